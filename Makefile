@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+# `make help` lists the targets. CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR and BUILD are honoured; V=1 shows commands.
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+BUILD ?= build
+V ?= 0
+Q := $(if $(filter 0,$(V)),@,)
+
+# Debian's packages: to build and run kgen, and what its tests use besides.
+PACKAGES := gcc make libc6-dev pkg-config libjansson-dev libtcc-dev libzydis-dev
+TEST_PACKAGES := tcc libcmocka-dev clang libomp-dev binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
+KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARNINGS) -fopenmp -MMD -MP
+LIBRARIES := -ltcc -lZydis -ljansson -lm -ldl
+
+GEN := $(wildcard gen/*.c)
+RUNTIME := $(wildcard runtime/*.c)
+COMMAND := $(wildcard runtime/command/*.c)
+TEMPLATES := $(wildcard templates/*/*.c.in templates/*/*.h.in templates/*/*.inc)
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+TEST_SUPPORT := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c),$(wildcard tests/*.c))
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
+LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
+
+.PHONY: all help demo check test tests bench deps test-deps clean format
+.SECONDARY:
+
+all: kgen ## build ./kgen and libkgen.a
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+demo: deps ## install what is missing, build, and tune the kernels of Qwen3-8B
+	@$(MAKE) --no-print-directory all
+	./kgen specs/qwen.json
+
+check: test-deps ## install what is missing, build, and run every test
+	@$(MAKE) --no-print-directory test
+
+deps: ## install the missing Debian packages that kgen needs
+	@sh tests/install-packages.sh $(PACKAGES)
+
+test-deps: ## install the missing Debian packages that kgen and its tests need
+	@sh tests/install-packages.sh $(PACKAGES) $(TEST_PACKAGES)
+
+test: all tests ## run every test, installing nothing
+	@sh tests/run.sh $(TESTS)
+
+tests: $(TESTS) ## build the tests
+
+kgen: $(BUILD)/kgen
+	$(Q)cp $< $@
+
+$(BUILD)/kgen: $(call objects,$(COMMAND)) libkgen.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+
+libkgen.a: $(BUILD)/libkgen.a
+	$(Q)cp $< $@
+
+$(BUILD)/libkgen.a: $(LIBRARY_OBJECTS)
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(CFLAGS) $(KGEN_CFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(call objects,$(TEST_SUPPORT)) $(BUILD)/libkgen.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ -lcmocka $(LIBRARIES)
+
+# The templates travel inside the library.
+$(BUILD)/embed: gen/embed/embed.c
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	$(Q)$(CC) $(CFLAGS) -std=c11 $(WARNINGS) -o $@ $<
+
+$(BUILD)/templates.c: $(BUILD)/embed $(TEMPLATES)
+	@echo "  EMBED   $@"
+	$(Q)$(BUILD)/embed $@ $(TEMPLATES)
+
+$(BUILD)/templates.o: $(BUILD)/templates.c
+	$(Q)$(CC) $(CFLAGS) $(KGEN_CFLAGS) -Igen -c -o $@ $<
+
+format: ## lay the sources out with clang-format
+	clang-format -i gen/*.[ch] gen/embed/*.c runtime/*.[ch] runtime/command/*.[ch] tests/*.[ch] bench/*.[ch]
+
+clean: ## remove what was built
+	rm -rf $(BUILD) kgen libkgen.a
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* What every file of kgen may use: errors that carry a place, and text that grows. */
+#ifndef KGEN_BASE_H
+#define KGEN_BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KGEN_VERSION "0.1.0"
+
+#define KGEN_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+#if defined(__GNUC__)
+#define KGEN_PRINTF(format_index, first_argument)                                                            \
+    __attribute__((format(printf, format_index, first_argument)))
+#else
+#define KGEN_PRINTF(format_index, first_argument)
+#endif
+
+enum kgen_error_code {
+    KGEN_ERROR_NONE = 0,
+    KGEN_ERROR_USAGE,     /* an argument that cannot be */
+    KGEN_ERROR_SPEC,      /* the spec says something that cannot be */
+    KGEN_ERROR_TEMPLATE,  /* a template is wrong */
+    KGEN_ERROR_CANDIDATE, /* this variant cannot be a candidate here, for instance for want of registers */
+    KGEN_ERROR_COMPILE,   /* the compiler refused the text */
+    KGEN_ERROR_IO,        /* a file or folder could not be read or written */
+    KGEN_ERROR_MEMORY     /* out of memory */
+};
+
+/* An error and its place. Zero-initialise it before the first use. line and column count from 1; 0 means
+ * unknown. source is a file name, or empty. hint says what to do about it, or is empty. */
+struct kgen_error {
+    enum kgen_error_code code;
+    int line;
+    int column;
+    char source[256];
+    char message[512];
+    char hint[256];
+};
+
+/* Fills error unless it already holds one: the first error wins. error may be NULL. source may be NULL.
+ * Returns -1, so that a caller can `return kgen_error_set(...)`. */
+int kgen_error_set(struct kgen_error *error, enum kgen_error_code code, const char *source, int line,
+                   int column, const char *format, ...) KGEN_PRINTF(6, 7);
+
+/* Adds a hint to an error that has none. error may be NULL. */
+void kgen_error_hint(struct kgen_error *error, const char *format, ...) KGEN_PRINTF(2, 3);
+
+/* Writes "source:line:column: message" (and "; hint" where there is one) into text of the given size,
+ * always terminated. Returns text. */
+char *kgen_error_format(const struct kgen_error *error, char *text, size_t size);
+
+/* Text that grows. Zero-initialise it; data is NULL or a terminated string owned by the struct. When memory
+ * runs out, failed is set and stays set, and later appends do nothing: check it once, at the end. */
+struct kgen_text {
+    char *data;
+    size_t length;
+    size_t capacity;
+    bool failed;
+};
+
+void kgen_text_append(struct kgen_text *text, const char *data, size_t length);
+void kgen_text_puts(struct kgen_text *text, const char *string);
+void kgen_text_printf(struct kgen_text *text, const char *format, ...) KGEN_PRINTF(2, 3);
+void kgen_text_vprintf(struct kgen_text *text, const char *format, va_list arguments);
+/* Makes the text empty and keeps its memory. */
+void kgen_text_clear(struct kgen_text *text);
+/* Frees the memory and makes the struct as new. */
+void kgen_text_free(struct kgen_text *text);
+
+/* FNV-1a, 64 bits. Start with KGEN_HASH_START and chain the calls. */
+#define KGEN_HASH_START UINT64_C(14695981039346656037)
+uint64_t kgen_hash(uint64_t hash, const void *data, size_t length);
+/* Hashes the characters of a string and its terminator, so that ("ab","c") differs from ("a","bc"). */
+uint64_t kgen_hash_string(uint64_t hash, const char *string);
+
+/* Reads a whole regular file into text (which it clears). Fails with KGEN_ERROR_IO on a directory, an
+ * unreadable file, or one larger than limit bytes. */
+int kgen_file_read(const char *path, size_t limit, struct kgen_text *text, struct kgen_error *error);
+
+/* Writes a whole file: under a temporary name in the same folder, then renamed over path. A file that already
+ * holds exactly these bytes is left alone. Nothing is left behind on failure. */
+int kgen_file_write(const char *path, const char *data, size_t length, struct kgen_error *error);
+
+/* Makes a folder and its parents; one that exists is fine. */
+int kgen_folder_make(const char *path, struct kgen_error *error);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Tuning: compile, prove and time every candidate of a problem in worker processes, re-time the best,
+ * remember. */
+#ifndef KGEN_TUNE_H
+#define KGEN_TUNE_H
+
+#include "../gen/spec.h"
+#include "../gen/variant.h"
+#include "cache.h"
+#include "machine.h"
+
+enum kgen_effort {
+    KGEN_ESTIMATE,  /* prove the default variant, time nothing */
+    KGEN_MEASURE,   /* every variant of the widest instruction set, few repeats */
+    KGEN_PATIENT,   /* every variant of every instruction set, more repeats */
+    KGEN_EXHAUSTIVE /* as patient, with many repeats */
+};
+const char *kgen_effort_name(enum kgen_effort effort);
+int kgen_effort_parse(const char *name, enum kgen_effort *effort);
+
+struct kgen_tune_options {
+    enum kgen_effort effort;
+    enum kgen_engine engine;
+    struct kgen_cc_options cc;
+    unsigned isas; /* bits; 0: by effort and machine */
+    int threads;
+    double time_limit_seconds;  /* for the whole run of the tuner; 0: none */
+    const volatile int *cancel; /* NULL, or becomes not 0 to stop with what is known */
+    uint64_t seed;
+};
+
+/* The outcome for one problem. */
+struct kgen_choice {
+    struct kgen_problem problem;    /* with threads */
+    struct kgen_variant variant;    /* the winner; tmpl NULL where no candidate passed */
+    struct kgen_record record;      /* the winner's; strings valid until the cache changes */
+    unsigned candidates;            /* considered */
+    unsigned proven, failed, timed; /* of them, records of earlier runs included */
+    unsigned compiled;              /* in this run; 0 when all came from the cache */
+    bool from_cache;
+};
+
+/* Told of each candidate as it is done. */
+typedef void kgen_tune_progress(void *context, const struct kgen_problem *problem,
+                                const struct kgen_record *record, unsigned done, unsigned total);
+
+struct kgen_tuner; /* holds the timing buffers; one thread at a time */
+struct kgen_tuner *kgen_tuner_new(const struct kgen_templates *templates, const struct kgen_machine *machine,
+                                  struct kgen_cache *cache, const struct kgen_tune_options *options,
+                                  struct kgen_error *error);
+void kgen_tuner_free(struct kgen_tuner *tuner);
+
+/* Tunes one problem, or takes its winner from the cache. Returns 0 with a choice (check variant.tmpl), 1 when
+ * stopped by cancel or the time limit (the choice is the best so far), -1 on an error. */
+int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
+              void *context, struct kgen_choice *choice, struct kgen_error *error);
+
+#endif

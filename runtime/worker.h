@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Worker processes: jobs that may crash, hang or exit run in a child, one after another; a job that breaks
+ * its child costs that job alone, and a new child goes on with the next. */
+#ifndef KGEN_WORKER_H
+#define KGEN_WORKER_H
+
+#include "../gen/base.h"
+
+/* Guard pages, noted in memory shared with the parent, so that it can name the buffer a fault hit. */
+struct kgen_guard {
+    uintptr_t begin, end;
+    char buffer[24]; /* the name of the buffer that ends here */
+};
+struct kgen_guard_list {
+    volatile unsigned count;
+    struct kgen_guard items[32];
+};
+
+enum kgen_outcome_kind {
+    KGEN_OUTCOME_DONE,      /* the job returned; its result is valid */
+    KGEN_OUTCOME_SIGNAL,    /* the child died of a signal */
+    KGEN_OUTCOME_TIMED_OUT, /* the child was killed after its limit */
+    KGEN_OUTCOME_EXITED     /* the child ended by itself within the job */
+};
+
+/* How a job ended, and what is known of it. */
+struct kgen_outcome {
+    enum kgen_outcome_kind kind;
+    int signal;      /* KGEN_OUTCOME_SIGNAL */
+    int exit_status; /* KGEN_OUTCOME_EXITED */
+    bool fault;      /* the signal was a memory fault at fault_address */
+    bool fault_is_write;
+    uintptr_t fault_address;
+    const char *guarded_buffer; /* the buffer whose guard page it hit, or NULL; valid during the report */
+    char stage[24];             /* what the job last said it was doing */
+};
+
+struct kgen_worker;
+
+/* Runs in the child. result is shared memory of result_bytes, zeroed before the job. */
+typedef void kgen_job(size_t index, void *result, struct kgen_worker *worker, void *context);
+/* Runs in the parent, in the order of the jobs. Returns 0 to go on, anything else to stop. */
+typedef int kgen_job_report(size_t index, const struct kgen_outcome *outcome, const void *result,
+                            void *context);
+
+/* In the child: says what the job is doing, and starts its time limit anew, in seconds. */
+void kgen_worker_stage(struct kgen_worker *worker, const char *stage, double limit_seconds);
+struct kgen_guard_list *kgen_worker_guards(struct kgen_worker *worker);
+
+struct kgen_worker_options {
+    double limit_seconds;       /* for a stage, until the job sets its own */
+    size_t memory_bytes;        /* address space a child may add; 0: no limit */
+    const volatile int *cancel; /* NULL, or becomes not 0 to stop */
+};
+
+/* Runs jobs 0 to count-1. Returns 0 when all were reported, 1 when stopped by cancel or by a report, -1 when
+ * no child could be made. The calling process must not have used OpenMP. Leaves no child and no signal
+ * handler behind. */
+int kgen_workers_run(const struct kgen_worker_options *options, size_t count, size_t result_bytes,
+                     kgen_job *job, kgen_job_report *report, void *context, struct kgen_error *error);
+
+#endif
