@@ -74,6 +74,16 @@ static int write_literals(struct context *context, const struct kgen_problem *pr
     return context->literals.failed ? fail_memory(error) : 0;
 }
 
+/* How C text reads scales and biases of each dtype. */
+static void bind_scales(struct kgen_bindings *bindings, int64_t dtype)
+{
+    kgen_bind_text(bindings, "scale_type", dtype == KGEN_F32 ? "float" : "uint16_t");
+    kgen_bind_text(bindings, "load_scales",
+                   dtype == KGEN_F32 ? "kv_load" : dtype == KGEN_F16 ? "kv_load_f16" : "kv_load_bf16");
+    kgen_bind_text(bindings, "scale_to_f32",
+                   dtype == KGEN_F32 ? "" : dtype == KGEN_F16 ? "kv_f16_to_f32" : "kv_bf16_to_f32");
+}
+
 static int bind_problem(struct context *context, const struct kgen_problem *problem, struct kgen_error *error)
 {
     struct kgen_bindings *bindings = &context->bindings;
@@ -90,6 +100,8 @@ static int bind_problem(struct context *context, const struct kgen_problem *prob
         } else {
             kgen_bind_value(bindings, field->name, kgen_field_get(problem, field));
         }
+        if (strcmp(field->name, "scales") == 0)
+            bind_scales(bindings, problem->scales);
     }
     if (problem->op == KGEN_OP_ROPE) {
         context->frequencies = malloc((frequencies + 1) * sizeof *context->frequencies);
