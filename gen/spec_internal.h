@@ -109,7 +109,8 @@ struct kgen_spec_format {
 
 struct kgen_spec_override {
     const char *pattern;
-    bool matched;
+    bool matched;                   /* a tensor that problems are derived from */
+    bool ignored;                   /* another tensor that exists */
     struct kgen_spec_format format; /* 0 where it says nothing */
 };
 
@@ -128,7 +129,7 @@ int kgen_spec_formats_read(const struct kgen_spec_reader *reader, json_t *config
 /* The format of a tensor, named as in checkpoints: "model.layers.0.mlp.down_proj". */
 int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_spec_formats *formats,
                            const char *tensor, struct kgen_spec_format *format);
-/* Marks a tensor that exists and that nothing is derived from, so that a name that means it is no error. */
+/* Marks a tensor that exists and that nothing is derived from: a name that means it is no error. */
 void kgen_spec_formats_ignore(struct kgen_spec_formats *formats, const char *tensor);
 /* Once all tensors were asked for: fails for a name or pattern that met none of them. ignored is a pattern of
  * names to let pass, or NULL. */

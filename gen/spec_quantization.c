@@ -185,7 +185,7 @@ void kgen_spec_formats_ignore(struct kgen_spec_formats *formats, const char *ten
         json_object_set(formats->seen, tensor, own);
     for (size_t i = 0; i < formats->override_count; i++) {
         struct kgen_spec_override *override = &formats->overrides[i];
-        override->matched = override->matched || fnmatch(override->pattern, tensor, 0) == 0;
+        override->ignored = override->ignored || fnmatch(override->pattern, tensor, 0) == 0;
     }
 }
 
@@ -218,7 +218,7 @@ int kgen_spec_formats_finish(struct kgen_spec_reader *reader, struct kgen_spec_f
         struct kgen_json_path path = {&overrides, override->pattern, 0};
         if (override->matched)
             continue;
-        if (ignored == NULL)
+        if (ignored == NULL && !override->ignored)
             return fail_unmet(reader, &path, "the pattern");
         if (kgen_spec_warn(reader, "the override \"%s\" meets no tensor that problems are derived from.",
                            override->pattern) != 0)
