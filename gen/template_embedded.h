@@ -3,7 +3,7 @@
 #ifndef KGEN_TEMPLATE_EMBEDDED_H
 #define KGEN_TEMPLATE_EMBEDDED_H
 
-#include <stddef.h>
+#include "template.h"
 
 struct kgen_embedded_file {
     const char *path; /* "c/qmv_f32.c.in" */
@@ -13,5 +13,10 @@ struct kgen_embedded_file {
 
 /* Ends with an entry whose path is NULL. */
 extern const struct kgen_embedded_file kgen_embedded_files[];
+
+/* kgen_templates_open for another table that ends in the same way; for tests and fuzzing. The texts are
+ * copied. */
+struct kgen_templates *kgen_templates_open_table(const struct kgen_embedded_file *files, const char *target,
+                                                 struct kgen_error *error);
 
 #endif

@@ -146,20 +146,21 @@ static int add_file(struct kgen_templates *set, const char *name, const char *so
     return 0;
 }
 
-static int load_embedded(struct kgen_templates *set, const char *target, struct kgen_error *error)
+static int load_table(struct kgen_templates *set, const struct kgen_embedded_file *files, const char *target,
+                      struct kgen_error *error)
 {
     size_t target_length = strlen(target);
     struct kgen_text source = {0};
     int result = 0;
-    for (const struct kgen_embedded_file *file = kgen_embedded_files; result == 0 && file->path != NULL;
-         file++) {
+    for (const struct kgen_embedded_file *file = files; result == 0 && file->path != NULL; file++) {
         if (strncmp(file->path, target, target_length) != 0 || file->path[target_length] != '/')
             continue;
         kgen_text_clear(&source);
         kgen_text_printf(&source, "templates/%s", file->path);
-        result = source.failed
-                     ? fail_memory(error, target)
-                     : add_file(set, base_name(file->path), source.data, file->text, file->length, error);
+        if (source.failed)
+            result = fail_memory(error, target);
+        else
+            result = add_file(set, base_name(file->path), source.data, file->text, file->length, error);
     }
     kgen_text_free(&source);
     if (result == 0 && set->file_count == 0)
@@ -204,17 +205,6 @@ static int load_folder(struct kgen_templates *set, const char *folder, struct kg
         result = kgen_error_set(error, KGEN_ERROR_IO, folder, 0, 0, "there are no templates in this folder");
         kgen_error_hint(error, "%s", hint);
     }
-    return result;
-}
-
-static int load(struct kgen_templates *set, const char *folder, const char *target, struct kgen_error *error)
-{
-    if (folder == NULL)
-        return load_embedded(set, target, error);
-    struct kgen_text path = {0};
-    kgen_text_printf(&path, "%s/%s", folder, target);
-    int result = path.failed ? fail_memory(error, folder) : load_folder(set, path.data, error);
-    kgen_text_free(&path);
     return result;
 }
 
@@ -264,17 +254,41 @@ static int parse_all(struct kgen_templates *set, struct kgen_error *error)
     return 0;
 }
 
-struct kgen_templates *kgen_templates_open(const char *folder, const char *target, struct kgen_error *error)
+/* Parses a set whose files are loaded, or frees one whose files could not be. */
+static struct kgen_templates *finish(struct kgen_templates *set, int loaded, struct kgen_error *error)
+{
+    if (loaded == 0 && parse_all(set, error) == 0)
+        return set;
+    kgen_templates_free(set);
+    return NULL;
+}
+
+struct kgen_templates *kgen_templates_open_table(const struct kgen_embedded_file *files, const char *target,
+                                                 struct kgen_error *error)
 {
     struct kgen_templates *set = calloc(1, sizeof *set);
     if (set == NULL) {
+        fail_memory(error, NULL);
+        return NULL;
+    }
+    return finish(set, load_table(set, files, target, error), error);
+}
+
+struct kgen_templates *kgen_templates_open(const char *folder, const char *target, struct kgen_error *error)
+{
+    if (folder == NULL)
+        return kgen_templates_open_table(kgen_embedded_files, target, error);
+    struct kgen_templates *set = calloc(1, sizeof *set);
+    struct kgen_text path = {0};
+    kgen_text_printf(&path, "%s/%s", folder, target);
+    if (set == NULL || path.failed) {
         fail_memory(error, folder);
-        return NULL;
+        free(set);
+        set = NULL;
+    } else {
+        set = finish(set, load_folder(set, path.data, error), error);
     }
-    if (load(set, folder, target, error) != 0 || parse_all(set, error) != 0) {
-        kgen_templates_free(set);
-        return NULL;
-    }
+    kgen_text_free(&path);
     return set;
 }
 

@@ -88,7 +88,8 @@ static int bind_problem(struct context *context, const struct kgen_problem *prob
 {
     struct kgen_bindings *bindings = &context->bindings;
     const struct kgen_op_info *op = kgen_op_info(problem->op);
-    size_t frequencies = problem->op == KGEN_OP_ROPE ? (size_t)(problem->rotary_dim / 2) : 0;
+    bool is_rope = problem->op == KGEN_OP_ROPE && problem->rotary_dim > 0;
+    size_t frequencies = is_rope ? (size_t)problem->rotary_dim / 2 : 0;
     if (write_literals(context, problem, frequencies, error) != 0)
         return -1;
     const char *literal = context->literals.data;
@@ -103,7 +104,7 @@ static int bind_problem(struct context *context, const struct kgen_problem *prob
         if (strcmp(field->name, "scales") == 0)
             bind_scales(bindings, problem->scales);
     }
-    if (problem->op == KGEN_OP_ROPE) {
+    if (is_rope) {
         context->frequencies = malloc((frequencies + 1) * sizeof *context->frequencies);
         if (context->frequencies == NULL)
             return fail_memory(error);
