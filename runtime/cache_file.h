@@ -6,6 +6,9 @@
 
 #include "../gen/base.h"
 
+/* Its name in the cache's folder. */
+#define KGEN_CACHE_RECORDS "records.jsonl"
+
 struct kgen_cache_file {
     char *path;     /* owned; NULL: no file */
     int descriptor; /* -1: not open */
@@ -31,5 +34,8 @@ int kgen_cache_file_append(struct kgen_cache_file *file, const char *line, size_
  * replaced, 1 when another process has changed or locked the file, -1 on an error. */
 int kgen_cache_file_replace(struct kgen_cache_file *file, size_t expected_length, const char *data,
                             size_t length, struct kgen_error *error);
+
+/* Removes what a cache keeps in a folder, and nothing else. */
+int kgen_cache_folder_clear(const char *folder, struct kgen_error *error);
 
 #endif
