@@ -53,18 +53,16 @@ static struct kgen_templates *open_texts(const char *const *paths_and_texts, siz
     return set;
 }
 
+static const char qmv_b_text[] = "$template qmv_b \"B.\"\n$op qmv\n$isa avx512 avx2\n$param rows = 2, 1, 4\n"
+                                 "$param ahead = 0, 512\n$require N % rows == 0, \"rows\"\n"
+                                 "$require rows < 4 || isa == avx512 && ahead, \"registers\"\n${rows}\n";
+static const char qmv_a_text[] = "$template qmv_a \"A.\"\n$op qmv\n$isa avx2 scalar\n"
+                                 "$require activations == i8 && bits <= 4, \"bits\"\nx\n";
+static const char add_text[] = "$template add \"Adds.\"\n$op add\n$isa avx512 avx2 scalar neon\nx\n";
+static const char header_text[] = "$template kv \"Support.\"\n$param rows = 1\nx\n";
+
 static const char *const list_texts[] = {
-    "c/qmv_b.c.in",
-    "$template qmv_b \"B.\"\n$op qmv\n$isa avx512 avx2\n$param rows = 2, 1, 4\n"
-    "$param ahead = 0, 512\n$require N % rows == 0, \"rows\"\n"
-    "$require rows < 4 || isa == avx512 && ahead, \"registers\"\n${rows}\n",
-    "c/qmv_a.c.in",
-    "$template qmv_a \"A.\"\n$op qmv\n$isa avx2 scalar\n"
-    "$require activations == i8 && bits <= 4, \"bits\"\nx\n",
-    "c/add.c.in",
-    "$template add \"Adds.\"\n$op add\n$isa avx512 avx2 scalar neon\nx\n",
-    "c/kv.h.in",
-    "$template kv \"Support.\"\n$param rows = 1\nx\n",
+    "c/qmv_b.c.in", qmv_b_text, "c/qmv_a.c.in", qmv_a_text, "c/add.c.in", add_text, "c/kv.h.in", header_text,
 };
 
 static void test_list(void **state)
@@ -294,12 +292,11 @@ static void test_text_error(void **state)
 static void test_hash(void **state)
 {
     (void)state;
-    static const char *const texts[] = {
-        "c/a.c.in",
-        "$template a \"A.\"\n$op qmv\n$isa avx512 avx2\n$param x = 1, 2\n$param y = 1, 2\ntext\n",
-        "c/b.c.in",
-        "$template b \"A.\"\n$op qmv\n$isa avx512 avx2\n$param x = 1, 2\n$param y = 1, 2\ntext\n",
-    };
+    static const char a[] = "$template a \"A.\"\n$op qmv\n$isa avx512 avx2\n$param x = 1, 2\n"
+                            "$param y = 1, 2\ntext\n";
+    static const char b[] = "$template b \"A.\"\n$op qmv\n$isa avx512 avx2\n$param x = 1, 2\n"
+                            "$param y = 1, 2\ntext\n";
+    static const char *const texts[] = {"c/a.c.in", a, "c/b.c.in", b};
     struct kgen_templates *set = open_texts(texts, 2);
     struct kgen_templates *again = open_texts(texts, 2);
     struct kgen_problem problem = qmv_problem();
