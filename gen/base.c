@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int kgen_error_set(struct kgen_error *error, enum kgen_error_code code, const char *source, int line, int column,
-                   const char *format, ...)
+int kgen_error_set(struct kgen_error *error, enum kgen_error_code code, const char *source, int line,
+                   int column, const char *format, ...)
 {
     if (error == NULL || error->code != KGEN_ERROR_NONE)
         return -1;

@@ -103,11 +103,18 @@ void kgen_field_set(struct kgen_problem *problem, const struct kgen_field *field
 double kgen_field_get_real(const struct kgen_problem *problem, const struct kgen_field *field);
 void kgen_field_set_real(struct kgen_problem *problem, const struct kgen_field *field, double value);
 
-/* Makes a problem of an op with every field at its default and threads 1. */
+/* Whether the field of the problem has a value that it may have: within its limits, or one of the allowed. */
+bool kgen_field_holds(const struct kgen_problem *problem, const struct kgen_field *field);
+/* Appends what the field may have: "an integer from 1 to 2147483648", "32, 64 or 128", "true or false". */
+void kgen_field_describe(const struct kgen_field *field, struct kgen_text *text);
+
+/* Makes a problem of an op with every field at its default and threads 1. Required fields are 0, and so is
+ * rotary_dim, which the caller sets. */
 void kgen_problem_init(struct kgen_problem *problem, enum kgen_op op);
 
-/* Checks what no single field can: K a multiple of group_size, rotary_dim at most head_dim and even, products
- * that fit. source, line, column go into the error. */
+/* Checks that every field holds, and what no single field can: K a multiple of group_size, rotary_dim at most
+ * head_dim and even, products that fit, no parameter of a scaling that is not used. source, line, column go
+ * into the error. */
 int kgen_problem_check(const struct kgen_problem *problem, const char *source, int line, int column,
                        struct kgen_error *error);
 
@@ -124,9 +131,13 @@ void kgen_problem_name(const struct kgen_problem *problem, struct kgen_text *tex
  * _compute_llama3_parameters. */
 double kgen_rope_frequency(const struct kgen_problem *problem, int64_t index);
 
-/* Bytes of one row of a quantised matrix, and of the whole. */
+/* Bytes of one row of a quantised matrix. */
 int64_t kgen_weight_row_bytes(const struct kgen_problem *problem);
 /* Bytes of one element of a dtype word: 2 or 4. */
 int64_t kgen_dtype_bytes(int64_t word);
+
+/* Appends a finite number in the fewest digits that read back as the same double, with "." whatever the
+ * locale; whole numbers below 1e15 without an exponent: "1000000", "1e-06", "0.5". */
+void kgen_text_real(struct kgen_text *text, double value);
 
 #endif

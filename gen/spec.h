@@ -35,7 +35,8 @@ struct kgen_spec {
 };
 
 /* Reads a spec from a file, or from text with a name to use in errors. options may be NULL. Returns NULL and
- * fills error (KGEN_ERROR_SPEC or KGEN_ERROR_IO) on bad input. The caller frees it. */
+ * fills error on bad input: KGEN_ERROR_SPEC, KGEN_ERROR_IO for the file, KGEN_ERROR_USAGE for an option. The
+ * caller frees it. */
 struct kgen_spec *kgen_spec_read(const char *path, const struct kgen_spec_options *options,
                                  struct kgen_error *error);
 struct kgen_spec *kgen_spec_parse(const char *source, const char *text, size_t length,

@@ -11,6 +11,9 @@
 
 #define KGEN_CACHE_SCHEMA 1
 
+/* The folder within the cache's folder for compiled shared objects: what kgen_cc_options.folder should be. */
+#define KGEN_CACHE_OBJECTS "objects"
+
 /* Strings are owned by the cache that a record came from, or borrowed by a record that a caller fills. */
 struct kgen_record {
     uint64_t key;        /* kgen_record_key */
@@ -52,18 +55,19 @@ void kgen_cache_close(struct kgen_cache *cache);
 /* The latest record of a key, or NULL. Valid until the next append. */
 const struct kgen_record *kgen_cache_find(const struct kgen_cache *cache, uint64_t key);
 size_t kgen_cache_count(const struct kgen_cache *cache);
-/* In the order in which their keys first appeared. */
+/* In the order in which their keys first appeared. Records are parsed when first asked for: NULL where one
+ * proves damaged (a warning, once). */
 const struct kgen_record *kgen_cache_at(const struct kgen_cache *cache, size_t index);
 /* Remembers a record, and writes it where the cache has a file. The strings are copied. A failed write is a
- * warning, once. */
+ * warning, once, and ends the writing. Fails where record->problem is not a JSON object on one line. */
 int kgen_cache_append(struct kgen_cache *cache, const struct kgen_record *record, struct kgen_error *error);
 /* Empties the cache and removes its files, compiled shared objects included. */
 int kgen_cache_clear(struct kgen_cache *cache, struct kgen_error *error);
-/* "" where there is none. */
+/* The folder; "" where there is none, or nothing of it can be read. */
 const char *kgen_cache_path(const struct kgen_cache *cache);
 
-/* Small facts beside the records, such as the measured bandwidth: a name and a number for a machine. Found:
- * 0; else -1. */
+/* Small facts beside the records, such as the measured bandwidth: a name and a finite number for a machine.
+ * Found: 0; else -1. */
 int kgen_cache_fact(const struct kgen_cache *cache, const char *machine, const char *name, double *value);
 int kgen_cache_set_fact(struct kgen_cache *cache, const char *machine, const char *name, double value,
                         struct kgen_error *error);

@@ -5,15 +5,18 @@
  *
  *   qmv         size_t f_workspace_size(void);
  *               void f_prepare(const float *x, void *workspace);
- *               void f(const void *weights, const void *scales, const void *biases, const void *workspace,
- * float *y, size_t row_begin, size_t row_end); dequantize  void f(const void *weights, const void *scales,
- * const void *biases, float *y, size_t row_begin, size_t row_end); rms_norm    void f(const float *x, const
- * float *weight, float *y, size_t row_begin, size_t row_end); residual  void f(const float *x, const float
- * *weight, float *residual, float *y, size_t row_begin, size_t row_end); rope        size_t
- * f_workspace_size(void); void f_prepare(int64_t position, void *workspace); void f(const float *x, const
- * void *workspace, float *y, size_t head_begin, size_t head_end); swiglu      void f(const float *gate, const
- * float *up, float *y, size_t begin, size_t end); add         void f(const float *a, const float *b, float
- * *y, size_t begin, size_t end);
+ *               void f(const void *weights, const void *scales, const void *biases,
+ *                      const void *workspace, float *y, size_t row_begin, size_t row_end);
+ *   dequantize  void f(const void *weights, const void *scales, const void *biases,
+ *                      float *y, size_t row_begin, size_t row_end);
+ *   rms_norm    void f(const float *x, const float *weight, float *y, size_t row_begin, size_t row_end);
+ *   residual    void f(const float *x, const float *weight, float *residual, float *y,
+ *                      size_t row_begin, size_t row_end);
+ *   rope        size_t f_workspace_size(void);
+ *               void f_prepare(int64_t position, void *workspace);
+ *               void f(const float *x, const void *workspace, float *y, size_t head_begin, size_t head_end);
+ *   swiglu      void f(const float *gate, const float *up, float *y, size_t begin, size_t end);
+ *   add         void f(const float *a, const float *b, float *y, size_t begin, size_t end);
  *
  * Pointers need the alignment of their element only, except workspace: 64 bytes. biases is unused and may be
  * NULL for the symmetric mode. Row r of y of dequantize starts at y + r * K. y may equal x in rms_norm, rope,
@@ -47,6 +50,8 @@ void kgen_operation_sizes(const struct kgen_problem *problem, size_t sizes[KGEN_
 
 /* The number of rows, heads or elements a kernel's range runs over. */
 size_t kgen_operation_range(const struct kgen_problem *problem);
+/* Makes it the same problem with another number of rows, heads or elements. */
+void kgen_operation_set_range(struct kgen_problem *problem, size_t range);
 
 /* Bytes that one call must move from and to memory at the least: weights, scales, biases, inputs, outputs. */
 double kgen_operation_bytes(const struct kgen_problem *problem);

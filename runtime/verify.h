@@ -5,6 +5,7 @@
 #define KGEN_VERIFY_H
 
 #include "operation.h"
+#include "worker.h"
 
 /* What became of a candidate. The names are stable: they stand in cache records and in --json. */
 enum kgen_verdict {
@@ -34,8 +35,6 @@ struct kgen_verification {
     char detail[256];      /* "y[17] = 3.5, expected 3.25 +- 1e-6 (case sparse, N=7, seed 42)" */
 };
 
-struct kgen_guard_list; /* worker.h */
-
 struct kgen_verify_options {
     uint64_t seed;
     int threads;                    /* also run with this many, and compare bits */
@@ -43,9 +42,29 @@ struct kgen_verify_options {
 };
 
 /* Proves a kernel on the sizes around its own problem: for qmv and dequantize several small N, so that every
- * remainder of a row tile is met. Runs in the calling process: a bad kernel may crash or hang it, so call it
- * in a worker process. Returns 0 when it has a verdict, passed or not; -1 when it could not work (memory). */
+ * remainder of a row tile is met. A kernel must serve any range of rows or heads, also beyond its problem's
+ * count; of swiglu and add only the problem's own size and less. Runs in the calling process: a bad kernel
+ * may crash or hang it, so call it in a worker process. While it runs, result->detail names the case at hand,
+ * so that a result in memory shared with the parent tells what a crash came from. Returns 0 when it has a
+ * verdict, passed or not; -1 when it could not work (memory). */
 int kgen_verify(const struct kgen_kernel *kernel, const struct kgen_verify_options *options,
                 struct kgen_verification *result, struct kgen_error *error);
+
+/* The inputs of a problem with what is expected of them. Making them costs more than proving one kernel: make
+ * them once, before the workers are forked, and prove every candidate of the problem with them. Threads of
+ * the problem do not matter. One thread at a time. Returns NULL and fills error for want of memory. */
+struct kgen_verify_cases;
+struct kgen_verify_cases *kgen_verify_cases_new(const struct kgen_problem *problem, uint64_t seed,
+                                                struct kgen_error *error);
+/* NULL is fine. */
+void kgen_verify_cases_free(struct kgen_verify_cases *cases);
+/* As kgen_verify, for a kernel of the problem that the cases were made for; options->seed is not used. */
+int kgen_verify_with(struct kgen_verify_cases *cases, const struct kgen_kernel *kernel,
+                     const struct kgen_verify_options *options, struct kgen_verification *result,
+                     struct kgen_error *error);
+
+/* The verdict on a kernel whose job did not end well. On entry verification is what the job left in its
+ * result; its detail is kept as the place where it happened. Does nothing for KGEN_OUTCOME_DONE. */
+void kgen_outcome_verdict(const struct kgen_outcome *outcome, struct kgen_verification *verification);
 
 #endif

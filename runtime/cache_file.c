@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+#include "cache_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A lock is held for a millisecond; one that is held for longer belongs to a stopped process. */
+#define LOCK_TRIES 500
+#define LOCK_PAUSE_NANOSECONDS 2000000L
+#define READ_LIMIT ((size_t)1 << 31)
+
+static int io_error(struct kgen_error *error, const char *path, const char *what)
+{
+    return kgen_error_set(error, KGEN_ERROR_IO, path, 0, 0, "%s: %s", what, strerror(errno));
+}
+
+static int open_descriptor(struct kgen_cache_file *file, struct kgen_error *error)
+{
+    const int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    file->descriptor = open(file->path, O_RDWR | O_APPEND | O_CREAT | flags, 0666);
+    file->writable = file->descriptor >= 0;
+    int result = file->writable ? 0 : io_error(error, file->path, "cannot write the cache");
+    if (file->descriptor < 0)
+        file->descriptor = open(file->path, O_RDONLY | flags);
+    struct stat status;
+    if (file->descriptor >= 0 && (fstat(file->descriptor, &status) != 0 || !S_ISREG(status.st_mode))) {
+        close(file->descriptor);
+        file->descriptor = -1;
+        file->writable = false;
+        result = kgen_error_set(error, KGEN_ERROR_IO, file->path, 0, 0, "the cache is not a regular file");
+    }
+    return result;
+}
+
+int kgen_cache_file_open(struct kgen_cache_file *file, const char *path, struct kgen_error *error)
+{
+    *file = (struct kgen_cache_file){.path = strdup(path), .descriptor = -1};
+    if (file->path == NULL)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, path, 0, 0, "out of memory");
+    return open_descriptor(file, error);
+}
+
+void kgen_cache_file_close(struct kgen_cache_file *file)
+{
+    if (file->descriptor >= 0)
+        close(file->descriptor);
+    free(file->path);
+    *file = (struct kgen_cache_file){.descriptor = -1};
+}
+
+int kgen_cache_file_read(const struct kgen_cache_file *file, char **data, size_t *length,
+                         struct kgen_error *error)
+{
+    struct stat status;
+    if (fstat(file->descriptor, &status) != 0)
+        return io_error(error, file->path, "cannot examine the cache");
+    if (status.st_size < 0 || (uintmax_t)status.st_size > READ_LIMIT)
+        return kgen_error_set(error, KGEN_ERROR_IO, file->path, 0, 0, "the cache is larger than %zu bytes",
+                              READ_LIMIT);
+    size_t size = (size_t)status.st_size;
+    char *bytes = malloc(size + 1);
+    if (bytes == NULL)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, file->path, 0, 0, "out of memory");
+    size_t done = 0;
+    while (done < size) {
+        ssize_t got = pread(file->descriptor, bytes + done, size - done, (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            free(bytes);
+            return io_error(error, file->path, "cannot read the cache");
+        }
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    bytes[done] = '\0';
+    *data = bytes;
+    *length = done;
+    return 0;
+}
+
+/* Whether the path still names the open file; compaction and clearing put another in its place. */
+static bool is_current(const struct kgen_cache_file *file)
+{
+    struct stat mine, named;
+    return fstat(file->descriptor, &mine) == 0 && stat(file->path, &named) == 0 &&
+           mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
+}
+
+/* Locks the file that the path names. Returns 1 when locked, 0 where there is no locking or it takes too long
+ * (some network file systems: a single appending write has to do), -1 when the file cannot be opened again.
+ */
+static int lock_file(struct kgen_cache_file *file, struct kgen_error *error)
+{
+    for (int try = 0; try < LOCK_TRIES; try++) {
+        if (!is_current(file)) {
+            close(file->descriptor);
+            if (open_descriptor(file, error) != 0)
+                return -1;
+        }
+        if (flock(file->descriptor, LOCK_EX | LOCK_NB) == 0) {
+            if (is_current(file))
+                return 1;
+        } else if (errno == EWOULDBLOCK) {
+            nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NANOSECONDS}, NULL);
+        } else if (errno != EINTR) {
+            break;
+        }
+        if (file->unlockable)
+            break;
+    }
+    file->unlockable = true;
+    return 0;
+}
+
+static void unlock_file(struct kgen_cache_file *file)
+{
+    flock(file->descriptor, LOCK_UN);
+}
+
+/* Whether the file ends within a line. */
+static bool ends_in_line(const struct kgen_cache_file *file, off_t size)
+{
+    char last = '\n';
+    return size > 0 && pread(file->descriptor, &last, 1, size - 1) == 1 && last != '\n';
+}
+
+static int append_locked(struct kgen_cache_file *file, const char *line, size_t length, bool locked,
+                         struct kgen_error *error)
+{
+    struct stat status;
+    if (fstat(file->descriptor, &status) != 0)
+        return io_error(error, file->path, "cannot examine the cache");
+    struct kgen_text text = {0};
+    if (ends_in_line(file, status.st_size))
+        kgen_text_puts(&text, "\n");
+    kgen_text_append(&text, line, length);
+    if (text.failed) {
+        kgen_text_free(&text);
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, file->path, 0, 0, "out of memory");
+    }
+    ssize_t written;
+    do
+        written = write(file->descriptor, text.data, text.length);
+    while (written < 0 && errno == EINTR);
+    int result = 0;
+    if (written < 0) {
+        result = io_error(error, file->path, "cannot write the cache");
+    } else if ((size_t)written < text.length) {
+        result = kgen_error_set(error, KGEN_ERROR_IO, file->path, 0, 0,
+                                "cannot write the cache: the disk is full");
+        /* Without the lock the end of the file may be another process's; a line cut short does no harm. */
+        if (locked && ftruncate(file->descriptor, status.st_size) != 0)
+            result = -1;
+    }
+    kgen_text_free(&text);
+    return result;
+}
+
+int kgen_cache_file_append(struct kgen_cache_file *file, const char *line, size_t length,
+                           struct kgen_error *error)
+{
+    int locked = lock_file(file, error);
+    if (locked < 0)
+        return -1;
+    int result = append_locked(file, line, length, locked == 1, error);
+    if (locked == 1)
+        unlock_file(file);
+    return result;
+}
+
+int kgen_cache_file_replace(struct kgen_cache_file *file, size_t expected_length, const char *data,
+                            size_t length, struct kgen_error *error)
+{
+    int locked = lock_file(file, error);
+    if (locked <= 0)
+        return locked < 0 ? -1 : 1;
+    struct stat status;
+    int result = 1;
+    if (fstat(file->descriptor, &status) == 0 && (uintmax_t)status.st_size == expected_length)
+        result = kgen_file_write(file->path, data, length, error);
+    unlock_file(file);
+    if (result == 0 && !is_current(file)) {
+        close(file->descriptor);
+        result = open_descriptor(file, error);
+    }
+    return result;
+}

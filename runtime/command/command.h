@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the kgen command share. stdout carries the result; stderr carries progress and messages.
+ */
+#ifndef KGEN_COMMAND_H
+#define KGEN_COMMAND_H
+
+#include "../tune.h"
+#include "options.h"
+
+enum kgen_exit {
+    KGEN_EXIT_DONE = 0,
+    KGEN_EXIT_FAILED = 1,       /* verification or tuning failed */
+    KGEN_EXIT_USAGE = 2,        /* the command line, the spec, or a file or folder of the user */
+    KGEN_EXIT_NO_CANDIDATE = 3, /* nothing to run on this machine */
+    KGEN_EXIT_INTERRUPTED = 130
+};
+
+/* The commands. Each returns an exit status and has printed its errors. */
+int kgen_command_generate(const struct kgen_options *options);
+int kgen_command_list(const struct kgen_options *options);
+int kgen_command_explain(const struct kgen_options *options);
+int kgen_command_cache(const struct kgen_options *options);
+int kgen_command_machine(const struct kgen_options *options);
+
+/* Messages on stderr: "kgen: error: place: message" and the hint on a line of its own. */
+void kgen_say_error(const struct kgen_error *error);
+void kgen_say_warning(const char *format, ...) KGEN_PRINTF(1, 2);
+/* A plain line. */
+void kgen_say(const char *format, ...) KGEN_PRINTF(1, 2);
+/* A kgen_log for libraries; information only with -v. context: the struct kgen_options. */
+void kgen_say_log(void *context, int level, const char *message);
+
+/* Prints the error and returns the exit status of its code. */
+int kgen_fail(const struct kgen_error *error);
+
+/* Flushes stdout. Returns status, or KGEN_EXIT_FAILED with a message where the result could not be written.
+ */
+int kgen_finish_output(int status);
+
+/* What most commands work on. Zero-initialise; close frees what is there. */
+struct kgen_session {
+    struct kgen_machine machine;
+    struct kgen_templates *templates;
+    struct kgen_spec *spec; /* NULL where the command reads none */
+    struct kgen_cache *cache;
+    int threads; /* --threads, or those of the machine */
+};
+
+/* Reads the spec (its warnings go to stderr), opens the templates, detects the machine. spec may be NULL. */
+int kgen_session_open(struct kgen_session *session, const struct kgen_options *options, const char *spec,
+                      struct kgen_error *error);
+/* Opens the cache that the options name; none with --no-cache. */
+int kgen_session_open_cache(struct kgen_session *session, const struct kgen_options *options,
+                            struct kgen_error *error);
+void kgen_session_close(struct kgen_session *session);
+
+/* The read bandwidth with 1 thread and session->threads, from the cache, or measured and remembered. */
+int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, struct kgen_bandwidth *bandwidth,
+                           struct kgen_error *error);
+/* Only from the cache: 0 where it is there, else -1. */
+int kgen_session_known_bandwidth(const struct kgen_session *session, struct kgen_bandwidth *bandwidth);
+
+/* Appends the names of the instruction sets of isas, the widest first: "avx512, avx2, scalar". */
+void kgen_isas_write(unsigned isas, struct kgen_text *text);
+
+/* Appends a problem for people: the op, the fields a spec must give, and those that differ from their
+ * defaults: "qmv N=4096 K=12288 activations=i8". */
+void kgen_problem_describe(const struct kgen_problem *problem, struct kgen_text *text);
+
+/* The time by which candidates are ranked: of the final round where there was one, else cold; 0: not timed.
+ */
+double kgen_record_seconds(const struct kgen_record *record);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include "evidence.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Final round, timed, proven, failed. */
+static int class_of(const struct kgen_record *record)
+{
+    if (record->verdict != KGEN_PASSED)
+        return 3;
+    if (record->final_seconds > 0)
+        return 0;
+    return record->cold_seconds > 0 ? 1 : 2;
+}
+
+static int compare_records(const void *a, const void *b)
+{
+    const struct kgen_record *x = *(const struct kgen_record *const *)a;
+    const struct kgen_record *y = *(const struct kgen_record *const *)b;
+    const int class_x = class_of(x), class_y = class_of(y);
+    if (class_x != class_y)
+        return class_x - class_y;
+    if (class_x == 3 && x->verdict != y->verdict)
+        return (int)x->verdict - (int)y->verdict;
+    const double seconds_x = kgen_record_seconds(x), seconds_y = kgen_record_seconds(y);
+    if (class_x < 2 && (seconds_x < seconds_y || seconds_x > seconds_y))
+        return seconds_x < seconds_y ? -1 : 1;
+    return strcmp(x->variant, y->variant);
+}
+
+static void count_records(struct kgen_evidence *evidence)
+{
+    for (size_t i = 0; i < evidence->count; i++) {
+        const struct kgen_record *record = evidence->records[i];
+        evidence->passed += record->verdict == KGEN_PASSED;
+        evidence->failed += record->verdict != KGEN_PASSED;
+        evidence->timed += record->verdict == KGEN_PASSED && kgen_record_seconds(record) > 0;
+        evidence->in_final_round += class_of(record) == 0;
+        if (record->chosen && record->verdict == KGEN_PASSED && evidence->chosen == NULL)
+            evidence->chosen = record;
+    }
+}
+
+static size_t count_all(const struct kgen_session *session, const char *problem)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < kgen_cache_count(session->cache); i++) {
+        const struct kgen_record *record = kgen_cache_at(session->cache, i);
+        count += record != NULL && strcmp(record->machine, session->machine.identity) == 0 &&
+                 strcmp(record->problem, problem) == 0;
+    }
+    return count;
+}
+
+int kgen_evidence_collect(const struct kgen_session *session, const struct kgen_problem *problem,
+                          const char *engine, struct kgen_evidence *evidence, struct kgen_error *error)
+{
+    *evidence = (struct kgen_evidence){0};
+    struct kgen_variants variants = {0};
+    struct kgen_text text = {0};
+    kgen_problem_write(problem, &text);
+    if (text.failed)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    if (kgen_variants_list(session->templates, problem, session->machine.isas, &variants, error) != 0) {
+        kgen_text_free(&text);
+        return -1;
+    }
+    evidence->candidates = variants.count;
+    evidence->records = calloc(variants.count + 1, sizeof *evidence->records);
+    const char *machine = session->machine.identity;
+    for (size_t i = 0; evidence->records != NULL && i < variants.count; i++) {
+        const uint64_t key =
+            kgen_record_key(machine, text.data, kgen_variant_hash(&variants.items[i]), engine);
+        const struct kgen_record *record = kgen_cache_find(session->cache, key);
+        if (record != NULL)
+            evidence->records[evidence->count++] = record;
+    }
+    int result = 0;
+    if (evidence->records == NULL) {
+        result = kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    } else {
+        qsort(evidence->records, evidence->count, sizeof *evidence->records, compare_records);
+        count_records(evidence);
+        const size_t all = count_all(session, text.data);
+        evidence->stale = all > evidence->count ? all - evidence->count : 0;
+    }
+    kgen_variants_free(&variants);
+    kgen_text_free(&text);
+    return result;
+}
+
+void kgen_evidence_free(struct kgen_evidence *evidence)
+{
+    free(evidence->records);
+    *evidence = (struct kgen_evidence){0};
+}
+
+/* The fastest besides the winner that was timed in the same way, or NULL. */
+static const struct kgen_record *find_rival(const struct kgen_evidence *evidence)
+{
+    for (size_t i = 0; i < evidence->count; i++) {
+        const struct kgen_record *record = evidence->records[i];
+        if (record != evidence->chosen && class_of(record) == class_of(evidence->chosen))
+            return record;
+    }
+    return NULL;
+}
+
+static void reason_of_winner(const struct kgen_evidence *evidence, struct kgen_text *text)
+{
+    const struct kgen_record *chosen = evidence->chosen;
+    const double seconds = kgen_record_seconds(chosen);
+    if (seconds <= 0) {
+        kgen_text_printf(text, "proven, and chosen by estimate: nothing was timed");
+        return;
+    }
+    if (chosen->final_seconds > 0)
+        kgen_text_printf(text, "re-timed against the %zu fastest in a final round", evidence->in_final_round);
+    else
+        kgen_text_printf(text, "timed in one round, of %u repeats", chosen->repeats);
+    const struct kgen_record *rival = find_rival(evidence);
+    if (rival == NULL) {
+        kgen_text_puts(text, "; there was no other to compare with");
+        return;
+    }
+    const double behind = 100 * (kgen_record_seconds(rival) / seconds - 1);
+    if (behind >= 0)
+        kgen_text_printf(text, "; the next, %s, takes %.1f%% longer", rival->variant, behind);
+    else
+        kgen_text_printf(text, "; by now %s has been measured %.1f%% faster, at effort %s", rival->variant,
+                         -behind, rival->effort);
+}
+
+void kgen_evidence_reason(const struct kgen_evidence *evidence, struct kgen_text *text)
+{
+    if (evidence->chosen != NULL)
+        reason_of_winner(evidence, text);
+    else if (evidence->count == 0)
+        kgen_text_puts(text, "no candidate has been tried");
+    else if (evidence->passed == 0)
+        kgen_text_puts(text, "every candidate that was tried failed");
+    else
+        kgen_text_puts(text, "no winner was chosen: the run that tried these did not end");
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The kgen command. */
+#include "command.h"
+
+#include <stdio.h>
+
+static int (*const commands[KGEN_COMMAND_COUNT])(const struct kgen_options *options) = {
+    [KGEN_COMMAND_GENERATE] = kgen_command_generate, [KGEN_COMMAND_LIST] = kgen_command_list,
+    [KGEN_COMMAND_EXPLAIN] = kgen_command_explain,   [KGEN_COMMAND_CACHE] = kgen_command_cache,
+    [KGEN_COMMAND_MACHINE] = kgen_command_machine,
+};
+
+int main(int argc, char **argv)
+{
+    struct kgen_options options;
+    struct kgen_error error = {0};
+    int status;
+    if (kgen_options_parse(argc, argv, &options, &error) != 0) {
+        status = kgen_fail(&error);
+    } else if (options.version) {
+        printf("kgen %s\n", KGEN_VERSION);
+        status = kgen_finish_output(KGEN_EXIT_DONE);
+    } else if (options.help) {
+        const bool all = options.command == KGEN_COMMAND_GENERATE;
+        kgen_options_help(all ? KGEN_COMMAND_COUNT : options.command);
+        status = kgen_finish_output(KGEN_EXIT_DONE);
+    } else {
+        status = commands[options.command](&options);
+    }
+    kgen_options_free(&options);
+    return status;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "command.h"
+
+#include <stdio.h>
+
+void kgen_say_error(const struct kgen_error *error)
+{
+    struct kgen_error without_hint = *error;
+    without_hint.hint[0] = '\0';
+    char text[1024];
+    fprintf(stderr, "kgen: error: %s\n", kgen_error_format(&without_hint, text, sizeof text));
+    if (error->hint[0] != '\0')
+        fprintf(stderr, "  hint: %s\n", error->hint);
+}
+
+void kgen_say_warning(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("kgen: warning: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+void kgen_say(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+void kgen_say_log(void *context, int level, const char *message)
+{
+    const struct kgen_options *options = context;
+    if (level == 0)
+        kgen_say_warning("%s", message);
+    else if (options->verbose)
+        kgen_say("kgen: %s", message);
+}
+
+int kgen_fail(const struct kgen_error *error)
+{
+    kgen_say_error(error);
+    switch (error->code) {
+    case KGEN_ERROR_USAGE:
+    case KGEN_ERROR_SPEC:
+    case KGEN_ERROR_TEMPLATE:
+    case KGEN_ERROR_IO:
+        return KGEN_EXIT_USAGE;
+    default:
+        return KGEN_EXIT_FAILED;
+    }
+}
+
+int kgen_finish_output(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    perror("kgen: error: cannot write the result");
+    return KGEN_EXIT_FAILED;
+}

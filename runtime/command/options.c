@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_THREADS 1024
+
+/* Bits of the commands that take an option. */
+#define IN(command) (1u << KGEN_COMMAND_##command)
+#define WITH_SPEC (IN(GENERATE) | IN(EXPLAIN))
+#define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
+
+typedef int read_value(const char *value, struct kgen_options *options, struct kgen_error *error);
+
+struct option_info {
+    const char *name;
+    char letter;          /* 0: none */
+    const char *argument; /* NULL: a flag */
+    unsigned commands;
+    read_value *read;    /* of an option that is neither a flag nor a plain string */
+    size_t offset;       /* else: of a bool or const char * in struct kgen_options */
+    bool changes_output; /* belongs into the command that the output names */
+    const char *help;
+};
+
+static int usage_error(struct kgen_error *error, const char *option, const char *value, const char *expected)
+{
+    kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "--%s cannot be '%s'", option, value);
+    kgen_error_hint(error, "%s", expected);
+    return -1;
+}
+
+static int read_integer(const char *value, int64_t least, int64_t most, int64_t *result)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (errno != 0 || end == value || *end != '\0' || number < least || number > most)
+        return -1;
+    *result = number;
+    return 0;
+}
+
+static int read_isa(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    options->isa_given = strcmp(value, "auto") != 0;
+    if (!options->isa_given || kgen_isa_parse(value, &options->isa) == 0)
+        return 0;
+    return usage_error(error, "isa", value, "avx512, avx2, neon, scalar, or auto");
+}
+
+static int read_engine(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    if (kgen_engine_parse(value, &options->engine) == 0)
+        return 0;
+    return usage_error(error, "engine", value, "tcc or cc");
+}
+
+static int read_effort(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    if (kgen_effort_parse(value, &options->effort) == 0)
+        return 0;
+    return usage_error(error, "effort", value, "estimate, measure, patient or exhaustive");
+}
+
+static int read_target(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    options->target = value;
+    return strcmp(value, "c") == 0 ? 0 : usage_error(error, "target", value, "the only target so far is c");
+}
+
+static int read_time_limit(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    char *end;
+    double seconds = strtod(value, &end);
+    if (end == value || *end != '\0' || !isfinite(seconds) || seconds <= 0)
+        return usage_error(error, "time-limit", value, "a number of seconds greater than 0");
+    options->time_limit_seconds = seconds;
+    return 0;
+}
+
+static int read_threads(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    int64_t threads;
+    if (read_integer(value, 1, MAX_THREADS, &threads) != 0)
+        return usage_error(error, "threads", value, "a whole number from 1 to 1024");
+    options->threads = (int)threads;
+    return 0;
+}
+
+static int read_bits(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    if (read_integer(value, 1, 8, &options->spec.bits) == 0 && options->spec.bits != 7)
+        return 0;
+    return usage_error(error, "bits", value, "1, 2, 3, 4, 5, 6 or 8");
+}
+
+static int read_group_size(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    int64_t size;
+    if (read_integer(value, 32, 128, &size) != 0 || (size != 32 && size != 64 && size != 128))
+        return usage_error(error, "group-size", value, "32, 64 or 128");
+    options->spec.group_size = size;
+    return 0;
+}
+
+/* The word of a list that the first length characters of value name, or KGEN_WORD_NONE. */
+static int find_word(const char *value, size_t length, const int *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *name = kgen_word_name((enum kgen_word)words[i]);
+        if (strlen(name) == length && strncmp(name, value, length) == 0)
+            return words[i];
+    }
+    return KGEN_WORD_NONE;
+}
+
+static int read_scales(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    static const int words[] = {KGEN_F16, KGEN_BF16, KGEN_F32};
+    options->spec.scales = find_word(value, strlen(value), words, KGEN_COUNT_OF(words));
+    return options->spec.scales != KGEN_WORD_NONE ? 0
+                                                  : usage_error(error, "scales", value, "f16, bf16 or f32");
+}
+
+static int read_activations(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    static const int words[] = {KGEN_F32, KGEN_I16, KGEN_I8};
+    static const char expected[] = "one or more of f32, i16, i8, each once, separated by commas";
+    int64_t *list = options->spec.activations;
+    const size_t limit = KGEN_COUNT_OF(options->spec.activations);
+    memset(list, 0, sizeof options->spec.activations);
+    size_t count = 0;
+    for (const char *at = value;; at++) {
+        const size_t length = strcspn(at, ",");
+        const int word = find_word(at, length, words, KGEN_COUNT_OF(words));
+        for (size_t i = 0; i < count; i++) {
+            if (list[i] == word)
+                return usage_error(error, "activations", value, expected);
+        }
+        if (word == KGEN_WORD_NONE || count == limit)
+            return usage_error(error, "activations", value, expected);
+        list[count++] = word;
+        at += length;
+        if (*at == '\0')
+            return 0;
+    }
+}
+
+#define FIELD(name) offsetof(struct kgen_options, name)
+
+static const struct option_info option_infos[] = {
+    {"output", 'o', "DIR", IN(GENERATE), NULL, FIELD(output), false,
+     "where to write (default: out/<spec name>)"},
+    {"target", 0, "NAME", WITH_SPEC | IN(LIST), read_target, 0, false, "language of the kernels: c"},
+    {"isa", 0, "NAME", IN(GENERATE), read_isa, 0, true,
+     "only this instruction set: avx512, avx2, neon, scalar (default: auto)"},
+    {"engine", 0, "NAME", WITH_SPEC, read_engine, 0, true,
+     "compile candidates with tcc in memory, or cc (default: tcc)"},
+    {"effort", 0, "NAME", IN(GENERATE), read_effort, 0, true,
+     "estimate, measure, patient or exhaustive (default: measure)"},
+    {"time-limit", 0, "S", IN(GENERATE), read_time_limit, 0, false,
+     "stop tuning after S seconds with the best so far"},
+    {"threads", 0, "N", WITH_SPEC | IN(MACHINE), read_threads, 0, true, "tune for N threads (default: all)"},
+    {"bits", 0, "B", WITH_SPEC, read_bits, 0, true, "bits of a weight, where the spec does not say"},
+    {"group-size", 0, "G", WITH_SPEC, read_group_size, 0, true, "weights of a group: 32, 64, 128"},
+    {"activations", 0, "LIST", WITH_SPEC, read_activations, 0, true, "precisions, such as f32,i8"},
+    {"scales", 0, "TYPE", WITH_SPEC, read_scales, 0, true, "of scales and biases: f16, bf16, f32"},
+    {"templates", 0, "DIR", EVERYWHERE & ~IN(CACHE), NULL, FIELD(templates), true,
+     "read the templates from DIR/<target> instead of those built in"},
+    {"cache", 0, "DIR", EVERYWHERE & ~IN(LIST), NULL, FIELD(cache), false,
+     "cache folder (default: $KGEN_CACHE_DIR, $XDG_CACHE_HOME/kgen, ~/.cache/kgen)"},
+    {"no-cache", 0, NULL, IN(GENERATE) | IN(MACHINE), NULL, FIELD(no_cache), false,
+     "neither use nor keep earlier results"},
+    {"json", 0, NULL, EVERYWHERE, NULL, FIELD(json), false, "print the result as JSON"},
+    {"dry-run", 'n', NULL, IN(GENERATE), NULL, FIELD(dry_run), false,
+     "list the problems and count the candidates; compile and write nothing"},
+    {"quiet", 'q', NULL, EVERYWHERE, NULL, FIELD(quiet), false, "no progress and no notes on stderr"},
+    {"verbose", 'v', NULL, EVERYWHERE, NULL, FIELD(verbose), false, "a line for each candidate on stderr"},
+    {"help", 'h', NULL, EVERYWHERE, NULL, FIELD(help), false, "print this help"},
+    {"version", 0, NULL, EVERYWHERE, NULL, FIELD(version), false, "print the version"},
+};
+#define OPTION_COUNT KGEN_COUNT_OF(option_infos)
+
+static const struct {
+    const char *name; /* NULL: the command without a name */
+    const char *usage, *summary;
+    size_t least, most; /* arguments */
+} command_infos[KGEN_COMMAND_COUNT] = {
+    [KGEN_COMMAND_GENERATE] = {NULL, "SPEC [options]",
+                               "tune the kernels of a spec for this machine and write their sources", 1, 1},
+    [KGEN_COMMAND_LIST] = {"list", "list [ops|templates] [options]", "show the ops or the templates", 0, 1},
+    [KGEN_COMMAND_EXPLAIN] = {"explain", "explain SPEC [PROBLEM] [options]",
+                              "show the candidates of an earlier run, and why the winner won", 1, 2},
+    [KGEN_COMMAND_CACHE] = {"cache", "cache path|list|clear [options]", "show or empty the cache", 1, 1},
+    [KGEN_COMMAND_MACHINE] = {"machine", "machine [options]",
+                              "show what was detected of this machine, and measure its read bandwidth", 0, 0},
+};
+
+static const char *command_label(enum kgen_command command)
+{
+    return command_infos[command].name != NULL ? command_infos[command].name : "SPEC";
+}
+
+/* The options for getopt: value 256 + index each. */
+static void fill_getopt(struct option long_options[OPTION_COUNT + 1], char letters[2 * OPTION_COUNT + 2])
+{
+    size_t at = 0;
+    letters[at++] = ':';
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option_info *info = &option_infos[i];
+        long_options[i] = (struct option){info->name, info->argument != NULL, NULL, 256 + (int)i};
+        if (info->letter != 0) {
+            letters[at++] = info->letter;
+            if (info->argument != NULL)
+                letters[at++] = ':';
+        }
+    }
+    long_options[OPTION_COUNT] = (struct option){0};
+    letters[at] = '\0';
+}
+
+static size_t option_of(int code)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (code == 256 + (int)i || (code < 256 && option_infos[i].letter == code))
+            return i;
+    }
+    return OPTION_COUNT;
+}
+
+static int store(const struct option_info *info, const char *value, struct kgen_options *options,
+                 struct kgen_error *error)
+{
+    if (info->argument != NULL && value[0] == '\0')
+        return usage_error(error, info->name, value, "it must not be empty");
+    if (info->read != NULL)
+        return info->read(value, options, error);
+    char *field = (char *)options + info->offset;
+    if (info->argument != NULL)
+        *(const char **)(void *)field = value;
+    else
+        *(bool *)field = true;
+    return 0;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+/* The options given, in the order of the table, so that their order on the command line does not matter. */
+static void write_reproduce(struct kgen_options *options, const char *const values[OPTION_COUNT])
+{
+    if (options->command != KGEN_COMMAND_GENERATE || options->argument_count == 0)
+        return;
+    kgen_text_printf(&options->reproduce, "kgen %s", base_name(options->arguments[0]));
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (values[i] != NULL && option_infos[i].changes_output)
+            kgen_text_printf(&options->reproduce, " --%s %s", option_infos[i].name, base_name(values[i]));
+    }
+}
+
+/* Takes the command's name, if there is one, and its arguments from what is left of the command line. */
+static int take_arguments(char **arguments, size_t count, struct kgen_options *options,
+                          struct kgen_error *error)
+{
+    options->command = KGEN_COMMAND_GENERATE;
+    for (int i = 0; i < KGEN_COMMAND_COUNT && count > 0; i++) {
+        if (command_infos[i].name != NULL && strcmp(arguments[0], command_infos[i].name) == 0)
+            options->command = (enum kgen_command)i;
+    }
+    if (options->command != KGEN_COMMAND_GENERATE) {
+        arguments++;
+        count--;
+    }
+    for (size_t i = 0; i < count && i < KGEN_COUNT_OF(options->arguments); i++)
+        options->arguments[options->argument_count++] = arguments[i];
+    if (options->help || options->version)
+        return 0;
+    if (count < command_infos[options->command].least)
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "an argument is missing: kgen %s",
+                       command_infos[options->command].usage);
+    else if (count > command_infos[options->command].most)
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "one argument too many: '%s'",
+                       arguments[command_infos[options->command].most]);
+    else
+        return 0;
+    if (options->command == KGEN_COMMAND_GENERATE)
+        kgen_error_hint(error, "kgen --help shows how kgen is called");
+    else
+        kgen_error_hint(error, "kgen %s --help shows how it is called", command_label(options->command));
+    return -1;
+}
+
+static int check_commands(const struct kgen_options *options, const char *const values[OPTION_COUNT],
+                          struct kgen_error *error)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (values[i] == NULL || (option_infos[i].commands >> options->command & 1) != 0)
+            continue;
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "kgen %s takes no option --%s",
+                       command_label(options->command), option_infos[i].name);
+        kgen_error_hint(error, "kgen %s --help lists those it takes", command_label(options->command));
+        return -1;
+    }
+    if (options->no_cache && options->cache != NULL)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                              "--cache and --no-cache exclude each other");
+    if (options->quiet && options->verbose)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "-q and -v exclude each other");
+    return 0;
+}
+
+static int getopt_error(int code, char **argv, struct kgen_error *error)
+{
+    const char *word = argv[optind - 1];
+    if (code == ':')
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "the option '%s' needs a value", word);
+    else if (optopt >= 256)
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "the option '%s' takes no value", word);
+    else if (optopt != 0)
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "there is no option '-%c'", optopt);
+    else
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "there is no option '%s'", word);
+    kgen_error_hint(error, "kgen --help lists the options");
+    return -1;
+}
+
+int kgen_options_parse(int argc, char **argv, struct kgen_options *options, struct kgen_error *error)
+{
+    *options = (struct kgen_options){.target = "c", .engine = KGEN_ENGINE_TCC, .effort = KGEN_MEASURE};
+    struct option long_options[OPTION_COUNT + 1];
+    char letters[2 * OPTION_COUNT + 2];
+    fill_getopt(long_options, letters);
+    const char *values[OPTION_COUNT] = {0};
+    opterr = 0;
+    int code;
+    while ((code = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
+        const size_t index = option_of(code);
+        if (index == OPTION_COUNT)
+            return getopt_error(code, argv, error);
+        values[index] = option_infos[index].argument != NULL ? optarg : "";
+        if (store(&option_infos[index], values[index], options, error) != 0)
+            return -1;
+    }
+    if (take_arguments(argv + optind, (size_t)(argc - optind), options, error) != 0 ||
+        check_commands(options, values, error) != 0)
+        return -1;
+    write_reproduce(options, values);
+    if (options->reproduce.failed)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    return 0;
+}
+
+void kgen_options_free(struct kgen_options *options)
+{
+    kgen_text_free(&options->reproduce);
+}
+
+static void print_options(unsigned commands)
+{
+    printf("\noptions:\n");
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option_info *info = &option_infos[i];
+        if ((info->commands & commands) == 0)
+            continue;
+        char left[64], letter[8] = "    ";
+        if (info->letter != 0)
+            snprintf(letter, sizeof letter, "-%c, ", info->letter);
+        snprintf(left, sizeof left, "%s--%s%s%s", letter, info->name, info->argument != NULL ? " " : "",
+                 info->argument != NULL ? info->argument : "");
+        printf("  %-24s %s\n", left, info->help);
+    }
+}
+
+void kgen_options_help(enum kgen_command command)
+{
+    if (command != KGEN_COMMAND_COUNT) {
+        printf("usage: kgen %s\n\nkgen %s: %s.\n", command_infos[command].usage, command_label(command),
+               command_infos[command].summary);
+        print_options(1u << command);
+        return;
+    }
+    printf(
+        "kgen %s: from the shapes of a model to the fastest kernels for this machine, each proven right.\n\n",
+        KGEN_VERSION);
+    printf("usage:\n");
+    for (size_t i = 0; i < KGEN_COMMAND_COUNT; i++)
+        printf("  kgen %-32s %s\n", command_infos[i].usage, command_infos[i].summary);
+    printf("\nSPEC is a list of problems or a model's config.json; see specs/README.md. A spec that is "
+           "called as a\n"
+           "command is: kgen ./list. Options of kgen SPEC follow; kgen COMMAND --help shows those of a "
+           "command.\n");
+    print_options(IN(GENERATE));
+    printf("\nexit status: 0 done, 1 verification or tuning failed, 2 wrong usage or spec, 3 no candidate "
+           "for this\n"
+           "machine, 130 interrupted.\n");
+}

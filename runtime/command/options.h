@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line. */
+#ifndef KGEN_OPTIONS_H
+#define KGEN_OPTIONS_H
+
+#include "../../gen/spec.h"
+#include "../jit.h"
+#include "../tune.h"
+
+enum kgen_command {
+    KGEN_COMMAND_GENERATE,
+    KGEN_COMMAND_LIST,
+    KGEN_COMMAND_EXPLAIN,
+    KGEN_COMMAND_CACHE,
+    KGEN_COMMAND_MACHINE,
+    KGEN_COMMAND_COUNT
+};
+
+/* The strings are those of argv, or constants. */
+struct kgen_options {
+    enum kgen_command command;
+    const char *arguments[2]; /* after the command's name: spec, problem; ops; path */
+    size_t argument_count;
+    const char *output, *target, *templates, *cache;
+    bool no_cache, json, dry_run, quiet, verbose, help, version;
+    bool isa_given; /* false: auto */
+    enum kgen_isa isa;
+    enum kgen_engine engine;
+    enum kgen_effort effort;
+    double time_limit_seconds; /* 0: none */
+    int threads;               /* 0: those of the machine */
+    struct kgen_spec_options spec;
+    /* The command line that makes the same output anywhere: "kgen qwen.json --bits 4". Owned; see
+     * kgen_options_free. */
+    struct kgen_text reproduce;
+};
+
+/* Reads the command line. Fails with KGEN_ERROR_USAGE. */
+int kgen_options_parse(int argc, char **argv, struct kgen_options *options, struct kgen_error *error);
+void kgen_options_free(struct kgen_options *options);
+
+/* Prints the help of a command, or with KGEN_COMMAND_COUNT of all of kgen, on stdout. */
+void kgen_options_help(enum kgen_command command);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int kgen_session_open(struct kgen_session *session, const struct kgen_options *options, const char *spec,
+                      struct kgen_error *error)
+{
+    if (spec != NULL) {
+        session->spec = kgen_spec_read(spec, &options->spec, error);
+        if (session->spec == NULL)
+            return -1;
+        for (size_t i = 0; i < session->spec->warning_count && !options->quiet; i++)
+            kgen_say_warning("%s: %s", spec, session->spec->warnings[i]);
+    }
+    session->templates = kgen_templates_open(options->templates, options->target, error);
+    if (session->templates == NULL)
+        return -1;
+    kgen_machine_detect(&session->machine);
+    session->threads = options->threads > 0 ? options->threads : session->machine.threads;
+    for (size_t i = 0; session->spec != NULL && i < session->spec->count; i++)
+        session->spec->entries[i].problem.threads = session->threads;
+    return 0;
+}
+
+int kgen_session_open_cache(struct kgen_session *session, const struct kgen_options *options,
+                            struct kgen_error *error)
+{
+    struct kgen_text folder = {0};
+    const bool none = options->no_cache || kgen_cache_folder(options->cache, &folder) != 0;
+    if (none && !options->no_cache)
+        kgen_say_warning("no folder for the cache is known; nothing will be remembered (set KGEN_CACHE_DIR)");
+    session->cache =
+        kgen_cache_open(none ? NULL : folder.data, kgen_say_log, (void *)(uintptr_t)options, error);
+    kgen_text_free(&folder);
+    return session->cache != NULL ? 0 : -1;
+}
+
+void kgen_session_close(struct kgen_session *session)
+{
+    kgen_cache_close(session->cache);
+    kgen_templates_free(session->templates);
+    kgen_spec_free(session->spec);
+    *session = (struct kgen_session){0};
+}
+
+#define FACT_NAME_SIZE 40
+
+static void fact_name(int threads, char name[FACT_NAME_SIZE])
+{
+    snprintf(name, FACT_NAME_SIZE, "read_bandwidth_%d", threads);
+}
+
+int kgen_session_known_bandwidth(const struct kgen_session *session, struct kgen_bandwidth *bandwidth)
+{
+    char one[FACT_NAME_SIZE], all[FACT_NAME_SIZE];
+    fact_name(1, one);
+    fact_name(session->threads, all);
+    bandwidth->threads = session->threads;
+    const char *machine = session->machine.identity;
+    if (kgen_cache_fact(session->cache, machine, one, &bandwidth->one_thread) != 0 ||
+        kgen_cache_fact(session->cache, machine, all, &bandwidth->all_threads) != 0)
+        return -1;
+    return bandwidth->one_thread > 0 && bandwidth->all_threads > 0 ? 0 : -1;
+}
+
+int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, struct kgen_bandwidth *bandwidth,
+                           struct kgen_error *error)
+{
+    if (!measure_anew && kgen_session_known_bandwidth(session, bandwidth) == 0)
+        return 0;
+    if (kgen_bandwidth_measure(&session->machine, session->templates, session->threads, bandwidth, error) !=
+        0)
+        return -1;
+    char one[FACT_NAME_SIZE], all[FACT_NAME_SIZE];
+    fact_name(1, one);
+    fact_name(session->threads, all);
+    const char *machine = session->machine.identity;
+    if (kgen_cache_set_fact(session->cache, machine, one, bandwidth->one_thread, error) != 0 ||
+        kgen_cache_set_fact(session->cache, machine, all, bandwidth->all_threads, error) != 0)
+        return -1;
+    return 0;
+}
+
+void kgen_isas_write(unsigned isas, struct kgen_text *text)
+{
+    const char *separator = "";
+    for (int isa = KGEN_ISA_COUNT - 1; isa >= 0; isa--) {
+        if ((isas >> isa & 1) != 0) {
+            kgen_text_printf(text, "%s%s", separator, kgen_isa_info((enum kgen_isa)isa)->name);
+            separator = ", ";
+        }
+    }
+}
+
+static void describe_field(const struct kgen_problem *problem, const struct kgen_field *field,
+                           struct kgen_text *text)
+{
+    if (field->kind == KGEN_FIELD_REAL) {
+        const double value = kgen_field_get_real(problem, field);
+        if (field->required || value < field->default_value || value > field->default_value)
+            kgen_text_printf(text, " %s=%g", field->name, value);
+        return;
+    }
+    const int64_t value = kgen_field_get(problem, field);
+    if (!field->required && value == (int64_t)field->default_value)
+        return;
+    if (field->kind == KGEN_FIELD_WORD)
+        kgen_text_printf(text, " %s", kgen_word_name((enum kgen_word)value));
+    else if (field->kind == KGEN_FIELD_BOOLEAN)
+        kgen_text_printf(text, " %s%s", value != 0 ? "" : "no ", field->name);
+    else
+        kgen_text_printf(text, " %s=%lld", field->name, (long long)value);
+}
+
+void kgen_problem_describe(const struct kgen_problem *problem, struct kgen_text *text)
+{
+    const struct kgen_op_info *info = kgen_op_info(problem->op);
+    kgen_text_puts(text, info->name);
+    for (size_t i = 0; i < info->field_count; i++)
+        describe_field(problem, &info->fields[i], text);
+}
+
+double kgen_record_seconds(const struct kgen_record *record)
+{
+    return record->final_seconds > 0 ? record->final_seconds : record->cold_seconds;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+#include "tune.h"
+
+#include "timing.h"
+#include "tune_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const effort_names[] = {"estimate", "measure", "patient", "exhaustive"};
+
+const char *kgen_effort_name(enum kgen_effort effort)
+{
+    return effort_names[effort];
+}
+
+int kgen_effort_parse(const char *name, enum kgen_effort *effort)
+{
+    for (size_t i = 0; i < KGEN_COUNT_OF(effort_names); i++) {
+        if (strcmp(effort_names[i], name) == 0) {
+            *effort = (enum kgen_effort)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+struct kgen_tuner *kgen_tuner_new(const struct kgen_templates *templates, const struct kgen_machine *machine,
+                                  struct kgen_cache *cache, const struct kgen_tune_options *options,
+                                  struct kgen_error *error)
+{
+    struct kgen_tuner *tuner = calloc(1, sizeof *tuner);
+    if (tuner == NULL) {
+        kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+        return NULL;
+    }
+    tuner->templates = templates;
+    tuner->machine = machine;
+    tuner->cache = cache;
+    tuner->options = *options;
+    tuner->start = kgen_clock();
+    if (kgen_engine_describe(options->engine, &options->cc, &tuner->engine, error) != 0) {
+        kgen_tuner_free(tuner);
+        return NULL;
+    }
+    return tuner;
+}
+
+void kgen_tuner_free(struct kgen_tuner *tuner)
+{
+    if (tuner == NULL)
+        return;
+    kgen_timing_buffers_free(&tuner->buffers);
+    kgen_text_free(&tuner->engine);
+    free(tuner);
+}
+
+bool kgen_tuner_stopped(const struct kgen_tuner *tuner)
+{
+    if (tuner->options.cancel != NULL && *tuner->options.cancel != 0)
+        return true;
+    return tuner->options.time_limit_seconds > 0 &&
+           kgen_clock() - tuner->start > tuner->options.time_limit_seconds;
+}
+
+/* The variants that this effort considers. */
+static int list_variants(const struct kgen_tuner *tuner, struct kgen_trial *trial, struct kgen_error *error)
+{
+    const unsigned isas = tuner->options.isas != 0 ? tuner->options.isas : tuner->machine->isas;
+    if (tuner->options.effort >= KGEN_PATIENT)
+        return kgen_variants_list(tuner->templates, &trial->problem, isas, &trial->variants, error);
+    /* The widest instruction set that has a variant. */
+    for (int isa = KGEN_ISA_COUNT - 1; isa >= 0; isa--) {
+        if ((isas & (1u << isa)) == 0)
+            continue;
+        if (kgen_variants_list(tuner->templates, &trial->problem, 1u << isa, &trial->variants, error) != 0)
+            return -1;
+        if (trial->variants.count > 0)
+            break;
+    }
+    if (tuner->options.effort == KGEN_ESTIMATE && trial->variants.count > 1)
+        trial->variants.count = 1;
+    return 0;
+}
+
+static enum kgen_effort effort_of(const struct kgen_record *record)
+{
+    enum kgen_effort effort = KGEN_ESTIMATE;
+    kgen_effort_parse(record->effort, &effort);
+    return effort;
+}
+
+/* Whether a record answers what this effort asks: a failure does, a time does when it was taken at least as
+ * carefully. */
+static bool record_suffices(const struct kgen_tuner *tuner, const struct kgen_record *record)
+{
+    return record != NULL && (record->verdict != KGEN_PASSED || effort_of(record) >= tuner->options.effort);
+}
+
+double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen_record *record)
+{
+    if (record->final_seconds > 0)
+        return record->final_seconds;
+    return kgen_timing_is_cold(problem) ? record->cold_seconds : record->hot_seconds;
+}
+
+static int open_trial(struct kgen_tuner *tuner, const struct kgen_problem *problem, struct kgen_trial *trial,
+                      struct kgen_error *error)
+{
+    memset(trial, 0, sizeof *trial);
+    trial->tuner = tuner;
+    trial->problem = *problem;
+    /* The other ops of a decode step are too short to be worth waking a second thread. */
+    trial->problem.threads = problem->op == KGEN_OP_QMV ? tuner->options.threads : 1;
+    kgen_problem_write(&trial->problem, &trial->problem_text);
+    if (trial->problem_text.failed)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    if (list_variants(tuner, trial, error) != 0)
+        return -1;
+    const size_t count = trial->variants.count;
+    trial->keys = calloc(count + 1, sizeof *trial->keys);
+    trial->pending = calloc(count + 1, sizeof *trial->pending);
+    if (trial->keys == NULL || trial->pending == NULL)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        trial->keys[i] = kgen_record_key(tuner->machine->identity, trial->problem_text.data,
+                                         kgen_variant_hash(&trial->variants.items[i]), tuner->engine.data);
+        if (!record_suffices(tuner, kgen_cache_find(tuner->cache, trial->keys[i])))
+            trial->pending[trial->pending_count++] = i;
+    }
+    return 0;
+}
+
+static void close_trial(struct kgen_trial *trial)
+{
+    kgen_variants_free(&trial->variants);
+    kgen_text_free(&trial->problem_text);
+    free(trial->keys);
+    free(trial->pending);
+}
+
+/* The index of the variant that an earlier run chose at this effort or a greater one, or variants.count. */
+static size_t chosen_before(const struct kgen_trial *trial)
+{
+    size_t chosen = trial->variants.count;
+    double best = 0;
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+        if (record == NULL || !record->chosen || record->verdict != KGEN_PASSED ||
+            effort_of(record) < trial->tuner->options.effort)
+            continue;
+        const double seconds = kgen_record_seconds(&trial->problem, record);
+        if (chosen == trial->variants.count || seconds < best) {
+            chosen = i;
+            best = seconds;
+        }
+    }
+    return chosen;
+}
+
+/* Whether variant a is slower than variant b; both have records. */
+static bool slower(const struct kgen_trial *trial, size_t a, size_t b)
+{
+    const struct kgen_record *record_a = kgen_cache_find(trial->tuner->cache, trial->keys[a]);
+    const struct kgen_record *record_b = kgen_cache_find(trial->tuner->cache, trial->keys[b]);
+    return kgen_record_seconds(&trial->problem, record_a) > kgen_record_seconds(&trial->problem, record_b);
+}
+
+static void sort_by_time(const struct kgen_trial *trial, size_t *indexes, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        for (size_t j = i; j > 0; j--) {
+            if (!slower(trial, indexes[j - 1], indexes[j]))
+                break;
+            const size_t swapped = indexes[j];
+            indexes[j] = indexes[j - 1];
+            indexes[j - 1] = swapped;
+        }
+    }
+}
+
+size_t kgen_trial_best(const struct kgen_trial *trial, size_t *indexes, size_t room)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+        if (record == NULL || record->verdict != KGEN_PASSED)
+            continue;
+        if (count < room)
+            indexes[count++] = i;
+        else if (slower(trial, indexes[count - 1], i))
+            indexes[count - 1] = i;
+        sort_by_time(trial, indexes, count);
+    }
+    return count;
+}
+
+/* Notes in the records which variant is the winner now. */
+static int mark_chosen(struct kgen_trial *trial, size_t chosen, struct kgen_error *error)
+{
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        const struct kgen_record *found = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+        if (found == NULL || found->chosen == (i == chosen))
+            continue;
+        struct kgen_record record = *found;
+        record.chosen = i == chosen;
+        if (kgen_cache_append(trial->tuner->cache, &record, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void fill_choice(const struct kgen_trial *trial, size_t chosen, struct kgen_choice *choice)
+{
+    memset(choice, 0, sizeof *choice);
+    choice->problem = trial->problem;
+    choice->candidates = (unsigned)trial->variants.count;
+    choice->compiled = trial->compiled;
+    choice->from_cache = trial->compiled == 0;
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+        if (record == NULL)
+            continue;
+        choice->failed += record->verdict != KGEN_PASSED;
+        choice->proven += record->verdict == KGEN_PASSED;
+        choice->timed += record->cold_seconds > 0 || record->hot_seconds > 0;
+    }
+    if (chosen < trial->variants.count) {
+        choice->variant = trial->variants.items[chosen];
+        choice->record = *kgen_cache_find(trial->tuner->cache, trial->keys[chosen]);
+    }
+}
+
+static int run_trial(struct kgen_trial *trial, size_t *chosen, struct kgen_error *error)
+{
+    const struct kgen_tuner *tuner = trial->tuner;
+    int stopped = 0;
+    if (trial->pending_count > 0) {
+        stopped = kgen_trial_run_candidates(trial, error);
+        if (stopped < 0)
+            return -1;
+    }
+    size_t best[KGEN_FINALISTS];
+    size_t count = kgen_trial_best(trial, best, KGEN_FINALISTS);
+    if (stopped == 0 && count > 1 && tuner->options.effort > KGEN_ESTIMATE) {
+        stopped = kgen_trial_run_final(trial, best, count, error);
+        if (stopped < 0)
+            return -1;
+        sort_by_time(trial, best, count);
+    }
+    /* The finalists were timed side by side, so only their times are compared. */
+    *chosen = count > 0 ? best[0] : trial->variants.count;
+    if (stopped == 0 && count > 0 && mark_chosen(trial, *chosen, error) != 0)
+        return -1;
+    return stopped;
+}
+
+int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
+              void *context, struct kgen_choice *choice, struct kgen_error *error)
+{
+    struct kgen_trial trial;
+    int result = open_trial(tuner, problem, &trial, error);
+    if (result == 0) {
+        trial.progress = progress;
+        trial.progress_context = context;
+        size_t chosen = chosen_before(&trial);
+        if (trial.pending_count > 0 || chosen == trial.variants.count)
+            result = run_trial(&trial, &chosen, error);
+        if (result >= 0)
+            fill_choice(&trial, chosen, choice);
+    }
+    close_trial(&trial);
+    return result;
+}

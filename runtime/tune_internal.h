@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared by the files of the tuner. */
+#ifndef KGEN_TUNE_INTERNAL_H
+#define KGEN_TUNE_INTERNAL_H
+
+#include "timing.h"
+#include "tune.h"
+
+/* So many of the best are timed again, in turns, so that a moment's noise does not choose. */
+enum { KGEN_FINALISTS = 4 };
+
+struct kgen_tuner {
+    const struct kgen_templates *templates;
+    const struct kgen_machine *machine;
+    struct kgen_cache *cache;
+    struct kgen_tune_options options;
+    struct kgen_text engine; /* kgen_engine_describe */
+    struct kgen_timing_buffers buffers;
+    double start;
+};
+
+/* The tuning of one problem. */
+struct kgen_trial {
+    struct kgen_tuner *tuner;
+    struct kgen_problem problem;
+    struct kgen_text problem_text;
+    struct kgen_variants variants;
+    uint64_t *keys;  /* of their records */
+    size_t *pending; /* the variants that have no record yet that suffices */
+    size_t pending_count;
+    unsigned compiled;
+    kgen_tune_progress *progress; /* may be NULL */
+    void *progress_context;
+};
+
+/* Whether the tuner was cancelled or its time is up. */
+bool kgen_tuner_stopped(const struct kgen_tuner *tuner);
+
+/* The time that counts: that of the final, else cold or hot, whichever fits the op. */
+double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen_record *record);
+
+/* Fills indexes with the fastest proven variants, best first, at most room of them; returns how many. */
+size_t kgen_trial_best(const struct kgen_trial *trial, size_t *indexes, size_t room);
+
+/* Compiles, proves and times the pending variants in worker processes, and records each. Returns 0; 1 when
+ * stopped; -1. */
+int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error);
+
+/* Times the given proven variants again, in turns, and records it. Returns 0; 1 when stopped; -1. */
+int kgen_trial_run_final(struct kgen_trial *trial, const size_t *indexes, size_t count,
+                         struct kgen_error *error);
+
+#endif

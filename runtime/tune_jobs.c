@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* What runs in the worker processes, and what the tuner makes of it. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#include "tune_internal.h"
+
+#include "worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static const char function[] = "kernel";
+
+/* Seconds a stage may take before it counts as hung. Compiling allows for the cc engine. */
+static const double compile_limit = 120, verify_limit = 60, time_limit = 60;
+
+/* Limits of the first timing of each candidate, and samples of each finalist, by effort. */
+static const struct kgen_timing_limits timing_limits[] = {
+    [KGEN_ESTIMATE] = {0, 0, 0, 0},
+    [KGEN_MEASURE] = {5, 0.008, 100, 0},
+    [KGEN_PATIENT] = {9, 0.03, 300, 0},
+    [KGEN_EXHAUSTIVE] = {25, 0.1, 1000, 0},
+};
+static const unsigned final_rounds[] = {
+    [KGEN_ESTIMATE] = 0, [KGEN_MEASURE] = 11, [KGEN_PATIENT] = 31, [KGEN_EXHAUSTIVE] = 75};
+
+/* A candidate several times slower than the best so far is not worth more samples. */
+static const double hopeless_factor = 3;
+
+struct candidate_result {
+    struct kgen_verification verification;
+    double compile_seconds;
+    struct kgen_timing timing;
+};
+
+struct batch {
+    struct kgen_trial *trial;
+    struct kgen_verify_cases *cases;
+    double *best_seconds; /* shared with the children; 0 until one was timed */
+    struct kgen_error *error;
+    bool failed; /* a record could not be kept */
+};
+
+static void fail(struct kgen_verification *verification, enum kgen_verdict verdict,
+                 const struct kgen_error *error)
+{
+    verification->verdict = verdict;
+    kgen_error_format(error, verification->detail, sizeof verification->detail);
+}
+
+/* From a variant to its callable functions. Returns NULL with the reason in verification. */
+static struct kgen_code *compile(const struct kgen_trial *trial, const struct kgen_variant *variant,
+                                 struct kgen_kernel *kernel, struct kgen_verification *verification)
+{
+    const struct kgen_tune_options *options = &trial->tuner->options;
+    struct kgen_error error = {0};
+    struct kgen_text text = {0};
+    struct kgen_code *code = NULL;
+    if (kgen_variant_text(variant, &trial->problem, function, &text, &error) == 0)
+        code = kgen_jit_compile(options->engine, kgen_template_name(variant->tmpl), text.data, variant->isa,
+                                &options->cc, &error);
+    if (code != NULL && kgen_kernel_find(&trial->problem, code, function, kernel, &error) != 0) {
+        kgen_code_free(code);
+        code = NULL;
+    }
+    if (code == NULL)
+        fail(verification, error.code == KGEN_ERROR_CANDIDATE ? KGEN_NO_CANDIDATE : KGEN_COMPILE_FAILED,
+             &error);
+    kgen_text_free(&text);
+    return code;
+}
+
+static void time_candidate(const struct batch *batch, const struct kgen_kernel *kernel,
+                           struct candidate_result *result)
+{
+    const struct kgen_tuner *tuner = batch->trial->tuner;
+    struct kgen_timed timed;
+    struct kgen_error error = {0};
+    if (kgen_timed_open(&timed, kernel, &tuner->buffers, &error) != 0) {
+        fail(&result->verification, KGEN_WORKER_EXITED, &error);
+        return;
+    }
+    struct kgen_timing_limits limits = timing_limits[tuner->options.effort];
+    limits.hopeless_seconds = *batch->best_seconds * hopeless_factor;
+    kgen_timed_measure(&timed, &limits, &result->timing);
+    kgen_timed_close(&timed);
+}
+
+/* In the child: one candidate, from text to time. */
+static void candidate_job(size_t index, void *result_memory, struct kgen_worker *worker, void *context)
+{
+    struct batch *batch = context;
+    const struct kgen_trial *trial = batch->trial;
+    struct candidate_result *result = result_memory;
+    const struct kgen_variant *variant = &trial->variants.items[trial->pending[index]];
+    struct kgen_error error = {0};
+    struct kgen_kernel kernel;
+
+    kgen_worker_stage(worker, "compile", compile_limit);
+    const double start = kgen_clock();
+    struct kgen_code *code = compile(trial, variant, &kernel, &result->verification);
+    result->compile_seconds = kgen_clock() - start;
+    if (code == NULL)
+        return;
+    kgen_worker_stage(worker, "verify", verify_limit);
+    struct kgen_verify_options options = {.seed = trial->tuner->options.seed,
+                                          .threads = trial->tuner->options.threads,
+                                          .guards = kgen_worker_guards(worker)};
+    if (kgen_verify_with(batch->cases, &kernel, &options, &result->verification, &error) != 0)
+        fail(&result->verification, KGEN_WORKER_EXITED, &error);
+    if (result->verification.verdict == KGEN_PASSED && trial->tuner->options.effort > KGEN_ESTIMATE) {
+        kgen_worker_stage(worker, "time", time_limit);
+        time_candidate(batch, &kernel, result);
+    }
+    kgen_code_free(code);
+}
+
+static int append_record(struct kgen_trial *trial, size_t variant, const struct candidate_result *result,
+                         struct kgen_error *error)
+{
+    struct kgen_text name = {0};
+    kgen_variant_name(&trial->variants.items[variant], &name);
+    if (name.failed)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    const struct kgen_record record = {
+        .key = trial->keys[variant],
+        .machine = trial->tuner->machine->identity,
+        .problem = trial->problem_text.data,
+        .variant = name.data,
+        .engine = trial->tuner->engine.data,
+        .effort = kgen_effort_name(trial->tuner->options.effort),
+        .verdict = result->verification.verdict,
+        .detail = result->verification.detail,
+        .error_of_bound = result->verification.error_of_bound,
+        .cases = result->verification.cases,
+        .compile_seconds = result->compile_seconds,
+        .cold_seconds = result->timing.cold_seconds,
+        .hot_seconds = result->timing.hot_seconds,
+        .repeats = result->timing.repeats,
+    };
+    const int appended = kgen_cache_append(trial->tuner->cache, &record, error);
+    kgen_text_free(&name);
+    return appended;
+}
+
+/* In the parent: a candidate is done, or ended its child. */
+static int candidate_report(size_t index, const struct kgen_outcome *outcome, const void *result_memory,
+                            void *context)
+{
+    struct batch *batch = context;
+    struct kgen_trial *trial = batch->trial;
+    const size_t variant = trial->pending[index];
+    struct candidate_result result;
+    memcpy(&result, result_memory, sizeof result);
+    trial->compiled++;
+    if (outcome->kind != KGEN_OUTCOME_DONE) {
+        memset(&result.timing, 0, sizeof result.timing);
+        kgen_outcome_verdict(outcome, &result.verification);
+    }
+    if (append_record(trial, variant, &result, batch->error) != 0) {
+        batch->failed = true;
+        return 1;
+    }
+    const double seconds =
+        kgen_timing_is_cold(&trial->problem) ? result.timing.cold_seconds : result.timing.hot_seconds;
+    if (result.verification.verdict == KGEN_PASSED && seconds > 0 &&
+        (*batch->best_seconds == 0 || seconds < *batch->best_seconds))
+        *batch->best_seconds = seconds;
+    if (trial->progress != NULL)
+        trial->progress(trial->progress_context, &trial->problem,
+                        kgen_cache_find(trial->tuner->cache, trial->keys[variant]),
+                        (unsigned)(trial->variants.count - trial->pending_count + index + 1),
+                        (unsigned)trial->variants.count);
+    return kgen_tuner_stopped(trial->tuner);
+}
+
+static int fill_buffers(struct kgen_trial *trial, struct kgen_error *error)
+{
+    struct kgen_tuner *tuner = trial->tuner;
+    if (tuner->options.effort == KGEN_ESTIMATE)
+        return 0;
+    return kgen_timing_buffers_fill(&tuner->buffers, &trial->problem,
+                                    kgen_machine_last_level_cache(tuner->machine), tuner->options.seed,
+                                    error);
+}
+
+int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error)
+{
+    struct kgen_tuner *tuner = trial->tuner;
+    if (kgen_tuner_stopped(tuner))
+        return 1;
+    struct batch batch = {.trial = trial, .error = error};
+    void *shared = mmap(NULL, sizeof(double), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    batch.best_seconds = shared;
+    int result = -1;
+    const struct kgen_verify_options verify = {.seed = tuner->options.seed,
+                                               .threads = tuner->options.threads};
+    if (fill_buffers(trial, error) == 0)
+        batch.cases = kgen_verify_cases_new(&trial->problem, &verify, error);
+    if (batch.cases != NULL) {
+        const struct kgen_worker_options options = {.limit_seconds = compile_limit,
+                                                    .cancel = tuner->options.cancel};
+        result = kgen_workers_run(&options, trial->pending_count, sizeof(struct candidate_result),
+                                  candidate_job, candidate_report, &batch, error);
+    }
+    kgen_verify_cases_free(batch.cases);
+    munmap(shared, sizeof(double));
+    return batch.failed ? -1 : result;
+}
+
+struct final_result {
+    double seconds[KGEN_FINALISTS];
+    unsigned rounds;
+};
+
+struct final {
+    struct kgen_trial *trial;
+    const size_t *indexes;
+    size_t count;
+    struct kgen_error *error;
+    struct kgen_outcome outcome;
+    struct final_result result;
+};
+
+/* In the child: the finalists in turns, so that a slow moment of the machine meets all of them. */
+static void final_job(size_t index, void *result_memory, struct kgen_worker *worker, void *context)
+{
+    (void)index;
+    const struct final *final = context;
+    const struct kgen_trial *trial = final->trial;
+    struct final_result *result = result_memory;
+    struct kgen_code *codes[KGEN_FINALISTS] = {NULL};
+    struct kgen_timed timed[KGEN_FINALISTS];
+    bool open[KGEN_FINALISTS] = {false};
+    const unsigned rounds = final_rounds[trial->tuner->options.effort];
+    double *samples = calloc((size_t)rounds * KGEN_FINALISTS, sizeof *samples);
+    if (samples == NULL)
+        return;
+    kgen_worker_stage(worker, "compile", compile_limit);
+    for (size_t i = 0; i < final->count; i++) {
+        struct kgen_verification unused;
+        struct kgen_kernel kernel;
+        codes[i] = compile(trial, &trial->variants.items[final->indexes[i]], &kernel, &unused);
+        open[i] = codes[i] != NULL && kgen_timed_open(&timed[i], &kernel, &trial->tuner->buffers, NULL) == 0;
+    }
+    kgen_worker_stage(worker, "time", time_limit);
+    const bool cold = kgen_timing_is_cold(&trial->problem);
+    for (unsigned round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < final->count; i++) {
+            if (open[i])
+                samples[i * rounds + round] = kgen_timed_sample(&timed[i], cold);
+        }
+    }
+    for (size_t i = 0; i < final->count; i++) {
+        if (open[i]) {
+            result->seconds[i] = kgen_median(samples + i * rounds, rounds);
+            kgen_timed_close(&timed[i]);
+        }
+        kgen_code_free(codes[i]);
+    }
+    result->rounds = rounds;
+    free(samples);
+}
+
+static int final_report(size_t index, const struct kgen_outcome *outcome, const void *result, void *context)
+{
+    (void)index;
+    struct final *final = context;
+    final->outcome = *outcome;
+    memcpy(&final->result, result, sizeof final->result);
+    return 0;
+}
+
+int kgen_trial_run_final(struct kgen_trial *trial, const size_t *indexes, size_t count,
+                         struct kgen_error *error)
+{
+    struct kgen_tuner *tuner = trial->tuner;
+    struct final final = {.trial = trial, .indexes = indexes, .count = count, .error = error};
+    if (trial->pending_count == 0 && fill_buffers(trial, error) != 0)
+        return -1;
+    const struct kgen_worker_options options = {.limit_seconds = compile_limit,
+                                                .cancel = tuner->options.cancel};
+    int result =
+        kgen_workers_run(&options, 1, sizeof(struct final_result), final_job, final_report, &final, error);
+    if (result != 0)
+        return result;
+    trial->compiled += (unsigned)count;
+    for (size_t i = 0; i < count && final.outcome.kind == KGEN_OUTCOME_DONE; i++) {
+        if (final.result.seconds[i] <= 0)
+            continue;
+        struct kgen_record record = *kgen_cache_find(tuner->cache, trial->keys[indexes[i]]);
+        record.final_seconds = final.result.seconds[i];
+        if (kgen_cache_append(tuner->cache, &record, error) != 0)
+            return -1;
+    }
+    return 0;
+}

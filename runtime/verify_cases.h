@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The prepared inputs of one problem: for internal use by verify.c. */
+#ifndef KGEN_VERIFY_CASES_H
+#define KGEN_VERIFY_CASES_H
+
+#include "fill.h"
+#include "guard_buffer.h"
+#include "verify.h"
+
+/* What an output element holds until it is written: a NaN that no operation makes. */
+#define KGEN_POISON UINT32_C(0x7fc5a3b9)
+
+/* One kind of input for up to `range` rows, heads or elements. Smaller ranges use a part of it: at the end
+ * of their guard buffers the last ones, at the start the first ones. */
+struct kgen_verify_case {
+    const struct kgen_fill *fill;
+    size_t range;
+    int64_t position;
+    /* The same bytes in both placements, read-only. */
+    struct kgen_guard_buffer inputs[KGEN_PLACEMENT_COUNT][KGEN_BUFFER_COUNT];
+    double *expected, *bound; /* of y */
+    double *residual_expected, *residual_bound;
+};
+
+enum { KGEN_VERIFY_CASE_MAX = 8 };
+
+struct kgen_verify_cases {
+    struct kgen_problem problem;
+    uint64_t seed;
+    size_t count;
+    struct kgen_verify_case items[KGEN_VERIFY_CASE_MAX];
+    /* Scratch with room for the greatest range. */
+    struct kgen_guard_buffer y, residual;
+    void *first_y, *first_residual; /* copies of the first run's output */
+};
+
+/* The ranges that the first case is run with; ends with 0. None is greater than the range of the case. */
+const size_t *kgen_verify_ranges(const struct kgen_problem *problem);
+
+#endif
