@@ -66,7 +66,7 @@ static int list_text(const struct kgen_session *session)
         kgen_table_cell(&table, "%s", record->variant);
         kgen_table_cell(&table, "%s", record->engine);
         kgen_table_cell(&table, "%s", record->effort);
-        kgen_table_cell(&table, "%.1f", kgen_record_seconds(record) * 1e6);
+        kgen_table_cell(&table, "%.1f", kgen_shown_seconds(record) * 1e6);
         const bool here = strcmp(record->machine, session->machine.identity) == 0;
         kgen_table_cell(&table, "%s", here ? "this one" : record->machine);
     }

@@ -69,6 +69,6 @@ void kgen_problem_describe(const struct kgen_problem *problem, struct kgen_text 
 
 /* The time by which candidates are ranked: of the final round where there was one, else cold; 0: not timed.
  */
-double kgen_record_seconds(const struct kgen_record *record);
+double kgen_shown_seconds(const struct kgen_record *record);
 
 #endif

@@ -23,7 +23,7 @@ static int compare_records(const void *a, const void *b)
         return class_x - class_y;
     if (class_x == 3 && x->verdict != y->verdict)
         return (int)x->verdict - (int)y->verdict;
-    const double seconds_x = kgen_record_seconds(x), seconds_y = kgen_record_seconds(y);
+    const double seconds_x = kgen_shown_seconds(x), seconds_y = kgen_shown_seconds(y);
     if (class_x < 2 && (seconds_x < seconds_y || seconds_x > seconds_y))
         return seconds_x < seconds_y ? -1 : 1;
     return strcmp(x->variant, y->variant);
@@ -35,7 +35,7 @@ static void count_records(struct kgen_evidence *evidence)
         const struct kgen_record *record = evidence->records[i];
         evidence->passed += record->verdict == KGEN_PASSED;
         evidence->failed += record->verdict != KGEN_PASSED;
-        evidence->timed += record->verdict == KGEN_PASSED && kgen_record_seconds(record) > 0;
+        evidence->timed += record->verdict == KGEN_PASSED && kgen_shown_seconds(record) > 0;
         evidence->in_final_round += class_of(record) == 0;
         if (record->chosen && record->verdict == KGEN_PASSED && evidence->chosen == NULL)
             evidence->chosen = record;
@@ -110,7 +110,7 @@ static const struct kgen_record *find_rival(const struct kgen_evidence *evidence
 static void reason_of_winner(const struct kgen_evidence *evidence, struct kgen_text *text)
 {
     const struct kgen_record *chosen = evidence->chosen;
-    const double seconds = kgen_record_seconds(chosen);
+    const double seconds = kgen_shown_seconds(chosen);
     if (seconds <= 0) {
         kgen_text_printf(text, "proven, and chosen by estimate: nothing was timed");
         return;
@@ -124,7 +124,7 @@ static void reason_of_winner(const struct kgen_evidence *evidence, struct kgen_t
         kgen_text_puts(text, "; there was no other to compare with");
         return;
     }
-    const double behind = 100 * (kgen_record_seconds(rival) / seconds - 1);
+    const double behind = 100 * (kgen_shown_seconds(rival) / seconds - 1);
     if (behind >= 0)
         kgen_text_printf(text, "; the next, %s, takes %.1f%% longer", rival->variant, behind);
     else

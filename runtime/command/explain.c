@@ -63,7 +63,7 @@ static int print_passed(const struct explanation *explanation, const struct kgen
     struct kgen_table table = {.columns = columns, .column_count = KGEN_COUNT_OF(columns)};
     for (size_t i = 0; i < evidence->passed && i < most; i++) {
         const struct kgen_record *record = evidence->records[i];
-        const double seconds = kgen_record_seconds(record);
+        const double seconds = kgen_shown_seconds(record);
         kgen_table_cell(&table, record == evidence->chosen ? "*" : " ");
         kgen_table_cell(&table, "%s", record->variant);
         add_time(&table, record->cold_seconds);

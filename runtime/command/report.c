@@ -25,7 +25,7 @@ static struct totals add_up(const struct kgen_report *report)
 /* Of one call, cold: bytes per second; 0 where it was not timed. */
 static double rate_of(const struct kgen_choice *choice)
 {
-    const double seconds = choice->variant.tmpl != NULL ? kgen_record_seconds(&choice->record) : 0;
+    const double seconds = choice->variant.tmpl != NULL ? kgen_shown_seconds(&choice->record) : 0;
     return seconds > 0 ? kgen_operation_bytes(&choice->problem) / seconds : 0;
 }
 
@@ -48,7 +48,7 @@ static void add_choice(struct kgen_table *table, const struct kgen_report *repor
     kgen_table_cell(table, "%s", variant.failed ? "" : variant.data);
     const double rate = rate_of(choice);
     if (rate > 0) {
-        kgen_table_cell(table, "%.1f", kgen_record_seconds(&choice->record) * 1e6);
+        kgen_table_cell(table, "%.1f", kgen_shown_seconds(&choice->record) * 1e6);
         kgen_table_cell(table, "%.1f", rate * 1e-9);
     } else {
         kgen_table_cell(table, "-");
@@ -126,7 +126,7 @@ static json_t *choice_json(const struct kgen_report *report, size_t index)
         "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", variant.failed ? "" : variant.data,
         "template", kgen_template_name(choice->variant.tmpl), "isa", kgen_isa_info(choice->variant.isa)->name,
         "parameters", kgen_json_parameters(&choice->variant), "cold_us",
-        kgen_json_positive(kgen_record_seconds(&choice->record) * 1e6), "hot_us",
+        kgen_json_positive(kgen_shown_seconds(&choice->record) * 1e6), "hot_us",
         kgen_json_positive(choice->record.hot_seconds * 1e6), "compile_us",
         kgen_json_positive(choice->record.compile_seconds * 1e6), "gb_per_s", kgen_json_positive(rate * 1e-9),
         "share_of_bandwidth",

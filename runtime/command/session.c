@@ -122,7 +122,7 @@ void kgen_problem_describe(const struct kgen_problem *problem, struct kgen_text 
         describe_field(problem, &info->fields[i], text);
 }
 
-double kgen_record_seconds(const struct kgen_record *record)
+double kgen_shown_seconds(const struct kgen_record *record)
 {
     return record->final_seconds > 0 ? record->final_seconds : record->cold_seconds;
 }
