@@ -202,8 +202,8 @@ int kgen_lower_error(struct kgen_lowering *lowering, enum kgen_error_code code, 
 const struct kgen_operation *kgen_operation_find(const char *name, size_t length);
 /* In a fixed order. NULL past the last. */
 const struct kgen_operation *kgen_operation_at(size_t index);
-/* The operation whose name is nearest. */
-const char *kgen_operation_nearest(const char *name, size_t length);
+/* Adds the operation whose name is nearest to an error as a hint. */
+void kgen_operation_suggest(const char *name, size_t length, struct kgen_error *error);
 
 /* lower_c.c */
 int kgen_list_add(struct kgen_lowering *lowering, struct kgen_token_list *list, int token);

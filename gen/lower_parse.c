@@ -414,8 +414,7 @@ const struct kgen_node *kgen_parse_expression(struct kgen_lowering *lowering, in
             return parse_call(lowering, operation, begin, end);
         kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, begin, "%.*s is not a vector operation",
                          token->length, token->start);
-        kgen_error_hint(lowering->error, "did you mean %s?",
-                        kgen_operation_nearest(token->start, (size_t)token->length));
+        kgen_operation_suggest(token->start, (size_t)token->length, lowering->error);
         return NULL;
     }
     int variable = token->kind == KGEN_TOKEN_NAME ? kgen_find_variable(lowering, begin) : -1;
