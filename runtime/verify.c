@@ -27,9 +27,9 @@ struct trial {
 
 static void describe(const struct trial *t, char *text, size_t size)
 {
-    snprintf(text, size, "case %s, range %zu to %zu at the %s of its pages, %s, seed %llu",
-             t->item->fill->name, t->first, t->first + t->range,
-             t->placement == KGEN_AT_END ? "end" : "start", t->how, (unsigned long long)t->cases->seed);
+    snprintf(text, size, "case %s, range %zu-%zu, %s, %s, seed %llu", t->item->fill->name, t->first,
+             t->first + t->range, t->placement == KGEN_AT_END ? "at end" : "at start", t->how,
+             (unsigned long long)t->cases->seed);
 }
 
 /* Says what the trial is about to do, in case it does not come back. */
