@@ -200,7 +200,7 @@ void kgen_group_operands(struct kgen_lowering *lowering, const struct kgen_node 
     }
 }
 
-void kgen_emit(struct kgen_lowering *lowering, const struct kgen_instruction *instruction)
+void kgen_lower_emit(struct kgen_lowering *lowering, const struct kgen_instruction *instruction)
 {
     if (lowering->failed || lowering->pool.most + lowering->pool.first > lowering->registers)
         return;

@@ -234,6 +234,6 @@ void kgen_group_flush(struct kgen_lowering *lowering);
  * they cannot join it. A literal gets none. */
 void kgen_group_operands(struct kgen_lowering *lowering, const struct kgen_node *const *nodes, int count,
                          uint8_t *registers);
-void kgen_emit(struct kgen_lowering *lowering, const struct kgen_instruction *instruction);
+void kgen_lower_emit(struct kgen_lowering *lowering, const struct kgen_instruction *instruction);
 
 #endif

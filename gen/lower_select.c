@@ -65,7 +65,7 @@ void kgen_emit_move(struct kgen_lowering *lowering, int target, int source)
 
 void kgen_emit_vzeroupper(struct kgen_lowering *lowering)
 {
-    kgen_emit(lowering, &(struct kgen_instruction){.mnemonic = ZYDIS_MNEMONIC_VZEROUPPER});
+    kgen_lower_emit(lowering, &(struct kgen_instruction){.mnemonic = ZYDIS_MNEMONIC_VZEROUPPER});
 }
 
 /* Whether an argument can be a memory operand of its instruction. */

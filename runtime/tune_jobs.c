@@ -196,10 +196,8 @@ int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     batch.best_seconds = shared;
     int result = -1;
-    const struct kgen_verify_options verify = {.seed = tuner->options.seed,
-                                               .threads = tuner->options.threads};
     if (fill_buffers(trial, error) == 0)
-        batch.cases = kgen_verify_cases_new(&trial->problem, &verify, error);
+        batch.cases = kgen_verify_cases_new(&trial->problem, tuner->options.seed, error);
     if (batch.cases != NULL) {
         const struct kgen_worker_options options = {.limit_seconds = compile_limit,
                                                     .cancel = tuner->options.cancel};

@@ -139,9 +139,9 @@ static json_t *choice_json(const struct kgen_report *report, size_t index)
     struct kgen_text variant = {0};
     kgen_variant_name(&choice->variant, &variant);
     json_t *chosen = json_pack(
-        "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", variant.failed ? "" : variant.data,
-        "template", kgen_template_name(choice->variant.tmpl), "isa", kgen_isa_info(choice->variant.isa)->name,
-        "parameters", kgen_json_parameters(&choice->variant), "us",
+        "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+        variant.failed ? "" : variant.data, "template", kgen_template_name(choice->variant.tmpl), "isa",
+        kgen_isa_info(choice->variant.isa)->name, "parameters", kgen_json_parameters(&choice->variant), "us",
         kgen_json_positive(seconds_of(choice) * 1e6), "timing",
         kgen_timing_is_cold(&choice->problem) ? "cold" : "hot", "cold_us",
         kgen_json_positive(choice->record.cold_seconds * 1e6), "hot_us",
