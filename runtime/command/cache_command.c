@@ -66,7 +66,8 @@ static int list_text(const struct kgen_session *session)
         kgen_table_cell(&table, "%s", record->variant);
         kgen_table_cell(&table, "%s", record->engine);
         kgen_table_cell(&table, "%s", record->effort);
-        kgen_table_cell(&table, "%.1f", kgen_shown_seconds(record) * 1e6);
+        kgen_table_cell(&table, "%.1f",
+                        1e6 * (record->final_seconds > 0 ? record->final_seconds : record->cold_seconds));
         const bool here = strcmp(record->machine, session->machine.identity) == 0;
         kgen_table_cell(&table, "%s", here ? "this one" : record->machine);
     }
