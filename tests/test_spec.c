@@ -169,7 +169,7 @@ static void test_identifiers(void **state)
     }
 
 #define QWEN3_8B(format)                                                                                     \
-    {"dequantize_n151936_k4096_" format, 1, "embed_tokens"},                                                 \
+    {"dequantize_n1_k4096_" format, 1, "embed_tokens"},                                                 \
         {"rms_norm_r1_s4096_eps1em06", 1, "layers.0.input_layernorm"},                                       \
         TWICE("qmv_n6144_k4096_" format, 36, "layers.*.self_attn.{q,k,v}_proj"),                             \
         {"rms_norm_r32_s128_eps1em06", 36, "layers.*.self_attn.q_norm"},                                     \
@@ -206,7 +206,7 @@ static void test_qwen_small(void **state)
 {
     (void)state;
     static const struct expected expected[] = {
-        {"dequantize_n151936_k1024_b4_g64_f16", 1, "embed_tokens"},
+        {"dequantize_n1_k1024_b4_g64_f16", 1, "embed_tokens"},
         {"rms_norm_r1_s1024_eps1em06", 1, "layers.0.input_layernorm"},
         TWICE("qmv_n4096_k1024_b4_g64_f16", 28, "layers.*.self_attn.{q,k,v}_proj"),
         {"rms_norm_r16_s128_eps1em06", 28, "layers.*.self_attn.q_norm"},
@@ -231,7 +231,7 @@ static void test_llama(void **state)
 {
     (void)state;
     static const struct expected expected[] = {
-        {"dequantize_n128256_k4096_b4_g64_f16", 1, "embed_tokens"},
+        {"dequantize_n1_k4096_b4_g64_f16", 1, "embed_tokens"},
         {"rms_norm_r1_s4096_eps1em05", 1, "layers.0.input_layernorm"},
         TWICE("qmv_n6144_k4096_b4_g64_f16", 32, "layers.*.self_attn.{q,k,v}_proj"),
         {"rope_h32_d128_r128_half_t500000_llama3_f8_l1_h4_o8192", 32, "layers.*.self_attn.q_rope"},
@@ -306,7 +306,7 @@ static void test_experts(void **state)
     }
     static const struct kgen_spec_options options = {.bits = 4, .group_size = 64};
     static const struct expected expected[] = {
-        {"dequantize_n151936_k2048_b4_g64_bf16", 1, "embed_tokens"},
+        {"dequantize_n1_k2048_b4_g64_bf16", 1, "embed_tokens"},
         {"rms_norm_r1_s2048_eps1em06", 1, "layers.0.input_layernorm"},
         {"qmv_n5120_k2048_b4_g64_bf16_f32", 48, "layers.*.self_attn.{q,k,v}_proj"},
         {"rms_norm_r32_s128_eps1em06", 48, "layers.*.self_attn.q_norm"},
