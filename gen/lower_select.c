@@ -190,7 +190,7 @@ struct kgen_value kgen_select_set(struct kgen_lowering *lowering, const struct k
         return result;
     }
     uint32_t bits = (uint32_t)c->literal;
-    if (c->type == KGEN_LITERAL)
+    if (c->type == KGEN_TYPE_LITERAL)
         memcpy(&bits, &c->number, sizeof bits);
     if (bits == 0) {
         emit_zero(lowering, result.reg);

@@ -87,25 +87,30 @@ int kgen_jit_cc_describe(const struct kgen_cc_options *options, struct kgen_text
     return status;
 }
 
-/* The whole text for the compiler: the support header, then the kernel. */
-static int put_source(struct kgen_text *out, const char *source, const char *vector_c, enum kgen_isa isa,
-                      struct kgen_error *error)
+int kgen_jit_put_header(struct kgen_text *out, struct kgen_error *error)
 {
     struct kgen_templates *templates = kgen_templates_open(NULL, "c", error);
     if (templates == NULL)
         return -1;
     const struct kgen_template *header = kgen_templates_find(templates, "kgen_vector");
-    kgen_text_printf(out, "#define %s\n#include <math.h>\n", kgen_isa_info(isa)->header_name);
-    int result = header == NULL ? kgen_error_set(error, KGEN_ERROR_TEMPLATE, source, 0, 0,
+    int result = header == NULL ? kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0,
                                                  "there is no template kgen_vector")
                                 : kgen_template_instantiate(header, &(struct kgen_bindings){0}, out, error);
     kgen_templates_free(templates);
+    return result;
+}
+
+/* The whole text for the compiler: the support header, then the kernel. */
+static int put_source(struct kgen_text *out, const char *source, const char *vector_c, enum kgen_isa isa,
+                      struct kgen_error *error)
+{
+    kgen_text_printf(out, "#define %s\n#include <math.h>\n", kgen_isa_info(isa)->header_name);
+    if (kgen_jit_put_header(out, error) != 0)
+        return -1;
     kgen_text_puts(out, "\n");
     kgen_jit_put_line(out, source);
     kgen_text_puts(out, vector_c);
-    if (result == 0 && out->failed)
-        result = kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory");
-    return result;
+    return out->failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory") : 0;
 }
 
 /* Reports the compiler's first lines, at the place the first error names. */
