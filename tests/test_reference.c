@@ -396,6 +396,43 @@ static void test_sizes_and_bytes(void **state)
     assert_string_equal(kgen_buffer_name(KGEN_BUFFER_WORKSPACE), "workspace");
 }
 
+static unsigned char touched[1000];
+
+static void touch(const float *a, const float *b, float *y, size_t begin, size_t end)
+{
+    (void)a, (void)b, (void)y;
+    for (size_t i = begin; i < end; i++)
+        touched[i]++;
+}
+
+/* Each element in one part, for every division; with OpenMP too. */
+static void test_division_over_threads(void **state)
+{
+    static const size_t ranges[] = {1, 2, 3, 16, 127, 128, 300, 999, 1000};
+    (void)state;
+    size_t count = 0;
+    for (size_t r = 0; r < KGEN_COUNT_OF(ranges); r++) {
+        for (size_t parts = 1; parts < 9; parts++, count++) {
+            assert_int_equal(kgen_operation_part(ranges[r], 0, parts), 0);
+            assert_int_equal(kgen_operation_part(ranges[r], parts, parts), ranges[r]);
+            for (size_t i = 0; i < parts; i++)
+                assert_true(kgen_operation_part(ranges[r], i, parts) <=
+                            kgen_operation_part(ranges[r], i + 1, parts));
+            struct kgen_kernel kernel = {.run = (void *)touch};
+            kgen_problem_init(&kernel.problem, KGEN_OP_ADD);
+            kernel.problem.size = (int64_t)ranges[r];
+            struct kgen_arguments arguments = {0};
+            memset(touched, 0, sizeof touched);
+            kgen_kernel_run_threads(&kernel, &arguments, (int)parts);
+            for (size_t i = 0; i < sizeof touched; i++)
+                assert_int_equal(touched[i], i < ranges[r]);
+        }
+    }
+    assert_int_equal(count, 72);
+    assert_int_equal(kgen_operation_part(4096, 1, 2), 2048);
+    assert_int_equal(kgen_operation_part(4099, 1, 2) % 16, 0);
+}
+
 static void test_random_numbers(void **state)
 {
     (void)state;
@@ -458,12 +495,19 @@ static void test_fills(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_packed_values_by_hand),  cmocka_unit_test(test_packed_values_come_back),
-        cmocka_unit_test(test_narrow_floats),          cmocka_unit_test(test_dequantize_by_hand),
-        cmocka_unit_test(test_qmv_is_the_product),     cmocka_unit_test(test_qmv_bound_by_hand),
-        cmocka_unit_test(test_rms_norm_by_hand),       cmocka_unit_test(test_rope_by_hand),
-        cmocka_unit_test(test_swiglu_and_add_by_hand), cmocka_unit_test(test_sizes_and_bytes),
-        cmocka_unit_test(test_random_numbers),         cmocka_unit_test(test_fills),
+        cmocka_unit_test(test_packed_values_by_hand),
+        cmocka_unit_test(test_packed_values_come_back),
+        cmocka_unit_test(test_narrow_floats),
+        cmocka_unit_test(test_dequantize_by_hand),
+        cmocka_unit_test(test_qmv_is_the_product),
+        cmocka_unit_test(test_qmv_bound_by_hand),
+        cmocka_unit_test(test_rms_norm_by_hand),
+        cmocka_unit_test(test_rope_by_hand),
+        cmocka_unit_test(test_swiglu_and_add_by_hand),
+        cmocka_unit_test(test_sizes_and_bytes),
+        cmocka_unit_test(test_division_over_threads),
+        cmocka_unit_test(test_random_numbers),
+        cmocka_unit_test(test_fills),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
