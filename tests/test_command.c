@@ -358,14 +358,35 @@ static void test_unwritable_stdout(void **state)
     assert_int_equal(WEXITSTATUS(status), 1);
 }
 
+/* Waits until a file holds a text; gives up after half a minute. */
+static void wait_for(const char *path, const char *part)
+{
+    for (int i = 0; i < 1000; i++) {
+        struct kgen_text text = {0};
+        const bool found = kgen_file_read(path, 1 << 26, &text, NULL) == 0 && strstr(text.data, part) != NULL;
+        kgen_text_free(&text);
+        if (found)
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
+    }
+}
+
 /* Ctrl-C ends a run in good order: 130, nothing written, what was learned kept. */
 static void test_interrupt(void **state)
 {
     (void)state;
-    put_file("long.json",
-             PROBLEMS("{\"op\": \"qmv\", \"N\": 8192, \"K\": 8192, \"bits\": 4, \"group_size\": 64}"));
+    struct kgen_text spec = {0};
+    for (int n = 0; n < 16; n++)
+        kgen_text_printf(
+            &spec,
+            "%s{\"op\": \"rms_norm\", \"size\": %d}, {\"op\": \"dequantize\", \"N\": %d, \"K\": 8192, "
+            "\"bits\": 4, \"group_size\": 64}",
+            n > 0 ? "," : "{\"problems\": [", 4096 + n, 8192 + n);
+    kgen_text_puts(&spec, "]}");
+    put_file("long.json", spec.data);
+    kgen_text_free(&spec);
     const pid_t child = start("long.json --effort exhaustive --cache interrupted -o never");
-    nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
+    wait_for("interrupted/records.jsonl", "\"verdict\"");
     assert_int_equal(kill(-child, SIGINT), 0); /* the whole group, as a terminal does */
     struct outcome outcome = finish(child);
     if (outcome.status == 0) {
