@@ -46,7 +46,7 @@ struct kgen_session {
     int threads; /* --threads, or those of the machine */
 };
 
-/* Reads the spec (its warnings go to stderr) and sets the threads of its problems, opens the templates,
+/* Reads the spec (kgen SPEC prints its warnings) and sets the threads of its problems, opens the templates,
  * detects the machine. spec may be NULL. */
 int kgen_session_open(struct kgen_session *session, const struct kgen_options *options, const char *spec,
                       struct kgen_error *error);

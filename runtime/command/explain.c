@@ -45,14 +45,6 @@ static int is_selected(const struct explanation *explanation, size_t index, bool
     return failed ? -1 : 0;
 }
 
-static void add_time(struct kgen_table *table, double seconds)
-{
-    if (seconds > 0)
-        kgen_table_cell(table, "%.1f", seconds * 1e6);
-    else
-        kgen_table_cell(table, "-");
-}
-
 static int print_passed(const struct explanation *explanation, const struct kgen_evidence *evidence,
                         const struct kgen_problem *problem, size_t most)
 {
@@ -69,9 +61,9 @@ static int print_passed(const struct explanation *explanation, const struct kgen
         const double seconds = evidence->records[i].seconds;
         kgen_table_cell(&table, &evidence->records[i] == evidence->chosen ? "*" : " ");
         kgen_table_cell(&table, "%s", record->variant);
-        add_time(&table, record->cold_seconds);
-        add_time(&table, record->final_seconds);
-        add_time(&table, record->hot_seconds);
+        kgen_table_time(&table, record->cold_seconds);
+        kgen_table_time(&table, record->final_seconds);
+        kgen_table_time(&table, record->hot_seconds);
         if (seconds > 0)
             kgen_table_cell(&table, "%.1f", bytes / seconds * 1e-9);
         else
@@ -131,9 +123,10 @@ static int print_entry(const struct explanation *explanation, size_t index,
         printf("   %zu candidates: %zu passed, %zu timed, %zu failed, %zu not tried\n", evidence->candidates,
                evidence->passed, evidence->timed, evidence->failed, evidence->candidates - evidence->count);
         if (evidence->stale > 0)
-            printf("   %zu records passed over: of other versions of a template or of kgen, or of another "
-                   "compiler than %s\n",
-                   evidence->stale, explanation->engine.data);
+            printf(
+                "   passed over in the cache: %zu of other versions of a template or of kgen, or of another "
+                "compiler than %s\n",
+                evidence->stale, explanation->engine.data);
         if (evidence->chosen != NULL)
             printf("   chosen: %s\n", evidence->chosen->record->variant);
         printf("   %s\n", reason.data);

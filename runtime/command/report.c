@@ -62,13 +62,11 @@ static void add_choice(struct kgen_table *table, const struct kgen_report *repor
     kgen_table_cell(table, "%s", entry->tensors);
     kgen_table_cell(table, "%s", variant.failed ? "" : variant.data);
     const double rate = rate_of(choice);
-    if (rate > 0) {
-        kgen_table_cell(table, "%.1f", seconds_of(choice) * 1e6);
+    kgen_table_time(table, seconds_of(choice));
+    if (rate > 0)
         kgen_table_cell(table, "%.1f", rate * 1e-9);
-    } else {
+    else
         kgen_table_cell(table, "-");
-        kgen_table_cell(table, "-");
-    }
     const double share = share_of(report, choice);
     if (share > 0)
         kgen_table_cell(table, "%.0f%%", 100 * share);

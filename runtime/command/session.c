@@ -11,8 +11,10 @@ int kgen_session_open(struct kgen_session *session, const struct kgen_options *o
         session->spec = kgen_spec_read(spec, &options->spec, error);
         if (session->spec == NULL)
             return -1;
-        for (size_t i = 0; i < session->spec->warning_count && !options->quiet; i++)
-            kgen_say_warning("%s: %s", spec, session->spec->warnings[i]);
+        for (size_t i = 0; i < session->spec->warning_count; i++) {
+            if (options->command == KGEN_COMMAND_GENERATE && !options->quiet)
+                kgen_say_warning("%s: %s", spec, session->spec->warnings[i]);
+        }
     }
     session->templates = kgen_templates_open(options->templates, options->target, error);
     if (session->templates == NULL)
