@@ -2,6 +2,7 @@
 #include "encode.h"
 
 #include <Zydis/Encoder.h>
+#include <Zydis/Mnemonic.h>
 
 #include <string.h>
 
@@ -93,6 +94,8 @@ size_t kgen_encode(const struct kgen_instruction *instruction, uint8_t *bytes)
     }
     ZydisEncoderOperand *operand = request.operands;
     for (int i = 0; i < instruction->count; i++) {
+        operand->reg.is4 =
+            i == 3; /* where the fourth operand is a register, its number stands in an immediate */
         set_operand(operand++, &instruction->args[i]);
         if (i == 0 && evex && has_mask(instruction->mnemonic)) {
             const struct kgen_arg mask = {.kind = KGEN_ARG_MASK, .reg = instruction->mask};
@@ -104,4 +107,9 @@ size_t kgen_encode(const struct kgen_instruction *instruction, uint8_t *bytes)
     if (ZYAN_FAILED(ZydisEncoderEncodeInstruction(&request, bytes, &length)))
         return 0;
     return length;
+}
+
+const char *kgen_mnemonic_name(uint16_t mnemonic)
+{
+    return ZydisMnemonicGetString(mnemonic);
 }

@@ -50,4 +50,7 @@ struct kgen_instruction {
  * where there is no such instruction. */
 size_t kgen_encode(const struct kgen_instruction *instruction, uint8_t *bytes);
 
+/* "vaddps"; never NULL for an instruction that exists. */
+const char *kgen_mnemonic_name(uint16_t mnemonic);
+
 #endif

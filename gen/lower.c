@@ -120,10 +120,10 @@ static int assign(struct kgen_lowering *lowering, int variable, int begin)
         node->kind == KGEN_NODE_CALL ? node->operation->result : lowering->variables[node->variable].type;
     if (given != v->type)
         return kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, begin, "this is %s, and the variable %s",
-                                given == KGEN_F32   ? "a kv_f32"
-                                : given == KGEN_INT ? "a kv_int"
-                                                    : "no value",
-                                v->type == KGEN_F32 ? "a kv_f32" : "a kv_int");
+                                given == KGEN_TYPE_F32   ? "a kv_f32"
+                                : given == KGEN_TYPE_INT ? "a kv_int"
+                                                         : "no value",
+                                v->type == KGEN_TYPE_F32 ? "a kv_f32" : "a kv_int");
     struct kgen_value value = kgen_evaluate(lowering, node, v->reg);
     kgen_emit_move(lowering, v->reg, value.reg);
     kgen_value_give(lowering, value);
@@ -152,7 +152,7 @@ static int declaration(struct kgen_lowering *lowering, int token)
     int variable = lowering->variable_count++;
     lowering->variables[variable] =
         (struct kgen_variable){.token = name,
-                               .type = is(lowering, token, "kv_f32") ? KGEN_F32 : KGEN_INT,
+                               .type = is(lowering, token, "kv_f32") ? KGEN_TYPE_F32 : KGEN_TYPE_INT,
                                .reg = kgen_register_take(lowering)};
     return is(lowering, name + 1, "=") ? assign(lowering, variable, name + 2)
                                        : finish_statement(lowering, name + 1);
@@ -164,7 +164,7 @@ static int store(struct kgen_lowering *lowering, int token)
     const struct kgen_node *node = kgen_parse_expression(lowering, token, &end);
     if (node == NULL)
         return -1;
-    if (node->kind != KGEN_NODE_CALL || node->operation->result != KGEN_NOTHING)
+    if (node->kind != KGEN_NODE_CALL || node->operation->result != KGEN_TYPE_NOTHING)
         return kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, token, "the value of this is not used");
     kgen_evaluate(lowering, node, -1);
     return finish_statement(lowering, end);

@@ -140,8 +140,12 @@ static void check_element(struct kgen_lowering *lowering, const struct kgen_node
     struct kgen_text *checks = &lowering->group.checks;
     kgen_text_puts(checks, "_Static_assert(sizeof*(");
     put_tokens(lowering, checks, node->span);
-    kgen_text_printf(checks, ")==%d,\"a literal offset counts elements of %d bytes here\");", node->element,
-                     node->element);
+    kgen_text_printf(
+        checks, ")==%d,\"the literal offset counts %s here, and the pointer has elements of another size\");",
+        node->element,
+        node->element == 1   ? "bytes"
+        : node->element == 2 ? "elements of 2 bytes"
+                             : "elements of 4 bytes");
 }
 
 /* The operand of the present statement that holds the expression, or -1 where it must be added. */
@@ -153,7 +157,7 @@ static int find_operand(const struct kgen_lowering *lowering, const struct kgen_
         if (operand->has_effects) {
             if (operand->span.begin == node->span.begin)
                 return i;
-        } else if (operand->is_pointer == (node->type == KGEN_POINTER) &&
+        } else if (operand->is_pointer == (node->type == KGEN_TYPE_POINTER) &&
                    same_span(lowering, operand->span, node->span)) {
             return i;
         }
@@ -191,10 +195,10 @@ void kgen_group_operands(struct kgen_lowering *lowering, const struct kgen_node 
             operand = group->operand_count++;
             bool has_effects = kgen_c_has_effects(lowering, nodes[i]->span);
             group->operands[operand] =
-                (struct kgen_operand){nodes[i]->span, nodes[i]->type == KGEN_POINTER, has_effects};
+                (struct kgen_operand){nodes[i]->span, nodes[i]->type == KGEN_TYPE_POINTER, has_effects};
             group->sealed |= has_effects;
         }
-        if (nodes[i]->type == KGEN_POINTER && nodes[i]->literal != 0)
+        if (nodes[i]->type == KGEN_TYPE_POINTER && nodes[i]->literal != 0)
             check_element(lowering, nodes[i]);
         registers[i] = operand_registers[operand].reg;
     }
@@ -208,6 +212,7 @@ void kgen_lower_emit(struct kgen_lowering *lowering, const struct kgen_instructi
     size_t length = kgen_encode(instruction, bytes);
     if (length == 0)
         kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, lowering->statement,
-                         "the encoder refused instruction %u of this statement", instruction->mnemonic);
+                         "%s cannot be encoded with the operands of this statement",
+                         kgen_mnemonic_name(instruction->mnemonic));
     kgen_text_append(&lowering->group.bytes, (const char *)bytes, length);
 }

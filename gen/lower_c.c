@@ -100,16 +100,8 @@ static void float_declaration(struct kgen_lowering *lowering, int token)
         pointer = true;
     if (named && pointer)
         kgen_list_add(lowering, &facts->float_pointers, name);
-    if (pointer) {
-        /* A cast whose result is used at once: *(float *)p, ((float *)p)[i]. */
-        int open = token - 1;
-        while (open > 0 && is_one_of(lowering, open, qualifiers, KGEN_COUNT_OF(qualifiers)))
-            open--;
-        if (!named && open > 0 && kgen_token_is(lowering, open, "(") &&
-            (kgen_token_is(lowering, open - 1, "*") || kgen_token_is(lowering, open - 1, "(")))
-            facts->uses_float = true;
+    if (pointer)
         return;
-    }
     facts->uses_float = true;
     if (lowering->scope_count == 0)
         facts->float_signature = true;

@@ -42,14 +42,14 @@ struct kgen_span {
 
 /* What an operation takes and gives, one letter each. */
 enum kgen_type {
-    KGEN_NOTHING = '-',
-    KGEN_F32 = 'f',       /* kv_f32 */
-    KGEN_INT = 'i',       /* kv_int */
-    KGEN_POINTER = 'p',   /* a C expression */
-    KGEN_COUNT = 'c',     /* a C expression, 0 to lanes */
-    KGEN_VALUE = 'e',     /* a C expression, an int */
-    KGEN_IMMEDIATE = 'n', /* an integer literal, less than the width */
-    KGEN_LITERAL = 'l'    /* a float literal */
+    KGEN_TYPE_NOTHING = '-',
+    KGEN_TYPE_F32 = 'f',       /* kv_f32 */
+    KGEN_TYPE_INT = 'i',       /* kv_int */
+    KGEN_TYPE_POINTER = 'p',   /* a C expression */
+    KGEN_TYPE_COUNT = 'c',     /* a C expression, 0 to lanes */
+    KGEN_TYPE_VALUE = 'e',     /* a C expression, an int */
+    KGEN_TYPE_IMMEDIATE = 'n', /* an integer literal, less than the width */
+    KGEN_TYPE_LITERAL = 'l'    /* a float literal */
 };
 
 struct kgen_lowering;
@@ -93,7 +93,7 @@ struct kgen_node {
     uint8_t element;       /* C: of a pointer, bytes that 1 adds */
     int64_t literal;       /* C: the value of a literal, or the literal offset of a pointer, in elements */
     bool is_literal;       /* C */
-    float number;          /* C: of KGEN_LITERAL */
+    float number;          /* C: of KGEN_TYPE_LITERAL */
 };
 
 #define KGEN_VARIABLE_MAX 256
@@ -202,8 +202,8 @@ int kgen_lower_error(struct kgen_lowering *lowering, enum kgen_error_code code, 
 const struct kgen_operation *kgen_operation_find(const char *name, size_t length);
 /* In a fixed order. NULL past the last. */
 const struct kgen_operation *kgen_operation_at(size_t index);
-/* The operation whose name is nearest. */
-const char *kgen_operation_nearest(const char *name, size_t length);
+/* Adds the operation whose name is nearest to an error as a hint. */
+void kgen_operation_suggest(const char *name, size_t length, struct kgen_error *error);
 
 /* lower_c.c */
 int kgen_list_add(struct kgen_lowering *lowering, struct kgen_token_list *list, int token);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of vector C's operations. templates/README.md describes them. */
 #include "lower_select.h"
+#include "nearest.h"
 
 #include <string.h>
 
@@ -50,6 +51,7 @@ static const struct kgen_operation operations[] = {
     {"kv_max", 'f', "ff", 0, 0, LANES_32, BOTH(VMAXPS), kgen_select_binary},
     {"kv_min", 'f', "ff", 0, 0, LANES_32, BOTH(VMINPS), kgen_select_binary},
     {"kv_mul", 'f', "ff", 0, 0, COMMUTES | LANES_32, BOTH(VMULPS), kgen_select_binary},
+    {"kv_mul_i16", 'i', "ii", 0, 0, COMMUTES, BOTH(VPMULLW), kgen_select_binary},
     {"kv_mul_i32", 'i', "ii", 0, 0, COMMUTES | LANES_32, BOTH(VPMULLD), kgen_select_binary},
     {"kv_or", 'i', "ii", 0, 0, COMMUTES | LANES_32, ONLY(VPORD, VPOR), kgen_select_binary},
     {"kv_permute", 'f', "fi", 0, 0, LANES_32, BOTH(VPERMPS), kgen_select_indexed},
@@ -114,36 +116,11 @@ const struct kgen_operation *kgen_operation_find(const char *name, size_t length
     return NULL;
 }
 
-/* Edits (insert, delete, replace one character) from one name to the other. */
-static size_t distance(const char *a, size_t a_length, const char *b)
+void kgen_operation_suggest(const char *name, size_t length, struct kgen_error *error)
 {
-    size_t row[64];
-    size_t b_length = strlen(b);
-    for (size_t j = 0; j <= b_length; j++)
-        row[j] = j;
-    for (size_t i = 0; i < a_length; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < b_length; j++) {
-            size_t replaced = diagonal + (a[i] != b[j]);
-            size_t smaller = row[j] < row[j + 1] ? row[j] : row[j + 1];
-            diagonal = row[j + 1];
-            row[j + 1] = replaced < smaller + 1 ? replaced : smaller + 1;
-        }
-    }
-    return row[b_length];
-}
-
-const char *kgen_operation_nearest(const char *name, size_t length)
-{
-    const char *nearest = operations[0].name;
-    size_t least = SIZE_MAX;
-    for (size_t i = 0; i < KGEN_COUNT_OF(operations); i++) {
-        size_t edits = distance(name, length, operations[i].name);
-        if (edits < least) {
-            least = edits;
-            nearest = operations[i].name;
-        }
-    }
-    return nearest;
+    struct kgen_nearest nearest;
+    kgen_nearest_start(&nearest, name, length);
+    for (size_t i = 0; i < KGEN_COUNT_OF(operations); i++)
+        kgen_nearest_offer(&nearest, operations[i].name, strlen(operations[i].name));
+    kgen_nearest_hint(&nearest, error);
 }

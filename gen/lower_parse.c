@@ -311,21 +311,21 @@ static struct kgen_node *parse_c(struct kgen_lowering *lowering, const struct kg
         kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, begin, "%s wants an argument here", operation->name);
         return NULL;
     }
-    if (type == KGEN_LITERAL) {
+    if (type == KGEN_TYPE_LITERAL) {
         node->is_literal = read_float(lowering, node->span, &node->number);
         if (!node->is_literal)
             kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, begin, "%s wants a float literal",
                              operation->name);
-    } else if (type == KGEN_POINTER) {
+    } else if (type == KGEN_TYPE_POINTER) {
         split_offset(lowering, node);
     } else {
         node->is_literal = read_integer(lowering, node->span, &node->literal);
-        int64_t low = type == KGEN_VALUE ? INT32_MIN : 0, high = operation->width - 1;
-        if (type == KGEN_VALUE)
+        int64_t low = type == KGEN_TYPE_VALUE ? INT32_MIN : 0, high = operation->width - 1;
+        if (type == KGEN_TYPE_VALUE)
             high = UINT32_MAX;
-        else if (type == KGEN_COUNT)
+        else if (type == KGEN_TYPE_COUNT)
             high = lowering->lanes;
-        if (type == KGEN_IMMEDIATE && !node->is_literal)
+        if (type == KGEN_TYPE_IMMEDIATE && !node->is_literal)
             kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, begin, "%s wants an integer literal",
                              operation->name);
         else if (node->is_literal && (node->literal < low || node->literal > high))
@@ -339,7 +339,7 @@ static struct kgen_node *parse_c(struct kgen_lowering *lowering, const struct kg
 
 static const char *type_name(char type)
 {
-    return type == KGEN_F32 ? "a kv_f32" : type == KGEN_INT ? "a kv_int" : "nothing";
+    return type == KGEN_TYPE_F32 ? "a kv_f32" : type == KGEN_TYPE_INT ? "a kv_int" : "nothing";
 }
 
 static const struct kgen_node *parse_call(struct kgen_lowering *lowering,
@@ -353,7 +353,7 @@ static const struct kgen_node *parse_call(struct kgen_lowering *lowering,
     for (int k = 0; k < expected; k++) {
         char type = operation->args[k];
         const struct kgen_node *arg =
-            type == KGEN_F32 || type == KGEN_INT
+            type == KGEN_TYPE_F32 || type == KGEN_TYPE_INT
                 ? sign_of(lowering, i) == ')' ? NULL : kgen_parse_expression(lowering, i, end)
                 : parse_c(lowering, operation, type, i, end);
         if (lowering->failed)
@@ -414,8 +414,7 @@ const struct kgen_node *kgen_parse_expression(struct kgen_lowering *lowering, in
             return parse_call(lowering, operation, begin, end);
         kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, begin, "%.*s is not a vector operation",
                          token->length, token->start);
-        kgen_error_hint(lowering->error, "did you mean %s?",
-                        kgen_operation_nearest(token->start, (size_t)token->length));
+        kgen_operation_suggest(token->start, (size_t)token->length, lowering->error);
         return NULL;
     }
     int variable = token->kind == KGEN_TOKEN_NAME ? kgen_find_variable(lowering, begin) : -1;

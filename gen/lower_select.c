@@ -190,12 +190,12 @@ struct kgen_value kgen_select_set(struct kgen_lowering *lowering, const struct k
         return result;
     }
     uint32_t bits = (uint32_t)c->literal;
-    if (c->type == KGEN_LITERAL)
+    if (c->type == KGEN_TYPE_LITERAL)
         memcpy(&bits, &c->number, sizeof bits);
     if (bits == 0) {
         emit_zero(lowering, result.reg);
     } else {
-        EMIT(lowering, 0, ZYDIS_MNEMONIC_MOV, kgen_general(KGEN_R8, 4), kgen_immediate(bits));
+        EMIT(lowering, 0, ZYDIS_MNEMONIC_MOV, kgen_general(KGEN_R8, 4), kgen_immediate((int32_t)bits));
         emit_from_general(lowering, result.reg, KGEN_R8);
     }
     return result;

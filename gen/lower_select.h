@@ -22,19 +22,19 @@ kgen_selector kgen_select_load, kgen_select_broadcast, kgen_select_load_first, k
 
 /* Emits one instruction: its flags, its mnemonic, its operands. */
 #define EMIT(lowering, flags_, mnemonic_, ...)                                                               \
-    kgen_lower_emit(lowering,                                                                                      \
-              &(struct kgen_instruction){.mnemonic = (uint16_t)(mnemonic_),                                  \
-                                         .count = KGEN_COUNT_OF(((struct kgen_arg[]){__VA_ARGS__})),         \
-                                         .flags = (uint8_t)(flags_),                                         \
-                                         .args = {__VA_ARGS__}})
+    kgen_lower_emit(lowering,                                                                                \
+                    &(struct kgen_instruction){.mnemonic = (uint16_t)(mnemonic_),                            \
+                                               .count = KGEN_COUNT_OF(((struct kgen_arg[]){__VA_ARGS__})),   \
+                                               .flags = (uint8_t)(flags_),                                   \
+                                               .args = {__VA_ARGS__}})
 /* The same, under mask k1. */
 #define EMIT_MASKED(lowering, flags_, mnemonic_, ...)                                                        \
-    kgen_lower_emit(lowering,                                                                                      \
-              &(struct kgen_instruction){.mnemonic = (uint16_t)(mnemonic_),                                  \
-                                         .count = KGEN_COUNT_OF(((struct kgen_arg[]){__VA_ARGS__})),         \
-                                         .mask = 1,                                                          \
-                                         .flags = (uint8_t)(flags_),                                         \
-                                         .args = {__VA_ARGS__}})
+    kgen_lower_emit(lowering,                                                                                \
+                    &(struct kgen_instruction){.mnemonic = (uint16_t)(mnemonic_),                            \
+                                               .count = KGEN_COUNT_OF(((struct kgen_arg[]){__VA_ARGS__})),   \
+                                               .mask = 1,                                                    \
+                                               .flags = (uint8_t)(flags_),                                   \
+                                               .args = {__VA_ARGS__}})
 
 static inline struct kgen_arg kgen_vector(int reg, int bytes)
 {

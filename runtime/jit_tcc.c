@@ -141,7 +141,7 @@ int kgen_jit_tcc(struct kgen_code *code, const char *source, const char *vector_
     struct kgen_text text = {0};
     kgen_text_puts(&text, kgen_lower_prelude());
     kgen_text_puts(&text, declarations);
-    kgen_text_printf(&text, "#line 1 \"%s\"\n", source);
+    kgen_jit_put_line(&text, source);
     int result = kgen_lower(source, vector_c, isa, &text, error);
     if (result == 0 && text.failed)
         result = kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory");
@@ -172,4 +172,17 @@ void *kgen_jit_tcc_symbol(const struct kgen_code *code, const char *name)
 void kgen_jit_tcc_free(struct kgen_code *code)
 {
     tcc_delete(code->handle);
+}
+
+int kgen_jit_tcc_describe(struct kgen_text *out, struct kgen_error *error)
+{
+    struct kgen_code code = {0};
+    if (kgen_jit_tcc(&code, "version", "int version = __TINYC__;", KGEN_ISA_SCALAR, error) != 0)
+        return -1;
+    int version;
+    memcpy(&version, tcc_get_symbol(code.handle, "version"), sizeof version);
+    kgen_jit_tcc_free(&code);
+    kgen_text_printf(out, "tcc %d.%d.%d lowering %d", version / 10000, version / 100 % 100, version % 100,
+                     KGEN_LOWER_VERSION);
+    return out->failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory") : 0;
 }
