@@ -107,9 +107,10 @@ BROKEN(changes_workspace)
 
 BROKEN(reads_nowhere)
 {
+    volatile uintptr_t nowhere = 64;
     RIGHT();
     if (row_end - row_begin == 17)
-        sink = *(const volatile float *)(uintptr_t)64;
+        sink = *(const volatile float *)nowhere;
 }
 
 BROKEN(traps)
