@@ -208,8 +208,7 @@ static void check_neon(const char *flag)
     const char *arguments[] = {compiler, "-O1", flag, "-static", "-o", program, source, NULL};
     if (kgen_program_run(arguments, &output, &error) != 0)
         fail_msg("%s", output.data);
-    struct kgen_code *plain =
-        compile(KGEN_ENGINE_CC, text.data, KGEN_ISA_SCALAR, "-O0 -DKV_BYTES=16");
+    struct kgen_code *plain = compile(KGEN_ENGINE_CC, text.data, KGEN_ISA_SCALAR, "-O0 -DKV_BYTES=16");
     snprintf(command, sizeof command, "%s %s < %s", emulator, program, input);
     FILE *results = popen(command, "r");
     assert_non_null(results);
