@@ -29,7 +29,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Where blanks and comments from p on end. Returns NULL in an unclosed comment. */
+/* Where blanks and comments from p on end: at the start of a comment that does not end. */
 static const char *skip_blanks(const char *p)
 {
     for (;;) {
@@ -38,10 +38,10 @@ static const char *skip_blanks(const char *p)
         if (p[0] == '/' && p[1] == '/') {
             p += strcspn(p, "\n");
         } else if (p[0] == '/' && p[1] == '*') {
-            p = strstr(p + 2, "*/");
-            if (p == NULL)
-                return NULL;
-            p += 2;
+            const char *end = strstr(p + 2, "*/");
+            if (end == NULL)
+                return p;
+            p = end + 2;
         } else {
             return p;
         }
@@ -112,18 +112,18 @@ int kgen_tokenize(struct kgen_lowering *lowering, const char *text)
     for (;;) {
         const char *next = skip_blanks(p);
         struct kgen_token token = {.start = next};
-        for (const char *c = p; next != NULL && c < next; c++) {
+        for (const char *c = p; c < next; c++) {
             if (*c == '\n') {
                 line++;
                 line_start = c + 1;
                 line_is_blank = true;
             }
         }
-        if (next == NULL)
-            return kgen_error_set(lowering->error, KGEN_ERROR_TEMPLATE, lowering->source, line,
-                                  (int)(p - line_start) + 1, "a comment after this does not end");
         token.line = line;
         token.column = (int)(next - line_start) + 1;
+        if (next[0] == '/' && next[1] == '*')
+            return kgen_error_set(lowering->error, KGEN_ERROR_TEMPLATE, lowering->source, line, token.column,
+                                  "this comment does not end");
         if (*next == '\0') {
             token.kind = KGEN_TOKEN_END;
         } else if (*next == '#' && line_is_blank) {
