@@ -8,6 +8,7 @@ endif
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
 BUILD ?= build
+KGEN ?= ./kgen
 V ?= 0
 Q := $(if $(filter 0,$(V)),@,)
 
@@ -29,7 +30,7 @@ TEST_SUPPORT := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c),$(wildcar
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
 
-.PHONY: all help demo check test tests bench deps test-deps clean format
+.PHONY: all help run-tests demo check test tests check-gen sanitize fuzz bench deps test-deps install uninstall format clean
 .SECONDARY:
 
 all: kgen ## build ./kgen and libkgen.a
@@ -50,10 +51,48 @@ deps: ## install the missing Debian packages that kgen needs
 test-deps: ## install the missing Debian packages that kgen and its tests need
 	@sh tests/install-packages.sh $(PACKAGES) $(TEST_PACKAGES)
 
-test: all tests ## run every test, installing nothing
-	@sh tests/run.sh $(TESTS)
+test: all run-tests ## run every test, installing nothing
+
+run-tests: tests
+	@KGEN_BIN=$(KGEN) sh tests/run.sh $(TESTS)
 
 tests: $(TESTS) ## build the tests
+
+check-gen: test-deps all ## generate every spec twice: byte-identical, no warnings under gcc, clang, tcc and for aarch64
+	@sh tests/check-gen.sh ./kgen specs/*.json
+
+sanitize: test-deps ## run every test under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory BUILD=build/sanitize CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined" \
+		KGEN=build/sanitize/kgen ASAN_OPTIONS=allow_user_segv_handler=1:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:detect_stack_use_after_return=0 \
+		build/sanitize/kgen run-tests
+
+FUZZ_SECONDS ?= 600
+FUZZERS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/fuzz_*.c))
+fuzz: test-deps $(FUZZERS) ## fuzz the spec reader and the template language, FUZZ_SECONDS each (default 600)
+	$(Q)for fuzzer in $(FUZZERS); do \
+		mkdir -p $$fuzzer.corpus; \
+		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 $$fuzzer.corpus || exit 1; \
+	done
+
+$(BUILD)/fuzz_%: tests/fuzz_%.c $(GEN) $(BUILD)/templates.c
+	@echo "  FUZZ    $@"
+	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -std=c11 -D_POSIX_C_SOURCE=200809L -Igen -o $@ $^ $(LIBRARIES)
+
+bench: deps $(BUILD)/bench/bench ## time every qmv of SPEC (default specs/qwen.json) against cc and plain C; JSON to build/bench.json
+	$(Q)$(BUILD)/bench/bench $(or $(SPEC),specs/qwen.json) --json $(BUILD)/bench.json
+
+$(BUILD)/bench/bench: $(BUILD)/bench/bench.o $(BUILD)/libkgen.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+
+install: all ## install the command and the specs under PREFIX (default /usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/kgen/specs
+	install -m 755 kgen $(DESTDIR)$(PREFIX)/bin/kgen
+	install -m 644 specs/*.json specs/README.md $(DESTDIR)$(PREFIX)/share/kgen/specs
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/kgen
+	rm -rf $(DESTDIR)$(PREFIX)/share/kgen
 
 kgen: $(BUILD)/kgen
 	$(Q)cp $< $@

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RUNG_AVX512, RUNG_AVX2, RUNG_NEON, RUNG_PLAIN };
+
 /* The instruction sets in the order in which the emitted code tries them. */
 static const struct {
     enum kgen_isa isa;
@@ -98,41 +100,40 @@ static void declare(const struct kgen_problem *problem, const char *name, const 
     kgen_text_printf(text, "void %s%s(%s);\n", name, suffix, signature->parameters);
 }
 
-/* Appends one function that calls the best variant the machine can run. */
+/* Appends a call of one variant, returning its result where there is one. */
+static void call_rung(size_t rung, bool returns, const char *indent, const char *name, const char *part,
+                      const char *arguments, struct kgen_text *text)
+{
+    kgen_text_printf(text, "%s%s%s_%s%s(%s);\n", indent, returns ? "return " : "", name, rungs[rung].suffix, part,
+                     arguments);
+}
+
+/* Appends one function that calls the best variant the machine can run. Every problem has a plain variant. */
 static void dispatch_one(const char *result, const char *name, const char *part, const char *parameters,
                          const char *arguments, unsigned rungs_present, struct kgen_text *text)
 {
+    const bool returns = strcmp(result, "void") != 0;
     kgen_text_printf(text, "%s %s%s(%s)\n{\n", result, name, part, parameters);
-    bool returns = strcmp(result, "void") != 0;
-    const char *open = NULL;
-    for (size_t i = 0; i < KGEN_COUNT_OF(rungs); i++) {
-        if ((rungs_present & (1u << i)) == 0)
-            continue;
-        if (open != NULL && (rungs[i].guard == NULL || strcmp(open, rungs[i].guard) != 0)) {
-            kgen_text_puts(text, "#endif\n");
-            open = NULL;
+    if ((rungs_present & (1u << RUNG_AVX512 | 1u << RUNG_AVX2)) != 0) {
+        kgen_text_puts(text, "#ifdef KGEN_X86\n");
+        for (size_t rung = RUNG_AVX512; rung <= RUNG_AVX2; rung++) {
+            if ((rungs_present & (1u << rung)) == 0)
+                continue;
+            kgen_text_printf(text, "    if (%s)%s\n", rungs[rung].test, returns ? "" : " {");
+            call_rung(rung, returns, "        ", name, part, arguments, text);
+            if (!returns)
+                kgen_text_puts(text, "        return;\n    }\n");
         }
-        if (rungs[i].guard != NULL && open == NULL) {
-            kgen_text_printf(text, "#ifdef %s\n", rungs[i].guard);
-            open = rungs[i].guard;
-        }
-        const char *indent = "    ";
-        if (rungs[i].test != NULL) {
-            kgen_text_printf(text, "    if (%s)%s\n", rungs[i].test, returns ? "" : " {");
-            indent = "        ";
-        } else if (rungs[i].guard == NULL && (rungs_present & (1u << 2)) != 0) {
-            kgen_text_puts(text, "#ifndef KGEN_NEON\n");
-        }
-        kgen_text_printf(text, "%s%s%s_%s%s(%s);\n", indent, returns ? "return " : "", name, rungs[i].suffix,
-                         part, arguments);
-        if (rungs[i].test != NULL && !returns)
-            kgen_text_puts(text, "        return;\n    }\n");
-        if (rungs[i].guard == NULL && (rungs_present & (1u << 2)) != 0)
-            kgen_text_puts(text, "#endif\n");
-    }
-    if (open != NULL)
         kgen_text_puts(text, "#endif\n");
-    kgen_text_puts(text, "}\n\n");
+    }
+    const bool has_neon = (rungs_present & (1u << RUNG_NEON)) != 0;
+    if (has_neon) {
+        kgen_text_puts(text, "#ifdef KGEN_NEON\n");
+        call_rung(RUNG_NEON, returns, "    ", name, part, arguments, text);
+        kgen_text_puts(text, "#else\n");
+    }
+    call_rung(RUNG_PLAIN, returns, "    ", name, part, arguments, text);
+    kgen_text_puts(text, has_neon ? "#endif\n}\n\n" : "}\n\n");
 }
 
 static void dispatch(const struct kgen_problem *problem, const char *name, unsigned rungs_present,
@@ -171,12 +172,12 @@ static int emit_variant(const struct kgen_emit_input *input, size_t entry, size_
     kgen_text_printf(&function, "%s_%s", name, rungs[rung].suffix);
     kgen_text_puts(text, "\n/* ");
     kgen_variant_name(&variant, text);
-    if (variant.tmpl == input->tuned[entry].tmpl && variant.isa == input->tuned[entry].isa)
+    if (input->machine != NULL && variant.tmpl == input->tuned[entry].tmpl && variant.isa == input->tuned[entry].isa)
         kgen_text_printf(text, ", the fastest on %s", input->machine);
     kgen_text_printf(text, " (template %016llx) */\n", (unsigned long long)kgen_template_hash(variant.tmpl));
     int result = function.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory")
                                  : kgen_variant_text(&variant, problem, function.data, text, error);
-    declare(problem, name, rungs[rung].suffix[0] == '\0' ? "" : function.data + strlen(name),
+    declare(problem, name, function.data + strlen(name),
             &family->variant_declarations);
     family->variants[rung]++;
     kgen_text_free(&function);
@@ -191,7 +192,9 @@ static int emit_entry(const struct kgen_emit_input *input, size_t entry, struct 
     kgen_emit_function_name(input, entry, &name);
     if (name.failed)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-    kgen_text_printf(family->header, "\n/* %s\n * ", item->tensors);
+    kgen_text_puts(family->header, "\n/* ");
+    if (item->tensors[0] != '\0')
+        kgen_text_printf(family->header, "%s\n * ", item->tensors);
     struct kgen_problem shown = item->problem;
     shown.threads = 1;
     kgen_problem_write(&shown, family->header);
@@ -206,6 +209,8 @@ static int emit_entry(const struct kgen_emit_input *input, size_t entry, struct 
         else if (found > 0)
             present |= 1u << rung;
     }
+    if (result == 0 && (present & (1u << RUNG_PLAIN)) == 0)
+        result = kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0, "no template gives plain C for %s", name.data);
     if (result == 0)
         dispatch(&item->problem, name.data, present, &family->dispatch);
     kgen_text_free(&name);

@@ -14,6 +14,7 @@ struct walk {
     size_t out_length;
     const char *function_copied;
     int float_names;
+    int file_float_names;  /* of names declared outside of functions */
 };
 
 const char *kgen_lower_prelude(void)
@@ -327,6 +328,7 @@ static void end_function(struct kgen_lowering *lowering, struct walk *walk, bool
     if (!has_vectors && !lowering->facts.calls_other)
         kgen_list_add(lowering, &lowering->facts.plain_functions, name);
     lowering->facts.float_signature = false;
+    lowering->facts.float_pointers.count = walk->file_float_names;
 }
 
 /* At depth 0: declarations, and the heads of functions. */
@@ -335,6 +337,7 @@ static void outside(struct kgen_lowering *lowering, struct walk *walk)
     int token = walk->token++;
     if (is(lowering, token, ";")) {
         lowering->facts.float_signature = false;
+        walk->file_float_names = lowering->facts.float_pointers.count;
     } else if (is(lowering, token, "{") && is(lowering, token - 1, ")")) {
         walk->token = walk->function = token;
         walk->out_length = lowering->out->length;

@@ -51,6 +51,7 @@ static const struct kgen_operation operations[] = {
     {"kv_max", 'f', "ff", 0, 0, LANES_32, BOTH(VMAXPS), kgen_select_binary},
     {"kv_min", 'f', "ff", 0, 0, LANES_32, BOTH(VMINPS), kgen_select_binary},
     {"kv_mul", 'f', "ff", 0, 0, COMMUTES | LANES_32, BOTH(VMULPS), kgen_select_binary},
+    {"kv_mul_i16", 'i', "ii", 0, 0, COMMUTES, BOTH(VPMULLW), kgen_select_binary},
     {"kv_mul_i32", 'i', "ii", 0, 0, COMMUTES | LANES_32, BOTH(VPMULLD), kgen_select_binary},
     {"kv_or", 'i', "ii", 0, 0, COMMUTES | LANES_32, ONLY(VPORD, VPOR), kgen_select_binary},
     {"kv_permute", 'f', "fi", 0, 0, LANES_32, BOTH(VPERMPS), kgen_select_indexed},

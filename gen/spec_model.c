@@ -201,7 +201,8 @@ static int add_model(struct derivation *derivation)
         kgen_spec_formats_ignore(&derivation->formats, "lm_head");
     else if (kgen_spec_formats_find(derivation->reader, &derivation->formats, "lm_head", &head) != 0)
         return -1;
-    if (add_weight(derivation, KGEN_OP_DEQUANTIZE, model->vocab_size, model->hidden_size, "hidden_size",
+    /* A decode step looks one row of the table up. */
+    if (add_weight(derivation, KGEN_OP_DEQUANTIZE, 1, model->hidden_size, "hidden_size",
                    &embedding, "embed_tokens", -1) != 0)
         return -1;
     for (int64_t layer = 0; layer < model->layers; layer++) {

@@ -245,7 +245,9 @@ static int walk_loop(struct instance *instance, const struct kgen_item *item)
         (item->as.loop.step != KGEN_ABSENT && evaluate(instance, item, item->as.loop.step, &step) != 0))
         return -1;
     if (step == 0)
-        return fail_item(instance, item, "the step of this range is 0");
+        return kgen_error_set(instance->scope.error, KGEN_ERROR_TEMPLATE, instance->scope.source, item->line,
+                              instance->tmpl->expressions.nodes[item->as.loop.step].column,
+                              "the step of this range is 0");
     for (int64_t i = start; step > 0 ? i < stop : i > stop;) {
         if (spend_step(instance, item) != 0 ||
             walk_block(instance, item->as.loop.body, item->as.loop.name, i) != 0)

@@ -72,7 +72,8 @@ uint64_t kgen_template_hash(const struct kgen_template *tmpl);
 int kgen_template_allows(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
                          const char **reason, struct kgen_error *error);
 
-/* Appends the text for these bindings to out. Errors carry the template's file:line:column. */
+/* Appends the text for these bindings to out. Errors carry the file:line:column of the template, or of what
+ * it includes, and leave out as it was. Of several bindings of a name the last counts. */
 int kgen_template_instantiate(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
                               struct kgen_text *out, struct kgen_error *error);
 

@@ -18,7 +18,8 @@ struct kgen_variants {
 
 /* Lists every variant that solves the problem with the instruction sets of isas (bits 1 << isa), in a fixed
  * order: by isa from the widest, template name, then parameters with the defaults first. None is no error:
- * count is 0. */
+ * count is 0. The problem has passed kgen_problem_check. Fails with KGEN_ERROR_TEMPLATE where a $require
+ * cannot be evaluated. */
 int kgen_variants_list(const struct kgen_templates *templates, const struct kgen_problem *problem,
                        unsigned isas, struct kgen_variants *variants, struct kgen_error *error);
 void kgen_variants_free(struct kgen_variants *variants);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* A lock is held for a millisecond; one that is held for longer belongs to a stopped process. */
-#define LOCK_TRIES 500
+#define LOCK_TRIES 250
 #define LOCK_PAUSE_NANOSECONDS 2000000L
 #define READ_LIMIT ((size_t)1 << 31)
 

@@ -169,15 +169,28 @@ static void quantised_greatest(const struct kgen_problem *problem, struct kgen_r
         x[k] = (k / 16 + k / problem->group_size) % 2 == 0 ? 1.0f : -1.0f;
 }
 
-/* Every weight counts, with either sign. */
-static void qmv_signs(const struct kgen_problem *problem, struct kgen_random *random,
-                      struct kgen_arguments *arguments)
+/* Every weight counts, with either sign, and neighbours with opposite signs: those of even places with the
+ * next, or with the one before. */
+static void fill_signs(const struct kgen_problem *problem, struct kgen_random *random,
+                       const struct kgen_arguments *arguments, int64_t paired_with_one_before)
 {
     fill_weights(problem, random, arguments->buffers[KGEN_BUFFER_WEIGHTS]);
     fill_unit_scales(problem, random, arguments);
     float *x = arguments->buffers[KGEN_BUFFER_X];
     for (int64_t k = 0; k < problem->K; k++)
-        x[k] = random_sign(random);
+        x[k] = (k + paired_with_one_before) % 2 == 1 && k > 0 ? -x[k - 1] : random_sign(random);
+}
+
+static void qmv_signs(const struct kgen_problem *problem, struct kgen_random *random,
+                      struct kgen_arguments *arguments)
+{
+    fill_signs(problem, random, arguments, 0);
+}
+
+static void qmv_other_signs(const struct kgen_problem *problem, struct kgen_random *random,
+                            struct kgen_arguments *arguments)
+{
+    fill_signs(problem, random, arguments, 1);
 }
 
 /* One weight of each group counts, at another place in each group: a value in the wrong place shows. */
@@ -354,6 +367,7 @@ static void swiglu_gates(const struct kgen_problem *problem, struct kgen_random 
 static const struct kgen_fill qmv_fills[] = {
     {"random", quantised_random, NULL},
     {"signs", qmv_signs, sharpen_integers},
+    {"other signs", qmv_other_signs, sharpen_integers},
     {"sparse", qmv_sparse, sharpen_integers},
     {"greatest", quantised_greatest, sharpen_integers},
     {"extreme", qmv_extreme, NULL},

@@ -109,7 +109,7 @@ static void note(struct kgen_guard_list *list, enum kgen_guard_kind kind, const 
 void kgen_guard_buffer_note(const struct kgen_guard_buffer *buffer, struct kgen_guard_list *list,
                             const char *name, bool read_only)
 {
-    if (list == NULL)
+    if (list == NULL || buffer->begin == NULL)
         return;
     note(list, KGEN_GUARD_BEFORE, buffer->begin - buffer->guard_bytes, buffer->begin, name);
     note(list, KGEN_GUARD_BEHIND, buffer->end, buffer->end + buffer->guard_bytes, name);

@@ -182,9 +182,7 @@ void kgen_kernel_run(const struct kgen_kernel *kernel, const struct kgen_argumen
     }
 }
 
-/* Where part `part` of `parts` begins. Long ranges are cut at multiples of 16, so that no two threads write
- * to one cache line and row tiles stay whole. */
-static size_t part_begin(size_t range, size_t part, size_t parts)
+size_t kgen_operation_part(size_t range, size_t part, size_t parts)
 {
     if (part == parts)
         return range;
@@ -205,6 +203,6 @@ void kgen_kernel_run_threads(const struct kgen_kernel *kernel, const struct kgen
     /* A loop over the parts, so that all of them run even where fewer threads can be had. */
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (size_t part = 0; part < parts; part++)
-        kgen_kernel_run(kernel, arguments, part_begin(range, part, parts),
-                        part_begin(range, part + 1, parts));
+        kgen_kernel_run(kernel, arguments, kgen_operation_part(range, part, parts),
+                        kgen_operation_part(range, part + 1, parts));
 }

@@ -52,6 +52,9 @@ void kgen_operation_sizes(const struct kgen_problem *problem, size_t sizes[KGEN_
 size_t kgen_operation_range(const struct kgen_problem *problem);
 /* Makes it the same problem with another number of rows, heads or elements. */
 void kgen_operation_set_range(struct kgen_problem *problem, size_t range);
+/* Where part `part` (0 to parts) begins when a range is divided over threads. Long ranges are cut at
+ * multiples of 16, so that no two threads write to one cache line and row tiles stay whole. */
+size_t kgen_operation_part(size_t range, size_t part, size_t parts);
 
 /* Bytes that one call must move from and to memory at the least: weights, scales, biases, inputs, outputs. */
 double kgen_operation_bytes(const struct kgen_problem *problem);

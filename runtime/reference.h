@@ -3,8 +3,8 @@
  *
  * The bound of an element is c * u * S, u = 2^-24, S the sum of the magnitudes of the terms that any
  * evaluation in the affine form adds up, and c the number of roundings a sensible order of summation makes.
- * i8 and i16 add half a quantisation step of the activations: see kgen_reference in reference.c for each op's
- * c and S. */
+ * i8 and i16 add half a quantisation step of the activations. reference.c lists c and S of each op and says
+ * why. */
 #ifndef KGEN_REFERENCE_H
 #define KGEN_REFERENCE_H
 

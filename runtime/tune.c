@@ -98,6 +98,11 @@ static bool record_suffices(const struct kgen_tuner *tuner, const struct kgen_re
     return record != NULL && (record->verdict != KGEN_PASSED || effort_of(record) >= tuner->options.effort);
 }
 
+int kgen_tune_threads(const struct kgen_problem *problem, int threads)
+{
+    return problem->op == KGEN_OP_QMV ? threads : 1;
+}
+
 double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen_record *record)
 {
     if (record->final_seconds > 0)
@@ -111,8 +116,7 @@ static int open_trial(struct kgen_tuner *tuner, const struct kgen_problem *probl
     memset(trial, 0, sizeof *trial);
     trial->tuner = tuner;
     trial->problem = *problem;
-    /* The other ops of a decode step are too short to be worth waking a second thread. */
-    trial->problem.threads = problem->op == KGEN_OP_QMV ? tuner->options.threads : 1;
+    trial->problem.threads = kgen_tune_threads(problem, tuner->options.threads);
     kgen_problem_write(&trial->problem, &trial->problem_text);
     if (trial->problem_text.failed)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");

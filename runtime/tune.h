@@ -29,6 +29,14 @@ struct kgen_tune_options {
     uint64_t seed;
 };
 
+/* The threads that a problem is tuned for, of those that the options allow: the other ops of a decode step
+ * than qmv are too short to be worth waking a second one. */
+int kgen_tune_threads(const struct kgen_problem *problem, int threads);
+
+/* The time of one call that counts: that of the final round where there was one, else cold or hot, whichever
+ * fits the op (kgen_timing_is_cold); 0 where it was not timed. */
+double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen_record *record);
+
 /* The outcome for one problem. */
 struct kgen_choice {
     struct kgen_problem problem;    /* with threads */

@@ -36,9 +36,6 @@ struct kgen_trial {
 /* Whether the tuner was cancelled or its time is up. */
 bool kgen_tuner_stopped(const struct kgen_tuner *tuner);
 
-/* The time that counts: that of the final, else cold or hot, whichever fits the op. */
-double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen_record *record);
-
 /* Fills indexes with the fastest proven variants, best first, at most room of them; returns how many. */
 size_t kgen_trial_best(const struct kgen_trial *trial, size_t *indexes, size_t room);
 

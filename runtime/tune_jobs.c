@@ -246,10 +246,14 @@ static void final_job(size_t index, void *result_memory, struct kgen_worker *wor
     }
     kgen_worker_stage(worker, "time", time_limit);
     const bool cold = kgen_timing_is_cold(&trial->problem);
+    size_t copy = 0; /* shared, so that none finds in cache what another has just read */
     for (unsigned round = 0; round < rounds; round++) {
         for (size_t i = 0; i < final->count; i++) {
-            if (open[i])
-                samples[i * rounds + round] = kgen_timed_sample(&timed[i], cold);
+            if (!open[i])
+                continue;
+            timed[i].next_copy = copy;
+            samples[i * rounds + round] = kgen_timed_sample(&timed[i], cold);
+            copy = timed[i].next_copy;
         }
     }
     for (size_t i = 0; i < final->count; i++) {

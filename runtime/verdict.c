@@ -60,7 +60,7 @@ static enum kgen_verdict guard_verdict(const struct kgen_outcome *outcome, char 
 
 void kgen_outcome_verdict(const struct kgen_outcome *outcome, struct kgen_verification *verification)
 {
-    char text[160] = "";
+    char text[112] = "";
     switch (outcome->kind) {
     case KGEN_OUTCOME_DONE:
         return;
@@ -84,13 +84,9 @@ void kgen_outcome_verdict(const struct kgen_outcome *outcome, struct kgen_verifi
         break;
     }
     /* Where it happened: the stage, and the case that kgen_verify had at hand. */
-    char place[sizeof verification->detail];
-    verification->detail[sizeof place - 1] = '\0';
-    memcpy(place, verification->detail, sizeof place);
-    const char *in = outcome->stage[0] != '\0' ? " in " : "";
-    if (place[0] != '\0')
-        snprintf(verification->detail, sizeof verification->detail, "%s%s%s (%.*s)", text, in, outcome->stage,
-                 (int)(sizeof verification->detail - sizeof text - sizeof outcome->stage - 10), place);
-    else
-        snprintf(verification->detail, sizeof verification->detail, "%s%s%s", text, in, outcome->stage);
+    char place[112];
+    snprintf(place, sizeof place, "%.*s", (int)sizeof place - 1, verification->detail);
+    snprintf(verification->detail, sizeof verification->detail, "%s%s%.*s%s%s%s", text,
+             outcome->stage[0] != '\0' ? " in " : "", (int)sizeof outcome->stage, outcome->stage,
+             place[0] != '\0' ? " (" : "", place, place[0] != '\0' ? ")" : "");
 }

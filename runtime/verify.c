@@ -3,6 +3,7 @@
 #include "verify_cases.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,9 +28,9 @@ struct trial {
 
 static void describe(const struct trial *t, char *text, size_t size)
 {
-    snprintf(text, size, "case %s, range %zu to %zu at the %s of its pages, %s, seed %llu",
-             t->item->fill->name, t->first, t->first + t->range,
-             t->placement == KGEN_AT_END ? "end" : "start", t->how, (unsigned long long)t->cases->seed);
+    snprintf(text, size, "case %s, range %zu-%zu, %s, %s, seed %llu", t->item->fill->name, t->first,
+             t->first + t->range, t->placement == KGEN_AT_END ? "at end" : "at start", t->how,
+             (unsigned long long)t->cases->seed);
 }
 
 /* Says what the trial is about to do, in case it does not come back. */
@@ -273,11 +274,38 @@ static int run_divided(struct trial *t)
     return check_same(t, KGEN_THREADS_DIFFER);
 }
 
+struct part {
+    const struct trial *trial;
+    size_t begin, end;
+};
+
+static void *run_part(void *argument)
+{
+    const struct part *part = argument;
+    kgen_kernel_run(&part->trial->kernel, &part->trial->arguments, part->begin, part->end);
+    return NULL;
+}
+
+/* Plain threads, not OpenMP's: on a busy machine those wait for each other by spinning, for milliseconds.
+ * Parts for which no thread can be had run in this one. */
 static int run_threads(struct trial *t)
 {
+    enum { THREADS_MAX = 64 };
+    struct part parts[THREADS_MAX];
+    pthread_t threads[THREADS_MAX];
+    size_t count = t->options->threads < THREADS_MAX ? (size_t)t->options->threads : THREADS_MAX;
+    size_t started = 0;
     announce(t, "several threads");
-    freshen(t);
-    kgen_kernel_run_threads(&t->kernel, &t->arguments, t->options->threads);
+    prepare(t);
+    for (size_t i = 0; i < count; i++)
+        parts[i] = (struct part){t, t->first + kgen_operation_part(t->range, i, count),
+                                 t->first + kgen_operation_part(t->range, i + 1, count)};
+    while (started + 1 < count && pthread_create(&threads[started], NULL, run_part, &parts[started]) == 0)
+        started++;
+    for (size_t i = started; i < count; i++)
+        run_part(&parts[i]);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
     return check_same(t, KGEN_THREADS_DIFFER);
 }
 
@@ -296,14 +324,16 @@ static int run_in_place(struct trial *t, enum kgen_buffer buffer)
 static int run_trial(struct trial *t)
 {
     bool greatest = t->range == t->item->range;
+    bool first_case = t->item == t->cases->items;
+    bool with_threads = t->options->threads > 1 && first_case && t->first == 0 &&
+                        (t->range == 3 || (greatest && t->placement == KGEN_AT_END));
     trial_arrange(t);
     t->result->cases++;
     if (run_first(t) != 0 || run_again(t) != 0)
         return 1;
     if (t->range > 1 && run_divided(t) != 0)
         return 1;
-    if (t->options->threads > 1 && t->first == 0 && (greatest || t->range == 3 || t->range == 7) &&
-        run_threads(t) != 0)
+    if (with_threads && run_threads(t) != 0)
         return 1;
     if (!greatest || !in_place_allowed(t->kernel.problem.op))
         return 0;

@@ -142,7 +142,10 @@ struct kgen_verify_cases *kgen_verify_cases_new(const struct kgen_problem *probl
     size_t count;
     const struct kgen_fill *fills = kgen_fills(problem->op, &count);
     int status = scratch_new(cases, error);
-    for (size_t i = 0; status == 0 && i < count && i < KGEN_VERIFY_CASE_MAX; i++)
+    cases->items = calloc(count, sizeof *cases->items);
+    if (cases->items == NULL)
+        status = out_of_memory(error);
+    for (size_t i = 0; status == 0 && i < count; i++)
         status = case_new(cases, i, &fills[i], error);
     if (status == 0)
         return cases;
@@ -164,6 +167,7 @@ void kgen_verify_cases_free(struct kgen_verify_cases *cases)
         free(item->residual_expected);
         free(item->residual_bound);
     }
+    free(cases->items);
     kgen_guard_buffer_free(&cases->y);
     kgen_guard_buffer_free(&cases->residual);
     free(cases->first_y);

@@ -22,13 +22,11 @@ struct kgen_verify_case {
     double *residual_expected, *residual_bound;
 };
 
-enum { KGEN_VERIFY_CASE_MAX = 8 };
-
 struct kgen_verify_cases {
     struct kgen_problem problem;
     uint64_t seed;
     size_t count;
-    struct kgen_verify_case items[KGEN_VERIFY_CASE_MAX];
+    struct kgen_verify_case *items;
     /* Scratch with room for the greatest range. */
     struct kgen_guard_buffer y, residual;
     void *first_y, *first_residual; /* copies of the first run's output */

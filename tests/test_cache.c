@@ -303,6 +303,21 @@ static const struct {
     {"a fact cut short", "{\"fact\":\"read_band\n", 0, ""},
 };
 
+/* Whatever stands in the last line may be a line that another process is writing. */
+static void test_odd_last_line(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kgen_text text = {0};
+    add_line(&text, 1, "1", true);
+    kgen_text_puts(&text, "tail of something");
+    put_file(fixture, text.data, text.length);
+    struct kgen_cache *cache = reopen(fixture, NULL);
+    assert_int_equal(kgen_cache_count(cache), 1);
+    assert_int_equal(fixture->warnings, 0);
+    kgen_cache_close(cache);
+    kgen_text_free(&text);
+}
+
 static void test_odd_lines(void **state)
 {
     struct fixture *fixture = *state;
@@ -610,6 +625,9 @@ static void test_full_disk(void **state)
     int status = in_child(fixture, fill_the_disk);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
+    struct kgen_text text = get_file(fixture);
+    assert_int_equal(text.data[text.length - 1], '\n'); /* the line that did not fit was taken back */
+    kgen_text_free(&text);
     struct kgen_cache *cache = reopen(fixture, NULL);
     assert_in_range(kgen_cache_count(cache), 3, 19);
     assert_int_equal(kgen_cache_count(cache), count_lines(fixture));
@@ -645,6 +663,25 @@ static void test_compaction(void **state)
     kgen_cache_close(other);
     cache = reopen(fixture, cache);
     assert_int_equal(kgen_cache_count(cache), 102);
+    kgen_cache_close(cache);
+}
+
+static void test_no_compaction_without_the_lock(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kgen_text text = {0};
+    for (unsigned i = 0; i < 1200; i++)
+        add_line(&text, 1, "1", true);
+    put_file(fixture, text.data, text.length);
+    kgen_text_free(&text);
+    int descriptor = open(fixture->file, O_RDWR);
+    assert_int_equal(flock(descriptor, LOCK_EX), 0);
+    struct kgen_cache *cache = reopen(fixture, NULL);
+    assert_int_equal(kgen_cache_count(cache), 1);
+    assert_int_equal(count_lines(fixture), 1200);
+    close(descriptor);
+    cache = reopen(fixture, cache);
+    assert_int_equal(count_lines(fixture), 1);
     kgen_cache_close(cache);
 }
 
@@ -792,6 +829,7 @@ int main(void)
         TEST(test_numbers_json_cannot_hold),
         TEST(test_problem_must_be_an_object),
         TEST(test_odd_lines),
+        TEST(test_odd_last_line),
         TEST(test_cut_anywhere),
         TEST(test_damage_within),
         TEST(test_other_layout),
@@ -803,6 +841,7 @@ int main(void)
         TEST(test_read_only_file),
         TEST(test_full_disk),
         TEST(test_compaction),
+        TEST(test_no_compaction_without_the_lock),
         TEST(test_replaced_while_open),
         TEST(test_lock_held_by_a_stopped_process),
         TEST(test_several_writers),

@@ -209,6 +209,55 @@ static void test_values(void **state)
     assert_int_not_equal(executed, 0);
 }
 
+/* Every pair of binary operators groups as in C: the compiler says what is right. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wparentheses"
+#pragma GCC diagnostic ignored "-Wint-in-bool-context"
+/* clang-format off */
+#define PAIR(first, second) {#first, #second, x first y second z},
+#define PAIRS(first) \
+    PAIR(first, ||) PAIR(first, &&) PAIR(first, |) PAIR(first, ^) PAIR(first, &) PAIR(first, ==) \
+    PAIR(first, !=) PAIR(first, <) PAIR(first, <=) PAIR(first, >) PAIR(first, >=) PAIR(first, <<) \
+    PAIR(first, >>) PAIR(first, +) PAIR(first, -) PAIR(first, *) PAIR(first, /) PAIR(first, %)
+static size_t check_pairs(int64_t x, int64_t y, int64_t z)
+{
+    const struct {
+        const char *first, *second;
+        int64_t value;
+    } cases[] = {
+        PAIRS(||) PAIRS(&&) PAIRS(|) PAIRS(^) PAIRS(&) PAIRS(==) PAIRS(!=) PAIRS(<) PAIRS(<=)
+        PAIRS(>) PAIRS(>=) PAIRS(<<) PAIRS(>>) PAIRS(+) PAIRS(-) PAIRS(*) PAIRS(/) PAIRS(%)
+    };
+    /* clang-format on */
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        struct kgen_text text = {0}, expected = {0}, out = {0};
+        struct kgen_error error = {0};
+        kgen_text_printf(&text, "%d %s %d %s %d", (int)x, cases[i].first, (int)y, cases[i].second, (int)z);
+        kgen_text_printf(&expected, "%lld", (long long)cases[i].value);
+        print(text.data, &out, &error);
+        if (error.code != KGEN_ERROR_NONE || strcmp(out.data, expected.data) != 0)
+            fail_msg("%s: expected %s, got %s %s", text.data, expected.data,
+                     out.data != NULL ? out.data : "nothing", error.message);
+        kgen_text_free(&text);
+        kgen_text_free(&expected);
+        kgen_text_free(&out);
+    }
+    return KGEN_COUNT_OF(cases);
+}
+#pragma GCC diagnostic pop
+
+static void test_precedence(void **state)
+{
+    (void)state;
+    /* Falling, so that no shift is negative. */
+    static const int64_t operands[][3] = {{12, 5, 3}, {6, 5, 2}, {7, 1, 1}, {4, 4, 2},
+                                          {1, 1, 1},  {9, 4, 2}, {3, 2, 1}, {7, 3, 3}};
+    size_t executed = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(operands); i++)
+        executed += check_pairs(operands[i][0], operands[i][1], operands[i][2]);
+    assert_int_equal(executed, 18 * 18 * KGEN_COUNT_OF(operands));
+}
+
 static void test_errors(void **state)
 {
     (void)state;
@@ -377,8 +426,8 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values), cmocka_unit_test(test_errors), cmocka_unit_test(test_end),
-        cmocka_unit_test(test_depth),  cmocka_unit_test(test_names),
+        cmocka_unit_test(test_values), cmocka_unit_test(test_precedence), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_end),    cmocka_unit_test(test_depth),      cmocka_unit_test(test_names),
     };
     return cmocka_run_group_tests_name("expression", tests, setup, teardown);
 }

@@ -269,7 +269,9 @@ static void test_names(void **state)
     affine.activations = KGEN_I8;
     symmetric.mode = KGEN_SYMMETRIC;
     norm.residual = norm.weight_plus_one = 1;
-    struct kgen_problem plain = rope(32, 128), linear = rope(32, 128), scaled = rope_llama3();
+    struct kgen_problem plain = rope(32, 128), linear = rope(32, 128), scaled = rope_llama3(),
+                        huge = rope(1, 2);
+    huge.theta = 1e20;
     plain.pairing = KGEN_INTERLEAVED;
     linear.scaling = KGEN_LINEAR;
     linear.factor = 2.5;
@@ -283,6 +285,7 @@ static void test_names(void **state)
         {norm, "rms_norm_r1_s4096_residual_plus_one_eps1em06"},
         {plain, "rope_h32_d128_r128_interleaved_t10000"},
         {linear, "rope_h32_d128_r128_half_t10000_linear_f2p5"},
+        {huge, "rope_h1_d2_r2_half_t1e20"},
         {scaled, "rope_h32_d128_r128_half_t500000_llama3_f8_l1_h4_o8192"},
         {sample(KGEN_OP_SWIGLU), "swiglu_n4096"},
         {sample(KGEN_OP_ADD), "add_n4096"},

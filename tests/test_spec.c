@@ -169,7 +169,7 @@ static void test_identifiers(void **state)
     }
 
 #define QWEN3_8B(format)                                                                                     \
-    {"dequantize_n151936_k4096_" format, 1, "embed_tokens"},                                                 \
+    {"dequantize_n1_k4096_" format, 1, "embed_tokens"},                                                 \
         {"rms_norm_r1_s4096_eps1em06", 1, "layers.0.input_layernorm"},                                       \
         TWICE("qmv_n6144_k4096_" format, 36, "layers.*.self_attn.{q,k,v}_proj"),                             \
         {"rms_norm_r32_s128_eps1em06", 36, "layers.*.self_attn.q_norm"},                                     \
@@ -206,7 +206,7 @@ static void test_qwen_small(void **state)
 {
     (void)state;
     static const struct expected expected[] = {
-        {"dequantize_n151936_k1024_b4_g64_f16", 1, "embed_tokens"},
+        {"dequantize_n1_k1024_b4_g64_f16", 1, "embed_tokens"},
         {"rms_norm_r1_s1024_eps1em06", 1, "layers.0.input_layernorm"},
         TWICE("qmv_n4096_k1024_b4_g64_f16", 28, "layers.*.self_attn.{q,k,v}_proj"),
         {"rms_norm_r16_s128_eps1em06", 28, "layers.*.self_attn.q_norm"},
@@ -231,7 +231,7 @@ static void test_llama(void **state)
 {
     (void)state;
     static const struct expected expected[] = {
-        {"dequantize_n128256_k4096_b4_g64_f16", 1, "embed_tokens"},
+        {"dequantize_n1_k4096_b4_g64_f16", 1, "embed_tokens"},
         {"rms_norm_r1_s4096_eps1em05", 1, "layers.0.input_layernorm"},
         TWICE("qmv_n6144_k4096_b4_g64_f16", 32, "layers.*.self_attn.{q,k,v}_proj"),
         {"rope_h32_d128_r128_half_t500000_llama3_f8_l1_h4_o8192", 32, "layers.*.self_attn.q_rope"},
@@ -306,7 +306,7 @@ static void test_experts(void **state)
     }
     static const struct kgen_spec_options options = {.bits = 4, .group_size = 64};
     static const struct expected expected[] = {
-        {"dequantize_n151936_k2048_b4_g64_bf16", 1, "embed_tokens"},
+        {"dequantize_n1_k2048_b4_g64_bf16", 1, "embed_tokens"},
         {"rms_norm_r1_s2048_eps1em06", 1, "layers.0.input_layernorm"},
         {"qmv_n5120_k2048_b4_g64_bf16_f32", 48, "layers.*.self_attn.{q,k,v}_proj"},
         {"rms_norm_r32_s128_eps1em06", 48, "layers.*.self_attn.q_norm"},
@@ -380,6 +380,44 @@ static void test_overrides(void **state)
         {"qmv_n1000_k256_b4_g64_f16_f32", 1, "lm_head"},
     };
     COMPARE_OP(spec, KGEN_OP_QMV, expected);
+}
+
+/* One differing key of the format is enough to part fused matrices; those that agree stay together. */
+static void test_parted(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"{\"bits\": 2}", "{\"group_size\": 32}",
+                                          "{\"mode\": \"symmetric\"}"};
+    static const char *const names[] = {"b2_g64", "b4_g32", "b4_g64_symmetric"};
+    for (size_t i = 0; i < KGEN_COUNT_OF(formats); i++) {
+        char text[1000], parted[100];
+        snprintf(text, sizeof text, "%s%s, \"overrides\": {\"*.k_proj\": %s}}", HEAD("llama"), FOUR_BITS,
+                 formats[i]);
+        snprintf(parted, sizeof parted, "qmv_n128_k256_%s_f16_f32", names[i]);
+        const struct expected expected[] = {
+            {"qmv_n384_k256_b4_g64_f16_f32", 6, "layers.*.self_attn.{q,v}_proj"},
+            {parted, 6, "layers.*.self_attn.k_proj"},
+            {"qmv_n256_k256_b4_g64_f16_f32", 6, "layers.*.self_attn.o_proj"},
+            {"qmv_n1024_k256_b4_g64_f16_f32", 6, "layers.*.mlp.{gate,up}_proj"},
+            {"qmv_n256_k512_b4_g64_f16_f32", 6, "layers.*.mlp.down_proj"},
+            {"qmv_n1000_k256_b4_g64_f16_f32", 1, "lm_head"},
+        };
+        COMPARE_OP(parse(text, NULL), KGEN_OP_QMV, expected);
+    }
+}
+
+/* Qwen3's heads have 128 elements whatever hidden_size is; others' share it. */
+static void test_head_dim(void **state)
+{
+    (void)state;
+    static const struct expected qwen3[] = {
+        {"rope_h4_d128_r128_half_t10000", 6, "layers.*.self_attn.q_rope"},
+        {"rope_h2_d128_r128_half_t10000", 6, "layers.*.self_attn.k_rope"}};
+    static const struct expected given[] = {{"rope_h4_d32_r32_half_t10000", 6, "layers.*.self_attn.q_rope"},
+                                            {"rope_h2_d32_r32_half_t10000", 6, "layers.*.self_attn.k_rope"}};
+    COMPARE_OP(parse(HEAD("qwen3") FOUR_BITS "}", NULL), KGEN_OP_ROPE, qwen3);
+    COMPARE_OP(parse(HEAD("qwen3") FOUR_BITS ", \"head_dim\": 32}", NULL), KGEN_OP_ROPE, given);
+    COMPARE_OP(parse(HEAD("mistral") FOUR_BITS ", \"head_dim\": 32}", NULL), KGEN_OP_ROPE, given);
 }
 
 /* --bits replaces the default of the spec, not what it says of a tensor. */
@@ -481,6 +519,7 @@ static void test_tied(void **state)
     const struct kgen_spec_entry *first = &spec->entries[0], *last = &spec->entries[spec->count - 1];
     assert_int_equal(first->problem.op, KGEN_OP_DEQUANTIZE);
     assert_int_equal(first->problem.bits, 6);
+    assert_int_equal(first->problem.group_size, 64); /* MLX's default */
     assert_string_equal(last->tensors, "lm_head (embed_tokens)");
     assert_int_equal(last->problem.bits, 6);
     kgen_spec_free(spec);
@@ -512,7 +551,8 @@ int main(void)
         cmocka_unit_test(test_overrides),   cmocka_unit_test(test_model_options),
         cmocka_unit_test(test_biases),      cmocka_unit_test(test_rope),
         cmocka_unit_test(test_warnings),    cmocka_unit_test(test_dense_layers),
-        cmocka_unit_test(test_tied),
+        cmocka_unit_test(test_tied),        cmocka_unit_test(test_parted),
+        cmocka_unit_test(test_head_dim),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

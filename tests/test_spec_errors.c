@@ -72,6 +72,9 @@ static void test_list(void **state)
     (void)state;
     static const struct refusal cases[] = {
         {"{\"problems\": []}", 1, 14, "\"problems\" is empty", NULL},
+        {"{\"name\": \"\u00e9\", \"problems\": []}", 1, 27, "\"problems\" is empty", NULL},
+        {LIST("{\"op\": \"add\", \"tensors\": \"a\\\"]}\", \"size\": 0}"), 1, 57, "not 0", NULL},
+        {LIST("{\"op\": \"add\", \"\\u0073ize\": 0}"), 1, 42, "not 0", NULL},
         {"{\"problems\": {}}", 1, 14, "must be an array, not an object", NULL},
         {"{\"problems\": [], \"nam\": \"x\"}", 1, 18, "unknown key \"nam\"", "did you mean \"name\"?"},
         {"{\"problems\": [], \"kgen_schema\": 2}", 1, 33, "schema 2; this kgen reads schema 1", NULL},

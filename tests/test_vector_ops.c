@@ -267,7 +267,7 @@ static void test_table_is_complete(void **state)
         assert_ptr_equal(kgen_operation_find(operation->name, strlen(operation->name)), operation);
     }
     assert_int_equal(count, vector_op_count);
-    assert_int_equal(count, 61);
+    assert_int_equal(count, 62);
     kgen_text_free(&readme);
 }
 

@@ -49,6 +49,7 @@ const struct vector_op vector_ops[] = {
     {"kv_shr_var_u32", 'i', "is", NULL, 0, false},
     {"kv_add_i32", 'i', "ii", NULL, 0, false},
     {"kv_sub_i32", 'i', "ii", NULL, 0, false},
+    {"kv_mul_i16", 'i', "ii", NULL, 0, false},
     {"kv_mul_i32", 'i', "ii", NULL, 0, false},
     {"kv_add_i16", 'i', "ii", NULL, 0, false},
     {"kv_sub_i16", 'i', "ii", NULL, 0, false},

@@ -44,12 +44,59 @@ static int list_json(const struct kgen_cache *cache)
         json_pack("{s:o, s:o}", "path", kgen_json_string(kgen_cache_path(cache)), "records", list));
 }
 
+/* Reads the problem of a record back. Returns -1 where it is of an op that this version does not know. */
+static int read_problem(const char *text, struct kgen_problem *problem)
+{
+    json_t *root = json_loads(text, 0, NULL);
+    const char *op_name = json_string_value(json_object_get(root, "op"));
+    enum kgen_op op;
+    if (op_name == NULL || kgen_op_parse(op_name, &op) != 0) {
+        json_decref(root);
+        return -1;
+    }
+    kgen_problem_init(problem, op);
+    const struct kgen_op_info *info = kgen_op_info(op);
+    for (size_t i = 0; i < info->field_count; i++) {
+        const struct kgen_field *field = &info->fields[i];
+        const json_t *value = json_object_get(root, field->name);
+        if (json_is_string(value)) {
+            for (int word = 0; word < KGEN_WORD_COUNT; word++) {
+                if (strcmp(kgen_word_name((enum kgen_word)word), json_string_value(value)) == 0)
+                    kgen_field_set(problem, field, word);
+            }
+        } else if (field->kind == KGEN_FIELD_REAL) {
+            kgen_field_set_real(problem, field, json_number_value(value));
+        } else {
+            kgen_field_set(problem, field, json_is_true(value) ? 1 : json_integer_value(value));
+        }
+    }
+    problem->threads = json_integer_value(json_object_get(root, "threads"));
+    json_decref(root);
+    return 0;
+}
+
+static void add_winner(struct kgen_table *table, const struct kgen_record *record)
+{
+    struct kgen_problem problem;
+    struct kgen_text described = {0};
+    const bool known = read_problem(record->problem, &problem) == 0;
+    if (known)
+        kgen_problem_describe(&problem, &described);
+    kgen_table_cell(table, "%s", known && !described.failed ? described.data : record->problem);
+    kgen_table_cell(table, "%lld", known ? (long long)problem.threads : 0);
+    kgen_table_cell(table, "%s", record->variant);
+    kgen_table_cell(table, "%s", record->engine);
+    kgen_table_cell(table, "%s", record->effort);
+    kgen_table_time(table, known ? kgen_record_seconds(&problem, record) : record->cold_seconds);
+    kgen_text_free(&described);
+}
+
 /* The winners, and how many records there are besides. */
 static int list_text(const struct kgen_session *session)
 {
     static const struct kgen_column columns[] = {
-        {"problem", false, 0}, {"variant", false, 0}, {"engine", false, 28},
-        {"effort", false, 0},  {"µs", true, 0},       {"machine", false, 0},
+        {"problem", false, 0}, {"threads", true, 0}, {"variant", false, 0}, {"engine", false, 28},
+        {"effort", false, 0},  {"µs", true, 0},      {"machine", false, 0},
     };
     struct kgen_table table = {.columns = columns, .column_count = KGEN_COUNT_OF(columns)};
     size_t passed = 0, failed = 0, winners = 0;
@@ -62,11 +109,7 @@ static int list_text(const struct kgen_session *session)
         if (!record->chosen)
             continue;
         winners++;
-        kgen_table_cell(&table, "%s", record->problem);
-        kgen_table_cell(&table, "%s", record->variant);
-        kgen_table_cell(&table, "%s", record->engine);
-        kgen_table_cell(&table, "%s", record->effort);
-        kgen_table_cell(&table, "%.1f", kgen_shown_seconds(record) * 1e6);
+        add_winner(&table, record);
         const bool here = strcmp(record->machine, session->machine.identity) == 0;
         kgen_table_cell(&table, "%s", here ? "this one" : record->machine);
     }

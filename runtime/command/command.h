@@ -46,7 +46,8 @@ struct kgen_session {
     int threads; /* --threads, or those of the machine */
 };
 
-/* Reads the spec (its warnings go to stderr), opens the templates, detects the machine. spec may be NULL. */
+/* Reads the spec (kgen SPEC prints its warnings) and sets the threads of its problems, opens the templates,
+ * detects the machine. spec may be NULL. */
 int kgen_session_open(struct kgen_session *session, const struct kgen_options *options, const char *spec,
                       struct kgen_error *error);
 /* Opens the cache that the options name; none with --no-cache. */
@@ -60,15 +61,14 @@ int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, stru
 /* Only from the cache: 0 where it is there, else -1. */
 int kgen_session_known_bandwidth(const struct kgen_session *session, struct kgen_bandwidth *bandwidth);
 
+/* That of a problem's threads. */
+double kgen_bandwidth_of(const struct kgen_bandwidth *bandwidth, int64_t threads);
+
 /* Appends the names of the instruction sets of isas, the widest first: "avx512, avx2, scalar". */
 void kgen_isas_write(unsigned isas, struct kgen_text *text);
 
 /* Appends a problem for people: the op, the fields a spec must give, and those that differ from their
  * defaults: "qmv N=4096 K=12288 activations=i8". */
 void kgen_problem_describe(const struct kgen_problem *problem, struct kgen_text *text);
-
-/* The time by which candidates are ranked: of the final round where there was one, else cold; 0: not timed.
- */
-double kgen_shown_seconds(const struct kgen_record *record);
 
 #endif

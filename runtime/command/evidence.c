@@ -5,40 +5,39 @@
 #include <string.h>
 
 /* Final round, timed, proven, failed. */
-static int class_of(const struct kgen_record *record)
+static int class_of(const struct kgen_ranked *ranked)
 {
-    if (record->verdict != KGEN_PASSED)
+    if (ranked->record->verdict != KGEN_PASSED)
         return 3;
-    if (record->final_seconds > 0)
+    if (ranked->record->final_seconds > 0)
         return 0;
-    return record->cold_seconds > 0 ? 1 : 2;
+    return ranked->seconds > 0 ? 1 : 2;
 }
 
 static int compare_records(const void *a, const void *b)
 {
-    const struct kgen_record *x = *(const struct kgen_record *const *)a;
-    const struct kgen_record *y = *(const struct kgen_record *const *)b;
+    const struct kgen_ranked *x = a, *y = b;
     const int class_x = class_of(x), class_y = class_of(y);
     if (class_x != class_y)
         return class_x - class_y;
-    if (class_x == 3 && x->verdict != y->verdict)
-        return (int)x->verdict - (int)y->verdict;
-    const double seconds_x = kgen_shown_seconds(x), seconds_y = kgen_shown_seconds(y);
-    if (class_x < 2 && (seconds_x < seconds_y || seconds_x > seconds_y))
-        return seconds_x < seconds_y ? -1 : 1;
-    return strcmp(x->variant, y->variant);
+    if (x->record->verdict != y->record->verdict)
+        return (int)x->record->verdict - (int)y->record->verdict;
+    if (class_x < 2 && (x->seconds < y->seconds || x->seconds > y->seconds))
+        return x->seconds < y->seconds ? -1 : 1;
+    return strcmp(x->record->variant, y->record->variant);
 }
 
 static void count_records(struct kgen_evidence *evidence)
 {
     for (size_t i = 0; i < evidence->count; i++) {
-        const struct kgen_record *record = evidence->records[i];
-        evidence->passed += record->verdict == KGEN_PASSED;
-        evidence->failed += record->verdict != KGEN_PASSED;
-        evidence->timed += record->verdict == KGEN_PASSED && kgen_shown_seconds(record) > 0;
-        evidence->in_final_round += class_of(record) == 0;
-        if (record->chosen && record->verdict == KGEN_PASSED && evidence->chosen == NULL)
-            evidence->chosen = record;
+        const struct kgen_ranked *ranked = &evidence->records[i];
+        const bool passed = ranked->record->verdict == KGEN_PASSED;
+        evidence->passed += passed;
+        evidence->failed += !passed;
+        evidence->timed += passed && ranked->seconds > 0;
+        evidence->in_final_round += class_of(ranked) == 0;
+        if (ranked->record->chosen && passed && evidence->chosen == NULL)
+            evidence->chosen = ranked;
     }
 }
 
@@ -74,7 +73,8 @@ int kgen_evidence_collect(const struct kgen_session *session, const struct kgen_
             kgen_record_key(machine, text.data, kgen_variant_hash(&variants.items[i]), engine);
         const struct kgen_record *record = kgen_cache_find(session->cache, key);
         if (record != NULL)
-            evidence->records[evidence->count++] = record;
+            evidence->records[evidence->count++] =
+                (struct kgen_ranked){record, kgen_record_seconds(problem, record)};
     }
     int result = 0;
     if (evidence->records == NULL) {
@@ -97,20 +97,20 @@ void kgen_evidence_free(struct kgen_evidence *evidence)
 }
 
 /* The fastest besides the winner that was timed in the same way, or NULL. */
-static const struct kgen_record *find_rival(const struct kgen_evidence *evidence)
+static const struct kgen_ranked *find_rival(const struct kgen_evidence *evidence)
 {
     for (size_t i = 0; i < evidence->count; i++) {
-        const struct kgen_record *record = evidence->records[i];
-        if (record != evidence->chosen && class_of(record) == class_of(evidence->chosen))
-            return record;
+        const struct kgen_ranked *ranked = &evidence->records[i];
+        if (ranked != evidence->chosen && class_of(ranked) == class_of(evidence->chosen))
+            return ranked;
     }
     return NULL;
 }
 
 static void reason_of_winner(const struct kgen_evidence *evidence, struct kgen_text *text)
 {
-    const struct kgen_record *chosen = evidence->chosen;
-    const double seconds = kgen_shown_seconds(chosen);
+    const struct kgen_record *chosen = evidence->chosen->record;
+    const double seconds = evidence->chosen->seconds;
     if (seconds <= 0) {
         kgen_text_printf(text, "proven, and chosen by estimate: nothing was timed");
         return;
@@ -119,17 +119,17 @@ static void reason_of_winner(const struct kgen_evidence *evidence, struct kgen_t
         kgen_text_printf(text, "re-timed against the %zu fastest in a final round", evidence->in_final_round);
     else
         kgen_text_printf(text, "timed in one round, of %u repeats", chosen->repeats);
-    const struct kgen_record *rival = find_rival(evidence);
+    const struct kgen_ranked *rival = find_rival(evidence);
     if (rival == NULL) {
         kgen_text_puts(text, "; there was no other to compare with");
         return;
     }
-    const double behind = 100 * (kgen_shown_seconds(rival) / seconds - 1);
+    const double behind = 100 * (rival->seconds / seconds - 1);
     if (behind >= 0)
-        kgen_text_printf(text, "; the next, %s, takes %.1f%% longer", rival->variant, behind);
+        kgen_text_printf(text, "; the next, %s, takes %.1f%% longer", rival->record->variant, behind);
     else
-        kgen_text_printf(text, "; by now %s has been measured %.1f%% faster, at effort %s", rival->variant,
-                         -behind, rival->effort);
+        kgen_text_printf(text, "; by now %s has been measured %.1f%% faster, at effort %s",
+                         rival->record->variant, -behind, rival->record->effort);
 }
 
 void kgen_evidence_reason(const struct kgen_evidence *evidence, struct kgen_text *text)

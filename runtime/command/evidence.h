@@ -5,15 +5,21 @@
 
 #include "command.h"
 
+/* A record, and the time that counts for its problem; 0: not timed. */
+struct kgen_ranked {
+    const struct kgen_record *record;
+    double seconds;
+};
+
 struct kgen_evidence {
     /* Of the candidates that the templates give today, the best first: the final round by time, the others
      * timed by time, those proven only, those that failed. Owned; the records are the cache's. */
-    const struct kgen_record **records;
+    struct kgen_ranked *records;
     size_t count;
     size_t candidates; /* today; those without a record have not been tried */
     size_t passed, timed, in_final_round, failed;
     /* The winner: the fastest that a run chose, or NULL. */
-    const struct kgen_record *chosen;
+    const struct kgen_ranked *chosen;
     /* Records of this problem on this machine that count no more, or not for this engine: of earlier versions
      * of a template or of kgen, and of other compilers. */
     size_t stale;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../timing.h"
 #include "evidence.h"
 #include "json.h"
 #include "table.h"
@@ -44,17 +45,11 @@ static int is_selected(const struct explanation *explanation, size_t index, bool
     return failed ? -1 : 0;
 }
 
-static void add_time(struct kgen_table *table, double seconds)
-{
-    if (seconds > 0)
-        kgen_table_cell(table, "%.1f", seconds * 1e6);
-    else
-        kgen_table_cell(table, "-");
-}
-
 static int print_passed(const struct explanation *explanation, const struct kgen_evidence *evidence,
-                        double bytes, size_t most)
+                        const struct kgen_problem *problem, size_t most)
 {
+    const double bytes = kgen_operation_bytes(problem);
+    const bool cold = kgen_timing_is_cold(problem);
     static const struct kgen_column columns[] = {
         {"", false, 0},          {"variant", false, 0}, {"cold µs", true, 0},      {"final µs", true, 0},
         {"hot µs", true, 0},     {"GB/s", true, 0},     {"of bandwidth", true, 0}, {"error/bound", true, 0},
@@ -62,19 +57,21 @@ static int print_passed(const struct explanation *explanation, const struct kgen
     };
     struct kgen_table table = {.columns = columns, .column_count = KGEN_COUNT_OF(columns)};
     for (size_t i = 0; i < evidence->passed && i < most; i++) {
-        const struct kgen_record *record = evidence->records[i];
-        const double seconds = kgen_shown_seconds(record);
-        kgen_table_cell(&table, record == evidence->chosen ? "*" : " ");
+        const struct kgen_record *record = evidence->records[i].record;
+        const double seconds = evidence->records[i].seconds;
+        kgen_table_cell(&table, &evidence->records[i] == evidence->chosen ? "*" : " ");
         kgen_table_cell(&table, "%s", record->variant);
-        add_time(&table, record->cold_seconds);
-        add_time(&table, record->final_seconds);
-        add_time(&table, record->hot_seconds);
+        kgen_table_time(&table, record->cold_seconds);
+        kgen_table_time(&table, record->final_seconds);
+        kgen_table_time(&table, record->hot_seconds);
         if (seconds > 0)
             kgen_table_cell(&table, "%.1f", bytes / seconds * 1e-9);
         else
             kgen_table_cell(&table, "-");
-        if (seconds > 0 && explanation->bandwidth_known)
-            kgen_table_cell(&table, "%.0f%%", 100 * bytes / seconds / explanation->bandwidth.all_threads);
+        if (seconds > 0 && cold && explanation->bandwidth_known)
+            kgen_table_cell(&table, "%.0f%%",
+                            100 * bytes / seconds /
+                                kgen_bandwidth_of(&explanation->bandwidth, problem->threads));
         else
             kgen_table_cell(&table, "-");
         kgen_table_cell(&table, "%.3f", record->error_of_bound);
@@ -96,7 +93,7 @@ static int print_failed(const struct kgen_evidence *evidence, size_t most)
     };
     struct kgen_table table = {.columns = columns, .column_count = KGEN_COUNT_OF(columns)};
     for (size_t i = 0; i < evidence->failed && i < most; i++) {
-        const struct kgen_record *record = evidence->records[evidence->passed + i];
+        const struct kgen_record *record = evidence->records[evidence->passed + i].record;
         kgen_table_cell(&table, "%s", record->variant);
         kgen_table_cell(&table, "%s", kgen_verdict_name(record->verdict));
         kgen_table_cell(&table, "%s", record->detail);
@@ -113,25 +110,28 @@ static int print_entry(const struct explanation *explanation, size_t index,
 {
     const struct kgen_spec_entry *entry = &explanation->session.spec->entries[index];
     const size_t most = explanation->options->argument_count > 1 ? SIZE_MAX : FEW;
-    const double bytes = kgen_operation_bytes(&entry->problem);
     struct kgen_text problem = {0}, reason = {0};
     kgen_problem_describe(&entry->problem, &problem);
     kgen_evidence_reason(evidence, &reason);
     int result = problem.failed || reason.failed ? -1 : 0;
     if (result == 0) {
         printf("%zu. %s\n", index + 1, problem.data);
-        printf("   %s; %d threads, %.1f MB a call\n", entry->tensors, explanation->session.threads,
-               bytes * 1e-6);
+        printf("   %s; %d %s, %.4g MB a call, ranked by %s times\n", entry->tensors,
+               (int)entry->problem.threads, entry->problem.threads == 1 ? "thread" : "threads",
+               kgen_operation_bytes(&entry->problem) * 1e-6,
+               kgen_timing_is_cold(&entry->problem) ? "cold" : "hot");
         printf("   %zu candidates: %zu passed, %zu timed, %zu failed, %zu not tried\n", evidence->candidates,
                evidence->passed, evidence->timed, evidence->failed, evidence->candidates - evidence->count);
         if (evidence->stale > 0)
-            printf("   %zu records passed over: of other versions of a template or of kgen, or of another "
-                   "compiler than %s\n",
-                   evidence->stale, explanation->engine.data);
+            printf(
+                "   passed over in the cache: %zu of other versions of a template or of kgen, or of another "
+                "compiler than %s\n",
+                evidence->stale, explanation->engine.data);
         if (evidence->chosen != NULL)
-            printf("   chosen: %s\n", evidence->chosen->variant);
+            printf("   chosen: %s\n", evidence->chosen->record->variant);
         printf("   %s\n", reason.data);
-        result = print_passed(explanation, evidence, bytes, most) != 0 || print_failed(evidence, most) != 0
+        result = print_passed(explanation, evidence, &entry->problem, most) != 0 ||
+                         print_failed(evidence, most) != 0
                      ? -1
                      : 0;
     }
@@ -149,16 +149,16 @@ static json_t *entry_json(const struct explanation *explanation, size_t index,
     kgen_evidence_reason(evidence, &reason);
     json_t *records = json_array();
     for (size_t i = 0; i < evidence->count; i++)
-        json_array_append_new(records, kgen_json_record(evidence->records[i]));
-    json_t *object =
-        json_pack("{s:I, s:s, s:o, s:o, s:f, s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:o}", "number",
-                  (json_int_t)index + 1, "name", name.failed ? "" : name.data, "problem",
-                  kgen_json_problem(&entry->problem), "tensors", kgen_json_string(entry->tensors), "bytes",
-                  kgen_operation_bytes(&entry->problem), "candidates", (json_int_t)evidence->candidates,
-                  "passed", (json_int_t)evidence->passed, "timed", (json_int_t)evidence->timed, "failed",
-                  (json_int_t)evidence->failed, "passed_over", (json_int_t)evidence->stale, "chosen",
-                  evidence->chosen != NULL ? kgen_json_string(evidence->chosen->variant) : json_null(),
-                  "reason", reason.failed ? "" : reason.data, "records", records);
+        json_array_append_new(records, kgen_json_record(evidence->records[i].record));
+    json_t *object = json_pack(
+        "{s:I, s:s, s:o, s:o, s:f, s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:o}", "number", (json_int_t)index + 1,
+        "name", name.failed ? "" : name.data, "problem", kgen_json_problem(&entry->problem), "tensors",
+        kgen_json_string(entry->tensors), "bytes", kgen_operation_bytes(&entry->problem), "candidates",
+        (json_int_t)evidence->candidates, "passed", (json_int_t)evidence->passed, "timed",
+        (json_int_t)evidence->timed, "failed", (json_int_t)evidence->failed, "passed_over",
+        (json_int_t)evidence->stale, "chosen",
+        evidence->chosen != NULL ? kgen_json_string(evidence->chosen->record->variant) : json_null(),
+        "reason", reason.failed ? "" : reason.data, "records", records);
     kgen_text_free(&name);
     kgen_text_free(&reason);
     return object;

@@ -74,9 +74,8 @@ void kgen_progress_begin(struct kgen_progress *progress, size_t number, const ch
 }
 
 static void print_candidate(const struct kgen_progress *progress, const struct kgen_record *record,
-                            unsigned done, unsigned total)
+                            double seconds, unsigned done, unsigned total)
 {
-    const double seconds = kgen_shown_seconds(record);
     fprintf(stderr, "[%zu/%zu] %s: %u/%u %s: %s", progress->number, progress->total, progress->problem, done,
             total, record->variant, kgen_verdict_name(record->verdict));
     if (record->verdict != KGEN_PASSED)
@@ -93,13 +92,12 @@ static void print_candidate(const struct kgen_progress *progress, const struct k
 void kgen_progress_candidate(void *context, const struct kgen_problem *problem,
                              const struct kgen_record *record, unsigned done, unsigned total)
 {
-    (void)problem;
     struct kgen_progress *progress = context;
-    const double seconds = kgen_shown_seconds(record);
+    const double seconds = kgen_record_seconds(problem, record);
     if (record->verdict == KGEN_PASSED && seconds > 0 && progress->bytes / seconds > progress->best)
         progress->best = progress->bytes / seconds;
     if (progress->verbose)
-        print_candidate(progress, record, done, total);
+        print_candidate(progress, record, seconds, done, total);
     if (!progress->live || (done < total && seconds_now() - progress->last_drawn < 1 / DRAWS_PER_SECOND))
         return;
     char text[512], best[48] = "";

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "../timing.h"
 #include "json.h"
 #include "table.h"
 
@@ -22,11 +23,25 @@ static struct totals add_up(const struct kgen_report *report)
     return totals;
 }
 
-/* Of one call, cold: bytes per second; 0 where it was not timed. */
+/* The time of one call that counts; 0 where it was not timed. */
+static double seconds_of(const struct kgen_choice *choice)
+{
+    return choice->variant.tmpl != NULL ? kgen_record_seconds(&choice->problem, &choice->record) : 0;
+}
+
+/* Bytes per second, likewise. */
 static double rate_of(const struct kgen_choice *choice)
 {
-    const double seconds = choice->variant.tmpl != NULL ? kgen_shown_seconds(&choice->record) : 0;
+    const double seconds = seconds_of(choice);
     return seconds > 0 ? kgen_operation_bytes(&choice->problem) / seconds : 0;
+}
+
+/* Of the read bandwidth, where the weights came from memory; else 0. */
+static double share_of(const struct kgen_report *report, const struct kgen_choice *choice)
+{
+    if (report->bandwidth == NULL || !kgen_timing_is_cold(&choice->problem))
+        return 0;
+    return rate_of(choice) / kgen_bandwidth_of(report->bandwidth, choice->problem.threads);
 }
 
 static void add_choice(struct kgen_table *table, const struct kgen_report *report, size_t index)
@@ -47,15 +62,14 @@ static void add_choice(struct kgen_table *table, const struct kgen_report *repor
     kgen_table_cell(table, "%s", entry->tensors);
     kgen_table_cell(table, "%s", variant.failed ? "" : variant.data);
     const double rate = rate_of(choice);
-    if (rate > 0) {
-        kgen_table_cell(table, "%.1f", kgen_shown_seconds(&choice->record) * 1e6);
+    kgen_table_time(table, seconds_of(choice));
+    if (rate > 0)
         kgen_table_cell(table, "%.1f", rate * 1e-9);
-    } else {
+    else
         kgen_table_cell(table, "-");
-        kgen_table_cell(table, "-");
-    }
-    if (rate > 0 && report->bandwidth != NULL)
-        kgen_table_cell(table, "%.0f%%", 100 * rate / report->bandwidth->all_threads);
+    const double share = share_of(report, choice);
+    if (share > 0)
+        kgen_table_cell(table, "%.0f%%", 100 * share);
     else
         kgen_table_cell(table, "-");
     if (choice->variant.tmpl != NULL)
@@ -88,7 +102,7 @@ static void print_summary(const struct kgen_report *report)
     printf("%s, %d %s", report->session->machine.name, report->session->threads,
            report->session->threads == 1 ? "thread" : "threads");
     if (report->bandwidth != NULL)
-        printf(", reads %.1f GB/s (%.1f with 1 thread); times are of weights that are not in cache",
+        printf(", reads %.1f GB/s (%.1f with 1 thread); weights are timed cold, the other ops hot",
                report->bandwidth->all_threads * 1e-9, report->bandwidth->one_thread * 1e-9);
     printf("\n%u candidates proven, %u timed, %u failed", totals.proven, totals.timed, totals.failed);
     if (totals.failed > 0)
@@ -123,15 +137,16 @@ static json_t *choice_json(const struct kgen_report *report, size_t index)
     struct kgen_text variant = {0};
     kgen_variant_name(&choice->variant, &variant);
     json_t *chosen = json_pack(
-        "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", variant.failed ? "" : variant.data,
-        "template", kgen_template_name(choice->variant.tmpl), "isa", kgen_isa_info(choice->variant.isa)->name,
-        "parameters", kgen_json_parameters(&choice->variant), "cold_us",
-        kgen_json_positive(kgen_shown_seconds(&choice->record) * 1e6), "hot_us",
+        "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+        variant.failed ? "" : variant.data, "template", kgen_template_name(choice->variant.tmpl), "isa",
+        kgen_isa_info(choice->variant.isa)->name, "parameters", kgen_json_parameters(&choice->variant), "us",
+        kgen_json_positive(seconds_of(choice) * 1e6), "timing",
+        kgen_timing_is_cold(&choice->problem) ? "cold" : "hot", "cold_us",
+        kgen_json_positive(choice->record.cold_seconds * 1e6), "hot_us",
         kgen_json_positive(choice->record.hot_seconds * 1e6), "compile_us",
         kgen_json_positive(choice->record.compile_seconds * 1e6), "gb_per_s", kgen_json_positive(rate * 1e-9),
-        "share_of_bandwidth",
-        report->bandwidth != NULL ? kgen_json_positive(rate / report->bandwidth->all_threads) : json_null(),
-        "error_of_bound", kgen_json_number(choice->record.error_of_bound));
+        "share_of_bandwidth", kgen_json_positive(share_of(report, choice)), "error_of_bound",
+        kgen_json_number(choice->record.error_of_bound));
     kgen_text_free(&variant);
     json_object_set_new(object, "variant", chosen);
     return object;

@@ -11,8 +11,10 @@ int kgen_session_open(struct kgen_session *session, const struct kgen_options *o
         session->spec = kgen_spec_read(spec, &options->spec, error);
         if (session->spec == NULL)
             return -1;
-        for (size_t i = 0; i < session->spec->warning_count && !options->quiet; i++)
-            kgen_say_warning("%s: %s", spec, session->spec->warnings[i]);
+        for (size_t i = 0; i < session->spec->warning_count; i++) {
+            if (options->command == KGEN_COMMAND_GENERATE && !options->quiet)
+                kgen_say_warning("%s: %s", spec, session->spec->warnings[i]);
+        }
     }
     session->templates = kgen_templates_open(options->templates, options->target, error);
     if (session->templates == NULL)
@@ -20,7 +22,8 @@ int kgen_session_open(struct kgen_session *session, const struct kgen_options *o
     kgen_machine_detect(&session->machine);
     session->threads = options->threads > 0 ? options->threads : session->machine.threads;
     for (size_t i = 0; session->spec != NULL && i < session->spec->count; i++)
-        session->spec->entries[i].problem.threads = session->threads;
+        session->spec->entries[i].problem.threads =
+            kgen_tune_threads(&session->spec->entries[i].problem, session->threads);
     return 0;
 }
 
@@ -83,6 +86,11 @@ int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, stru
     return 0;
 }
 
+double kgen_bandwidth_of(const struct kgen_bandwidth *bandwidth, int64_t threads)
+{
+    return threads == 1 ? bandwidth->one_thread : bandwidth->all_threads;
+}
+
 void kgen_isas_write(unsigned isas, struct kgen_text *text)
 {
     const char *separator = "";
@@ -120,9 +128,4 @@ void kgen_problem_describe(const struct kgen_problem *problem, struct kgen_text 
     kgen_text_puts(text, info->name);
     for (size_t i = 0; i < info->field_count; i++)
         describe_field(problem, &info->fields[i], text);
-}
-
-double kgen_shown_seconds(const struct kgen_record *record)
-{
-    return record->final_seconds > 0 ? record->final_seconds : record->cold_seconds;
 }

@@ -29,6 +29,15 @@ void kgen_table_cell(struct kgen_table *table, const char *format, ...)
     table->cells[table->count++] = text.data;
 }
 
+void kgen_table_time(struct kgen_table *table, double seconds)
+{
+    const double microseconds = seconds * 1e6;
+    if (microseconds > 0)
+        kgen_table_cell(table, "%.*f", microseconds < 10 ? 3 : microseconds < 100 ? 2 : 1, microseconds);
+    else
+        kgen_table_cell(table, "-");
+}
+
 /* The places a UTF-8 text takes: its characters, all taken as one place wide. */
 static size_t width_of(const char *text)
 {

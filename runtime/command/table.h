@@ -22,6 +22,8 @@ struct kgen_table {
 };
 
 void kgen_table_cell(struct kgen_table *table, const char *format, ...) KGEN_PRINTF(2, 3);
+/* A time in microseconds, with three figures at the least; "-" for 0, not timed. */
+void kgen_table_time(struct kgen_table *table, double seconds);
 /* Prints the titles and the rows. Returns -1 where memory has run out. */
 int kgen_table_print(const struct kgen_table *table, FILE *file);
 void kgen_table_free(struct kgen_table *table);

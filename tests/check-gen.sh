@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# usage: check-gen.sh KGEN SPEC...
+# Generates each spec twice, without timing: the two must be byte-identical, and compile without a warning.
+set -eu
+kgen=$1
+shift
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+strict="-std=c11 -Wall -Wextra -Wpedantic -Werror -O1 -c -o /dev/null"
+checked=0
+for spec in "$@"; do
+    name=$(basename "$spec" .json)
+    for run in 1 2; do
+        "$kgen" "$spec" --effort estimate --no-cache -q -o "$folder/$run/$name" >/dev/null
+    done
+    diff -r "$folder/1/$name" "$folder/2/$name"
+    for file in "$folder/1/$name"/*.c; do
+        for compiler in "gcc $strict" "clang $strict" "aarch64-linux-gnu-gcc $strict" "tcc -Wall -Werror -c -o /dev/null"; do
+            $compiler "$file" || { echo "FAILED: $compiler $(basename "$file") of $name" >&2; exit 1; }
+            checked=$((checked + 1))
+        done
+    done
+    echo "ok: $name"
+done
+echo "$checked compilations without a warning, every spec byte-identical"

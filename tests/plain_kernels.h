@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Right kernels in plain C for any problem: what the tests of verification break in one place. */
+#ifndef PLAIN_KERNELS_H
+#define PLAIN_KERNELS_H
+
+#include "../runtime/operation.h"
+
+/* The kernel of a problem. One problem at a time: kernels have no argument that names it. */
+struct kgen_kernel plain_kernel(const struct kgen_problem *problem);
+
+/* Breaks how qmv reads its weights: value i of a row is what place(row, i) says; NULL for none. */
+typedef int64_t plain_place(size_t row, int64_t i);
+extern plain_place *plain_misplace;
+/* Flips these bits of weight (row, k); 0 for none. */
+extern unsigned plain_flip;
+extern size_t plain_flip_row;
+extern int64_t plain_flip_k;
+
+void plain_qmv(const void *weights, const void *scales, const void *biases, const void *workspace, float *y,
+               size_t row_begin, size_t row_end);
+void plain_qmv_prepare(const float *x, void *workspace);
+void plain_add(const float *a, const float *b, float *y, size_t begin, size_t end);
+
+#endif

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+/* The kgen command as its users call it: a process, its exit status, its stdout and stderr. Runs $KGEN_BIN,
+ * else
+ * ./kgen, in a folder of its own with a cache of its own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../gen/base.h"
+
+#define MAX_ARGUMENTS 12
+
+static char binary[PATH_MAX];
+static char folder[] = "/tmp/kgen-command-XXXXXX";
+
+struct outcome {
+    int status; /* of exit; -1: died of a signal */
+    struct kgen_text out, err;
+};
+
+static void outcome_free(struct outcome *outcome)
+{
+    kgen_text_free(&outcome->out);
+    kgen_text_free(&outcome->err);
+}
+
+static void exec_kgen(char **arguments)
+{
+    const int out = open("stdout.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    const int err = open("stderr.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (out >= 0 && err >= 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0)
+        execv(binary, arguments);
+    _exit(127);
+}
+
+static pid_t start(const char *line)
+{
+    static char words[1024];
+    char *arguments[MAX_ARGUMENTS + 1] = {binary};
+    size_t count = 1;
+    snprintf(words, sizeof words, "%s", line);
+    for (char *word = strtok(words, " "); word != NULL; word = strtok(NULL, " ")) {
+        assert_true(count < MAX_ARGUMENTS);
+        arguments[count++] = strcmp(word, "''") == 0 ? "" : word;
+    }
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        setpgid(0, 0); /* a group of its own, as a shell gives it */
+        exec_kgen(arguments);
+    }
+    return child;
+}
+
+static struct outcome finish(pid_t child)
+{
+    struct outcome outcome = {0};
+    struct kgen_error error = {0};
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0)
+        assert_int_equal(errno, EINTR);
+    outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    assert_int_equal(kgen_file_read("stdout.txt", 1 << 26, &outcome.out, &error), 0);
+    assert_int_equal(kgen_file_read("stderr.txt", 1 << 26, &outcome.err, &error), 0);
+    return outcome;
+}
+
+static struct outcome run(const char *line)
+{
+    return finish(start(line));
+}
+
+static void put_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+#define ADD_PROBLEM "{\"op\": \"add\", \"size\": 100}"
+#define PROBLEMS(list) "{\"problems\": [" list "]}\n"
+#define QMV(rest) PROBLEMS("{\"op\": \"qmv\", \"N\": 8, \"K\": 128" rest "}")
+
+static const struct {
+    const char *path, *text;
+} files[] = {
+    {"good.json",
+     "{\"name\": \"good\", \"problems\": [" ADD_PROBLEM ", {\"op\": \"rms_norm\", \"size\": 33}]}\n"},
+    {"list", PROBLEMS(ADD_PROBLEM)},
+    {"malformed.json", "{\n  \"problems\": [\n    {\"op\": }\n  ]\n}\n"},
+    {"empty.json", ""},
+    {"missing.json", PROBLEMS("{\"op\": \"qmv\", \"N\": 8}")},
+    {"unknown_key.json", QMV(", \"bits\": 4, \"group_sise\": 64")},
+    {"unknown_op.json", PROBLEMS("{\"op\": \"qmw\", \"N\": 8}")},
+    {"multiple.json", PROBLEMS("{\"op\": \"qmv\", \"N\": 8, \"K\": 100, \"bits\": 4, \"group_size\": 64}")},
+    {"bits7.json", QMV(", \"bits\": 7, \"group_size\": 64")},
+    {"group48.json", QMV(", \"bits\": 4, \"group_size\": 48")},
+    {"zero.json", PROBLEMS("{\"op\": \"add\", \"size\": 0}")},
+    {"negative.json", PROBLEMS("{\"op\": \"add\", \"size\": -4}")},
+    {"fractional.json", PROBLEMS("{\"op\": \"add\", \"size\": 4.5}")},
+    {"overflow.json", PROBLEMS("{\"op\": \"add\", \"size\": 99999999999999999999}")},
+    {"huge.json", PROBLEMS("{\"op\": \"add\", \"size\": 4294967296}")},
+};
+
+/* A command line, its exit status, and a part of what it prints. NULL: nothing at all. */
+static const struct {
+    const char *line;
+    int status;
+    const char *out, *err;
+} cases[] = {
+    {"--help", 0, "usage:", NULL},
+    {"-h", 0, "--effort", NULL},
+    {"--version", 0, "kgen 0.", NULL},
+    {"list --help", 0, "usage: kgen list", NULL},
+    {"explain --help", 0, "usage: kgen explain SPEC", NULL},
+    {"cache --help", 0, "path|list|clear", NULL},
+    {"machine --help", 0, "usage: kgen machine", NULL},
+    {"", 2, NULL, "an argument is missing"},
+    {"--frobnicate", 2, NULL, "there is no option '--frobnicate'"},
+    {"good.json --frobnicate", 2, NULL, "  hint: kgen --help"},
+    {"-x good.json", 2, NULL, "there is no option '-x'"},
+    {"good.json more.json", 2, NULL, "one argument too many: 'more.json'"},
+    {"good.json --bits", 2, NULL, "needs a value"},
+    {"good.json --json=yes", 2, NULL, "takes no value"},
+    {"good.json --bits 7", 2, NULL, "--bits cannot be '7'"},
+    {"good.json --bits x", 2, NULL, "1, 2, 3, 4, 5, 6 or 8"},
+    {"good.json --group-size 48", 2, NULL, "32, 64 or 128"},
+    {"good.json --isa avx1024", 2, NULL, "--isa cannot be 'avx1024'"},
+    {"good.json --engine llvm", 2, NULL, "tcc or cc"},
+    {"good.json --effort heroic", 2, NULL, "estimate, measure, patient or exhaustive"},
+    {"good.json --target cuda", 2, NULL, "the only target"},
+    {"good.json --time-limit 0", 2, NULL, "--time-limit cannot be '0'"},
+    {"good.json --time-limit nan", 2, NULL, "--time-limit cannot be 'nan'"},
+    {"good.json --threads 0", 2, NULL, "--threads cannot be '0'"},
+    {"good.json --threads 99999999999999999999", 2, NULL, "a whole number"},
+    {"good.json --activations f32,f32", 2, NULL, "each once"},
+    {"good.json --activations f32,", 2, NULL, "--activations cannot be"},
+    {"good.json --scales i8", 2, NULL, "f16, bf16 or f32"},
+    {"good.json -o ''", 2, NULL, "must not be empty"},
+    {"good.json --cache there --no-cache", 2, NULL, "exclude each other"},
+    {"good.json -q -v", 2, NULL, "exclude each other"},
+    {"list --effort measure", 2, NULL, "kgen list takes no option --effort"},
+    {"list nothing", 2, NULL, "there is no list of 'nothing'"},
+    {"cache", 2, NULL, "an argument is missing"},
+    {"cache burn", 2, NULL, "kgen cache cannot 'burn'"},
+    {"machine good.json", 2, NULL, "one argument too many"},
+    {"explain", 2, NULL, "an argument is missing: kgen explain"},
+    {"explain good.json", 2, NULL, "hint: run kgen good.json first"},
+    {"explain good.json 77", 2, NULL, "no problem of good.json is called '77'"},
+    {"nowhere.json", 2, NULL, "nowhere.json: cannot open the file"},
+    {"malformed.json", 2, NULL, "malformed.json:3:"},
+    {"empty.json", 2, NULL, "kgen: error: empty.json"},
+    {"missing.json", 2, NULL, "K"},
+    {"unknown_key.json", 2, NULL, "group_size"},
+    {"unknown_op.json", 2, NULL, "qmv"},
+    {"multiple.json", 2, NULL, "multiple of"},
+    {"bits7.json", 2, NULL, "bits"},
+    {"group48.json", 2, NULL, "group_size"},
+    {"zero.json", 2, NULL, "size"},
+    {"negative.json", 2, NULL, "size"},
+    {"fractional.json", 2, NULL, "size"},
+    {"overflow.json", 2, NULL, "overflow.json:1:"},
+    {"huge.json", 2, NULL, "size"},
+    {".", 2, NULL, "folder"},
+    {"good.json --templates nowhere", 2, NULL, "nowhere"},
+    {"good.json --templates unclosed", 2, NULL, "broken.c.in:"},
+    {"good.json -o /dev/null/x", 2, NULL, "/dev/null"},
+    {"good.json -o good.json", 2, NULL, "-o names another folder"},
+    {"good.json --isa neon", 3, NULL, "this machine cannot run neon"},
+    {"good.json --dry-run", 0, "2 problems", ""},
+    {"./list -n", 0, "1 problems", ""},
+    {"list", 0, "TEMPLATES", NULL},
+    {"list ops", 0, "rms_norm", NULL},
+    {"list templates", 0, "op qmv; for", NULL},
+    {"cache path", 0, "cache-here", NULL},
+    {"cache path --cache elsewhere", 0, "elsewhere", NULL},
+    {"cache list", 0, "0 records", NULL},
+};
+
+static void assert_holds(const char *line, const char *name, const struct kgen_text *text, const char *part)
+{
+    const bool right = part == NULL ? text->length == 0 : strstr(text->data, part) != NULL;
+    if (!right)
+        fail_msg("kgen %s: %s should hold '%s', and is:\n%s", line, name, part != NULL ? part : "nothing",
+                 text->data);
+}
+
+static void test_command_lines(void **state)
+{
+    (void)state;
+    size_t executed = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+#if defined(__aarch64__)
+        if (strstr(cases[i].line, "neon") != NULL)
+            continue;
+#endif
+        struct outcome outcome = run(cases[i].line);
+        if (outcome.status != cases[i].status)
+            fail_msg("kgen %s: exit status %d, expected %d\n%s", cases[i].line, outcome.status,
+                     cases[i].status, outcome.err.data);
+        assert_holds(cases[i].line, "stdout", &outcome.out, cases[i].out);
+        assert_holds(cases[i].line, "stderr", &outcome.err, cases[i].err);
+        if (outcome.status != 0 && strncmp(outcome.err.data, "kgen: ", 6) != 0)
+            fail_msg("kgen %s: says:\n%s", cases[i].line, outcome.err.data);
+        outcome_free(&outcome);
+        assert_false(exists("out"));
+        executed++;
+    }
+    assert_true(executed > 60);
+}
+
+static void test_json_parses(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {
+        "list --json",
+        "list ops --json",
+        "list templates --json",
+        "cache path --json",
+        "cache list --json",
+        "good.json --dry-run --json",
+        "good.json --no-cache --effort estimate --json -q -o json",
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(lines); i++) {
+        struct outcome outcome = run(lines[i]);
+        json_error_t error;
+        json_t *root = json_loads(outcome.out.data, JSON_REJECT_DUPLICATES, &error);
+        if (root == NULL)
+            fail_msg("kgen %s: %s at line %d of:\n%s", lines[i], error.text, error.line, outcome.out.data);
+        assert_int_equal(outcome.status, 0);
+        json_decref(root);
+        outcome_free(&outcome);
+    }
+    assert_true(exists("json"));
+}
+
+static struct kgen_text files_of(const char *path)
+{
+    struct kgen_text text = {0};
+    char command[512], block[4096];
+    snprintf(command, sizeof command, "cd %s && find . -type f | sort | xargs cat", path);
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    size_t length;
+    while ((length = fread(block, 1, sizeof block, pipe)) > 0)
+        kgen_text_append(&text, block, length);
+    assert_int_equal(pclose(pipe), 0);
+    return text;
+}
+
+/* The second run compiles nothing and writes the same; explain and the cache know of the first. */
+static void test_second_run(void **state)
+{
+    (void)state;
+    struct outcome first = run("good.json --cache kept -o first");
+    if (first.status != 0)
+        fail_msg("kgen good.json: exit status %d\n%s", first.status, first.err.data);
+    assert_non_null(strstr(first.out.data, "written to first/"));
+    struct outcome second = run("good.json --cache kept -o second/ --json");
+    assert_int_equal(second.status, 0);
+    json_t *root = json_loads(second.out.data, 0, NULL);
+    const json_t *counts = json_object_get(root, "candidates");
+    assert_int_equal(json_integer_value(json_object_get(counts, "compiled")), 0);
+    assert_true(json_integer_value(json_object_get(counts, "proven")) > 0);
+    assert_string_equal(json_string_value(json_object_get(root, "status")), "done");
+    assert_string_equal(json_string_value(json_object_get(root, "folder")), "second");
+    json_decref(root);
+    struct kgen_text texts[] = {files_of("first"), files_of("second")};
+    assert_true(texts[0].length > 1000);
+    assert_int_equal(texts[0].length, texts[1].length);
+    assert_memory_equal(texts[0].data, texts[1].data, texts[0].length);
+    assert_null(strstr(texts[0].data, folder)); /* no path of this machine */
+    kgen_text_free(&texts[0]);
+    kgen_text_free(&texts[1]);
+    outcome_free(&first);
+    outcome_free(&second);
+
+    static const struct {
+        const char *line, *out;
+    } after[] = {
+        {"explain good.json --cache kept", "chosen: "},
+        {"explain good.json add --cache kept", "1. add"},
+        {"explain good.json 2 --cache kept", "2. rms_norm"},
+        {"explain good.json --cache kept --json", "\"reason\""},
+        {"cache list --cache kept", "2 winners"},
+        {"cache list --cache kept --json", "\"chosen\": true"},
+        {"cache clear --cache kept", "records removed"},
+        {"cache list --cache kept", "0 records"},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(after); i++) {
+        struct outcome outcome = run(after[i].line);
+        assert_int_equal(outcome.status, 0);
+        assert_holds(after[i].line, "stdout", &outcome.out, after[i].out);
+        outcome_free(&outcome);
+    }
+}
+
+/* A cache of garbage is a warning; a cache that cannot be is one too; the run works all the same. */
+static void test_odd_caches(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("garbage", 0777), 0);
+    put_file("garbage/records.jsonl", "\x01\x02garbage\n}{\n\n[]\n\xff\xfe\n");
+    static const struct {
+        const char *line, *err;
+    } runs[] = {
+        {"good.json --effort estimate --cache garbage -o odd", "garbage/records.jsonl:1: 4 damaged lines"},
+        {"good.json --effort estimate --cache /dev/null/x -o odd", "nothing new will be remembered"},
+        {"good.json --effort estimate --cache good.json -o odd", "nothing new will be remembered"},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(runs); i++) {
+        struct outcome outcome = run(runs[i].line);
+        if (outcome.status != 0)
+            fail_msg("kgen %s: exit status %d\n%s", runs[i].line, outcome.status, outcome.err.data);
+        assert_non_null(strstr(outcome.err.data, "kgen: warning: "));
+        assert_holds(runs[i].line, "stderr", &outcome.err, runs[i].err);
+        outcome_free(&outcome);
+    }
+    struct kgen_text spec = {0};
+    struct kgen_error error = {0};
+    assert_int_equal(kgen_file_read("good.json", 4096, &spec, &error), 0);
+    assert_string_equal(spec.data, files[0].text);
+    kgen_text_free(&spec);
+}
+
+static void test_unwritable_stdout(void **state)
+{
+    (void)state;
+    if (!exists("/dev/full")) {
+        printf("skipped: there is no /dev/full\n");
+        skip();
+    }
+    char command[PATH_MAX + 64];
+    snprintf(command, sizeof command, "%s list > /dev/full 2> stderr.txt", binary);
+    const int status = system(command);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+}
+
+/* Waits until a file holds a text; gives up after half a minute. */
+static void wait_for(const char *path, const char *part)
+{
+    for (int i = 0; i < 1000; i++) {
+        struct kgen_text text = {0};
+        const bool found = kgen_file_read(path, 1 << 26, &text, NULL) == 0 && strstr(text.data, part) != NULL;
+        kgen_text_free(&text);
+        if (found)
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
+    }
+}
+
+/* Ctrl-C ends a run in good order: 130, nothing written, what was learned kept. */
+static void test_interrupt(void **state)
+{
+    (void)state;
+    struct kgen_text spec = {0};
+    for (int n = 0; n < 16; n++)
+        kgen_text_printf(
+            &spec,
+            "%s{\"op\": \"rms_norm\", \"size\": %d}, {\"op\": \"dequantize\", \"N\": %d, \"K\": 8192, "
+            "\"bits\": 4, \"group_size\": 64}",
+            n > 0 ? "," : "{\"problems\": [", 4096 + n, 8192 + n);
+    kgen_text_puts(&spec, "]}");
+    put_file("long.json", spec.data);
+    kgen_text_free(&spec);
+    const pid_t child = start("long.json --effort exhaustive --cache interrupted -o never");
+    wait_for("interrupted/records.jsonl", "\"verdict\"");
+    assert_int_equal(kill(-child, SIGINT), 0); /* the whole group, as a terminal does */
+    struct outcome outcome = finish(child);
+    if (outcome.status == 0) {
+        outcome_free(&outcome);
+        printf("skipped: tuning ended before it was interrupted\n");
+        skip();
+    }
+    assert_int_equal(outcome.status, 130);
+    assert_non_null(strstr(outcome.err.data, "interrupted"));
+    assert_null(strstr(outcome.out.data, "written to"));
+    outcome_free(&outcome);
+    assert_false(exists("never/main.c"));
+    outcome = run("cache list --cache interrupted --json");
+    assert_int_equal(outcome.status, 0);
+    assert_non_null(strstr(outcome.out.data, "\"verdict\""));
+    assert_null(strstr(outcome.out.data, "\"crashed\"")); /* the signal is not blamed on a candidate */
+    outcome_free(&outcome);
+}
+
+static int group_setup(void **state)
+{
+    (void)state;
+    const char *named = getenv("KGEN_BIN");
+    if (named == NULL)
+        named = "kgen";
+    char here[PATH_MAX] = "";
+    if (named[0] != '/' && getcwd(here, sizeof here) == NULL)
+        return -1;
+    const int length = snprintf(binary, sizeof binary, "%s%s%s", here, named[0] != '/' ? "/" : "", named);
+    if (length < 0 || (size_t)length >= sizeof binary || access(binary, X_OK) != 0) {
+        fprintf(stderr, "no kgen at %s; run make, or set KGEN_BIN\n", named);
+        return -1;
+    }
+    if (mkdtemp(folder) == NULL || chdir(folder) != 0 || mkdir("unclosed", 0777) != 0 ||
+        mkdir("unclosed/c", 0777) != 0 || setenv("KGEN_CACHE_DIR", "cache-here", 1) != 0)
+        return -1;
+    for (size_t i = 0; i < KGEN_COUNT_OF(files); i++)
+        put_file(files[i].path, files[i].text);
+    put_file("unclosed/c/broken.c.in",
+             "$template broken \"never ends\"\n$op add\n$isa scalar\n$if 1\ntext\n");
+    return 0;
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_command_lines),     cmocka_unit_test(test_json_parses),
+        cmocka_unit_test(test_second_run),        cmocka_unit_test(test_odd_caches),
+        cmocka_unit_test(test_unwritable_stdout), cmocka_unit_test(test_interrupt),
+    };
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Sets of templates: of a folder, and of the binary. */
+#include "template_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void write_file(const char *folder, const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    assert_int_equal(kgen_file_write(path, text, strlen(text), NULL), 0);
+}
+
+static void test_folder(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/kgen-templates-XXXXXX", target[64], expected[128];
+    assert_non_null(mkdtemp(folder));
+    struct kgen_error error = {0};
+    snprintf(target, sizeof target, "%s/c", folder);
+    assert_null(kgen_templates_open(folder, "c", &error));
+    assert_int_equal(error.code, KGEN_ERROR_IO);
+    assert_string_equal(error.source, target);
+    assert_string_not_equal(error.hint, "");
+    assert_int_equal(mkdir(target, 0777), 0);
+    error = (struct kgen_error){0};
+    assert_null(kgen_templates_open(folder, "c", &error));
+    assert_int_equal(error.code, KGEN_ERROR_IO);
+    assert_string_equal(error.message, "there are no templates in this folder");
+    assert_string_not_equal(error.hint, "");
+
+    static const char *const names[] = {"zz.c.in", "b.h.in", "part.inc", "README.md", ".hidden.c.in"};
+    write_file(target, names[0], "$template zz \"Last.\"\n$include \"part.inc\"\n");
+    write_file(target, names[1], "$template b \"First.\"\nb\n");
+    write_file(target, names[2], "${N}\n");
+    write_file(target, names[3], "not ${ a template");
+    write_file(target, names[4], "not ${ a template");
+    error = (struct kgen_error){0};
+    struct kgen_templates *set = kgen_templates_open(folder, "c", &error);
+    assert_string_equal(error.message, "");
+    assert_non_null(set);
+    assert_int_equal(kgen_templates_count(set), 2);
+    assert_string_equal(kgen_template_name(kgen_templates_at(set, 0)), "b");
+    assert_string_equal(kgen_template_name(kgen_templates_at(set, 1)), "zz");
+    assert_ptr_equal(kgen_templates_find(set, "zz"), kgen_templates_at(set, 1));
+    assert_null(kgen_templates_find(set, "part"));
+    struct kgen_text out = {0};
+    assert_int_equal(
+        kgen_template_instantiate(kgen_templates_at(set, 1), &kgen_test_template_bindings, &out, &error), 0);
+    assert_string_equal(out.data, "4\n");
+    kgen_text_free(&out);
+    kgen_templates_free(set);
+
+    write_file(target, "part.inc", "a\n ${x y}\n");
+    snprintf(expected, sizeof expected, "%s/part.inc", target);
+    assert_null(kgen_templates_open(folder, "c", &error));
+    assert_string_equal(error.source, expected);
+    assert_int_equal(error.line, 2);
+    assert_int_equal(error.column, 6);
+
+    write_file(target, "part.inc", "");
+    write_file(target, "zz.h.in", "$template zz \"Again.\"\n");
+    error = (struct kgen_error){0};
+    assert_null(kgen_templates_open(folder, "c", &error));
+    assert_string_equal(error.message, "another file, zz.c.in, holds a template of the same name");
+    for (size_t i = 0; i < KGEN_COUNT_OF(names); i++) {
+        snprintf(expected, sizeof expected, "%s/%s", target, names[i]);
+        unlink(expected);
+    }
+    snprintf(expected, sizeof expected, "%s/zz.h.in", target);
+    unlink(expected);
+    assert_int_equal(rmdir(target), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+/* The templates in the binary all parse. */
+static void test_embedded(void **state)
+{
+    (void)state;
+    struct kgen_error error = {0};
+    assert_null(kgen_templates_open(NULL, "cobol", &error));
+    assert_int_equal(error.code, KGEN_ERROR_USAGE);
+    assert_string_equal(error.message, "there are no templates for target 'cobol'");
+    if (kgen_embedded_files[0].path == NULL) {
+        print_message("skipped: no templates are embedded\n");
+        skip();
+    }
+    error = (struct kgen_error){0};
+    struct kgen_templates *set = kgen_templates_open(NULL, "c", &error);
+    char text[1024];
+    if (set == NULL)
+        fail_msg("%s", kgen_error_format(&error, text, sizeof text));
+    assert_int_not_equal(kgen_templates_count(set), 0);
+    kgen_templates_free(set);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_embedded),
+    };
+    return cmocka_run_group_tests_name("template_set", tests, kgen_test_template_setup,
+                                       kgen_test_template_teardown);
+}
