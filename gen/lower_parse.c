@@ -78,14 +78,29 @@ static int directive_length(const char *p)
 
 static int sign_length(const char *p)
 {
-    static const char *const signs[] = {"<<=", ">>=", "...", "->", "++", "--", "<<", ">>", "<=", ">=", "==",
-                                        "!=",  "&&",  "||",  "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^="};
-    for (size_t i = 0; i < KGEN_COUNT_OF(signs); i++) {
-        size_t length = strlen(signs[i]);
-        if (strncmp(p, signs[i], length) == 0)
-            return (int)length;
+    bool twice = p[1] == p[0];
+    switch (p[0]) {
+    case '<':
+    case '>':
+        return twice && p[2] == '=' ? 3 : twice || p[1] == '=' ? 2 : 1;
+    case '-':
+        return twice || p[1] == '=' || p[1] == '>' ? 2 : 1;
+    case '+':
+    case '&':
+    case '|':
+    case '=':
+        return twice || p[1] == '=' ? 2 : 1;
+    case '*':
+    case '/':
+    case '%':
+    case '^':
+    case '!':
+        return p[1] == '=' ? 2 : 1;
+    case '.':
+        return twice && p[2] == '.' ? 3 : 1;
+    default:
+        return 1;
     }
-    return 1;
 }
 
 static int add_token(struct kgen_lowering *lowering, struct kgen_token token)
@@ -164,13 +179,16 @@ int kgen_tokenize(struct kgen_lowering *lowering, const char *text)
 bool kgen_token_is(const struct kgen_lowering *lowering, int token, const char *text)
 {
     const struct kgen_token *t = &lowering->tokens.items[token];
-    return (size_t)t->length == strlen(text) && memcmp(t->start, text, (size_t)t->length) == 0;
+    if (t->length == 0 || *t->start != *text)
+        return false;
+    return strncmp(t->start, text, (size_t)t->length) == 0 && text[t->length] == '\0';
 }
 
 bool kgen_tokens_equal(const struct kgen_lowering *lowering, int a, int b)
 {
     const struct kgen_token *s = &lowering->tokens.items[a], *t = &lowering->tokens.items[b];
-    return s->length == t->length && memcmp(s->start, t->start, (size_t)s->length) == 0;
+    return s->length == t->length && *s->start == *t->start &&
+           memcmp(s->start, t->start, (size_t)s->length) == 0;
 }
 
 static char sign_of(const struct kgen_lowering *lowering, int token)
