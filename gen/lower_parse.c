@@ -29,7 +29,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Where blanks and comments from p on end. Returns NULL in an unclosed comment. */
+/* Where blanks and comments from p on end: at the start of a comment that does not end. */
 static const char *skip_blanks(const char *p)
 {
     for (;;) {
@@ -38,10 +38,10 @@ static const char *skip_blanks(const char *p)
         if (p[0] == '/' && p[1] == '/') {
             p += strcspn(p, "\n");
         } else if (p[0] == '/' && p[1] == '*') {
-            p = strstr(p + 2, "*/");
-            if (p == NULL)
-                return NULL;
-            p += 2;
+            const char *end = strstr(p + 2, "*/");
+            if (end == NULL)
+                return p;
+            p = end + 2;
         } else {
             return p;
         }
@@ -78,14 +78,29 @@ static int directive_length(const char *p)
 
 static int sign_length(const char *p)
 {
-    static const char *const signs[] = {"<<=", ">>=", "...", "->", "++", "--", "<<", ">>", "<=", ">=", "==",
-                                        "!=",  "&&",  "||",  "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^="};
-    for (size_t i = 0; i < KGEN_COUNT_OF(signs); i++) {
-        size_t length = strlen(signs[i]);
-        if (strncmp(p, signs[i], length) == 0)
-            return (int)length;
+    bool twice = p[1] == p[0];
+    switch (p[0]) {
+    case '<':
+    case '>':
+        return twice && p[2] == '=' ? 3 : twice || p[1] == '=' ? 2 : 1;
+    case '-':
+        return twice || p[1] == '=' || p[1] == '>' ? 2 : 1;
+    case '+':
+    case '&':
+    case '|':
+    case '=':
+        return twice || p[1] == '=' ? 2 : 1;
+    case '*':
+    case '/':
+    case '%':
+    case '^':
+    case '!':
+        return p[1] == '=' ? 2 : 1;
+    case '.':
+        return twice && p[2] == '.' ? 3 : 1;
+    default:
+        return 1;
     }
-    return 1;
 }
 
 static int add_token(struct kgen_lowering *lowering, struct kgen_token token)
@@ -112,18 +127,18 @@ int kgen_tokenize(struct kgen_lowering *lowering, const char *text)
     for (;;) {
         const char *next = skip_blanks(p);
         struct kgen_token token = {.start = next};
-        for (const char *c = p; next != NULL && c < next; c++) {
+        for (const char *c = p; c < next; c++) {
             if (*c == '\n') {
                 line++;
                 line_start = c + 1;
                 line_is_blank = true;
             }
         }
-        if (next == NULL)
-            return kgen_error_set(lowering->error, KGEN_ERROR_TEMPLATE, lowering->source, line,
-                                  (int)(p - line_start) + 1, "a comment after this does not end");
         token.line = line;
         token.column = (int)(next - line_start) + 1;
+        if (next[0] == '/' && next[1] == '*')
+            return kgen_error_set(lowering->error, KGEN_ERROR_TEMPLATE, lowering->source, line, token.column,
+                                  "this comment does not end");
         if (*next == '\0') {
             token.kind = KGEN_TOKEN_END;
         } else if (*next == '#' && line_is_blank) {
@@ -164,13 +179,16 @@ int kgen_tokenize(struct kgen_lowering *lowering, const char *text)
 bool kgen_token_is(const struct kgen_lowering *lowering, int token, const char *text)
 {
     const struct kgen_token *t = &lowering->tokens.items[token];
-    return (size_t)t->length == strlen(text) && memcmp(t->start, text, (size_t)t->length) == 0;
+    if (t->length == 0 || *t->start != *text)
+        return false;
+    return strncmp(t->start, text, (size_t)t->length) == 0 && text[t->length] == '\0';
 }
 
 bool kgen_tokens_equal(const struct kgen_lowering *lowering, int a, int b)
 {
     const struct kgen_token *s = &lowering->tokens.items[a], *t = &lowering->tokens.items[b];
-    return s->length == t->length && memcmp(s->start, t->start, (size_t)s->length) == 0;
+    return s->length == t->length && *s->start == *t->start &&
+           memcmp(s->start, t->start, (size_t)s->length) == 0;
 }
 
 static char sign_of(const struct kgen_lowering *lowering, int token)

@@ -278,23 +278,37 @@ struct kgen_value kgen_select_indexed(struct kgen_lowering *lowering, const stru
     return result;
 }
 
+/* The value itself where its register is the statement's own, and may be overwritten; else a new register. */
+static struct kgen_value scratch(struct kgen_lowering *lowering, struct kgen_value value)
+{
+    if (value.temporary)
+        return value;
+    return (struct kgen_value){.reg = kgen_register_take(lowering), .temporary = true};
+}
+
 static struct kgen_value permute2_avx2(struct kgen_lowering *lowering, const struct kgen_node *node,
                                        int target)
 {
-    struct kgen_value v[3];
+    struct kgen_value v[3], from[3];
     evaluate_arguments(lowering, node, 3, -1, -1, -1, v);
-    int a = kgen_register_take(lowering), b = kgen_register_take(lowering);
+    from[0] = scratch(lowering, v[0]);
+    from[1] = scratch(lowering, v[1]);
+    from[2] = v[2];
     struct kgen_arg index = whole(lowering, v[2].reg);
-    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPERMPS, whole(lowering, a), index, whole(lowering, v[0].reg));
-    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPERMPS, whole(lowering, b), index, whole(lowering, v[1].reg));
-    struct kgen_value result = kgen_result(lowering, target, v, 3);
-    struct kgen_arg to = whole(lowering, result.reg);
+    struct kgen_arg a = whole(lowering, from[0].reg), b = whole(lowering, from[1].reg);
+    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPERMPS, a, index, whole(lowering, v[0].reg));
+    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPERMPS, b, index, whole(lowering, v[1].reg));
     /* Bit 3 of an index says which half; the blend looks at the sign. */
+    int mask = target >= 0 ? target : scratch(lowering, v[2]).reg;
+    struct kgen_arg to = whole(lowering, mask);
     EMIT(lowering, 0, ZYDIS_MNEMONIC_VPSLLD, to, index, kgen_immediate(28));
-    EMIT(lowering, 0, ZYDIS_MNEMONIC_VBLENDVPS, to, whole(lowering, a), whole(lowering, b), to);
-    kgen_register_give(lowering, a);
-    kgen_register_give(lowering, b);
-    return result;
+    EMIT(lowering, 0, ZYDIS_MNEMONIC_VBLENDVPS, to, a, b, to);
+    kgen_value_give(lowering, from[0]);
+    kgen_value_give(lowering, from[1]);
+    if (target < 0)
+        return (struct kgen_value){.reg = mask, .temporary = true};
+    kgen_value_give(lowering, from[2]);
+    return (struct kgen_value){.reg = target};
 }
 
 struct kgen_value kgen_select_permute2(struct kgen_lowering *lowering, const struct kgen_node *node,
@@ -454,24 +468,27 @@ struct kgen_value kgen_select_dot_u8i8(struct kgen_lowering *lowering, const str
         return dot_vnni(lowering, node, target);
     struct kgen_value v[3];
     evaluate_arguments(lowering, node, 3, -1, 0, target, v);
-    int registers[3];
-    for (int i = 0; i < 3; i++)
-        registers[i] = kgen_register_take(lowering);
-    struct kgen_arg even = whole(lowering, registers[0]), odd = whole(lowering, registers[1]);
-    struct kgen_arg s = whole(lowering, registers[2]);
+    int bytes = kgen_register_take(lowering), other = kgen_register_take(lowering);
+    struct kgen_arg u = whole(lowering, bytes), s = whole(lowering, other);
     struct kgen_arg unsigned_bytes = whole(lowering, v[1].reg), signed_bytes = whole(lowering, v[2].reg);
-    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPSLLW, even, unsigned_bytes, kgen_immediate(8));
-    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPSRLW, even, even, kgen_immediate(8));
+    bool free_target = target >= 0 && target != v[1].reg && target != v[2].reg;
+    struct kgen_value sum = free_target ? (struct kgen_value){.reg = target} : scratch(lowering, v[0]);
+    struct kgen_arg even_sum = whole(lowering, sum.reg);
+    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPSLLW, u, unsigned_bytes, kgen_immediate(8));
+    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPSRLW, u, u, kgen_immediate(8));
     EMIT(lowering, 0, ZYDIS_MNEMONIC_VPSLLW, s, signed_bytes, kgen_immediate(8));
     EMIT(lowering, 0, ZYDIS_MNEMONIC_VPSRAW, s, s, kgen_immediate(8));
-    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPMADDWD, even, even, s);
-    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPSRLW, odd, unsigned_bytes, kgen_immediate(8));
+    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPMADDWD, u, u, s);
+    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPADDD, even_sum, whole(lowering, v[0].reg), u);
+    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPSRLW, u, unsigned_bytes, kgen_immediate(8));
     EMIT(lowering, 0, ZYDIS_MNEMONIC_VPSRAW, s, signed_bytes, kgen_immediate(8));
-    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPMADDWD, odd, odd, s);
-    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPADDD, even, even, odd);
-    struct kgen_value result = kgen_result(lowering, target, v, 3);
-    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPADDD, whole(lowering, result.reg), whole(lowering, v[0].reg), even);
-    for (int i = 0; i < 3; i++)
-        kgen_register_give(lowering, registers[i]);
-    return result;
+    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPMADDWD, u, u, s);
+    EMIT(lowering, 0, ZYDIS_MNEMONIC_VPADDD, even_sum, even_sum, u);
+    kgen_register_give(lowering, bytes);
+    kgen_register_give(lowering, other);
+    if (free_target)
+        kgen_value_give(lowering, v[0]);
+    kgen_value_give(lowering, v[1]);
+    kgen_value_give(lowering, v[2]);
+    return sum;
 }

@@ -37,7 +37,10 @@ static const char *flags_of(const struct kgen_cc_options *options)
 static int command_begin(struct command *command, const struct kgen_cc_options *options, bool with_flags,
                          struct kgen_error *error)
 {
-    kgen_text_puts(&command->text, compiler_of(options));
+    const char *compiler = compiler_of(options);
+    if (compiler[strspn(compiler, " \t")] == '\0')
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "the compiler has no name");
+    kgen_text_puts(&command->text, compiler);
     kgen_text_printf(&command->text, " %s", with_flags ? flags_of(options) : "");
     if (command->text.failed)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
@@ -49,9 +52,7 @@ static int command_begin(struct command *command, const struct kgen_cc_options *
         if (*p != '\0')
             *p++ = '\0';
     }
-    return command->count > 0
-               ? 0
-               : kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "the compiler has no name");
+    return 0;
 }
 
 static int run_compiler(const struct kgen_cc_options *options, const char *const *more, bool with_flags,
@@ -119,11 +120,16 @@ static int compiler_error(const char *source, const struct kgen_text *output, st
     const char *text = output->data != NULL ? output->data : "";
     const char *found = strstr(text, "error: ");
     int line = 0, column = 0;
-    const char *place = strstr(text, source);
-    if (place != NULL && sscanf(place + strlen(source), ":%d:%d", &line, &column) < 1)
-        line = column = 0;
-    if (found == NULL)
+    if (found != NULL) {
+        const char *start = found;
+        while (start > text && start[-1] != '\n')
+            start--;
+        size_t length = strlen(source);
+        if (strncmp(start, source, length) != 0 || sscanf(start + length, ":%d:%d", &line, &column) < 1)
+            line = column = 0;
+    } else {
         found = text;
+    }
     int length = 0;
     for (int lines = 0; found[length] != '\0' && lines < 4; length++)
         lines += found[length] == '\n';

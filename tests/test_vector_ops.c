@@ -102,7 +102,7 @@ static void check_isa(enum kgen_isa isa)
     skip_without(isa);
     int lanes = kgen_isa_info(isa)->vector_bytes / 4;
     struct kgen_text text = {0};
-    size_t count = vector_cases(lanes, cases, &text);
+    size_t count = vector_cases(lanes, true, cases, &text);
     assert_false(text.failed);
     assert_in_range(count, vector_op_count, VECTOR_CASE_MAX);
     char flags[64];
@@ -197,7 +197,7 @@ static void check_neon(const char *flag)
     }
     struct kgen_text text = {0}, output = {0};
     struct kgen_error error = {0};
-    size_t count = vector_cases(4, cases, &text);
+    size_t count = vector_cases(4, true, cases, &text);
     char folder[] = "/tmp/kgen-neon-XXXXXX", source[64], program[64], input[64], command[256];
     assert_non_null(mkdtemp(folder));
     snprintf(source, sizeof source, "%s/cases.c", folder);

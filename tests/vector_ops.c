@@ -209,7 +209,7 @@ static void put_permutations(struct writer *writer, const struct vector_op *op)
     }
 }
 
-size_t vector_cases(int lanes, struct vector_case *cases, struct kgen_text *text)
+size_t vector_cases(int lanes, bool all, struct vector_case *cases, struct kgen_text *text)
 {
     struct writer writer = {lanes, cases, 0, text};
     static const int in_order[] = {0, 1, 2};
@@ -217,6 +217,10 @@ size_t vector_cases(int lanes, struct vector_case *cases, struct kgen_text *text
         const struct vector_op *op = &vector_ops[i];
         int choices = strchr(op->args, 'c') != NULL ? lanes + 2 : strpbrk(op->args, "elnp") != NULL ? 6 : 1;
         bool has_vectors = strpbrk(op->args, "fius") != NULL;
+        if (!all) {
+            put_case(&writer, op, VARIABLES, 0, in_order, -1);
+            continue;
+        }
         for (int choice = 0; choice < choices; choice++)
             put_case(&writer, op, VARIABLES, choice, in_order, -1);
         for (enum form form = LOADS; form < FORMS; form++) {

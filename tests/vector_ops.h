@@ -29,8 +29,9 @@ struct vector_case {
 #define VECTOR_CASE_MAX 2000
 typedef void vector_function(const uint8_t *a, const uint8_t *b, const uint8_t *c, uint8_t *out, int n);
 
-/* Appends the functions for vectors of that many lanes. Returns how many. */
-size_t vector_cases(int lanes, struct vector_case *cases, struct kgen_text *text);
+/* Appends the functions for vectors of that many lanes: one for each operation, or all that might differ.
+ * Returns how many. */
+size_t vector_cases(int lanes, bool all, struct vector_case *cases, struct kgen_text *text);
 
 /* Fills the inputs of a case: special values, random bits, small integers. */
 void vector_inputs(const struct vector_case *test, uint64_t seed, uint8_t inputs[3][VECTOR_CASE_BYTES]);
