@@ -220,14 +220,20 @@ static void fill_choice(const struct kgen_trial *trial, size_t chosen, struct kg
     choice->candidates = (unsigned)trial->variants.count;
     choice->compiled = trial->compiled;
     choice->from_cache = trial->compiled == 0;
+    double *compile_seconds = calloc(trial->variants.count + 1, sizeof *compile_seconds);
+    size_t compiled = 0;
     for (size_t i = 0; i < trial->variants.count; i++) {
         const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
         if (record == NULL)
             continue;
+        if (compile_seconds != NULL && record->compile_seconds > 0)
+            compile_seconds[compiled++] = record->compile_seconds;
         choice->failed += record->verdict != KGEN_PASSED;
         choice->proven += record->verdict == KGEN_PASSED;
         choice->timed += record->cold_seconds > 0 || record->hot_seconds > 0;
     }
+    choice->compile_seconds = compile_seconds != NULL ? kgen_median(compile_seconds, compiled) : 0;
+    free(compile_seconds);
     if (chosen < trial->variants.count) {
         choice->variant = trial->variants.items[chosen];
         choice->record = *kgen_cache_find(trial->tuner->cache, trial->keys[chosen]);
