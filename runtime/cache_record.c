@@ -87,7 +87,10 @@ static enum kgen_line_kind classify_object(const json_t *root, uint64_t *key)
         return strlen(digits) == KEY_DIGITS && parse_key(digits, key) ? KGEN_LINE_RECORD : KGEN_LINE_BAD;
     const char *fact = json_string_value(json_object_get(root, "fact"));
     const char *machine = json_string_value(json_object_get(root, "machine"));
-    if (fact == NULL || machine == NULL || !json_is_number(json_object_get(root, "value")))
+    const json_t *value = json_object_get(root, "value");
+    if (fact == NULL || machine == NULL)
+        return KGEN_LINE_BAD;
+    if (strcmp(fact, KGEN_FACT_MACHINE) == 0 ? !json_is_object(value) : !json_is_number(value))
         return KGEN_LINE_BAD;
     *key = kgen_fact_key(machine, fact);
     return KGEN_LINE_FACT;
@@ -207,6 +210,17 @@ int kgen_line_write_fact(const char *machine, const char *name, double value, st
         kgen_text_printf(line, "{%s}\n", members.data + 1);
     line->failed = line->failed || members.failed;
     kgen_text_free(&members);
+    return finish_line(line, error);
+}
+
+int kgen_line_write_machine(const struct kgen_machine *machine, struct kgen_text *line,
+                            struct kgen_error *error)
+{
+    kgen_text_printf(line, FACT_START KGEN_FACT_MACHINE "\",\"schema\":%d", KGEN_CACHE_SCHEMA);
+    write_string(line, "machine", machine->identity);
+    kgen_text_puts(line, ",\"value\":");
+    kgen_machine_write(machine, line);
+    kgen_text_puts(line, "}\n");
     return finish_line(line, error);
 }
 
@@ -338,6 +352,21 @@ int kgen_line_parse_fact(const char *line, size_t length, const char *machine, c
                  strcmp(said_name, name) == 0 && json_is_number(number);
     if (found)
         *value = json_number_value(number);
+    json_decref(root);
+    return found ? 0 : -1;
+}
+
+int kgen_line_parse_machine(const char *line, size_t length, const char *identity,
+                            struct kgen_machine *machine)
+{
+    json_t *root = json_loadb(line, length, 0, NULL);
+    const char *fact = json_string_value(json_object_get(root, "fact"));
+    char *value = fact != NULL && strcmp(fact, KGEN_FACT_MACHINE) == 0
+                      ? json_dumps(json_object_get(root, "value"), JSON_COMPACT)
+                      : NULL;
+    const bool found = value != NULL && kgen_machine_read(value, strlen(value), machine) == 0 &&
+                       strcmp(machine->identity, identity) == 0;
+    free(value);
     json_decref(root);
     return found ? 0 : -1;
 }
