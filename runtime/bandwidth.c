@@ -8,15 +8,15 @@
 #define _DEFAULT_SOURCE
 #include "machine.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "jit.h"
+#include "team.h"
+#include "timing.h"
 #include "worker.h"
 
 #define TEMPLATE_NAME "read_bandwidth"
@@ -48,13 +48,6 @@ struct exchange {
     struct measurement task;
     struct result result;
 };
-
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* TinyCC's lowering knows the vectors of x86-64 only. */
 static enum kgen_isa widest_of_tcc(const struct kgen_machine *machine)
@@ -89,34 +82,53 @@ static int instantiate(const struct kgen_templates *templates, enum kgen_isa isa
     return result;
 }
 
-/* Reads the whole buffer once, each thread its part. Returns bytes per second. */
-static double read_once(read_function *read, const uint8_t *data, size_t bytes, int threads,
-                        uint8_t (*sinks)[SINK_BYTES])
+/* One pass over the buffer. */
+struct pass {
+    read_function *read;
+    uint8_t *data;
+    size_t bytes;
+    uint8_t (*sinks)[SINK_BYTES]; /* one a thread */
+};
+
+/* The bytes of a part, which begins at *data. */
+static size_t part_of(const struct pass *pass, size_t part, size_t parts, uint8_t **data)
 {
-    double begin = seconds_now();
-#pragma omp parallel num_threads(threads)
-    {
-        const size_t count = (size_t)omp_get_num_threads(), index = (size_t)omp_get_thread_num();
-        const size_t part = bytes / count / PART_MULTIPLE * PART_MULTIPLE;
-        read(data + index * part, index + 1 < count ? part : bytes - index * part, sinks[index]);
-    }
-    return (double)bytes / (seconds_now() - begin);
+    const size_t bytes = pass->bytes / parts / PART_MULTIPLE * PART_MULTIPLE;
+    *data = pass->data + part * bytes;
+    return part + 1 < parts ? bytes : pass->bytes - part * bytes;
 }
 
-/* The best pass: what the memory can do, not what else the machine was doing. */
-static double read_best(read_function *read, const uint8_t *data, size_t bytes, int threads,
-                        uint8_t (*sinks)[SINK_BYTES])
+static void read_part(void *context, size_t part, size_t parts)
 {
-    double best = read_once(read, data, bytes, threads, sinks);
-    for (size_t i = 1; i < PASSES; i++) {
-        const double pass = read_once(read, data, bytes, threads, sinks);
-        best = pass > best ? pass : best;
+    const struct pass *pass = context;
+    uint8_t *data;
+    const size_t bytes = part_of(pass, part, parts, &data);
+    pass->read(data, bytes, pass->sinks[part]);
+}
+
+static void write_part(void *context, size_t part, size_t parts)
+{
+    uint8_t *data;
+    const size_t bytes = part_of(context, part, parts, &data);
+    for (size_t i = 0; i < bytes / PART_MULTIPLE; i++)
+        memset(data + i * PART_MULTIPLE, (int)(i & 127) + 1, PART_MULTIPLE);
+}
+
+/* Bytes per second of the best pass: what the memory can do, not what else the machine was doing. */
+static double read_best(struct pass *pass, struct kgen_team *team)
+{
+    double best = 0;
+    for (size_t i = 0; i < PASSES; i++) {
+        const double begin = kgen_clock();
+        kgen_team_run(team, read_part, pass);
+        const double rate = (double)pass->bytes / (kgen_clock() - begin);
+        best = rate > best ? rate : best;
     }
     return best;
 }
 
 /* Memory that is really there: pages never written would all be one page of zeros. */
-static uint8_t *make_buffer(size_t bytes, int threads, struct kgen_error *error)
+static uint8_t *make_buffer(size_t bytes, struct kgen_error *error)
 {
     void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (data == MAP_FAILED) {
@@ -127,29 +139,27 @@ static uint8_t *make_buffer(size_t bytes, int threads, struct kgen_error *error)
 #if defined(MADV_HUGEPAGE)
     madvise(data, bytes, MADV_HUGEPAGE);
 #endif
-    uint8_t *begin = data;
-#pragma omp parallel for num_threads(threads)
-    for (size_t i = 0; i < bytes / PART_MULTIPLE; i++)
-        memset(begin + i * PART_MULTIPLE, (int)(i & 127) + 1, PART_MULTIPLE);
     return data;
 }
 
 static void measure(read_function *read, const struct measurement *task, struct result *result)
 {
-    uint8_t(*sinks)[SINK_BYTES] = aligned_alloc(SINK_BYTES, (size_t)task->threads * SINK_BYTES);
-    if (sinks == NULL) {
+    struct pass pass = {.read = read, .bytes = task->bytes};
+    struct kgen_team *team = kgen_team_new(task->threads, &result->error);
+    pass.sinks = aligned_alloc(SINK_BYTES, (size_t)task->threads * SINK_BYTES);
+    if (pass.sinks == NULL)
         kgen_error_set(&result->error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-        return;
-    }
-    uint8_t *data = make_buffer(task->bytes, task->threads, &result->error);
-    if (data != NULL) {
-        result->one_thread = read_best(read, data, task->bytes, 1, sinks);
-        result->all_threads = task->threads == 1 ? result->one_thread
-                                                 : read_best(read, data, task->bytes, task->threads, sinks);
+    else if (team != NULL)
+        pass.data = make_buffer(task->bytes, &result->error);
+    if (pass.data != NULL) {
+        kgen_team_run(team, write_part, &pass);
+        result->one_thread = read_best(&pass, NULL);
+        result->all_threads = task->threads == 1 ? result->one_thread : read_best(&pass, team);
         result->measured = true;
-        munmap(data, task->bytes);
+        munmap(pass.data, task->bytes);
     }
-    free(sinks);
+    free(pass.sinks);
+    kgen_team_free(team);
 }
 
 static void work(size_t index, void *shared, struct kgen_worker *worker, void *context)

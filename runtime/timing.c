@@ -52,6 +52,13 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
             return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
         }
     }
+    if (kernel->problem.threads > 1) {
+        timed->team = kgen_team_new((int)kernel->problem.threads, error);
+        if (timed->team == NULL) {
+            kgen_timed_close(timed);
+            return -1;
+        }
+    }
     kgen_timed_sample(timed, true); /* starts the threads and touches the outputs */
     const double seconds = kgen_timed_sample(timed, false);
     if (seconds < shortest_sample)
@@ -61,6 +68,7 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
 
 void kgen_timed_close(struct kgen_timed *timed)
 {
+    kgen_team_free(timed->team);
     free(timed->arguments.buffers[KGEN_BUFFER_Y]);
     free(timed->arguments.buffers[KGEN_BUFFER_RESIDUAL]);
     free(timed->arguments.buffers[KGEN_BUFFER_WORKSPACE]);
@@ -69,14 +77,13 @@ void kgen_timed_close(struct kgen_timed *timed)
 
 double kgen_timed_sample(struct kgen_timed *timed, bool cold)
 {
-    const int threads = (int)timed->kernel.problem.threads;
     if (!cold)
         kgen_timing_buffers_point(timed->buffers, 0, &timed->arguments);
     const double start = kgen_clock();
     for (unsigned i = 0; i < timed->batch; i++) {
         if (cold)
             kgen_timing_buffers_point(timed->buffers, timed->next_copy++, &timed->arguments);
-        kgen_kernel_run_threads(&timed->kernel, &timed->arguments, threads);
+        kgen_kernel_run_team(&timed->kernel, &timed->arguments, timed->team);
     }
     return (kgen_clock() - start) / timed->batch;
 }
