@@ -14,7 +14,7 @@ struct walk {
     size_t out_length;
     const char *function_copied;
     int float_names;
-    int file_float_names;  /* of names declared outside of functions */
+    int file_float_names; /* of names declared outside of functions */
 };
 
 const char *kgen_lower_prelude(void)
