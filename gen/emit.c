@@ -104,8 +104,8 @@ static void declare(const struct kgen_problem *problem, const char *name, const 
 static void call_rung(size_t rung, bool returns, const char *indent, const char *name, const char *part,
                       const char *arguments, struct kgen_text *text)
 {
-    kgen_text_printf(text, "%s%s%s_%s%s(%s);\n", indent, returns ? "return " : "", name, rungs[rung].suffix, part,
-                     arguments);
+    kgen_text_printf(text, "%s%s%s_%s%s(%s);\n", indent, returns ? "return " : "", name, rungs[rung].suffix,
+                     part, arguments);
 }
 
 /* Appends one function that calls the best variant the machine can run. Every problem has a plain variant. */
@@ -172,13 +172,13 @@ static int emit_variant(const struct kgen_emit_input *input, size_t entry, size_
     kgen_text_printf(&function, "%s_%s", name, rungs[rung].suffix);
     kgen_text_puts(text, "\n/* ");
     kgen_variant_name(&variant, text);
-    if (input->machine != NULL && variant.tmpl == input->tuned[entry].tmpl && variant.isa == input->tuned[entry].isa)
+    if (input->machine != NULL && variant.tmpl == input->tuned[entry].tmpl &&
+        variant.isa == input->tuned[entry].isa)
         kgen_text_printf(text, ", the fastest on %s", input->machine);
     kgen_text_printf(text, " (template %016llx) */\n", (unsigned long long)kgen_template_hash(variant.tmpl));
     int result = function.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory")
                                  : kgen_variant_text(&variant, problem, function.data, text, error);
-    declare(problem, name, function.data + strlen(name),
-            &family->variant_declarations);
+    declare(problem, name, function.data + strlen(name), &family->variant_declarations);
     family->variants[rung]++;
     kgen_text_free(&function);
     return result == 0 ? 1 : -1;
@@ -210,7 +210,8 @@ static int emit_entry(const struct kgen_emit_input *input, size_t entry, struct 
             present |= 1u << rung;
     }
     if (result == 0 && (present & (1u << RUNG_PLAIN)) == 0)
-        result = kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0, "no template gives plain C for %s", name.data);
+        result = kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0, "no template gives plain C for %s",
+                                name.data);
     if (result == 0)
         dispatch(&item->problem, name.data, present, &family->dispatch);
     kgen_text_free(&name);

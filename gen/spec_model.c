@@ -202,8 +202,8 @@ static int add_model(struct derivation *derivation)
     else if (kgen_spec_formats_find(derivation->reader, &derivation->formats, "lm_head", &head) != 0)
         return -1;
     /* A decode step looks one row of the table up. */
-    if (add_weight(derivation, KGEN_OP_DEQUANTIZE, 1, model->hidden_size, "hidden_size",
-                   &embedding, "embed_tokens", -1) != 0)
+    if (add_weight(derivation, KGEN_OP_DEQUANTIZE, 1, model->hidden_size, "hidden_size", &embedding,
+                   "embed_tokens", -1) != 0)
         return -1;
     for (int64_t layer = 0; layer < model->layers; layer++) {
         if (add_layer(derivation, layer) != 0)

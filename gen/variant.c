@@ -79,9 +79,13 @@ static void bind_scales(struct kgen_bindings *bindings, int64_t dtype)
 {
     kgen_bind_text(bindings, "scale_type", dtype == KGEN_F32 ? "float" : "uint16_t");
     kgen_bind_text(bindings, "load_scales",
-                   dtype == KGEN_F32 ? "kv_load" : dtype == KGEN_F16 ? "kv_load_f16" : "kv_load_bf16");
+                   dtype == KGEN_F32   ? "kv_load"
+                   : dtype == KGEN_F16 ? "kv_load_f16"
+                                       : "kv_load_bf16");
     kgen_bind_text(bindings, "scale_to_f32",
-                   dtype == KGEN_F32 ? "" : dtype == KGEN_F16 ? "kv_f16_to_f32" : "kv_bf16_to_f32");
+                   dtype == KGEN_F32   ? ""
+                   : dtype == KGEN_F16 ? "kv_f16_to_f32"
+                                       : "kv_bf16_to_f32");
 }
 
 static int bind_problem(struct context *context, const struct kgen_problem *problem, struct kgen_error *error)

@@ -79,8 +79,6 @@ static int list_variants(const struct kgen_tuner *tuner, struct kgen_trial *tria
         if (trial->variants.count > 0)
             break;
     }
-    if (tuner->options.effort == KGEN_ESTIMATE && trial->variants.count > 1)
-        trial->variants.count = 1;
     return 0;
 }
 
@@ -222,14 +220,20 @@ static void fill_choice(const struct kgen_trial *trial, size_t chosen, struct kg
     choice->candidates = (unsigned)trial->variants.count;
     choice->compiled = trial->compiled;
     choice->from_cache = trial->compiled == 0;
+    double *compile_seconds = calloc(trial->variants.count + 1, sizeof *compile_seconds);
+    size_t compiled = 0;
     for (size_t i = 0; i < trial->variants.count; i++) {
         const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
         if (record == NULL)
             continue;
+        if (compile_seconds != NULL && record->compile_seconds > 0)
+            compile_seconds[compiled++] = record->compile_seconds;
         choice->failed += record->verdict != KGEN_PASSED;
         choice->proven += record->verdict == KGEN_PASSED;
         choice->timed += record->cold_seconds > 0 || record->hot_seconds > 0;
     }
+    choice->compile_seconds = compile_seconds != NULL ? kgen_median(compile_seconds, compiled) : 0;
+    free(compile_seconds);
     if (chosen < trial->variants.count) {
         choice->variant = trial->variants.items[chosen];
         choice->record = *kgen_cache_find(trial->tuner->cache, trial->keys[chosen]);
@@ -260,6 +264,27 @@ static int run_trial(struct kgen_trial *trial, size_t *chosen, struct kgen_error
     return stopped;
 }
 
+/* Proves variants in their order, defaults first, until one passes. */
+static int run_estimate(struct kgen_trial *trial, size_t *chosen, struct kgen_error *error)
+{
+    int stopped = 0;
+    *chosen = trial->variants.count;
+    for (size_t i = 0; i < trial->variants.count && stopped == 0; i++) {
+        const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+        if (record == NULL) {
+            trial->pending[0] = i;
+            trial->pending_count = 1;
+            stopped = kgen_trial_run_candidates(trial, error);
+            record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+        }
+        if (record != NULL && record->verdict == KGEN_PASSED) {
+            *chosen = i;
+            break;
+        }
+    }
+    return stopped;
+}
+
 int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
               void *context, struct kgen_choice *choice, struct kgen_error *error)
 {
@@ -269,7 +294,10 @@ int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen
         trial.progress = progress;
         trial.progress_context = context;
         size_t chosen = chosen_before(&trial);
-        if (trial.pending_count > 0 || chosen == trial.variants.count)
+        if (chosen == trial.variants.count && tuner->options.effort == KGEN_ESTIMATE)
+            result = run_estimate(&trial, &chosen, error);
+        else if (tuner->options.effort > KGEN_ESTIMATE &&
+                 (trial.pending_count > 0 || chosen == trial.variants.count))
             result = run_trial(&trial, &chosen, error);
         if (result >= 0)
             fill_choice(&trial, chosen, choice);

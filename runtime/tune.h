@@ -46,6 +46,7 @@ struct kgen_choice {
     unsigned proven, failed, timed; /* of them, records of earlier runs included */
     unsigned compiled;              /* in this run; 0 when all came from the cache */
     bool from_cache;
+    double compile_seconds; /* from variant to callable pointer: the median over the candidates; 0 where unknown */
 };
 
 /* Told of each candidate as it is done. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Emitted sources: the same bytes each time, no warning under four compilers, and results inside the bound. */
+/* Emitted sources: the same bytes each time, no warning under four compilers, and results inside the bound.
+ */
 #define _DEFAULT_SOURCE /* mkdtemp */
 #include "../gen/emit.h"
 #include "../gen/signature.h"
@@ -20,17 +21,27 @@
 /* Shapes that fit nothing, every width of weights, every op. */
 static const char spec_text[] =
     "{\"kgen_schema\": 1, \"name\": \"odd-shapes\", \"problems\": [\n"
-    "{\"op\": \"qmv\", \"N\": 37, \"K\": 288, \"bits\": 4, \"group_size\": 32, \"activations\": [\"f32\", \"i16\", \"i8\"]},\n"
-    "{\"op\": \"qmv\", \"N\": 7, \"K\": 4864, \"bits\": 4, \"group_size\": 64, \"activations\": [\"f32\", \"i8\"]},\n"
-    "{\"op\": \"qmv\", \"N\": 5, \"K\": 96, \"bits\": 3, \"group_size\": 32, \"activations\": [\"f32\", \"i16\", \"i8\"], \"scales\": \"bf16\"},\n"
-    "{\"op\": \"qmv\", \"N\": 1, \"K\": 32, \"bits\": 5, \"group_size\": 32, \"activations\": [\"f32\", \"i8\"], \"mode\": \"symmetric\"},\n"
-    "{\"op\": \"qmv\", \"N\": 9, \"K\": 640, \"bits\": 6, \"group_size\": 128, \"activations\": [\"f32\", \"i16\", \"i8\"], \"mode\": \"zero_point\", \"scales\": \"f32\"},\n"
-    "{\"op\": \"qmv\", \"N\": 11, \"K\": 512, \"bits\": 8, \"group_size\": 64, \"activations\": [\"f32\", \"i16\", \"i8\"]},\n"
-    "{\"op\": \"qmv\", \"N\": 3, \"K\": 320, \"bits\": 2, \"group_size\": 64, \"activations\": [\"f32\", \"i16\", \"i8\"]},\n"
-    "{\"op\": \"qmv\", \"N\": 6, \"K\": 1152, \"bits\": 1, \"group_size\": 128, \"activations\": [\"f32\", \"i16\", \"i8\"]},\n"
+    "{\"op\": \"qmv\", \"N\": 37, \"K\": 288, \"bits\": 4, \"group_size\": 32, \"activations\": [\"f32\", "
+    "\"i16\", \"i8\"]},\n"
+    "{\"op\": \"qmv\", \"N\": 7, \"K\": 4864, \"bits\": 4, \"group_size\": 64, \"activations\": [\"f32\", "
+    "\"i8\"]},\n"
+    "{\"op\": \"qmv\", \"N\": 5, \"K\": 96, \"bits\": 3, \"group_size\": 32, \"activations\": [\"f32\", "
+    "\"i16\", \"i8\"], \"scales\": \"bf16\"},\n"
+    "{\"op\": \"qmv\", \"N\": 1, \"K\": 32, \"bits\": 5, \"group_size\": 32, \"activations\": [\"f32\", "
+    "\"i8\"], \"mode\": \"symmetric\"},\n"
+    "{\"op\": \"qmv\", \"N\": 9, \"K\": 640, \"bits\": 6, \"group_size\": 128, \"activations\": [\"f32\", "
+    "\"i16\", \"i8\"], \"mode\": \"zero_point\", \"scales\": \"f32\"},\n"
+    "{\"op\": \"qmv\", \"N\": 11, \"K\": 512, \"bits\": 8, \"group_size\": 64, \"activations\": [\"f32\", "
+    "\"i16\", \"i8\"]},\n"
+    "{\"op\": \"qmv\", \"N\": 3, \"K\": 320, \"bits\": 2, \"group_size\": 64, \"activations\": [\"f32\", "
+    "\"i16\", \"i8\"]},\n"
+    "{\"op\": \"qmv\", \"N\": 6, \"K\": 1152, \"bits\": 1, \"group_size\": 128, \"activations\": [\"f32\", "
+    "\"i16\", \"i8\"]},\n"
     "{\"op\": \"dequantize\", \"N\": 3, \"K\": 288, \"bits\": 4, \"group_size\": 32},\n"
-    "{\"op\": \"dequantize\", \"N\": 3, \"K\": 192, \"bits\": 5, \"group_size\": 64, \"mode\": \"symmetric\", \"scales\": \"f32\"},\n"
-    "{\"op\": \"dequantize\", \"N\": 2, \"K\": 128, \"bits\": 3, \"group_size\": 128, \"mode\": \"zero_point\", \"scales\": \"bf16\"},\n"
+    "{\"op\": \"dequantize\", \"N\": 3, \"K\": 192, \"bits\": 5, \"group_size\": 64, \"mode\": "
+    "\"symmetric\", \"scales\": \"f32\"},\n"
+    "{\"op\": \"dequantize\", \"N\": 2, \"K\": 128, \"bits\": 3, \"group_size\": 128, \"mode\": "
+    "\"zero_point\", \"scales\": \"bf16\"},\n"
     "{\"op\": \"rms_norm\", \"size\": 133, \"rows\": 3},\n"
     "{\"op\": \"rms_norm\", \"size\": 4096, \"residual\": true},\n"
     "{\"op\": \"rms_norm\", \"size\": 64, \"rows\": 5, \"weight_plus_one\": true},\n"
@@ -56,8 +67,8 @@ static void check(const struct kgen_error *error)
 static int emit_into(const struct fixture *fixture, const char *folder)
 {
     struct kgen_error error = {0};
-    const struct kgen_emit_input input = {fixture->spec, fixture->templates, fixture->none, "kgen odd-shapes.json",
-                                          "a test"};
+    const struct kgen_emit_input input = {fixture->spec, fixture->templates, fixture->none,
+                                          "kgen odd-shapes.json", "a test"};
     const int result = kgen_emit(&input, folder, &error);
     check(&error);
     return result;
@@ -121,24 +132,29 @@ static void same_bytes_each_time(void **state)
 static void write_driver(const struct fixture *fixture)
 {
     static const char *const suffixes[] = {"", "_avx512", "_avx2", "_neon", "_plain"};
-    static const char *const guards[] = {"1", "defined KGEN_X86", "defined KGEN_X86", "defined KGEN_NEON", "1"};
+    static const char *const guards[] = {"1", "defined KGEN_X86", "defined KGEN_X86", "defined KGEN_NEON",
+                                         "1"};
     struct kgen_text text = {0}, path = {0};
-    kgen_text_puts(&text, "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include \"qmv.h\"\n"
-                          "#include \"dequantize.h\"\n#include \"rms_norm.h\"\n#include \"rope.h\"\n#include \"swiglu.h\"\n"
-                          "#include \"add.h\"\n"
-                          "static unsigned char input[1 << 20];\n_Alignas(64) static unsigned char workspace[1 << 20];\n"
-                          "static float output[1 << 18];\n"
-                          "static void get(int i)\n{\n    char name[32];\n    sprintf(name, \"in%d.bin\", i);\n"
-                          "    FILE *file = fopen(name, \"rb\");\n    if (file == NULL || fread(input, 1, sizeof input, file) == 0)\n"
-                          "        exit(9);\n    fclose(file);\n}\n"
-                          "static void put(int i, size_t bytes)\n{\n    char name[32];\n    sprintf(name, \"out%d.bin\", i);\n"
-                          "    FILE *file = fopen(name, \"wb\");\n    if (file == NULL || fwrite(output, 1, bytes, file) != bytes)\n"
-                          "        exit(9);\n    fclose(file);\n}\n"
-                          "int main(int argc, char **argv)\n{\n    const char *which = argc > 1 ? argv[1] : \"\";\n"
-                          "    int found = 0;\n");
+    kgen_text_puts(
+        &text,
+        "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include \"qmv.h\"\n"
+        "#include \"dequantize.h\"\n#include \"rms_norm.h\"\n#include \"rope.h\"\n#include \"swiglu.h\"\n"
+        "#include \"add.h\"\n"
+        "static unsigned char input[1 << 20];\n_Alignas(64) static unsigned char workspace[1 << 20];\n"
+        "static float output[1 << 18];\n"
+        "static void get(int i)\n{\n    char name[32];\n    sprintf(name, \"in%d.bin\", i);\n"
+        "    FILE *file = fopen(name, \"rb\");\n    if (file == NULL || fread(input, 1, sizeof input, file) "
+        "== 0)\n"
+        "        exit(9);\n    fclose(file);\n}\n"
+        "static void put(int i, size_t bytes)\n{\n    char name[32];\n    sprintf(name, \"out%d.bin\", i);\n"
+        "    FILE *file = fopen(name, \"wb\");\n    if (file == NULL || fwrite(output, 1, bytes, file) != "
+        "bytes)\n"
+        "        exit(9);\n    fclose(file);\n}\n"
+        "int main(int argc, char **argv)\n{\n    const char *which = argc > 1 ? argv[1] : \"\";\n"
+        "    int found = 0;\n");
     for (size_t s = 0; s < KGEN_COUNT_OF(suffixes); s++) {
-        kgen_text_printf(&text, "#if %s\n    if (strcmp(which, \"%s\") == 0) {\n        found = 1;\n", guards[s],
-                         suffixes[s]);
+        kgen_text_printf(&text, "#if %s\n    if (strcmp(which, \"%s\") == 0) {\n        found = 1;\n",
+                         guards[s], suffixes[s]);
         for (size_t i = 0; i < fixture->spec->count; i++) {
             const struct kgen_problem *problem = &fixture->spec->entries[i].problem;
             struct kgen_timing_buffers buffers = {0};
@@ -155,9 +171,11 @@ static void write_driver(const struct fixture *fixture)
             /* Two ranges, as two threads would. */
             const size_t ranges[2][2] = {{0, range / 2}, {range / 2, range}};
             if (problem->op == KGEN_OP_QMV)
-                kgen_text_printf(&text, "        if (%s_workspace_size() > sizeof workspace)\n            return 8;\n"
-                                        "        %s_prepare((const float *)(const void *)(input + %zu), workspace);\n",
-                                 name.data, name.data, at[KGEN_BUFFER_X]);
+                kgen_text_printf(
+                    &text,
+                    "        if (%s_workspace_size() > sizeof workspace)\n            return 8;\n"
+                    "        %s_prepare((const float *)(const void *)(input + %zu), workspace);\n",
+                    name.data, name.data, at[KGEN_BUFFER_X]);
             if (problem->op == KGEN_OP_ROPE)
                 kgen_text_printf(&text, "        %s_prepare(77, workspace);\n", name.data);
             if (problem->residual)
@@ -169,8 +187,8 @@ static void write_driver(const struct fixture *fixture)
                 switch (problem->op) {
                 case KGEN_OP_QMV:
                 case KGEN_OP_DEQUANTIZE:
-                    kgen_text_printf(&text, "input + %zu, input + %zu, input + %zu, %soutput", at[KGEN_BUFFER_WEIGHTS],
-                                     at[KGEN_BUFFER_SCALES],
+                    kgen_text_printf(&text, "input + %zu, input + %zu, input + %zu, %soutput",
+                                     at[KGEN_BUFFER_WEIGHTS], at[KGEN_BUFFER_SCALES],
                                      at[KGEN_BUFFER_BIASES] == SIZE_MAX ? 0 : at[KGEN_BUFFER_BIASES],
                                      problem->op == KGEN_OP_QMV ? "workspace, " : "");
                     break;
@@ -183,14 +201,16 @@ static void write_driver(const struct fixture *fixture)
                     kgen_text_printf(&text, "%s%zu), workspace, output", x, at[KGEN_BUFFER_X]);
                     break;
                 default:
-                    kgen_text_printf(&text, "%s%zu), %s%zu), output", x, at[KGEN_BUFFER_X], x, at[KGEN_BUFFER_X2]);
+                    kgen_text_printf(&text, "%s%zu), %s%zu), output", x, at[KGEN_BUFFER_X], x,
+                                     at[KGEN_BUFFER_X2]);
                 }
                 kgen_text_printf(&text, ", %zu, %zu);\n", begin, end);
             }
             kgen_text_printf(&text, "        put(%zu, %zu);\n", i, sizes[KGEN_BUFFER_Y]);
             struct kgen_text input_path = {0};
             kgen_text_printf(&input_path, "%s/in%zu.bin", fixture->folder, i);
-            assert_int_equal(kgen_file_write(input_path.data, (const char *)buffers.arena, buffers.copy_bytes, NULL), 0);
+            assert_int_equal(
+                kgen_file_write(input_path.data, (const char *)buffers.arena, buffers.copy_bytes, NULL), 0);
             kgen_text_free(&input_path);
             kgen_text_free(&name);
             kgen_timing_buffers_free(&buffers);
@@ -262,18 +282,19 @@ static void build_and_run(const struct fixture *fixture, const struct build *bui
         skip();
     }
     write_driver(fixture);
-    if (run("cd %s && for f in *.c; do %s %s -c $f -o $f.o >>log 2>&1 || { cat log; exit 1; }; done; test ! -s log",
+    if (run("cd %s && for f in *.c; do %s %s -c $f -o $f.o >>log 2>&1 || { cat log; exit 1; }; done; test ! "
+            "-s log",
             fixture->folder, build->compiler, build->flags) != 0)
         fail_msg("%s: does not compile without warnings", build->name);
     const char *const link_flags = strstr(build->flags, "-static") != NULL ? "-static" : "";
-    assert_int_equal(run("cd %s && %s %s -o example $(ls *.c.o | grep -v driver) -lm", fixture->folder, build->compiler,
-                         link_flags),
+    assert_int_equal(run("cd %s && %s %s -o example $(ls *.c.o | grep -v driver) -lm", fixture->folder,
+                         build->compiler, link_flags),
                      0);
-    assert_int_equal(run("cd %s && %s ./example >example.log || { cat example.log; exit 1; }", fixture->folder,
-                         build->runner),
+    assert_int_equal(run("cd %s && %s ./example >example.log || { cat example.log; exit 1; }",
+                         fixture->folder, build->runner),
                      0);
-    assert_int_equal(run("cd %s && %s %s -o driver $(ls *.c.o | grep -v main) -lm", fixture->folder, build->compiler,
-                         link_flags),
+    assert_int_equal(run("cd %s && %s %s -o driver $(ls *.c.o | grep -v main) -lm", fixture->folder,
+                         build->compiler, link_flags),
                      0);
     for (size_t i = 0; build->variants[i] != NULL; i++) {
 #if defined(__x86_64__)
@@ -282,9 +303,11 @@ static void build_and_run(const struct fixture *fixture, const struct build *bui
             continue;
         }
 #endif
-        const int status = run("cd %s && %s ./driver '%s'", fixture->folder, build->runner, build->variants[i]);
+        const int status =
+            run("cd %s && %s ./driver '%s'", fixture->folder, build->runner, build->variants[i]);
         if (status != 0)
-            fail_msg("%s: the driver failed for variant '%s' with status %d", build->name, build->variants[i], status);
+            fail_msg("%s: the driver failed for variant '%s' with status %d", build->name, build->variants[i],
+                     status);
         assert_true(compare_outputs(fixture, build->name) > 1000);
         runs++;
     }
@@ -292,30 +315,37 @@ static void build_and_run(const struct fixture *fixture, const struct build *bui
     assert_true(runs > 0);
 }
 
-#define BUILD_TEST(function, ...)                                                                                      \
-    static void function(void **state)                                                                                 \
-    {                                                                                                                  \
-        const struct build build = __VA_ARGS__;                                                                        \
-        char flags[256];                                                                                               \
-        struct build full = build;                                                                                     \
-        snprintf(flags, sizeof flags, "%s %s", strcmp(build.compiler, "tcc") == 0 ? "-Wall -Werror" : warnings,         \
-                 build.flags);                                                                                         \
-        full.flags = flags;                                                                                            \
-        build_and_run(*state, &full);                                                                                  \
+#define BUILD_TEST(function, ...)                                                                            \
+    static void function(void **state)                                                                       \
+    {                                                                                                        \
+        const struct build build = __VA_ARGS__;                                                              \
+        char flags[256];                                                                                     \
+        struct build full = build;                                                                           \
+        snprintf(flags, sizeof flags, "%s %s",                                                               \
+                 strcmp(build.compiler, "tcc") == 0 ? "-Wall -Werror" : warnings, build.flags);              \
+        full.flags = flags;                                                                                  \
+        build_and_run(*state, &full);                                                                        \
     }
 
 BUILD_TEST(gcc_optimised, {"gcc -O3", "gcc", "-O3", "", {"", "_avx512", "_avx2", "_plain", NULL}})
 BUILD_TEST(gcc_unoptimised, {"gcc -O0", "gcc", "-O0", "", {"", "_avx512", "_avx2", "_plain", NULL}})
 BUILD_TEST(clang_optimised, {"clang -O2", "clang", "-O2", "", {"", "_avx512", "_avx2", "_plain", NULL}})
 BUILD_TEST(tcc_plain, {"tcc", "tcc", "", "", {"", "_plain", NULL}})
-BUILD_TEST(aarch64_neon,
-           {"aarch64 gcc -O2", "aarch64-linux-gnu-gcc", "-O2 -static", "qemu-aarch64", {"", "_neon", "_plain", NULL}})
+BUILD_TEST(aarch64_neon, {"aarch64 gcc -O2",
+                          "aarch64-linux-gnu-gcc",
+                          "-O2 -static",
+                          "qemu-aarch64",
+                          {"", "_neon", "_plain", NULL}})
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_bytes_each_time), cmocka_unit_test(gcc_optimised), cmocka_unit_test(gcc_unoptimised),
-        cmocka_unit_test(clang_optimised),      cmocka_unit_test(tcc_plain),     cmocka_unit_test(aarch64_neon),
+        cmocka_unit_test(same_bytes_each_time),
+        cmocka_unit_test(gcc_optimised),
+        cmocka_unit_test(gcc_unoptimised),
+        cmocka_unit_test(clang_optimised),
+        cmocka_unit_test(tcc_plain),
+        cmocka_unit_test(aarch64_neon),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

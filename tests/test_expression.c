@@ -407,7 +407,7 @@ static void test_names(void **state)
 {
     (void)state;
     struct kgen_names names = {0};
-    static char texts[500][8];
+    static char texts[500][16];
     assert_int_equal(kgen_names_find(&names, "x", 1), KGEN_ABSENT);
     for (int i = 0; i < 500; i++) {
         snprintf(texts[i], sizeof texts[i], "n%d", i);

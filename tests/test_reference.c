@@ -459,7 +459,8 @@ static void test_fills(void **state)
     for (int op = 0; op < KGEN_OP_COUNT; op++) {
         struct kgen_problem problem;
         kgen_problem_init(&problem, (enum kgen_op)op);
-        problem.N = 3, problem.K = 256, problem.bits = 4, problem.group_size = 64, problem.rows = 2, problem.size = 300, problem.residual = op % 2;
+        problem.N = 3, problem.K = 256, problem.bits = 4, problem.group_size = 64, problem.rows = 2,
+        problem.size = 300, problem.residual = op % 2;
         problem.heads = 2, problem.head_dim = 16, problem.rotary_dim = 8, problem.activations = KGEN_I8;
         size_t count, sizes[KGEN_BUFFER_COUNT];
         kgen_operation_sizes(&problem, sizes);

@@ -169,7 +169,7 @@ static void test_identifiers(void **state)
     }
 
 #define QWEN3_8B(format)                                                                                     \
-    {"dequantize_n1_k4096_" format, 1, "embed_tokens"},                                                 \
+    {"dequantize_n1_k4096_" format, 1, "embed_tokens"},                                                      \
         {"rms_norm_r1_s4096_eps1em06", 1, "layers.0.input_layernorm"},                                       \
         TWICE("qmv_n6144_k4096_" format, 36, "layers.*.self_attn.{q,k,v}_proj"),                             \
         {"rms_norm_r32_s128_eps1em06", 36, "layers.*.self_attn.q_norm"},                                     \

@@ -147,7 +147,7 @@ static void test_limits(void **state)
 static void test_include_chain(void **state)
 {
     (void)state;
-    static char paths[20][16], texts[20][64];
+    static char paths[20][32], texts[20][64];
     struct kgen_embedded_file files[22] = {{NULL, NULL, 0}};
     for (int length = 10; length <= 20; length += 10) {
         static const char start[] = HEAD "$include \"f0.inc\"\n";

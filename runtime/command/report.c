@@ -2,6 +2,7 @@
 #include "report.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "../timing.h"
 #include "json.h"
@@ -94,6 +95,22 @@ static int print_table(const struct kgen_report *report)
     return result;
 }
 
+/* The median over the problems of the median over their candidates. */
+static double median_compile_seconds(const struct kgen_report *report)
+{
+    double *seconds = calloc(report->count + 1, sizeof *seconds);
+    if (seconds == NULL)
+        return 0;
+    size_t known = 0;
+    for (size_t i = 0; i < report->count; i++) {
+        if (report->choices[i].compile_seconds > 0)
+            seconds[known++] = report->choices[i].compile_seconds;
+    }
+    const double median = kgen_median(seconds, known);
+    free(seconds);
+    return median;
+}
+
 static void print_summary(const struct kgen_report *report)
 {
     const struct totals totals = add_up(report);
@@ -111,6 +128,10 @@ static void print_summary(const struct kgen_report *report)
         printf("; %u compiled in this run of %.1f s\n", totals.compiled, report->seconds);
     else
         printf("; all from the cache, in %.2f s\n", report->seconds);
+    const double compile_seconds = median_compile_seconds(report);
+    if (compile_seconds > 0)
+        printf("from template to callable kernel: %.2f ms by %s (median)\n", compile_seconds * 1e3,
+               kgen_engine_name(report->options->engine));
     if (report->folder != NULL)
         printf("written to %s/\n", report->folder);
 }

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/* Every variant of every template, through TinyCC, proven on shapes that fit nothing, for each instruction
+ * set that this machine has. A failure prints the problem, the variant and the seed. */
+#include "../gen/spec.h"
+#include "../gen/variant.h"
+#include "../runtime/machine.h"
+#include "../runtime/verify.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { SEED = 7, THREADS = 2 };
+
+static void add_problem(struct kgen_text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    kgen_text_puts(text, text->length > 0 ? ",\n" : "");
+    kgen_text_vprintf(text, format, arguments);
+    va_end(arguments);
+}
+
+/* Every width of weights and group size, with modes and dtypes of scales in turn, for shapes that fit
+ * nothing. */
+static void add_qmv(struct kgen_text *text)
+{
+    static const int all_bits[] = {1, 2, 3, 4, 5, 6, 8}, groups[] = {32, 64, 128}, rows[] = {1, 7, 4097};
+    static const int columns[] = {32, 96, 288, 4864}, multiples[] = {1, 3, 9, 19};
+    static const char *const formats[] = {
+        "\"mode\": \"affine\", \"scales\": \"f16\"", "\"mode\": \"symmetric\", \"scales\": \"bf16\"",
+        "\"mode\": \"zero_point\", \"scales\": \"f32\"", "\"mode\": \"affine\", \"scales\": \"bf16\""};
+    static const char *const activations[] = {"f32", "i16", "i8"};
+    size_t turn = 0;
+    for (size_t b = 0; b < KGEN_COUNT_OF(all_bits); b++) {
+        for (size_t g = 0; g < KGEN_COUNT_OF(groups); g++) {
+            for (size_t a = 0; a < KGEN_COUNT_OF(activations); a++, turn++) {
+                const size_t k = turn % KGEN_COUNT_OF(columns);
+                const int K = columns[k] % groups[g] == 0 ? columns[k] : groups[g] * multiples[k];
+                add_problem(text,
+                            "{\"op\": \"qmv\", \"N\": %d, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s, "
+                            "\"activations\": \"%s\"}",
+                            rows[turn % 3], K, all_bits[b], groups[g], formats[(turn / 3 + b) % 4],
+                            activations[a]);
+            }
+            add_problem(text,
+                        "{\"op\": \"dequantize\", \"N\": 3, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s}",
+                        groups[g] * 3, all_bits[b], groups[g], formats[(turn + g) % 4]);
+        }
+    }
+}
+
+static void add_others(struct kgen_text *text)
+{
+    static const int sizes[] = {1, 7, 31, 33, 133, 4097};
+    for (size_t i = 0; i < KGEN_COUNT_OF(sizes); i++) {
+        add_problem(
+            text,
+            "{\"op\": \"rms_norm\", \"size\": %d, \"rows\": 3, \"residual\": %s, \"weight_plus_one\": %s}",
+            sizes[i], i % 2 == 0 ? "true" : "false", i % 3 == 0 ? "true" : "false");
+        add_problem(text, "{\"op\": \"swiglu\", \"size\": %d}", sizes[i]);
+        add_problem(text, "{\"op\": \"add\", \"size\": %d}", sizes[i]);
+    }
+    static const int dims[][2] = {{128, 128}, {64, 64}, {80, 20}, {96, 48}, {2, 2}, {256, 64}};
+    for (size_t i = 0; i < KGEN_COUNT_OF(dims); i++) {
+        for (int pairing = 0; pairing < 2; pairing++)
+            add_problem(
+                text,
+                "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": %d, \"rotary_dim\": %d, \"pairing\": \"%s\"}",
+                dims[i][0], dims[i][1], pairing == 0 ? "half" : "interleaved");
+    }
+    add_problem(
+        text,
+        "{\"op\": \"rope\", \"heads\": 8, \"head_dim\": 64, \"theta\": 500000, \"scaling\": \"llama3\", "
+        "\"factor\": 32, \"low_freq_factor\": 1, \"high_freq_factor\": 4, "
+        "\"original_max_position_embeddings\": 8192}");
+}
+
+struct batch {
+    const struct kgen_problem *problem;
+    const struct kgen_variants *variants;
+    struct kgen_verify_cases *cases;
+    size_t passed, not_candidates;
+};
+
+/* In the child. */
+static void job(size_t index, void *memory, struct kgen_worker *worker, void *context)
+{
+    const struct batch *batch = context;
+    const struct kgen_variant *variant = &batch->variants->items[index];
+    struct kgen_verification *result = memory;
+    struct kgen_error error = {0};
+    struct kgen_text text = {0};
+    struct kgen_kernel kernel;
+    kgen_worker_stage(worker, "compile", 60);
+    struct kgen_code *code = NULL;
+    if (kgen_variant_text(variant, batch->problem, "kernel", &text, &error) == 0)
+        code = kgen_jit_compile(KGEN_ENGINE_TCC, kgen_template_name(variant->tmpl), text.data, variant->isa,
+                                NULL, &error);
+    if (code == NULL || kgen_kernel_find(batch->problem, code, "kernel", &kernel, &error) != 0) {
+        result->verdict = error.code == KGEN_ERROR_CANDIDATE ? KGEN_NO_CANDIDATE : KGEN_COMPILE_FAILED;
+        kgen_error_format(&error, result->detail, sizeof result->detail);
+        return;
+    }
+    kgen_worker_stage(worker, "verify", 60);
+    const struct kgen_verify_options options = {SEED, THREADS, kgen_worker_guards(worker)};
+    if (kgen_verify_with(batch->cases, &kernel, &options, result, &error) != 0) {
+        result->verdict = KGEN_WORKER_EXITED;
+        kgen_error_format(&error, result->detail, sizeof result->detail);
+    }
+    kgen_code_free(code);
+    kgen_text_free(&text);
+}
+
+static int report(size_t index, const struct kgen_outcome *outcome, const void *memory, void *context)
+{
+    struct batch *batch = context;
+    struct kgen_verification result;
+    memcpy(&result, memory, sizeof result);
+    if (outcome->kind != KGEN_OUTCOME_DONE)
+        kgen_outcome_verdict(outcome, &result);
+    if (result.verdict == KGEN_PASSED) {
+        batch->passed++;
+        return 0;
+    }
+    if (result.verdict == KGEN_NO_CANDIDATE) {
+        batch->not_candidates++;
+        return 0;
+    }
+    struct kgen_text problem = {0}, variant = {0};
+    kgen_problem_write(batch->problem, &problem);
+    kgen_variant_name(&batch->variants->items[index], &variant);
+    fail_msg("%s\n%s, seed %d: %s: %s", problem.data, variant.data, SEED, kgen_verdict_name(result.verdict),
+             result.detail);
+    return 1;
+}
+
+static void prove_every_variant(enum kgen_isa isa)
+{
+    struct kgen_machine machine;
+    kgen_machine_detect(&machine);
+    if ((machine.isas & (1u << isa)) == 0) {
+        printf("skipped: this machine lacks %s\n", kgen_isa_info(isa)->needs);
+        skip();
+    }
+    struct kgen_text problems = {0}, text = {0};
+    struct kgen_error error = {0};
+    add_qmv(&problems);
+    add_others(&problems);
+    kgen_text_printf(&text, "{\"kgen_schema\": 1, \"name\": \"shapes\", \"problems\": [\n%s\n]}",
+                     problems.data);
+    struct kgen_spec *spec = kgen_spec_parse("shapes.json", text.data, text.length, NULL, &error);
+    struct kgen_templates *templates = kgen_templates_open(NULL, "c", &error);
+    if (spec == NULL || templates == NULL)
+        fail_msg("%s:%d: %s", error.source, error.line, error.message);
+    size_t passed = 0, not_candidates = 0;
+    for (size_t i = 0; i < spec->count; i++) {
+        struct kgen_variants variants = {0};
+        const struct kgen_problem *problem = &spec->entries[i].problem;
+        assert_int_equal(kgen_variants_list(templates, problem, 1u << isa, &variants, &error), 0);
+        struct batch batch = {problem, &variants, kgen_verify_cases_new(problem, SEED, &error), 0, 0};
+        assert_non_null(batch.cases);
+        const struct kgen_worker_options options = {.limit_seconds = 60};
+        assert_int_equal(kgen_workers_run(&options, variants.count, sizeof(struct kgen_verification), job,
+                                          report, &batch, &error),
+                         0);
+        if (batch.passed == 0)
+            fail_msg("no variant of problem %zu can be a candidate for %s", i, kgen_isa_info(isa)->name);
+        passed += batch.passed;
+        not_candidates += batch.not_candidates;
+        kgen_verify_cases_free(batch.cases);
+        kgen_variants_free(&variants);
+    }
+    printf("%s: %zu variants of %zu problems proven, %zu want more registers\n", kgen_isa_info(isa)->name,
+           passed, spec->count, not_candidates);
+    assert_true(passed >= spec->count);
+    kgen_templates_free(templates);
+    kgen_spec_free(spec);
+    kgen_text_free(&problems);
+    kgen_text_free(&text);
+}
+
+static void scalar(void **state)
+{
+    (void)state;
+    prove_every_variant(KGEN_ISA_SCALAR);
+}
+
+static void avx2(void **state)
+{
+    (void)state;
+    prove_every_variant(KGEN_ISA_AVX2);
+}
+
+static void avx512(void **state)
+{
+    (void)state;
+    prove_every_variant(KGEN_ISA_AVX512);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(scalar), cmocka_unit_test(avx2),
+                                       cmocka_unit_test(avx512)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
