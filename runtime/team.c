@@ -6,7 +6,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* How long a thread waits awake: so many looks at once, then so many with the core offered to others between them. */
+/* How long a thread waits awake: so many looks at once, then so many with the core offered to others between
+ * them. */
 enum { LOOKS = 4000, YIELDS = 2000 };
 
 struct member {

@@ -24,7 +24,7 @@ struct kgen_timed {
     const struct kgen_timing_buffers *buffers;
     size_t next_copy;
     struct kgen_team *team; /* NULL for one thread */
-    unsigned batch; /* calls a sample, so that a sample is long against the clock */
+    unsigned batch;         /* calls a sample, so that a sample is long against the clock */
 };
 
 /* Seconds of a monotonic clock. */
@@ -34,7 +34,8 @@ double kgen_clock(void);
  * in cache when the next op of a decode step reads them. */
 bool kgen_timing_is_cold(const struct kgen_problem *problem);
 
-/* Allocates outputs and workspace, and runs the kernel a few times. Makes the threads that the problem asks for. */
+/* Allocates outputs and workspace, and runs the kernel a few times. Makes the threads that the problem asks
+ * for. */
 int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
                     const struct kgen_timing_buffers *buffers, struct kgen_error *error);
 void kgen_timed_close(struct kgen_timed *timed);

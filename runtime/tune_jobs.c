@@ -12,8 +12,12 @@
 
 static const char function[] = "kernel";
 
-/* Seconds a stage may take before it counts as hung. Compiling allows for the cc engine. */
-static const double compile_limit = 120, verify_limit = 60, time_limit = 60;
+/* Seconds a stage may take before it counts as hung. */
+static double stage_limit(const struct kgen_trial *trial)
+{
+    const double limit = trial->tuner->options.stage_limit_seconds;
+    return limit > 0 ? limit : 60;
+}
 
 /* Limits of the first timing of each candidate, and samples of each finalist, by effort. */
 static const struct kgen_timing_limits timing_limits[] = {
@@ -97,20 +101,20 @@ static void candidate_job(size_t index, void *result_memory, struct kgen_worker 
     struct kgen_error error = {0};
     struct kgen_kernel kernel;
 
-    kgen_worker_stage(worker, "compile", compile_limit);
+    kgen_worker_stage(worker, "compile", stage_limit(trial));
     const double start = kgen_clock();
     struct kgen_code *code = compile(trial, variant, &kernel, &result->verification);
     result->compile_seconds = kgen_clock() - start;
     if (code == NULL)
         return;
-    kgen_worker_stage(worker, "verify", verify_limit);
+    kgen_worker_stage(worker, "verify", stage_limit(trial));
     struct kgen_verify_options options = {.seed = trial->tuner->options.seed,
                                           .threads = trial->tuner->options.threads,
                                           .guards = kgen_worker_guards(worker)};
     if (kgen_verify_with(batch->cases, &kernel, &options, &result->verification, &error) != 0)
         fail(&result->verification, KGEN_WORKER_EXITED, &error);
     if (result->verification.verdict == KGEN_PASSED && trial->tuner->options.effort > KGEN_ESTIMATE) {
-        kgen_worker_stage(worker, "time", time_limit);
+        kgen_worker_stage(worker, "time", stage_limit(trial));
         time_candidate(batch, &kernel, result);
     }
     kgen_code_free(code);
@@ -199,7 +203,7 @@ int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error
     if (fill_buffers(trial, error) == 0)
         batch.cases = kgen_verify_cases_new(&trial->problem, tuner->options.seed, error);
     if (batch.cases != NULL) {
-        const struct kgen_worker_options options = {.limit_seconds = compile_limit,
+        const struct kgen_worker_options options = {.limit_seconds = stage_limit(trial),
                                                     .cancel = tuner->options.cancel};
         result = kgen_workers_run(&options, trial->pending_count, sizeof(struct candidate_result),
                                   candidate_job, candidate_report, &batch, error);
@@ -237,14 +241,14 @@ static void final_job(size_t index, void *result_memory, struct kgen_worker *wor
     double *samples = calloc((size_t)rounds * KGEN_FINALISTS, sizeof *samples);
     if (samples == NULL)
         return;
-    kgen_worker_stage(worker, "compile", compile_limit);
+    kgen_worker_stage(worker, "compile", stage_limit(trial));
     for (size_t i = 0; i < final->count; i++) {
         struct kgen_verification unused;
         struct kgen_kernel kernel;
         codes[i] = compile(trial, &trial->variants.items[final->indexes[i]], &kernel, &unused);
         open[i] = codes[i] != NULL && kgen_timed_open(&timed[i], &kernel, &trial->tuner->buffers, NULL) == 0;
     }
-    kgen_worker_stage(worker, "time", time_limit);
+    kgen_worker_stage(worker, "time", stage_limit(trial));
     const bool cold = kgen_timing_is_cold(&trial->problem);
     size_t copy = 0; /* shared, so that none finds in cache what another has just read */
     for (unsigned round = 0; round < rounds; round++) {
@@ -283,7 +287,7 @@ int kgen_trial_run_final(struct kgen_trial *trial, const size_t *indexes, size_t
     struct final final = {.trial = trial, .indexes = indexes, .count = count, .error = error};
     if (trial->pending_count == 0 && fill_buffers(trial, error) != 0)
         return -1;
-    const struct kgen_worker_options options = {.limit_seconds = compile_limit,
+    const struct kgen_worker_options options = {.limit_seconds = stage_limit(trial),
                                                 .cancel = tuner->options.cancel};
     int result =
         kgen_workers_run(&options, 1, sizeof(struct final_result), final_job, final_report, &final, error);
