@@ -32,11 +32,13 @@ static void *allocate(size_t bytes)
 }
 
 int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
-                    const struct kgen_timing_buffers *buffers, struct kgen_error *error)
+                    const struct kgen_timing_buffers *buffers, struct kgen_team *team,
+                    struct kgen_error *error)
 {
     memset(timed, 0, sizeof *timed);
     timed->kernel = *kernel;
     timed->buffers = buffers;
+    timed->team = kernel->problem.threads > 1 ? team : NULL;
     timed->arguments.position = 1000;
     timed->batch = 1;
     size_t sizes[KGEN_BUFFER_COUNT];
@@ -52,13 +54,6 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
             return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
         }
     }
-    if (kernel->problem.threads > 1) {
-        timed->team = kgen_team_new((int)kernel->problem.threads, error);
-        if (timed->team == NULL) {
-            kgen_timed_close(timed);
-            return -1;
-        }
-    }
     kgen_timed_sample(timed, true); /* starts the threads and touches the outputs */
     const double seconds = kgen_timed_sample(timed, false);
     if (seconds < shortest_sample)
@@ -68,7 +63,6 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
 
 void kgen_timed_close(struct kgen_timed *timed)
 {
-    kgen_team_free(timed->team);
     free(timed->arguments.buffers[KGEN_BUFFER_Y]);
     free(timed->arguments.buffers[KGEN_BUFFER_RESIDUAL]);
     free(timed->arguments.buffers[KGEN_BUFFER_WORKSPACE]);

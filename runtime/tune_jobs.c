@@ -3,6 +3,7 @@
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "tune_internal.h"
 
+#include "contest.h"
 #include "worker.h"
 
 #include <stdio.h>
@@ -81,14 +82,17 @@ static void time_candidate(const struct batch *batch, const struct kgen_kernel *
     const struct kgen_tuner *tuner = batch->trial->tuner;
     struct kgen_timed timed;
     struct kgen_error error = {0};
-    if (kgen_timed_open(&timed, kernel, &tuner->buffers, &error) != 0) {
+    struct kgen_team *team = kgen_team_new((int)kernel->problem.threads, &error);
+    if (team == NULL || kgen_timed_open(&timed, kernel, &tuner->buffers, team, &error) != 0) {
         fail(&result->verification, KGEN_WORKER_EXITED, &error);
+        kgen_team_free(team);
         return;
     }
     struct kgen_timing_limits limits = timing_limits[tuner->options.effort];
     limits.hopeless_seconds = *batch->best_seconds * hopeless_factor;
     kgen_timed_measure(&timed, &limits, &result->timing);
     kgen_timed_close(&timed);
+    kgen_team_free(team);
 }
 
 /* In the child: one candidate, from text to time. */
@@ -215,7 +219,7 @@ int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error
 
 struct final_result {
     double seconds[KGEN_FINALISTS];
-    unsigned rounds;
+    double read_seconds; /* of the same bytes; 0 where the op is not timed cold */
 };
 
 struct final {
@@ -227,48 +231,33 @@ struct final {
     struct final_result result;
 };
 
-/* In the child: the finalists in turns, so that a slow moment of the machine meets all of them. */
+/* In the child: the finalists in turns. */
 static void final_job(size_t index, void *result_memory, struct kgen_worker *worker, void *context)
 {
     (void)index;
     const struct final *final = context;
     const struct kgen_trial *trial = final->trial;
+    const struct kgen_tuner *tuner = trial->tuner;
     struct final_result *result = result_memory;
     struct kgen_code *codes[KGEN_FINALISTS] = {NULL};
-    struct kgen_timed timed[KGEN_FINALISTS];
-    bool open[KGEN_FINALISTS] = {false};
-    const unsigned rounds = final_rounds[trial->tuner->options.effort];
-    double *samples = calloc((size_t)rounds * KGEN_FINALISTS, sizeof *samples);
-    if (samples == NULL)
-        return;
+    struct kgen_contestant contestants[KGEN_FINALISTS] = {{.seconds = 0}};
+    struct kgen_verification failure = {0};
+    const struct kgen_contest contest = {tuner->machine, tuner->templates, &tuner->buffers,
+                                         final_rounds[tuner->options.effort]};
     kgen_worker_stage(worker, "compile", stage_limit(trial));
-    for (size_t i = 0; i < final->count; i++) {
-        struct kgen_verification unused;
-        struct kgen_kernel kernel;
-        codes[i] = compile(trial, &trial->variants.items[final->indexes[i]], &kernel, &unused);
-        open[i] = codes[i] != NULL && kgen_timed_open(&timed[i], &kernel, &trial->tuner->buffers, NULL) == 0;
+    bool compiled = true;
+    for (size_t i = 0; i < final->count && compiled; i++) {
+        codes[i] =
+            compile(trial, &trial->variants.items[final->indexes[i]], &contestants[i].kernel, &failure);
+        compiled = codes[i] != NULL;
     }
     kgen_worker_stage(worker, "time", stage_limit(trial));
-    const bool cold = kgen_timing_is_cold(&trial->problem);
-    size_t copy = 0; /* shared, so that none finds in cache what another has just read */
-    for (unsigned round = 0; round < rounds; round++) {
-        for (size_t i = 0; i < final->count; i++) {
-            if (!open[i])
-                continue;
-            timed[i].next_copy = copy;
-            samples[i * rounds + round] = kgen_timed_sample(&timed[i], cold);
-            copy = timed[i].next_copy;
-        }
+    if (compiled && kgen_contest_run(&contest, contestants, final->count, &result->read_seconds, NULL) == 0) {
+        for (size_t i = 0; i < final->count; i++)
+            result->seconds[i] = contestants[i].seconds;
     }
-    for (size_t i = 0; i < final->count; i++) {
-        if (open[i]) {
-            result->seconds[i] = kgen_median(samples + i * rounds, rounds);
-            kgen_timed_close(&timed[i]);
-        }
+    for (size_t i = 0; i < final->count; i++)
         kgen_code_free(codes[i]);
-    }
-    result->rounds = rounds;
-    free(samples);
 }
 
 static int final_report(size_t index, const struct kgen_outcome *outcome, const void *result, void *context)
@@ -299,6 +288,7 @@ int kgen_trial_run_final(struct kgen_trial *trial, const size_t *indexes, size_t
             continue;
         struct kgen_record record = *kgen_cache_find(tuner->cache, trial->keys[indexes[i]]);
         record.final_seconds = final.result.seconds[i];
+        record.read_seconds = final.result.read_seconds;
         if (kgen_cache_append(tuner->cache, &record, error) != 0)
             return -1;
     }
