@@ -14,10 +14,10 @@ Q := $(if $(filter 0,$(V)),@,)
 
 # Debian's packages: to build and run kgen, and what its tests use besides.
 PACKAGES := gcc make libc6-dev pkg-config libjansson-dev libtcc-dev libzydis-dev
-TEST_PACKAGES := tcc libcmocka-dev clang libomp-dev binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+TEST_PACKAGES := tcc libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
-KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARNINGS) -fopenmp -MMD -MP
+KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARNINGS) -pthread -MMD -MP
 LIBRARIES := -ltcc -lZydis -ljansson -lm -ldl
 
 GEN := $(wildcard gen/*.c)
@@ -83,7 +83,7 @@ bench: deps $(BUILD)/bench/bench ## time every qmv of SPEC (default specs/qwen.j
 
 $(BUILD)/bench/bench: $(BUILD)/bench/bench.o $(BUILD)/libkgen.a
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
 install: all ## install the command and the specs under PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/kgen/specs
@@ -99,7 +99,7 @@ kgen: $(BUILD)/kgen
 
 $(BUILD)/kgen: $(call objects,$(COMMAND)) libkgen.a
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
 libkgen.a: $(BUILD)/libkgen.a
 	$(Q)cp $< $@
@@ -115,7 +115,7 @@ $(BUILD)/%.o: %.c
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(call objects,$(TEST_SUPPORT)) $(BUILD)/libkgen.a
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ -lcmocka $(LIBRARIES)
+	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -lcmocka $(LIBRARIES)
 
 # The templates travel inside the library.
 $(BUILD)/embed: gen/embed/embed.c

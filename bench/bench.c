@@ -4,7 +4,7 @@
  * bandwidth measured in the same run, compile times and ratios; with --json FILE writes them as JSON as well.
  * Weights are cold: rotated over copies that exceed twice the last-level cache. */
 #define _DEFAULT_SOURCE
-#include "../runtime/timing.h"
+#include "../runtime/contest.h"
 #include "../runtime/tune.h"
 #include "../runtime/worker.h"
 
@@ -23,6 +23,7 @@ static const char *const contender_keys[CONTENDERS] = {"tuned_tcc", "tuned_cc", 
 struct result {
     double seconds[CONTENDERS];
     double compile_seconds[CONTENDERS];
+    double read_seconds; /* to merely read the same bytes */
     char failure[160];
 };
 
@@ -58,44 +59,28 @@ static struct kgen_code *compile(const struct bench *bench, enum contender conte
     return code;
 }
 
-/* In the child: all contenders in turns. */
+/* In the child: all contenders in turns. Plain C through TinyCC is slow: three samples of it are enough. */
 static void job(size_t index, void *memory, struct kgen_worker *worker, void *context)
 {
     (void)index;
     const struct bench *bench = context;
     struct result *result = memory;
     struct kgen_code *codes[CONTENDERS] = {NULL};
-    struct kgen_timed timed[CONTENDERS];
-    double *samples[CONTENDERS] = {NULL};
+    struct kgen_contestant contestants[CONTENDERS] = {[PLAIN_TCC] = {.most_rounds = 3}};
+    const struct kgen_contest contest = {&bench->machine, bench->templates, &bench->buffers, bench->rounds};
     struct kgen_error error = {0};
     kgen_worker_stage(worker, "compile", 120);
-    for (int i = 0; i < CONTENDERS; i++) {
-        struct kgen_kernel kernel;
-        codes[i] = compile(bench, (enum contender)i, &kernel, &result->compile_seconds[i], &error);
-        samples[i] = calloc(bench->rounds, sizeof *samples[i]);
-        if (codes[i] == NULL || samples[i] == NULL ||
-            kgen_timed_open(&timed[i], &kernel, &bench->buffers, &error) != 0) {
-            kgen_error_format(&error, result->failure, sizeof result->failure);
-            return;
-        }
-    }
+    for (int i = 0; i < CONTENDERS && error.code == KGEN_ERROR_NONE; i++)
+        codes[i] =
+            compile(bench, (enum contender)i, &contestants[i].kernel, &result->compile_seconds[i], &error);
     kgen_worker_stage(worker, "time", 600);
-    /* Plain C through TinyCC is slow: three samples of it are enough. */
-    size_t copy = 0; /* shared, so that none finds in cache what another has just read */
-    for (unsigned round = 0; round < bench->rounds; round++) {
-        for (int i = 0; i < CONTENDERS; i++) {
-            if (i == PLAIN_TCC && round >= 3)
-                continue;
-            timed[i].next_copy = copy;
-            samples[i][round] = kgen_timed_sample(&timed[i], true);
-            copy = timed[i].next_copy;
-        }
-    }
+    if (error.code == KGEN_ERROR_NONE)
+        kgen_contest_run(&contest, contestants, CONTENDERS, &result->read_seconds, &error);
+    if (error.code != KGEN_ERROR_NONE)
+        kgen_error_format(&error, result->failure, sizeof result->failure);
     for (int i = 0; i < CONTENDERS; i++) {
-        result->seconds[i] = kgen_median(samples[i], i == PLAIN_TCC && bench->rounds > 3 ? 3 : bench->rounds);
-        kgen_timed_close(&timed[i]);
+        result->seconds[i] = contestants[i].seconds;
         kgen_code_free(codes[i]);
-        free(samples[i]);
     }
 }
 
@@ -132,7 +117,7 @@ static int run(struct bench *bench, const struct kgen_choice *choice, struct kge
     return 0;
 }
 
-static void print_problem(const struct bench *bench, const struct kgen_choice *choice, double bandwidth)
+static void print_problem(const struct bench *bench, const struct kgen_choice *choice)
 {
     const struct kgen_problem *problem = &choice->problem;
     const double bytes = kgen_operation_bytes(problem);
@@ -143,11 +128,14 @@ static void print_problem(const struct bench *bench, const struct kgen_choice *c
            (long long)problem->group_size, kgen_word_name((enum kgen_word)problem->activations), bytes / 1e6,
            (int)problem->threads, name.data);
     kgen_text_free(&name);
+    printf("  %-16s %10.1f us %7.1f GB/s\n", "reading alone", bench->result.read_seconds * 1e6,
+           bytes / bench->result.read_seconds / 1e9);
     for (int i = 0; i < CONTENDERS; i++) {
         const double rate = bytes / bench->result.seconds[i];
-        printf("  %-16s %10.1f us %7.1f GB/s %5.1f%% of read bandwidth, %6.2f times TinyCC's tuned time, "
+        printf("  %-16s %10.1f us %7.1f GB/s %5.1f%% of reading alone, %6.2f times TinyCC's tuned time, "
                "compiled in %.2f ms\n",
-               contender_names[i], bench->result.seconds[i] * 1e6, rate / 1e9, 100 * rate / bandwidth,
+               contender_names[i], bench->result.seconds[i] * 1e6, rate / 1e9,
+               100 * bench->result.read_seconds / bench->result.seconds[i],
                bench->result.seconds[i] / bench->result.seconds[TUNED_TCC],
                bench->result.compile_seconds[i] * 1e3);
     }
@@ -158,8 +146,9 @@ static json_t *problem_json(const struct bench *bench, const struct kgen_choice 
     struct kgen_text problem = {0}, name = {0};
     kgen_problem_write(&choice->problem, &problem);
     kgen_variant_name(&choice->variant, &name);
-    json_t *item = json_pack("{s:o, s:s, s:f}", "problem", json_loads(problem.data, 0, NULL), "variant",
-                             name.data, "bytes", kgen_operation_bytes(&choice->problem));
+    json_t *item = json_pack("{s:o, s:s, s:f, s:f}", "problem", json_loads(problem.data, 0, NULL), "variant",
+                             name.data, "bytes", kgen_operation_bytes(&choice->problem), "read_us",
+                             bench->result.read_seconds * 1e6);
     for (int i = 0; i < CONTENDERS; i++)
         json_object_set_new(item, contender_keys[i],
                             json_pack("{s:f, s:f}", "cold_us", bench->result.seconds[i] * 1e6, "compile_us",
@@ -243,7 +232,7 @@ int main(int argc, char **argv)
         if (kgen_tune(tuner, &spec->entries[i].problem, NULL, NULL, &choice, &error) < 0 ||
             choice.variant.tmpl == NULL || run(&bench, &choice, &error) != 0)
             return fail(&error);
-        print_problem(&bench, &choice, bandwidth.all_threads);
+        print_problem(&bench, &choice);
         json_array_append_new(items, problem_json(&bench, &choice));
         struct ratios *into[] = {&all, choice.problem.bits == 4 ? &four_bits : NULL};
         for (size_t j = 0; j < 2; j++) {

@@ -18,7 +18,8 @@ struct kgen_emit_input {
      * the default variant then stands in, as it does for every other instruction set. */
     const struct kgen_variant *tuned;
     const char *command; /* the command that makes it, without paths of this machine */
-    const char *machine; /* the processor on which tuned was found to be the fastest; NULL where nothing was timed */
+    const char
+        *machine; /* the processor on which tuned was found to be the fastest; NULL where nothing was timed */
 };
 
 /* Writes the sources into folder, which it makes. Files that would not change are left alone. Every text is

@@ -6,7 +6,7 @@
 static const struct kgen_isa_info isas[KGEN_ISA_COUNT] = {
     [KGEN_ISA_SCALAR] = {"scalar", 0, 0, "plain C", "", "KV_ISA_PLAIN"},
     [KGEN_ISA_NEON] = {"neon", 16, 32, "AArch64 Advanced SIMD", "", "KV_ISA_NEON"},
-    [KGEN_ISA_AVX2] = {"avx2", 32, 16, "AVX2, FMA, F16C", "-mavx2 -mfma -mf16c", "KV_ISA_AVX2"},
+    [KGEN_ISA_AVX2] = {"avx2", 32, 16, "AVX2, FMA, F16C, BMI2", "-mavx2 -mfma -mf16c -mbmi2", "KV_ISA_AVX2"},
     [KGEN_ISA_AVX512] = {"avx512", 64, 32, "AVX-512 F, BW, VL, DQ and VNNI",
                          "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c",
                          "KV_ISA_AVX512"},

@@ -8,7 +8,7 @@
 enum kgen_isa {
     KGEN_ISA_SCALAR, /* plain C, any machine */
     KGEN_ISA_NEON,   /* AArch64 Advanced SIMD */
-    KGEN_ISA_AVX2,   /* AVX2, FMA, F16C */
+    KGEN_ISA_AVX2,   /* AVX2, FMA, F16C, BMI2 */
     KGEN_ISA_AVX512, /* AVX-512 F, BW, VL, DQ and VNNI */
     KGEN_ISA_COUNT
 };

@@ -157,8 +157,7 @@ static int find_operand(const struct kgen_lowering *lowering, const struct kgen_
         if (operand->has_effects) {
             if (operand->span.begin == node->span.begin)
                 return i;
-        } else if (operand->is_pointer == (node->type == KGEN_TYPE_POINTER) &&
-                   same_span(lowering, operand->span, node->span)) {
+        } else if (same_span(lowering, operand->span, node->span)) {
             return i;
         }
     }
@@ -171,8 +170,7 @@ static bool may_join(const struct kgen_lowering *lowering, const struct kgen_nod
     const struct kgen_group *group = &lowering->group;
     if (group->bytes.length == 0 && group->operand_count == 0)
         return true;
-    return !group->sealed && group->operand_count < KGEN_OPERAND_MAX &&
-           !kgen_c_has_effects(lowering, node->span) &&
+    return group->operand_count < KGEN_OPERAND_MAX && !kgen_c_has_effects(lowering, node->span) &&
            !(group->stores && kgen_c_reads_memory(lowering, node->span));
 }
 

@@ -136,7 +136,7 @@ struct kgen_group {
     struct kgen_text bytes;
     struct kgen_text checks; /* C to stand before it */
     bool stores; /* it writes memory, so that a C expression that reads memory must come after it */
-    bool sealed; /* its one operand has side effects: no other may join */
+    bool sealed; /* an operand has side effects: the asm statement ends with the vector statement */
     int mask;    /* AVX-512: what k1 holds: a count, or KGEN_MASK_REGISTER + a general register; -1 nothing */
     int ones;    /* AVX2: a vector register that holds 1 in every 16 bits, or -1 */
 };

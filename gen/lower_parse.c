@@ -295,8 +295,6 @@ static void split_offset(const struct kgen_lowering *lowering, struct kgen_node 
                  !(token->length == 1 && strchr("+-*/%.&", c)) && !kgen_token_is(lowering, i, "->") &&
                  !kgen_token_is(lowering, i, "++") && !kgen_token_is(lowering, i, "--"))
             return;
-        else if (depth == 0 && c == '&' && i > node->span.begin && sign_of(lowering, i - 1) != ')')
-            return; /* a binary & */
     }
     node->literal = sign == '-' ? -offset : offset;
     node->span.end = last - 1;

@@ -343,15 +343,15 @@ struct kgen_value kgen_select_permute2(struct kgen_lowering *lowering, const str
     return result;
 }
 
-/* The three orders of a fused multiply-add; 231 stands in the table. */
-static uint16_t fma_order(uint16_t mnemonic, int order)
+/* The other orders of the fused multiply-add 231 that stands in the table. */
+static uint16_t fma_132(uint16_t mnemonic)
 {
-    bool negated = mnemonic == ZYDIS_MNEMONIC_VFNMADD231PS;
-    if (order == 132)
-        return negated ? ZYDIS_MNEMONIC_VFNMADD132PS : ZYDIS_MNEMONIC_VFMADD132PS;
-    if (order == 213)
-        return negated ? ZYDIS_MNEMONIC_VFNMADD213PS : ZYDIS_MNEMONIC_VFMADD213PS;
-    return mnemonic;
+    return mnemonic == ZYDIS_MNEMONIC_VFMADD231PS ? ZYDIS_MNEMONIC_VFMADD132PS : ZYDIS_MNEMONIC_VFNMADD132PS;
+}
+
+static uint16_t fma_213(uint16_t mnemonic)
+{
+    return mnemonic == ZYDIS_MNEMONIC_VFMADD231PS ? ZYDIS_MNEMONIC_VFMADD213PS : ZYDIS_MNEMONIC_VFNMADD213PS;
 }
 
 struct kgen_value kgen_select_fma(struct kgen_lowering *lowering, const struct kgen_node *node, int target)
@@ -382,14 +382,12 @@ struct kgen_value kgen_select_fma(struct kgen_lowering *lowering, const struct k
     if (over == 0) {
         result = a;
         if (b_in_register)
-            EMIT(lowering, flags, fma_order(mnemonic, 213), whole(lowering, a.reg), last,
-                 whole(lowering, c.reg));
+            EMIT(lowering, flags, fma_213(mnemonic), whole(lowering, a.reg), last, whole(lowering, c.reg));
         else
-            EMIT(lowering, flags, fma_order(mnemonic, 132), whole(lowering, a.reg), whole(lowering, c.reg),
-                 last);
+            EMIT(lowering, flags, fma_132(mnemonic), whole(lowering, a.reg), whole(lowering, c.reg), last);
     } else if (over == 1) {
         result = b;
-        EMIT(lowering, flags, fma_order(mnemonic, 213), last, whole(lowering, a.reg), whole(lowering, c.reg));
+        EMIT(lowering, flags, fma_213(mnemonic), last, whole(lowering, a.reg), whole(lowering, c.reg));
     } else {
         result = over == 2 ? c : kgen_result(lowering, target, NULL, 0);
         kgen_emit_move(lowering, result.reg, c.reg);

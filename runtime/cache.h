@@ -31,6 +31,8 @@ struct kgen_record {
     double cold_seconds, hot_seconds; /* medians of one call; 0 where not timed */
     unsigned repeats;
     double final_seconds; /* cold, re-timed among the best; 0 where it was not among them */
+    double read_seconds;  /* to merely read the same cold bytes with as many threads, in turns with the final;
+                             0 if not known */
     bool chosen;          /* the winner for this problem at this effort */
 };
 

@@ -190,6 +190,7 @@ int kgen_line_write_record(const struct kgen_record *record, struct kgen_text *l
     write_number(line, "cold_us", record->cold_seconds * 1e6);
     write_number(line, "hot_us", record->hot_seconds * 1e6);
     write_number(line, "final_us", record->final_seconds * 1e6);
+    write_number(line, "read_us", record->read_seconds * 1e6);
     kgen_text_printf(line, ",\"repeats\":%u,\"chosen\":%s}\n", record->repeats,
                      record->chosen ? "true" : "false");
     return finish_line(line, error);
@@ -303,6 +304,7 @@ static bool read_record(const json_t *root, struct kgen_record *record)
            get_number(root, "cold_us", 1e-6, 0, &record->cold_seconds) &&
            get_number(root, "hot_us", 1e-6, 0, &record->hot_seconds) &&
            get_number(root, "final_us", 1e-6, 0, &record->final_seconds) &&
+           get_number(root, "read_us", 1e-6, 0, &record->read_seconds) &&
            get_count(root, "repeats", &record->repeats) && json_is_boolean(chosen);
 }
 

@@ -113,10 +113,11 @@ static unsigned detect_isas(void)
         return isas;
     const uint64_t state = saved_state();
     const uint64_t ymm = BIT(1) | BIT(2), zmm = ymm | BIT(5) | BIT(6) | BIT(7);
-    const uint64_t avx2 = BIT(5), f = BIT(16), dq = BIT(17), bw = BIT(30), vl = BIT(31), vnni = BIT(11);
-    if (all_of(state, ymm) && all_of(extended.b, avx2))
+    const uint64_t avx2 = BIT(5), bmi2 = BIT(8), f = BIT(16), dq = BIT(17), bw = BIT(30), vl = BIT(31),
+                   vnni = BIT(11);
+    if (all_of(state, ymm) && all_of(extended.b, avx2 | bmi2))
         isas |= 1u << KGEN_ISA_AVX2;
-    if (all_of(state, zmm) && all_of(extended.b, avx2 | f | dq | bw | vl) && all_of(extended.c, vnni))
+    if (all_of(state, zmm) && all_of(extended.b, avx2 | bmi2 | f | dq | bw | vl) && all_of(extended.c, vnni))
         isas |= 1u << KGEN_ISA_AVX512;
     return isas;
 }

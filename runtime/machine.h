@@ -28,10 +28,10 @@ size_t kgen_machine_last_level_cache(const struct kgen_machine *machine);
 int kgen_machine_write(const struct kgen_machine *machine, struct kgen_text *text);
 int kgen_machine_read(const char *text, size_t length, struct kgen_machine *machine);
 
-/* Measures the read bandwidth of main memory in bytes per second with 1 and with n threads: the best of several passes
- * over a buffer of at least four times the last-level cache, in huge pages where the system grants them, read
- * by a kernel from templates/c/read_bandwidth.c.in for the machine's widest vectors through TinyCC. Works in a
- * child process; takes about half a second. */
+/* Measures the read bandwidth of main memory in bytes per second with 1 and with n threads: the best of
+ * several passes over a buffer of at least four times the last-level cache, in huge pages where the system
+ * grants them, read by a kernel from templates/c/read_bandwidth.c.in for the machine's widest vectors through
+ * TinyCC. Works in a child process; takes about half a second. */
 struct kgen_bandwidth {
     int threads;
     double one_thread, all_threads;

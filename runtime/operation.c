@@ -190,19 +190,23 @@ size_t kgen_operation_part(size_t range, size_t part, size_t parts)
     return range >= 64 * parts ? begin / 16 * 16 : begin;
 }
 
-void kgen_kernel_run_threads(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
-                             int threads)
+struct call {
+    const struct kgen_kernel *kernel;
+    const struct kgen_arguments *arguments;
+};
+
+static void run_part(void *context, size_t part, size_t parts)
 {
+    const struct call *call = context;
+    const size_t range = kgen_operation_range(&call->kernel->problem);
+    kgen_kernel_run(call->kernel, call->arguments, kgen_operation_part(range, part, parts),
+                    kgen_operation_part(range, part + 1, parts));
+}
+
+void kgen_kernel_run_team(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
+                          struct kgen_team *team)
+{
+    struct call call = {kernel, arguments};
     kgen_kernel_prepare(kernel, arguments);
-    size_t range = kgen_operation_range(&kernel->problem);
-    size_t parts = threads > 1 ? (size_t)threads : 1;
-    if (parts == 1) {
-        kgen_kernel_run(kernel, arguments, 0, range);
-        return;
-    }
-    /* A loop over the parts, so that all of them run even where fewer threads can be had. */
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (size_t part = 0; part < parts; part++)
-        kgen_kernel_run(kernel, arguments, kgen_operation_part(range, part, parts),
-                        kgen_operation_part(range, part + 1, parts));
+    kgen_team_run(team, run_part, &call);
 }

@@ -27,6 +27,7 @@
 
 #include "../gen/problem.h"
 #include "jit.h"
+#include "team.h"
 
 enum kgen_buffer {
     KGEN_BUFFER_WEIGHTS,
@@ -81,9 +82,8 @@ void kgen_kernel_prepare(const struct kgen_kernel *kernel, const struct kgen_arg
 /* Calls the kernel on [begin, end). */
 void kgen_kernel_run(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments, size_t begin,
                      size_t end);
-/* Calls prepare, then the kernel on its whole range divided over the threads (OpenMP). Do not call it in a
- * process that will fork afterwards: libgomp's threads do not survive fork(). */
-void kgen_kernel_run_threads(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
-                             int threads);
+/* Calls prepare, then the kernel on its whole range, divided over the team. */
+void kgen_kernel_run_team(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
+                          struct kgen_team *team);
 
 #endif

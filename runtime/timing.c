@@ -32,11 +32,13 @@ static void *allocate(size_t bytes)
 }
 
 int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
-                    const struct kgen_timing_buffers *buffers, struct kgen_error *error)
+                    const struct kgen_timing_buffers *buffers, struct kgen_team *team,
+                    struct kgen_error *error)
 {
     memset(timed, 0, sizeof *timed);
     timed->kernel = *kernel;
     timed->buffers = buffers;
+    timed->team = kernel->problem.threads > 1 ? team : NULL;
     timed->arguments.position = 1000;
     timed->batch = 1;
     size_t sizes[KGEN_BUFFER_COUNT];
@@ -69,14 +71,13 @@ void kgen_timed_close(struct kgen_timed *timed)
 
 double kgen_timed_sample(struct kgen_timed *timed, bool cold)
 {
-    const int threads = (int)timed->kernel.problem.threads;
     if (!cold)
         kgen_timing_buffers_point(timed->buffers, 0, &timed->arguments);
     const double start = kgen_clock();
     for (unsigned i = 0; i < timed->batch; i++) {
         if (cold)
             kgen_timing_buffers_point(timed->buffers, timed->next_copy++, &timed->arguments);
-        kgen_kernel_run_threads(&timed->kernel, &timed->arguments, threads);
+        kgen_kernel_run_team(&timed->kernel, &timed->arguments, timed->team);
     }
     return (kgen_clock() - start) / timed->batch;
 }

@@ -23,7 +23,8 @@ struct kgen_timed {
     struct kgen_arguments arguments;
     const struct kgen_timing_buffers *buffers;
     size_t next_copy;
-    unsigned batch; /* calls a sample, so that a sample is long against the clock */
+    struct kgen_team *team; /* borrowed; NULL for one thread */
+    unsigned batch;         /* calls a sample, so that a sample is long against the clock */
 };
 
 /* Seconds of a monotonic clock. */
@@ -33,9 +34,12 @@ double kgen_clock(void);
  * in cache when the next op of a decode step reads them. */
 bool kgen_timing_is_cold(const struct kgen_problem *problem);
 
-/* Allocates outputs and workspace, and runs the kernel a few times. Runs in a worker process: uses OpenMP. */
+/* Allocates outputs and workspace, and runs the kernel a few times. team (NULL for one thread) is used where
+ * the problem asks for several threads, and must outlive timed. Call it in a worker process: the kernel may
+ * be bad. */
 int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
-                    const struct kgen_timing_buffers *buffers, struct kgen_error *error);
+                    const struct kgen_timing_buffers *buffers, struct kgen_team *team,
+                    struct kgen_error *error);
 void kgen_timed_close(struct kgen_timed *timed);
 /* One sample: seconds of one call. */
 double kgen_timed_sample(struct kgen_timed *timed, bool cold);

@@ -102,3 +102,8 @@ void kgen_timing_buffers_point(const struct kgen_timing_buffers *buffers, size_t
             arguments->buffers[i] = base + buffers->offsets[i];
     }
 }
+
+const void *kgen_timing_buffers_copy(const struct kgen_timing_buffers *buffers, size_t copy)
+{
+    return buffers->arena + copy % buffers->copies * buffers->copy_bytes;
+}

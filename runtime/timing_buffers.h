@@ -21,6 +21,9 @@ int kgen_timing_buffers_fill(struct kgen_timing_buffers *buffers, const struct k
                              size_t cache_bytes, uint64_t seed, struct kgen_error *error);
 void kgen_timing_buffers_free(struct kgen_timing_buffers *buffers);
 
+/* The bytes of a copy (taken modulo the number of copies): buffers->copy_bytes of them. */
+const void *kgen_timing_buffers_copy(const struct kgen_timing_buffers *buffers, size_t copy);
+
 /* Points the inputs of arguments at a copy (taken modulo the number of copies). Outputs are left as they are.
  */
 void kgen_timing_buffers_point(const struct kgen_timing_buffers *buffers, size_t copy,

@@ -40,7 +40,8 @@ struct kgen_tuner *kgen_tuner_new(const struct kgen_templates *templates, const 
     tuner->cache = cache;
     tuner->options = *options;
     tuner->start = kgen_clock();
-    if (kgen_engine_describe(options->engine, &options->cc, &tuner->engine, error) != 0) {
+    if (kgen_engine_describe(options->engine, &options->cc, &tuner->engine, error) != 0 ||
+        kgen_cache_set_machine(cache, machine, error) != 0) {
         kgen_tuner_free(tuner);
         return NULL;
     }

@@ -25,6 +25,7 @@ struct kgen_tune_options {
     unsigned isas; /* bits; 0: by effort and machine */
     int threads;
     double time_limit_seconds;  /* for the whole run of the tuner; 0: none */
+    double stage_limit_seconds; /* compiling, proving or timing one candidate takes longer: it hangs; 0: 60 */
     const volatile int *cancel; /* NULL, or becomes not 0 to stop with what is known */
     uint64_t seed;
     /* With shards greater than 0: only the candidates of share number shard, of 0 to shards - 1; the shares
@@ -49,7 +50,8 @@ struct kgen_choice {
     unsigned proven, failed, timed; /* of them, records of earlier runs included */
     unsigned compiled;              /* in this run; 0 when all came from the cache */
     bool from_cache;
-    double compile_seconds; /* from variant to callable pointer: the median over the candidates; 0 where unknown */
+    double compile_seconds; /* from variant to callable pointer: the median over the candidates; 0 where
+                               unknown */
 };
 
 /* Told of each candidate as it is done. */

@@ -3,6 +3,8 @@
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "tune_internal.h"
 
+#include "contest.h"
+#include "turn.h"
 #include "worker.h"
 
 #include <stdio.h>
@@ -12,8 +14,12 @@
 
 static const char function[] = "kernel";
 
-/* Seconds a stage may take before it counts as hung. Compiling allows for the cc engine. */
-static const double compile_limit = 120, verify_limit = 60, time_limit = 60;
+/* Seconds a stage may take before it counts as hung. */
+static double stage_limit(const struct kgen_trial *trial)
+{
+    const double limit = trial->tuner->options.stage_limit_seconds;
+    return limit > 0 ? limit : 60;
+}
 
 /* Limits of the first timing of each candidate, and samples of each finalist, by effort. */
 static const struct kgen_timing_limits timing_limits[] = {
@@ -36,7 +42,6 @@ struct candidate_result {
 
 struct batch {
     struct kgen_trial *trial;
-    struct kgen_verify_cases *cases;
     double *best_seconds; /* shared with the children; 0 until one was timed */
     struct kgen_error *error;
     bool failed; /* a record could not be kept */
@@ -77,14 +82,24 @@ static void time_candidate(const struct batch *batch, const struct kgen_kernel *
     const struct kgen_tuner *tuner = batch->trial->tuner;
     struct kgen_timed timed;
     struct kgen_error error = {0};
-    if (kgen_timed_open(&timed, kernel, &tuner->buffers, &error) != 0) {
+    struct kgen_team *team = kgen_team_new((int)kernel->problem.threads, &error);
+    if (team == NULL || kgen_timed_open(&timed, kernel, &tuner->buffers, team, &error) != 0) {
         fail(&result->verification, KGEN_WORKER_EXITED, &error);
+        kgen_team_free(team);
         return;
     }
     struct kgen_timing_limits limits = timing_limits[tuner->options.effort];
     limits.hopeless_seconds = *batch->best_seconds * hopeless_factor;
     kgen_timed_measure(&timed, &limits, &result->timing);
     kgen_timed_close(&timed);
+    kgen_team_free(team);
+}
+
+/* In the child: waiting is no fault of the candidate. */
+static int take_turn(struct kgen_worker *worker, enum kgen_turn_kind kind)
+{
+    kgen_worker_stage(worker, "wait", 2 * KGEN_TURN_SECONDS);
+    return kgen_turn_take(kind);
 }
 
 /* In the child: one candidate, from text to time. */
@@ -97,21 +112,27 @@ static void candidate_job(size_t index, void *result_memory, struct kgen_worker 
     struct kgen_error error = {0};
     struct kgen_kernel kernel;
 
-    kgen_worker_stage(worker, "compile", compile_limit);
+    int turn = take_turn(worker, KGEN_TURN_WORK);
+    kgen_worker_stage(worker, "compile", stage_limit(trial));
     const double start = kgen_clock();
     struct kgen_code *code = compile(trial, variant, &kernel, &result->verification);
     result->compile_seconds = kgen_clock() - start;
-    if (code == NULL)
+    if (code == NULL) {
+        kgen_turn_end(turn);
         return;
-    kgen_worker_stage(worker, "verify", verify_limit);
+    }
+    kgen_worker_stage(worker, "verify", stage_limit(trial));
     struct kgen_verify_options options = {.seed = trial->tuner->options.seed,
                                           .threads = trial->tuner->options.threads,
                                           .guards = kgen_worker_guards(worker)};
-    if (kgen_verify_with(batch->cases, &kernel, &options, &result->verification, &error) != 0)
+    if (kgen_verify_with(trial->cases, &kernel, &options, &result->verification, &error) != 0)
         fail(&result->verification, KGEN_WORKER_EXITED, &error);
+    kgen_turn_end(turn);
     if (result->verification.verdict == KGEN_PASSED && trial->tuner->options.effort > KGEN_ESTIMATE) {
-        kgen_worker_stage(worker, "time", time_limit);
+        turn = take_turn(worker, KGEN_TURN_MEASURE);
+        kgen_worker_stage(worker, "time", stage_limit(trial));
         time_candidate(batch, &kernel, result);
+        kgen_turn_end(turn);
     }
     kgen_code_free(code);
 }
@@ -170,19 +191,30 @@ static int candidate_report(size_t index, const struct kgen_outcome *outcome, co
     if (trial->progress != NULL)
         trial->progress(trial->progress_context, &trial->problem,
                         kgen_cache_find(trial->tuner->cache, trial->keys[variant]),
-                        (unsigned)(trial->variants.count - trial->pending_count + index + 1),
+                        (unsigned)(trial->variants.count - trial->waiting_count - trial->pending_count + index + 1),
                         (unsigned)trial->variants.count);
     return kgen_tuner_stopped(trial->tuner);
 }
 
+/* What the timing of this problem needs, made once. */
 static int fill_buffers(struct kgen_trial *trial, struct kgen_error *error)
 {
     struct kgen_tuner *tuner = trial->tuner;
-    if (tuner->options.effort == KGEN_ESTIMATE)
-        return 0;
-    return kgen_timing_buffers_fill(&tuner->buffers, &trial->problem,
-                                    kgen_machine_last_level_cache(tuner->machine), tuner->options.seed,
-                                    error);
+    if (tuner->options.effort > KGEN_ESTIMATE && !trial->filled) {
+        if (kgen_timing_buffers_fill(&tuner->buffers, &trial->problem,
+                                     kgen_machine_last_level_cache(tuner->machine), tuner->options.seed,
+                                     error) != 0)
+            return -1;
+        trial->filled = true;
+    }
+    return 0;
+}
+
+static int make_cases(struct kgen_trial *trial, struct kgen_error *error)
+{
+    if (trial->cases == NULL)
+        trial->cases = kgen_verify_cases_new(&trial->problem, trial->tuner->options.seed, error);
+    return trial->cases != NULL ? 0 : -1;
 }
 
 int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error)
@@ -195,23 +227,22 @@ int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error
     if (shared == MAP_FAILED)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     batch.best_seconds = shared;
+    *batch.best_seconds = trial->best_seconds;
     int result = -1;
-    if (fill_buffers(trial, error) == 0)
-        batch.cases = kgen_verify_cases_new(&trial->problem, tuner->options.seed, error);
-    if (batch.cases != NULL) {
-        const struct kgen_worker_options options = {.limit_seconds = compile_limit,
+    if (fill_buffers(trial, error) == 0 && make_cases(trial, error) == 0) {
+        const struct kgen_worker_options options = {.limit_seconds = stage_limit(trial),
                                                     .cancel = tuner->options.cancel};
         result = kgen_workers_run(&options, trial->pending_count, sizeof(struct candidate_result),
                                   candidate_job, candidate_report, &batch, error);
     }
-    kgen_verify_cases_free(batch.cases);
+    trial->best_seconds = *batch.best_seconds;
     munmap(shared, sizeof(double));
     return batch.failed ? -1 : result;
 }
 
 struct final_result {
     double seconds[KGEN_FINALISTS];
-    unsigned rounds;
+    double read_seconds; /* of the same bytes; 0 where the op is not timed cold */
 };
 
 struct final {
@@ -223,48 +254,35 @@ struct final {
     struct final_result result;
 };
 
-/* In the child: the finalists in turns, so that a slow moment of the machine meets all of them. */
+/* In the child: the finalists in turns. */
 static void final_job(size_t index, void *result_memory, struct kgen_worker *worker, void *context)
 {
     (void)index;
     const struct final *final = context;
     const struct kgen_trial *trial = final->trial;
+    const struct kgen_tuner *tuner = trial->tuner;
     struct final_result *result = result_memory;
     struct kgen_code *codes[KGEN_FINALISTS] = {NULL};
-    struct kgen_timed timed[KGEN_FINALISTS];
-    bool open[KGEN_FINALISTS] = {false};
-    const unsigned rounds = final_rounds[trial->tuner->options.effort];
-    double *samples = calloc((size_t)rounds * KGEN_FINALISTS, sizeof *samples);
-    if (samples == NULL)
-        return;
-    kgen_worker_stage(worker, "compile", compile_limit);
-    for (size_t i = 0; i < final->count; i++) {
-        struct kgen_verification unused;
-        struct kgen_kernel kernel;
-        codes[i] = compile(trial, &trial->variants.items[final->indexes[i]], &kernel, &unused);
-        open[i] = codes[i] != NULL && kgen_timed_open(&timed[i], &kernel, &trial->tuner->buffers, NULL) == 0;
+    struct kgen_contestant contestants[KGEN_FINALISTS] = {{.seconds = 0}};
+    struct kgen_verification failure = {0};
+    const struct kgen_contest contest = {tuner->machine, tuner->templates, &tuner->buffers,
+                                         final_rounds[tuner->options.effort]};
+    kgen_worker_stage(worker, "compile", stage_limit(trial));
+    bool compiled = true;
+    for (size_t i = 0; i < final->count && compiled; i++) {
+        codes[i] =
+            compile(trial, &trial->variants.items[final->indexes[i]], &contestants[i].kernel, &failure);
+        compiled = codes[i] != NULL;
     }
-    kgen_worker_stage(worker, "time", time_limit);
-    const bool cold = kgen_timing_is_cold(&trial->problem);
-    size_t copy = 0; /* shared, so that none finds in cache what another has just read */
-    for (unsigned round = 0; round < rounds; round++) {
-        for (size_t i = 0; i < final->count; i++) {
-            if (!open[i])
-                continue;
-            timed[i].next_copy = copy;
-            samples[i * rounds + round] = kgen_timed_sample(&timed[i], cold);
-            copy = timed[i].next_copy;
-        }
+    const int turn = take_turn(worker, KGEN_TURN_MEASURE);
+    kgen_worker_stage(worker, "time", stage_limit(trial));
+    if (compiled && kgen_contest_run(&contest, contestants, final->count, &result->read_seconds, NULL) == 0) {
+        for (size_t i = 0; i < final->count; i++)
+            result->seconds[i] = contestants[i].seconds;
     }
-    for (size_t i = 0; i < final->count; i++) {
-        if (open[i]) {
-            result->seconds[i] = kgen_median(samples + i * rounds, rounds);
-            kgen_timed_close(&timed[i]);
-        }
+    kgen_turn_end(turn);
+    for (size_t i = 0; i < final->count; i++)
         kgen_code_free(codes[i]);
-    }
-    result->rounds = rounds;
-    free(samples);
 }
 
 static int final_report(size_t index, const struct kgen_outcome *outcome, const void *result, void *context)
@@ -281,9 +299,9 @@ int kgen_trial_run_final(struct kgen_trial *trial, const size_t *indexes, size_t
 {
     struct kgen_tuner *tuner = trial->tuner;
     struct final final = {.trial = trial, .indexes = indexes, .count = count, .error = error};
-    if (trial->pending_count == 0 && fill_buffers(trial, error) != 0)
+    if (fill_buffers(trial, error) != 0)
         return -1;
-    const struct kgen_worker_options options = {.limit_seconds = compile_limit,
+    const struct kgen_worker_options options = {.limit_seconds = stage_limit(trial),
                                                 .cancel = tuner->options.cancel};
     int result =
         kgen_workers_run(&options, 1, sizeof(struct final_result), final_job, final_report, &final, error);
@@ -295,6 +313,7 @@ int kgen_trial_run_final(struct kgen_trial *trial, const size_t *indexes, size_t
             continue;
         struct kgen_record record = *kgen_cache_find(tuner->cache, trial->keys[indexes[i]]);
         record.final_seconds = final.result.seconds[i];
+        record.read_seconds = final.result.read_seconds;
         if (kgen_cache_append(tuner->cache, &record, error) != 0)
             return -1;
     }

@@ -3,7 +3,6 @@
 #include "verify_cases.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +14,7 @@ struct trial {
     const struct kgen_verify_options *options;
     struct kgen_verification *result;
     struct kgen_guard_buffer workspace;
+    struct kgen_team *team; /* NULL where one thread is asked for */
     enum kgen_placement placement;
     size_t range;
     size_t first; /* index of the first row: beyond 0, buffers are passed as parts of greater ones */
@@ -274,38 +274,18 @@ static int run_divided(struct trial *t)
     return check_same(t, KGEN_THREADS_DIFFER);
 }
 
-struct part {
-    const struct trial *trial;
-    size_t begin, end;
-};
-
-static void *run_part(void *argument)
+static void run_part(void *context, size_t part, size_t parts)
 {
-    const struct part *part = argument;
-    kgen_kernel_run(&part->trial->kernel, &part->trial->arguments, part->begin, part->end);
-    return NULL;
+    const struct trial *t = context;
+    kgen_kernel_run(&t->kernel, &t->arguments, t->first + kgen_operation_part(t->range, part, parts),
+                    t->first + kgen_operation_part(t->range, part + 1, parts));
 }
 
-/* Plain threads, not OpenMP's: on a busy machine those wait for each other by spinning, for milliseconds.
- * Parts for which no thread can be had run in this one. */
 static int run_threads(struct trial *t)
 {
-    enum { THREADS_MAX = 64 };
-    struct part parts[THREADS_MAX];
-    pthread_t threads[THREADS_MAX];
-    size_t count = t->options->threads < THREADS_MAX ? (size_t)t->options->threads : THREADS_MAX;
-    size_t started = 0;
     announce(t, "several threads");
     prepare(t);
-    for (size_t i = 0; i < count; i++)
-        parts[i] = (struct part){t, t->first + kgen_operation_part(t->range, i, count),
-                                 t->first + kgen_operation_part(t->range, i + 1, count)};
-    while (started + 1 < count && pthread_create(&threads[started], NULL, run_part, &parts[started]) == 0)
-        started++;
-    for (size_t i = started; i < count; i++)
-        run_part(&parts[i]);
-    for (size_t i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
+    kgen_team_run(t->team, run_part, t);
     return check_same(t, KGEN_THREADS_DIFFER);
 }
 
@@ -325,7 +305,7 @@ static int run_trial(struct trial *t)
 {
     bool greatest = t->range == t->item->range;
     bool first_case = t->item == t->cases->items;
-    bool with_threads = t->options->threads > 1 && first_case && t->first == 0 &&
+    bool with_threads = t->team != NULL && first_case && t->first == 0 &&
                         (t->range == 3 || (greatest && t->placement == KGEN_AT_END));
     trial_arrange(t);
     t->result->cases++;
@@ -381,6 +361,10 @@ int kgen_verify_with(struct kgen_verify_cases *cases, const struct kgen_kernel *
     if (kernel->workspace_bytes > 0 &&
         kgen_guard_buffer_new(&t.workspace, kernel->workspace_bytes + 64, error) != 0)
         return -1;
+    if (options->threads > 1 && (t.team = kgen_team_new(options->threads, error)) == NULL) {
+        kgen_guard_buffer_free(&t.workspace);
+        return -1;
+    }
     int failed = 0;
     for (size_t i = 0; i < cases->count && !failed; i++) {
         t.item = &cases->items[i];
@@ -394,6 +378,7 @@ int kgen_verify_with(struct kgen_verify_cases *cases, const struct kgen_kernel *
         result->detail[0] = '\0';
     if (options->guards != NULL)
         options->guards->count = 0;
+    kgen_team_free(t.team);
     kgen_guard_buffer_free(&t.workspace);
     return 0;
 }

@@ -71,7 +71,7 @@ struct kgen_worker_options {
  * with it.
  *
  * Returns 0 when all were reported, 1 when stopped by cancel or by a report, -1 when no child could be made.
- * The calling process must not have used OpenMP; jobs may. Leaves no child and no signal handler behind. */
+ * Leaves no child and no signal handler behind. */
 int kgen_workers_run(const struct kgen_worker_options *options, size_t count, size_t result_bytes,
                      kgen_job *job, kgen_job_report *report, void *context, struct kgen_error *error);
 

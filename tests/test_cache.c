@@ -87,6 +87,7 @@ static struct kgen_record sample(uint64_t key)
         .hot_seconds = 0.0001005,
         .repeats = 12,
         .final_seconds = 0.00031,
+        .read_seconds = 0.0003,
         .chosen = true,
     };
 }
@@ -143,6 +144,7 @@ static void assert_same(const struct kgen_record *found, const struct kgen_recor
         {found->cold_seconds, expected->cold_seconds},
         {found->hot_seconds, expected->hot_seconds},
         {found->final_seconds, expected->final_seconds},
+        {found->read_seconds, expected->read_seconds},
     };
     for (size_t i = 0; i < KGEN_COUNT_OF(pairs); i++)
         assert_true(fabs(pairs[i][0] - pairs[i][1]) <= 1e-8 * fabs(pairs[i][1]));
@@ -192,7 +194,7 @@ static void test_line_layout(void **state)
         "{\"key\":\"000000000000001f\",\"schema\":1,\"machine\":\"00112233445566aa\",\"problem\":" PROBLEM
         ",\"variant\":\"qmv_i8 avx512 rows=4 prefetch=512\",\"engine\":\"tcc 0.9.27 lowering 1\","
         "\"effort\":\"measure\",\"verdict\":\"passed\",\"detail\":\"\",\"error_of_bound\":0.25,"
-        "\"cases\":31,\"compile_us\":900,\"cold_us\":311,\"hot_us\":100.5,\"final_us\":310,"
+        "\"cases\":31,\"compile_us\":900,\"cold_us\":311,\"hot_us\":100.5,\"final_us\":310,\"read_us\":300,"
         "\"repeats\":12,\"chosen\":true}\n");
     kgen_text_free(&text);
 }
@@ -276,7 +278,7 @@ static void add_line(struct kgen_text *text, unsigned key, const char *schema, b
         "{\"key\":\"%016x\",\"schema\":%s,\"machine\":\"00\",\"problem\":" PROBLEM
         ",\"variant\":\"v\",\"engine\":\"e\",\"effort\":\"measure\",\"verdict\":\"passed\",\"detail\":"
         "\"\",\"error_of_bound\":0.5,\"cases\":1,\"compile_us\":1,\"cold_us\":%u,\"hot_us\":1,"
-        "\"final_us\":1,\"repeats\":1,\"chosen\":false}%s",
+        "\"final_us\":1,\"read_us\":1,\"repeats\":1,\"chosen\":false}%s",
         key, schema, key, newline ? "\n" : "");
 }
 

@@ -2,6 +2,7 @@
 /* The engines: from text to addresses, and what they say of text that is wrong. */
 #include "../gen/lower.h"
 #include "../runtime/jit.h"
+#include "../runtime/machine.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -146,6 +147,50 @@ static void test_offsets_are_checked(void **state)
     }
 }
 
+/* Statements that C takes for one stay one, whatever becomes of them. */
+static void test_statements_without_braces(void **state)
+{
+    (void)state;
+    static const char text[] = "static float out[96];\n"
+                               "KV_TARGET int f(int n)\n{\n"
+                               "    memset(out, 0, sizeof out);\n"
+                               "    if (n > 1)\n"
+                               "        kv_store(out + 16, kv_set(1.0f));\n"
+                               "    else if (n > 0)\n"
+                               "        kv_store(&out[32] + 8, kv_set(1.0f));\n"
+                               "    else\n"
+                               "        kv_store(out + 64, kv_set(1.0f));\n"
+                               "    switch (n) {\n"
+                               "    case 1: kv_store(out + 80, kv_set(1.0f)); break;\n"
+                               "    default: kv_store(out + 88, kv_set(1.0f));\n"
+                               "    }\n"
+                               "    for (int i = 0; i < n; i++)\n"
+                               "        kv_store(out + 8, kv_add(kv_load(out + 8), kv_set(2.0f)));\n"
+                               "    int32_t sum = 0;\n"
+                               "    for (int i = 0; i < 12; i++)\n"
+                               "        sum = sum * 3 + (int)out[8 * i];\n"
+                               "    return sum;\n"
+                               "}\n";
+    struct kgen_machine machine;
+    kgen_machine_detect(&machine);
+    if ((machine.isas & 1u << KGEN_ISA_AVX2) == 0) {
+        print_message("skipped: this machine has no AVX2\n");
+        skip();
+    }
+    int results[2][4];
+    for (int engine = KGEN_ENGINE_TCC; engine <= KGEN_ENGINE_CC; engine++) {
+        struct kgen_error error = {0};
+        struct kgen_code *code =
+            kgen_jit_compile((enum kgen_engine)engine, "t.c", text, KGEN_ISA_AVX2, NULL, &error);
+        if (code == NULL)
+            fail_msg("%d: %s", error.line, error.message);
+        for (int n = 0; n < 4; n++)
+            results[engine][n] = call(code, "f", n);
+        kgen_code_free(code);
+    }
+    assert_memory_equal(results[0], results[1], sizeof results[0]);
+}
+
 static void test_compiler_is_missing_or_fails(void **state)
 {
     (void)state;
@@ -252,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_tcc_has_what_it_needs),
         cmocka_unit_test(test_errors_have_places),
         cmocka_unit_test(test_offsets_are_checked),
+        cmocka_unit_test(test_statements_without_braces),
         cmocka_unit_test(test_compiler_is_missing_or_fails),
         cmocka_unit_test(test_objects_are_kept),
         cmocka_unit_test(test_names),

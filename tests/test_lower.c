@@ -249,6 +249,7 @@ static void test_statements_merge(void **state)
         /* side effects stand alone */
         {"kv_f32 a = kv_load(x++);\nkv_f32 b = kv_load(x++);\nkv_f32 c = kv_load(x);", 3},
         {"kv_f32 a = kv_load(x);\nkv_f32 b = kv_load(x += 4);", 2},
+        {"kv_f32 a = kv_load(x += 4);\nkv_f32 b = kv_zero();", 2},
         /* an expression that reads memory does not pass a store */
         {"kv_f32 a = kv_load(x);\nkv_store(x, a);\nkv_f32 b = kv_load(x + 4);", 1},
         {"int t[16];\nkv_store_int(t, kv_zero_int());\nkv_int b = kv_set_i32(t[1]);", 2},

@@ -405,7 +405,7 @@ static void touch(const float *a, const float *b, float *y, size_t begin, size_t
         touched[i]++;
 }
 
-/* Each element in one part, for every division; with OpenMP too. */
+/* Each element in one part, for every division; by a team too. */
 static void test_division_over_threads(void **state)
 {
     static const size_t ranges[] = {1, 2, 3, 16, 127, 128, 300, 999, 1000};
@@ -423,7 +423,10 @@ static void test_division_over_threads(void **state)
             kernel.problem.size = (int64_t)ranges[r];
             struct kgen_arguments arguments = {0};
             memset(touched, 0, sizeof touched);
-            kgen_kernel_run_threads(&kernel, &arguments, (int)parts);
+            struct kgen_team *team = kgen_team_new((int)parts, NULL);
+            assert_non_null(team);
+            kgen_kernel_run_team(&kernel, &arguments, team);
+            kgen_team_free(team);
             for (size_t i = 0; i < sizeof touched; i++)
                 assert_int_equal(touched[i], i < ranges[r]);
         }

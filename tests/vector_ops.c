@@ -74,7 +74,15 @@ static const char buffers[] = "abc";
 
 /* ---- the text ---- */
 
-enum form { VARIABLES, LOADS, BROADCASTS, HIGH_REGISTERS, FORMS };
+/* What stands for a vector argument: a variable, or a call. */
+enum form { VARIABLE, LOAD, BROADCAST, COMPUTED };
+struct shape {
+    enum form forms[3];
+    int variables[3];
+    int to;     /* the variable that takes the result, or -1: a new one */
+    int choice; /* of the values of the other arguments */
+    bool high;  /* the low half of the registers is taken */
+};
 
 struct writer {
     int lanes;
@@ -97,7 +105,7 @@ static void put_load(struct kgen_text *line, const struct vector_op *op, int arg
 {
     char buffer = buffers[arg];
     bool f = is_float(op->args[arg]);
-    if (form == BROADCASTS)
+    if (form == BROADCAST)
         kgen_text_printf(line,
                          f ? "kv_broadcast((const float *)%c + %d)"
                            : "kv_as_int(kv_broadcast((const float *)%c + %d))",
@@ -108,69 +116,76 @@ static void put_load(struct kgen_text *line, const struct vector_op *op, int arg
         kgen_text_printf(line, "kv_load_int(%c + %d)", buffer, at);
 }
 
-/* One argument. choice numbers the values of those that are not vectors; variable is the one to name. */
-static void put_argument(struct kgen_text *line, const struct vector_op *op, int arg, enum form form,
-                         int choice, int variable)
+static void put_argument(struct kgen_text *line, const struct vector_op *op, int arg,
+                         const struct shape *shape)
 {
     static const char *const floats[] = {"1.5f", "-0.0f", "0.0f", "3.25e38f", "-1e-45f"};
     static const char *const ints[] = {"n", "0", "-1", "0x0f0f0f0f", "2147483647", "n * 3 - 7"};
     const int immediates[] = {1, 0, op->width / 2, op->width - 1, 3};
     char kind = op->args[arg];
-    if (is_vector(kind) && (form == LOADS || form == BROADCASTS))
-        put_load(line, op, arg, form, 16);
-    else if (is_vector(kind))
-        kgen_text_printf(line, "v%d", variable);
-    else if (kind == 'p')
-        kgen_text_printf(line,
-                         op->result == '-' && strcmp(op->name, "kv_prefetch") != 0 ? "(%s *)out + %d"
-                                                                                   : "(const %s *)a + %d",
-                         op->pointee, choice % 3 * 8);
-    else if (kind == 'l')
+    int choice = shape->choice;
+    if (is_vector(kind) && (shape->forms[arg] == LOAD || shape->forms[arg] == BROADCAST)) {
+        put_load(line, op, arg, shape->forms[arg], 16);
+    } else if (is_vector(kind)) {
+        int v = shape->variables[arg];
+        const char *same = shape->forms[arg] == VARIABLE ? "v%d"
+                           : is_float(kind)              ? "kv_min(v%d, v%d)"
+                                                         : "kv_or(v%d, v%d)";
+        kgen_text_printf(line, same, v, v);
+    } else if (kind == 'p') {
+        bool writes = op->result == '-' && strcmp(op->name, "kv_prefetch") != 0;
+        kgen_text_printf(line, writes ? "(%s *)out + %d" : "(const %s *)a + %d", op->pointee, choice % 3 * 8);
+    } else if (kind == 'l') {
         kgen_text_puts(line, floats[choice % 5]);
-    else if (kind == 'e')
+    } else if (kind == 'e') {
         kgen_text_puts(line, ints[choice % 6]);
-    else if (kind == 'n')
+    } else if (kind == 'n') {
         kgen_text_printf(line, "%d", immediates[choice % 5]);
-    else if (choice == 0)
+    } else if (choice == 0) {
         kgen_text_puts(line, "n");
-    else
+    } else {
         kgen_text_printf(line, "%d", choice - 1);
+    }
 }
 
-/* One function. variables maps arguments to variables; to is the variable that takes the result, or -1. */
-static void put_case(struct writer *writer, const struct vector_op *op, enum form form, int choice,
-                     const int *variables, int to)
+static void put_statement(struct kgen_text *line, const struct vector_op *op, const struct shape *shape)
+{
+    if (shape->to >= 0)
+        kgen_text_printf(line, "v%d = ", shape->to);
+    else if (op->result != '-')
+        kgen_text_printf(line, "%s r = ", is_float(op->result) ? "kv_f32" : "kv_int");
+    kgen_text_printf(line, "%s(", op->name);
+    for (int i = 0; i < (int)strlen(op->args); i++) {
+        kgen_text_puts(line, i > 0 ? ", " : "");
+        put_argument(line, op, i, shape);
+    }
+    kgen_text_puts(line, ");");
+}
+
+/* One function. */
+static void put_case(struct writer *writer, const struct vector_op *op, struct shape shape)
 {
     struct kgen_text *text = writer->text, line = {0};
-    if (to >= 0)
-        kgen_text_printf(&line, "v%d = ", to);
-    else if (op->result != '-')
-        kgen_text_printf(&line, "%s r = ", is_float(op->result) ? "kv_f32" : "kv_int");
-    kgen_text_printf(&line, "%s(", op->name);
-    for (int i = 0; i < (int)strlen(op->args); i++) {
-        kgen_text_puts(&line, i > 0 ? ", " : "");
-        put_argument(&line, op, i, form, choice, variables[i]);
-    }
-    kgen_text_puts(&line, ");");
+    put_statement(&line, op, &shape);
     kgen_text_printf(
         text,
         "KV_TARGET void case_%zu(const uint8_t *a, const uint8_t *b, const uint8_t *c, uint8_t *out, int "
         "n)\n{\n    (void)a, (void)b, (void)c, (void)out, (void)n;\n",
         writer->count);
-    int dummies = form != HIGH_REGISTERS ? 0 : writer->lanes == 16 ? 17 : writer->lanes == 8 ? 8 : 2;
+    int dummies = !shape.high ? 0 : writer->lanes == 16 ? 17 : writer->lanes == 8 ? 8 : 2;
     for (int i = 0; i < dummies; i++)
-        kgen_text_printf(text, "    kv_int d%d = kv_zero_int();\n    (void)0;\n", i);
+        kgen_text_printf(text, "    kv_int d%d = kv_zero_int();\n", i);
     for (int i = 0; op->args[i] != '\0'; i++) {
-        if (is_vector(op->args[i]) && form != LOADS && form != BROADCASTS) {
+        if (is_vector(op->args[i])) {
             kgen_text_printf(text, "    %s v%d = ", is_float(op->args[i]) ? "kv_f32" : "kv_int", i);
-            put_load(text, op, i, form, 0);
+            put_load(text, op, i, LOAD, 0);
             kgen_text_puts(text, ";\n");
         }
     }
     kgen_text_printf(text, "    %s\n", line.data);
     char result[16] = "r";
-    if (to >= 0)
-        snprintf(result, sizeof result, "v%d", to);
+    if (shape.to >= 0)
+        snprintf(result, sizeof result, "v%d", shape.to);
     if (op->result == 'f')
         kgen_text_printf(text, "    kv_store((float *)out, %s);\n", result);
     else if (op->result == 'i')
@@ -178,9 +193,13 @@ static void put_case(struct writer *writer, const struct vector_op *op, enum for
     kgen_text_puts(text, "}\n");
     struct vector_case *test = &writer->cases[writer->count++];
     test->op = op;
-    snprintf(test->line, sizeof test->line, "%s%s", form == HIGH_REGISTERS ? "(high registers) " : "",
-             line.data);
+    snprintf(test->line, sizeof test->line, "%s%s", shape.high ? "(high registers) " : "", line.data);
     kgen_text_free(&line);
+}
+
+static bool can_take(const struct vector_op *op, int to)
+{
+    return to < 0 || (is_vector(op->args[to]) && is_float(op->args[to]) == is_float(op->result));
 }
 
 /* Every way to name variables of the right kind, with every variable as the result. */
@@ -188,23 +207,40 @@ static void put_permutations(struct writer *writer, const struct vector_op *op)
 {
     int count = (int)strlen(op->args);
     for (int code = 0; code < 27; code++) {
-        int variables[3] = {code % 3, code / 3 % 3, code / 9};
+        struct shape shape = {.variables = {code % 3, code / 3 % 3, code / 9}};
         bool valid = count >= 2 || code == 0;
         for (int i = 0; i < 3 && valid; i++) {
+            int v = shape.variables[i];
             if (i >= count)
-                valid = variables[i] == 0;
-            else if (!is_vector(op->args[i]))
-                valid = variables[i] == i;
-            else if (variables[i] >= count || !is_vector(op->args[variables[i]]) ||
-                     is_float(op->args[variables[i]]) != is_float(op->args[i]))
-                valid = false;
-            else if (op->args[i] == 'u' || op->args[i] == 's')
-                valid = variables[i] == i;
+                valid = v == 0;
+            else if (!is_vector(op->args[i]) || strchr("us", op->args[i]) != NULL)
+                valid = v == i;
+            else
+                valid = v < count && is_vector(op->args[v]) && is_float(op->args[v]) == is_float(op->args[i]);
         }
-        for (int to = -1; valid && to < count; to++) {
-            bool fits = to < 0 || (is_vector(op->args[to]) && is_float(op->args[to]) == is_float(op->result));
-            if (fits && (to < 1 || code % 2 == 1 || to == 2))
-                put_case(writer, op, VARIABLES, 0, variables, to);
+        for (shape.to = -1; valid && shape.to < count; shape.to++) {
+            if (can_take(op, shape.to) && (shape.to < 1 || code % 2 == 1 || shape.to == 2))
+                put_case(writer, op, shape);
+        }
+    }
+}
+
+/* Every argument as a call in turn, and all of them, with every variable as the result. */
+static void put_nested(struct writer *writer, const struct vector_op *op)
+{
+    int count = (int)strlen(op->args);
+    for (int form = LOAD; form <= COMPUTED; form++) {
+        for (int which = 0; which <= count; which++) {
+            struct shape shape = {.variables = {0, 1, 2}};
+            if (which < count && (count < 2 || !is_vector(op->args[which])))
+                continue;
+            for (int i = 0; i < count; i++)
+                shape.forms[i] = i == which || which == count ? (enum form)form : VARIABLE;
+            int last = op->result == '-' ? 0 : count;
+            for (shape.to = -1; shape.to < last; shape.to++) {
+                if (can_take(op, shape.to))
+                    put_case(writer, op, shape);
+            }
         }
     }
 }
@@ -212,21 +248,20 @@ static void put_permutations(struct writer *writer, const struct vector_op *op)
 size_t vector_cases(int lanes, bool all, struct vector_case *cases, struct kgen_text *text)
 {
     struct writer writer = {lanes, cases, 0, text};
-    static const int in_order[] = {0, 1, 2};
     for (size_t i = 0; i < vector_op_count; i++) {
         const struct vector_op *op = &vector_ops[i];
-        int choices = strchr(op->args, 'c') != NULL ? lanes + 2 : strpbrk(op->args, "elnp") != NULL ? 6 : 1;
+        struct shape shape = {.variables = {0, 1, 2}, .to = -1};
         bool has_vectors = strpbrk(op->args, "fius") != NULL;
-        if (!all) {
-            put_case(&writer, op, VARIABLES, 0, in_order, -1);
+        int choices = strchr(op->args, 'c') != NULL ? lanes + 2 : strpbrk(op->args, "elnp") != NULL ? 6 : 1;
+        for (shape.choice = 0; shape.choice < (all ? choices : 1); shape.choice++)
+            put_case(&writer, op, shape);
+        if (!all)
             continue;
-        }
-        for (int choice = 0; choice < choices; choice++)
-            put_case(&writer, op, VARIABLES, choice, in_order, -1);
-        for (enum form form = LOADS; form < FORMS; form++) {
-            if (has_vectors || form == HIGH_REGISTERS)
-                put_case(&writer, op, form, 0, in_order, -1);
-        }
+        shape.choice = 0;
+        shape.high = true;
+        put_case(&writer, op, shape);
+        if (has_vectors)
+            put_nested(&writer, op);
         if (has_vectors && op->result != '-')
             put_permutations(&writer, op);
     }

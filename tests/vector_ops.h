@@ -26,7 +26,7 @@ struct vector_case {
     char line[200]; /* its statement */
 };
 #define VECTOR_CASE_BYTES 256
-#define VECTOR_CASE_MAX 2000
+#define VECTOR_CASE_MAX 4000
 typedef void vector_function(const uint8_t *a, const uint8_t *b, const uint8_t *c, uint8_t *out, int n);
 
 /* Appends the functions for vectors of that many lanes: one for each operation, or all that might differ.

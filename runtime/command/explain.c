@@ -68,7 +68,9 @@ static int print_passed(const struct explanation *explanation, const struct kgen
             kgen_table_cell(&table, "%.1f", bytes / seconds * 1e-9);
         else
             kgen_table_cell(&table, "-");
-        if (seconds > 0 && cold && explanation->bandwidth_known)
+        if (cold && record->read_seconds > 0 && record->final_seconds > 0)
+            kgen_table_cell(&table, "%.0f%%", 100 * record->read_seconds / record->final_seconds);
+        else if (seconds > 0 && cold && explanation->bandwidth_known)
             kgen_table_cell(&table, "%.0f%%",
                             100 * bytes / seconds /
                                 kgen_bandwidth_of(&explanation->bandwidth, problem->threads));

@@ -40,9 +40,13 @@ static double rate_of(const struct kgen_choice *choice)
 /* Of the read bandwidth, where the weights came from memory; else 0. */
 static double share_of(const struct kgen_report *report, const struct kgen_choice *choice)
 {
-    if (report->bandwidth == NULL || !kgen_timing_is_cold(&choice->problem))
+    if (!kgen_timing_is_cold(&choice->problem))
         return 0;
-    return rate_of(choice) / kgen_bandwidth_of(report->bandwidth, choice->problem.threads);
+    if (choice->variant.tmpl != NULL && choice->record.read_seconds > 0 && choice->record.final_seconds > 0)
+        return choice->record.read_seconds / choice->record.final_seconds;
+    return report->bandwidth == NULL
+               ? 0
+               : rate_of(choice) / kgen_bandwidth_of(report->bandwidth, choice->problem.threads);
 }
 
 static void add_choice(struct kgen_table *table, const struct kgen_report *report, size_t index)
@@ -119,7 +123,8 @@ static void print_summary(const struct kgen_report *report)
     printf("%s, %d %s", report->session->machine.name, report->session->threads,
            report->session->threads == 1 ? "thread" : "threads");
     if (report->bandwidth != NULL)
-        printf(", reads %.1f GB/s (%.1f with 1 thread); weights are timed cold, the other ops hot",
+        printf(", reads %.1f GB/s (%.1f with 1 thread); weights are timed cold, the other ops hot;\n"
+               "of bandwidth: against merely reading the same bytes, in turns with the kernel",
                report->bandwidth->all_threads * 1e-9, report->bandwidth->one_thread * 1e-9);
     printf("\n%u candidates proven, %u timed, %u failed", totals.proven, totals.timed, totals.failed);
     if (totals.failed > 0)

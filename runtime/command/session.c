@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 int kgen_session_open(struct kgen_session *session, const struct kgen_options *options, const char *spec,
                       struct kgen_error *error)
@@ -35,7 +36,7 @@ int kgen_session_open_cache(struct kgen_session *session, const struct kgen_opti
     if (none && !options->no_cache)
         kgen_say_warning("no folder for the cache is known; nothing will be remembered (set KGEN_CACHE_DIR)");
     session->cache =
-        kgen_cache_open(none ? NULL : folder.data, kgen_say_log, (void *)(uintptr_t)options, error);
+        kgen_cache_open_layers(none ? NULL : folder.data, kgen_say_log, (void *)(uintptr_t)options, error);
     kgen_text_free(&folder);
     return session->cache != NULL ? 0 : -1;
 }
@@ -49,6 +50,10 @@ void kgen_session_close(struct kgen_session *session)
 }
 
 #define FACT_NAME_SIZE 40
+
+/* Together longer than measuring takes. */
+#define BANDWIDTH_TRIES 200
+#define BANDWIDTH_PAUSE_NANOSECONDS 50000000L
 
 static void fact_name(int threads, char name[FACT_NAME_SIZE])
 {
@@ -68,11 +73,9 @@ int kgen_session_known_bandwidth(const struct kgen_session *session, struct kgen
     return bandwidth->one_thread > 0 && bandwidth->all_threads > 0 ? 0 : -1;
 }
 
-int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, struct kgen_bandwidth *bandwidth,
-                           struct kgen_error *error)
+static int measure_bandwidth(struct kgen_session *session, struct kgen_bandwidth *bandwidth,
+                             struct kgen_error *error)
 {
-    if (!measure_anew && kgen_session_known_bandwidth(session, bandwidth) == 0)
-        return 0;
     if (kgen_bandwidth_measure(&session->machine, session->templates, session->threads, bandwidth, error) !=
         0)
         return -1;
@@ -84,6 +87,26 @@ int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, stru
         kgen_cache_set_fact(session->cache, machine, all, bandwidth->all_threads, error) != 0)
         return -1;
     return 0;
+}
+
+int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, struct kgen_bandwidth *bandwidth,
+                           struct kgen_error *error)
+{
+    if (!measure_anew && kgen_session_known_bandwidth(session, bandwidth) == 0)
+        return 0;
+    /* Where another process is measuring it, wait for what it finds. */
+    char name[FACT_NAME_SIZE];
+    fact_name(session->threads, name);
+    const uint64_t key = kgen_hash_string(kgen_hash_string(KGEN_HASH_START, session->machine.identity), name);
+    int tries = 0;
+    while (!kgen_cache_claim(session->cache, key) && tries++ < BANDWIDTH_TRIES)
+        nanosleep(&(struct timespec){.tv_nsec = BANDWIDTH_PAUSE_NANOSECONDS}, NULL);
+    int result = kgen_cache_refresh(session->cache, error);
+    if (result == 0 && (measure_anew || kgen_session_known_bandwidth(session, bandwidth) != 0))
+        result = measure_bandwidth(session, bandwidth, error);
+    if (tries <= BANDWIDTH_TRIES)
+        kgen_cache_release(session->cache, key);
+    return result;
 }
 
 double kgen_bandwidth_of(const struct kgen_bandwidth *bandwidth, int64_t threads)

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "contest.h"
+
+#include <stdlib.h>
+
+#include "reader.h"
+
+/* What a contest holds while it runs. */
+struct state {
+    struct kgen_team *team; /* one for all: a second team's idle threads would be in the way */
+    struct kgen_reader *reader;
+    struct kgen_timed timed[KGEN_CONTESTANTS];
+    size_t opened;
+    double *samples; /* rounds for each contestant, then for the reader */
+};
+
+static int open_state(struct state *state, const struct kgen_contest *contest,
+                      const struct kgen_contestant *contestants, size_t count, struct kgen_error *error)
+{
+    const struct kgen_problem *problem = &contestants[0].kernel.problem;
+    const int threads = (int)problem->threads;
+    state->samples = calloc((count + 1) * contest->rounds + 1, sizeof *state->samples);
+    if (state->samples == NULL)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    state->team = kgen_team_new(threads, error);
+    if (state->team == NULL)
+        return -1;
+    if (kgen_timing_is_cold(problem)) {
+        state->reader = kgen_reader_open(contest->machine, contest->templates, threads, error);
+        if (state->reader == NULL)
+            return -1;
+    }
+    for (size_t i = 0; i < count; i++, state->opened++) {
+        if (kgen_timed_open(&state->timed[i], &contestants[i].kernel, contest->buffers, state->team, error) !=
+            0)
+            return -1;
+    }
+    return 0;
+}
+
+static void run_rounds(struct state *state, const struct kgen_contest *contest,
+                       const struct kgen_contestant *contestants, size_t count)
+{
+    const bool cold = state->reader != NULL;
+    const unsigned rounds = contest->rounds;
+    size_t copy = 0;
+    for (unsigned round = 0; round < rounds; round++) {
+        if (cold)
+            state->samples[count * rounds + round] =
+                kgen_reader_pass(state->reader, kgen_timing_buffers_copy(contest->buffers, copy++),
+                                 contest->buffers->copy_bytes, state->team);
+        for (size_t i = 0; i < count; i++) {
+            if (contestants[i].most_rounds > 0 && round >= contestants[i].most_rounds)
+                continue;
+            state->timed[i].next_copy = copy;
+            state->samples[i * rounds + round] = kgen_timed_sample(&state->timed[i], cold);
+            copy = state->timed[i].next_copy;
+        }
+    }
+}
+
+int kgen_contest_run(const struct kgen_contest *contest, struct kgen_contestant *contestants, size_t count,
+                     double *read_seconds, struct kgen_error *error)
+{
+    struct state state = {0};
+    *read_seconds = 0;
+    if (count == 0 || count > KGEN_CONTESTANTS)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "a contest of %zu kernels", count);
+    const int result = open_state(&state, contest, contestants, count, error);
+    if (result == 0) {
+        const unsigned rounds = contest->rounds;
+        run_rounds(&state, contest, contestants, count);
+        for (size_t i = 0; i < count; i++) {
+            const unsigned most = contestants[i].most_rounds;
+            contestants[i].seconds =
+                kgen_median(state.samples + i * rounds, most > 0 && most < rounds ? most : rounds);
+        }
+        if (state.reader != NULL)
+            *read_seconds = kgen_median(state.samples + count * rounds, rounds);
+    }
+    for (size_t i = 0; i < state.opened; i++)
+        kgen_timed_close(&state.timed[i]);
+    kgen_reader_close(state.reader);
+    kgen_team_free(state.team);
+    free(state.samples);
+    return result;
+}

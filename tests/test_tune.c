@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* The tuner among broken candidates: each is caught, named in its record, and never chosen; the second run
+ * takes everything from the cache; a limit of time or a cancel keeps what is known. */
+#define _DEFAULT_SOURCE /* mkdtemp */
+#include "../runtime/tune.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A template for `add`, whose body does its work in a way of its own for each value of `way`. */
+static const char head[] = "$template planted \"a right candidate among broken ones\"\n"
+                           "$op add\n"
+                           "$isa scalar\n"
+                           "$param way = ";
+static const char body[] =
+    "void ${function}(const float *a, const float *b, float *y, size_t begin, size_t end)\n"
+    "{\n"
+    "$if way == 8\n"
+    "    static int calls;\n"
+    "    calls++;\n"
+    "$end\n"
+    "$if way == 6\n"
+    "    for (volatile int turn = 0; turn >= 0; turn = 1)\n"
+    "        ;\n"
+    "$end\n"
+    "    for (size_t i = begin; i < end; i++) {\n"
+    "$if way == 2\n"
+    "        if (i == 11)\n"
+    "            continue;\n"
+    "$end\n"
+    "        y[i] = a[i] + b[i];\n"
+    "    }\n"
+    "$if way == 1\n"
+    "    if (begin <= 5 && 5 < end)\n"
+    "        y[5] = a[5] - b[5];\n"
+    "$elif way == 3\n"
+    "    y[end] = 0;\n"
+    "$elif way == 4\n"
+    "    volatile float unused = a[end];\n"
+    "    (void)unused;\n"
+    "$elif way == 5\n"
+    "    *(volatile int *)16 = 0;\n"
+    "$elif way == 7\n"
+    "    undeclared(y);\n"
+    "$elif way == 8\n"
+    "    if (calls % 2 == 0 && end > begin)\n"
+    "        y[begin] = y[begin] * 1.0000001f;\n"
+    "$end\n"
+    "}\n";
+
+static const struct {
+    int way;
+    const char *name;
+    enum kgen_verdict verdicts[2]; /* either is right */
+} planted[] = {
+    {0, "right", {KGEN_PASSED, KGEN_PASSED}},
+    {1, "wrong element", {KGEN_WRONG_ELEMENT, KGEN_WRONG_ELEMENT}},
+    {2, "unwritten element", {KGEN_UNWRITTEN_ELEMENT, KGEN_UNWRITTEN_ELEMENT}},
+    {3, "write past the end", {KGEN_WRITE_PAST_END, KGEN_WRITE_PAST_END}},
+    {4, "read past the end", {KGEN_READ_PAST_END, KGEN_READ_PAST_END}},
+    {5, "crash", {KGEN_CRASHED, KGEN_CRASHED}},
+    {6, "endless loop", {KGEN_TIMED_OUT, KGEN_TIMED_OUT}},
+    {7, "does not compile", {KGEN_COMPILE_FAILED, KGEN_COMPILE_FAILED}},
+    {8, "differing second run", {KGEN_NOT_REPEATABLE, KGEN_WRONG_ELEMENT}},
+};
+
+struct fixture {
+    char folder[64];
+    struct kgen_templates *templates;
+    struct kgen_machine machine;
+    struct kgen_problem problem;
+};
+
+static void write_template(const struct fixture *fixture, const char *ways)
+{
+    struct kgen_text text = {0}, path = {0};
+    kgen_text_printf(&path, "%s/templates/c", fixture->folder);
+    assert_int_equal(kgen_folder_make(path.data, NULL), 0);
+    kgen_text_puts(&path, "/planted.c.in");
+    kgen_text_printf(&text, "%s%s\n%s", head, ways, body);
+    assert_int_equal(kgen_file_write(path.data, text.data, text.length, NULL), 0);
+    kgen_text_free(&text);
+    kgen_text_free(&path);
+}
+
+static void open_templates(struct fixture *fixture, const char *ways)
+{
+    struct kgen_error error = {0};
+    struct kgen_text path = {0};
+    write_template(fixture, ways);
+    kgen_text_printf(&path, "%s/templates", fixture->folder);
+    fixture->templates = kgen_templates_open(path.data, "c", &error);
+    if (fixture->templates == NULL)
+        fail_msg("%s:%d: %s", error.source, error.line, error.message);
+    kgen_text_free(&path);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    if (fixture == NULL)
+        return -1;
+    strcpy(fixture->folder, "/tmp/kgen-tune-XXXXXX");
+    if (mkdtemp(fixture->folder) == NULL)
+        return -1;
+    kgen_machine_detect(&fixture->machine);
+    kgen_problem_init(&fixture->problem, KGEN_OP_ADD);
+    fixture->problem.size = 1003;
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", fixture->folder);
+    kgen_templates_free(fixture->templates);
+    free(fixture);
+    return system(command);
+}
+
+static void warn(void *context, int level, const char *message)
+{
+    (void)level;
+    ++*(int *)context;
+    print_message("%s\n", message);
+}
+
+/* Tunes the fixture's problem with the records of its folder. */
+static int tune(const struct fixture *fixture, const struct kgen_tune_options *options,
+                struct kgen_cache **cache, struct kgen_choice *choice)
+{
+    static int warnings;
+    struct kgen_error error = {0};
+    *cache = kgen_cache_open(fixture->folder, warn, &warnings, &error);
+    assert_non_null(*cache);
+    struct kgen_tuner *tuner = kgen_tuner_new(fixture->templates, &fixture->machine, *cache, options, &error);
+    assert_non_null(tuner);
+    const int result = kgen_tune(tuner, &fixture->problem, NULL, NULL, choice, &error);
+    if (result < 0)
+        fail_msg("%s", error.message);
+    kgen_tuner_free(tuner);
+    assert_int_equal(warnings, 0);
+    return result;
+}
+
+static const struct kgen_tune_options usual = {
+    .effort = KGEN_MEASURE, .threads = 2, .stage_limit_seconds = 1, .seed = 3};
+
+static void broken_candidates_are_named(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kgen_cache *cache;
+    struct kgen_choice choice;
+    open_templates(fixture, "8, 7, 6, 5, 4, 3, 2, 1, 0");
+    assert_int_equal(tune(fixture, &usual, &cache, &choice), 0);
+    assert_int_equal(choice.candidates, KGEN_COUNT_OF(planted));
+    assert_int_equal(choice.proven, 1);
+    assert_int_equal(choice.failed, KGEN_COUNT_OF(planted) - 1);
+    assert_non_null(choice.variant.tmpl);
+    assert_int_equal(choice.variant.values[0], 0);
+    assert_true(choice.record.hot_seconds > 0 && choice.record.chosen);
+    size_t seen = 0;
+    for (size_t i = 0; i < kgen_cache_count(cache); i++) {
+        const struct kgen_record *record = kgen_cache_at(cache, i);
+        const char *way = strstr(record->variant, "way=");
+        assert_non_null(way);
+        const size_t p = (size_t)atoi(way + 4);
+        assert_true(p < KGEN_COUNT_OF(planted));
+        if (record->verdict != planted[p].verdicts[0] && record->verdict != planted[p].verdicts[1])
+            fail_msg("%s: recorded as %s: %s", planted[p].name, kgen_verdict_name(record->verdict),
+                     record->detail);
+        assert_true(record->verdict == KGEN_PASSED || record->detail[0] != '\0');
+        assert_true(record->verdict == KGEN_PASSED || !record->chosen);
+        seen++;
+    }
+    assert_int_equal(seen, KGEN_COUNT_OF(planted));
+    kgen_cache_close(cache);
+
+    /* The second run compiles nothing and chooses the same. */
+    struct kgen_choice again;
+    assert_int_equal(tune(fixture, &usual, &cache, &again), 0);
+    assert_int_equal(again.compiled, 0);
+    assert_true(again.from_cache);
+    assert_int_equal(again.variant.values[0], 0);
+    kgen_cache_close(cache);
+}
+
+static void only_broken_candidates(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kgen_cache *cache;
+    struct kgen_choice choice;
+    open_templates(fixture, "5, 1");
+    assert_int_equal(tune(fixture, &usual, &cache, &choice), 0);
+    assert_null(choice.variant.tmpl);
+    assert_int_equal(choice.failed, 2);
+    kgen_cache_close(cache);
+}
+
+static void estimate_proves_and_does_not_time(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kgen_cache *cache;
+    struct kgen_choice choice;
+    struct kgen_tune_options options = usual;
+    options.effort = KGEN_ESTIMATE;
+    open_templates(fixture, "1, 5, 0");
+    assert_int_equal(tune(fixture, &options, &cache, &choice), 0);
+    assert_non_null(choice.variant.tmpl);
+    assert_int_equal(choice.variant.values[0], 0);
+    assert_int_equal(choice.timed, 0);
+    assert_int_equal(choice.compiled, 3);
+    kgen_cache_close(cache);
+    /* What an estimate proved still has to be timed when more effort is asked for. */
+    assert_int_equal(tune(fixture, &usual, &cache, &choice), 0);
+    assert_int_equal(choice.timed, 1);
+    assert_false(choice.from_cache);
+    kgen_cache_close(cache);
+}
+
+static void stopping_keeps_what_is_known(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kgen_cache *cache;
+    struct kgen_choice choice;
+    static volatile int cancelled = 1;
+    struct kgen_tune_options options = usual;
+    open_templates(fixture, "0, 6");
+    options.cancel = &cancelled;
+    assert_int_equal(tune(fixture, &options, &cache, &choice), 1);
+    assert_null(choice.variant.tmpl);
+    assert_int_equal(kgen_cache_count(cache), 0);
+    kgen_cache_close(cache);
+    /* The right one is done before the time is up, in the one that hangs. */
+    options.cancel = NULL;
+    options.time_limit_seconds = 0.5;
+    assert_int_equal(tune(fixture, &options, &cache, &choice), 1);
+    assert_non_null(choice.variant.tmpl);
+    assert_int_equal(choice.variant.values[0], 0);
+    kgen_cache_close(cache);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(broken_candidates_are_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(only_broken_candidates, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(estimate_proves_and_does_not_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stopping_keeps_what_is_known, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
