@@ -118,7 +118,7 @@ void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limit
 {
     const bool cold_counts = kgen_timing_is_cold(&timed->kernel.problem);
     /* The time that does not count is taken with few samples. */
-    const struct kgen_timing_limits brief = {3, 0, 3, 0};
+    const struct kgen_timing_limits brief = {1, 0.001, 3, 0};
     unsigned unused;
     unsigned *cold_repeats = cold_counts ? &timing->repeats : &unused;
     unsigned *hot_repeats = cold_counts ? &unused : &timing->repeats;

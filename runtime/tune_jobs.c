@@ -31,8 +31,8 @@ static const struct kgen_timing_limits timing_limits[] = {
 static const unsigned final_rounds[] = {
     [KGEN_ESTIMATE] = 0, [KGEN_MEASURE] = 11, [KGEN_PATIENT] = 31, [KGEN_EXHAUSTIVE] = 75};
 
-/* A candidate several times slower than the best so far is not worth more samples. */
-static const double hopeless_factor = 3;
+/* A candidate this many times slower than the best so far is not worth more samples. */
+static const double hopeless_factor = 1.5;
 
 struct candidate_result {
     struct kgen_verification verification;
