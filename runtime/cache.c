@@ -78,7 +78,8 @@ static void compact(struct kgen_cache *cache)
         enum kgen_line_kind kind = kgen_line_classify(line, length, &key);
         bool keep = kind == KGEN_LINE_FOREIGN || kind == KGEN_LINE_BAD;
         if (kind == KGEN_LINE_RECORD || kind == KGEN_LINE_FACT)
-            keep = kgen_cache_index_find(kind == KGEN_LINE_RECORD ? &cache->records : &cache->facts, key)->line == line;
+            keep = kgen_cache_index_find(kind == KGEN_LINE_RECORD ? &cache->records : &cache->facts, key)
+                       ->line == line;
         if (keep) {
             kgen_text_append(&text, line, length);
             kgen_text_puts(&text, "\n");
@@ -164,8 +165,7 @@ struct kgen_cache *kgen_cache_open(const char *folder, kgen_log *log, void *log_
     const bool opened = cache->file.descriptor >= 0;
     if (!opened)
         cache->folder[0] = '\0';
-    if (opened &&
-        (kgen_cache_load(cache) != 0 || kgen_claims_open(&cache->claims, folder, error) != 0)) {
+    if (opened && (kgen_cache_load(cache) != 0 || kgen_claims_open(&cache->claims, folder, error) != 0)) {
         kgen_cache_close(cache);
         kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
         return NULL;
@@ -264,8 +264,8 @@ static int take_in(struct kgen_cache *cache, const char *lines, size_t length)
         struct kgen_cache_index *index = kind == KGEN_LINE_RECORD ? &cache->records : &cache->facts;
         if (kind == KGEN_LINE_RECORD || kind == KGEN_LINE_FACT) {
             const struct kgen_cache_entry *known = kgen_cache_index_find(index, key);
-            const bool same = known != NULL && known->length == line_length &&
-                              memcmp(known->line, at, line_length) == 0;
+            const bool same =
+                known != NULL && known->length == line_length && memcmp(known->line, at, line_length) == 0;
             char *line = same ? NULL : strndup(at, line_length);
             if (!same && (line == NULL || kgen_cache_index_put(index, key, line, line_length, line) != 0)) {
                 free(line);

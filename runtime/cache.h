@@ -53,8 +53,8 @@ int kgen_cache_folder(const char *explicit_folder, struct kgen_text *folder);
  * Returns NULL only when memory runs out. */
 struct kgen_cache *kgen_cache_open(const char *folder, kgen_log *log, void *log_context,
                                    struct kgen_error *error);
-/* kgen_cache_open with layers beneath: $KGEN_SYSTEM_CACHE_DIR, else /usr/share/kgen/cache and the cache folder
- * where kgen was installed; then the records that ship with kgen for known machines. */
+/* kgen_cache_open with layers beneath: $KGEN_SYSTEM_CACHE_DIR, else /usr/share/kgen/cache and the cache
+ * folder where kgen was installed; then the records that ship with kgen for known machines. */
 struct kgen_cache *kgen_cache_open_layers(const char *folder, kgen_log *log, void *log_context,
                                           struct kgen_error *error);
 /* Lays records beneath all others: those of a file, or of the files *.jsonl of a folder in the order of their

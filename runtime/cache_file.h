@@ -15,8 +15,8 @@ struct kgen_cache_file {
     char *path;     /* owned; NULL: no file */
     int descriptor; /* -1: not open */
     bool writable;
-    bool lockless;   /* the file system has no locks: a file beside it stands for one */
-    bool impatient;  /* waiting for the lock was in vain once; later appends try it without waiting */
+    bool lockless;  /* the file system has no locks: a file beside it stands for one */
+    bool impatient; /* waiting for the lock was in vain once; later appends try it without waiting */
 };
 
 /* Opens the file, made if need be. A file that can only be read is opened all the same, with writable false

@@ -62,8 +62,7 @@ int kgen_cache_index_put(struct kgen_cache_index *index, uint64_t key, const cha
     struct kgen_cache_entry *entry = &index->entries[index->slots[slot] - 1];
     free(entry->own_line);
     retire(index, entry->parsed);
-    *entry =
-        (struct kgen_cache_entry){.key = key, .line = line, .length = length, .own_line = own_line};
+    *entry = (struct kgen_cache_entry){.key = key, .line = line, .length = length, .own_line = own_line};
     return 0;
 }
 

@@ -27,8 +27,8 @@ struct kgen_cache_index {
 
 /* NULL where there is none. */
 struct kgen_cache_entry *kgen_cache_index_find(const struct kgen_cache_index *index, uint64_t key);
-/* Makes line the latest of its key. Takes own_line (may be NULL) over when it succeeds. Returns -1 when memory
- * runs out. */
+/* Makes line the latest of its key. Takes own_line (may be NULL) over when it succeeds. Returns -1 when
+ * memory runs out. */
 int kgen_cache_index_put(struct kgen_cache_index *index, uint64_t key, const char *line, size_t length,
                          char *own_line);
 void kgen_cache_index_free(struct kgen_cache_index *index);

@@ -42,12 +42,14 @@ uint64_t kgen_fact_key(const char *machine, const char *name);
 /* A record read from a line, and the memory its strings lie in. */
 struct kgen_parsed_record {
     struct kgen_record record;
-    void *json;    /* owned */
-    char *problem; /* owned */
+    void *json;                      /* owned */
+    char *problem;                   /* owned */
     struct kgen_parsed_record *next; /* for a list of its owner */
 };
 /* Returns NULL where the line is damaged, or is no record of this key. */
 struct kgen_parsed_record *kgen_line_parse_record(const char *line, size_t length, uint64_t key);
+/* Says in text what is wrong with a line that is no record or fact, or cannot be parsed. */
+void kgen_line_fault(const char *line, size_t length, char *text, size_t size);
 /* NULL is fine. */
 void kgen_parsed_record_free(struct kgen_parsed_record *parsed);
 

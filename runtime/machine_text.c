@@ -26,13 +26,13 @@ static json_t *string_json(const char *text)
 
 int kgen_machine_write(const struct kgen_machine *machine, struct kgen_text *text)
 {
-    json_t *root = json_pack(
-        "{s:s, s:s, s:o, s:o, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:o}", "identity", machine->identity,
-        "architecture", machine->architecture, "name", string_json(machine->name), "vendor",
-        string_json(machine->vendor), "family", machine->family, "model", machine->model, "stepping",
-        machine->stepping, "threads", machine->threads, "l1d_bytes", (json_int_t)machine->l1d_bytes,
-        "l2_bytes", (json_int_t)machine->l2_bytes, "l3_bytes", (json_int_t)machine->l3_bytes, "isas",
-        isas_json(machine->isas));
+    json_t *root = json_pack("{s:s, s:s, s:o, s:o, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:o}", "identity",
+                             machine->identity, "architecture", machine->architecture, "name",
+                             string_json(machine->name), "vendor", string_json(machine->vendor), "family",
+                             machine->family, "model", machine->model, "stepping", machine->stepping,
+                             "threads", machine->threads, "l1d_bytes", (json_int_t)machine->l1d_bytes,
+                             "l2_bytes", (json_int_t)machine->l2_bytes, "l3_bytes",
+                             (json_int_t)machine->l3_bytes, "isas", isas_json(machine->isas));
     char *dumped = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     if (dumped != NULL)
         kgen_text_puts(text, dumped);

@@ -144,7 +144,8 @@ static int open_trial(struct kgen_tuner *tuner, const struct kgen_problem *probl
     for (size_t i = 0; i < count; i++) {
         trial->keys[i] = kgen_record_key(tuner->machine->identity, trial->problem_text.data,
                                          kgen_variant_hash(&trial->variants.items[i]), tuner->engine.data);
-        if ((shards == 0 || kgen_shard_has(trial->keys[i], shard, shards)) && !kgen_trial_has_record(trial, i))
+        if ((shards == 0 || kgen_shard_has(trial->keys[i], shard, shards)) &&
+            !kgen_trial_has_record(trial, i))
             trial->waiting[trial->waiting_count++] = i;
     }
     return 0;

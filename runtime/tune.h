@@ -67,9 +67,10 @@ void kgen_tuner_free(struct kgen_tuner *tuner);
 /* Whether a candidate belongs to share number shard of shards. */
 bool kgen_shard_has(uint64_t record_key, unsigned shard, unsigned shards);
 
-/* Tunes one problem, or takes its winner from the cache. Several processes may tune at one cache at once: each
- * candidate is tried by one of them, and measurements on one machine take turns (turn.h). Returns 0 with a choice (check variant.tmpl), 1 when
- * stopped by cancel or the time limit (the choice is the best so far), -1 on an error. */
+/* Tunes one problem, or takes its winner from the cache. Several processes may tune at one cache at once:
+ * each candidate is tried by one of them, and measurements on one machine take turns (turn.h). Returns 0 with
+ * a choice (check variant.tmpl), 1 when stopped by cancel or the time limit (the choice is the best so far),
+ * -1 on an error. */
 int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
               void *context, struct kgen_choice *choice, struct kgen_error *error);
 

@@ -189,10 +189,11 @@ static int candidate_report(size_t index, const struct kgen_outcome *outcome, co
         (*batch->best_seconds == 0 || seconds < *batch->best_seconds))
         *batch->best_seconds = seconds;
     if (trial->progress != NULL)
-        trial->progress(trial->progress_context, &trial->problem,
-                        kgen_cache_find(trial->tuner->cache, trial->keys[variant]),
-                        (unsigned)(trial->variants.count - trial->waiting_count - trial->pending_count + index + 1),
-                        (unsigned)trial->variants.count);
+        trial->progress(
+            trial->progress_context, &trial->problem,
+            kgen_cache_find(trial->tuner->cache, trial->keys[variant]),
+            (unsigned)(trial->variants.count - trial->waiting_count - trial->pending_count + index + 1),
+            (unsigned)trial->variants.count);
     return kgen_tuner_stopped(trial->tuner);
 }
 

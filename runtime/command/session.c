@@ -5,6 +5,13 @@
 #include <string.h>
 #include <time.h>
 
+static void set_threads(struct kgen_session *session)
+{
+    for (size_t i = 0; session->spec != NULL && i < session->spec->count; i++)
+        session->spec->entries[i].problem.threads =
+            kgen_tune_threads(&session->spec->entries[i].problem, session->threads);
+}
+
 int kgen_session_open(struct kgen_session *session, const struct kgen_options *options, const char *spec,
                       struct kgen_error *error)
 {
@@ -13,7 +20,7 @@ int kgen_session_open(struct kgen_session *session, const struct kgen_options *o
         if (session->spec == NULL)
             return -1;
         for (size_t i = 0; i < session->spec->warning_count; i++) {
-            if (options->command == KGEN_COMMAND_GENERATE && !options->quiet)
+            if (options->command <= KGEN_COMMAND_TUNE && !options->quiet)
                 kgen_say_warning("%s: %s", spec, session->spec->warnings[i]);
         }
     }
@@ -22,9 +29,7 @@ int kgen_session_open(struct kgen_session *session, const struct kgen_options *o
         return -1;
     kgen_machine_detect(&session->machine);
     session->threads = options->threads > 0 ? options->threads : session->machine.threads;
-    for (size_t i = 0; session->spec != NULL && i < session->spec->count; i++)
-        session->spec->entries[i].problem.threads =
-            kgen_tune_threads(&session->spec->entries[i].problem, session->threads);
+    set_threads(session);
     return 0;
 }
 
@@ -39,6 +44,53 @@ int kgen_session_open_cache(struct kgen_session *session, const struct kgen_opti
         kgen_cache_open_layers(none ? NULL : folder.data, kgen_say_log, (void *)(uintptr_t)options, error);
     kgen_text_free(&folder);
     return session->cache != NULL ? 0 : -1;
+}
+
+/* The machines of the records, each once, at most room of them. Strings of the cache. */
+static size_t list_machines(const struct kgen_cache *cache, const char *prefix, const char **machines,
+                            size_t room)
+{
+    size_t count = 0;
+    for (; cache != NULL; cache = kgen_cache_beneath(cache)) {
+        for (size_t i = 0; i < kgen_cache_count(cache) && count < room; i++) {
+            const struct kgen_record *record = kgen_cache_at(cache, i);
+            bool listed = record == NULL || strncmp(record->machine, prefix, strlen(prefix)) != 0;
+            for (size_t j = 0; j < count && !listed; j++)
+                listed = strcmp(machines[j], record->machine) == 0;
+            if (!listed)
+                machines[count++] = record->machine;
+        }
+    }
+    return count;
+}
+
+int kgen_session_other_machine(struct kgen_session *session, const struct kgen_options *options,
+                               const char *prefix, struct kgen_error *error)
+{
+    const char *machines[8];
+    const size_t room = KGEN_COUNT_OF(machines);
+    const size_t count = list_machines(session->cache, prefix, machines, room);
+    if (count != 1) {
+        struct kgen_text known = {0};
+        const size_t listed = count == 0 ? list_machines(session->cache, "", machines, room) : count;
+        for (size_t i = 0; i < listed; i++)
+            kgen_text_printf(&known, "%s%s", i > 0 ? ", " : "", machines[i]);
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                       count == 0 ? "the cache has no record of a machine '%s'"
+                                  : "several machines of the cache begin with '%s'",
+                       prefix);
+        kgen_error_hint(error, "it knows: %s", known.length > 0 && !known.failed ? known.data : "none");
+        kgen_text_free(&known);
+        return -1;
+    }
+    if (kgen_cache_machine(session->cache, machines[0], &session->machine) != 0)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                              "the cache has records of the machine %s, but does not say what it is",
+                              machines[0]);
+    if (options->threads == 0 && session->machine.threads > 0)
+        session->threads = session->machine.threads;
+    set_threads(session);
+    return 0;
 }
 
 void kgen_session_close(struct kgen_session *session)
