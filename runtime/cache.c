@@ -12,10 +12,15 @@
 /* Another process may write between reading and replacing the file, but not for ever. */
 #define REMOVE_TRIES 20
 
-void kgen_cache_warn(const struct kgen_cache *cache, const char *text)
+static void say(const struct kgen_cache *cache, int level, const char *text)
 {
     if (cache->messages->log != NULL)
-        cache->messages->log(cache->messages->context, 0, text);
+        cache->messages->log(cache->messages->context, level, text);
+}
+
+void kgen_cache_warn(const struct kgen_cache *cache, const char *text)
+{
+    say(cache, 0, text);
 }
 
 void kgen_cache_warn_error(const struct kgen_cache *cache, const struct kgen_error *error,
@@ -43,6 +48,7 @@ static bool next_line(const struct kgen_cache *cache, const char **at, const cha
 struct line_counts {
     size_t lines, kept;
     size_t bad, first_bad;
+    size_t foreign; /* of another schema version */
 };
 
 static int index_image(struct kgen_cache *cache, struct line_counts *counts)
@@ -60,6 +66,7 @@ static int index_image(struct kgen_cache *cache, struct line_counts *counts)
         /* The last line may be one that is being written, or was cut short in any way. */
         if (kind == KGEN_LINE_BAD && at != NULL && counts->bad++ == 0)
             counts->first_bad = counts->lines;
+        counts->foreign += kind == KGEN_LINE_FOREIGN;
         counts->kept += kind == KGEN_LINE_FOREIGN || kind == KGEN_LINE_BAD;
     }
     counts->kept += cache->records.count + cache->facts.count;
@@ -114,6 +121,13 @@ int kgen_cache_load(struct kgen_cache *cache)
         snprintf(text, sizeof text, "%.600s:%zu: %zu damaged %s of the cache ignored, this is the first",
                  cache->file.path, counts.first_bad, counts.bad, counts.bad == 1 ? "line" : "lines");
         kgen_cache_warn(cache, text);
+    }
+    if (counts.foreign > 0) {
+        char text[1024];
+        snprintf(text, sizeof text,
+                 "%.600s: %zu records of another version of the cache are passed over, and left in place",
+                 cache->file.path, counts.foreign);
+        say(cache, cache->records.count == 0 ? 0 : 1, text);
     }
     if (counts.lines > COMPACT_LINES && counts.lines > 2 * counts.kept && cache->file.writable)
         compact(cache);

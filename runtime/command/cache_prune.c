@@ -66,7 +66,8 @@ static int judge(struct pruning *pruning, const struct kgen_record **records, si
 static int prune(struct pruning *pruning, struct kgen_error *error)
 {
     struct kgen_session *session = pruning->call->session;
-    session->templates = kgen_templates_open(NULL, pruning->call->options->target, error);
+    session->templates =
+        kgen_templates_open(pruning->call->options->templates, pruning->call->options->target, error);
     if (session->templates == NULL ||
         kgen_engine_describe(KGEN_ENGINE_TCC, NULL, &pruning->engine, error) != 0)
         return -1;

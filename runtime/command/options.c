@@ -192,7 +192,7 @@ static const struct option_info option_infos[] = {
     {"group-size", 0, "G", WITH_SPEC, read_group_size, 0, true, "weights of a group: 32, 64, 128"},
     {"activations", 0, "LIST", WITH_SPEC, read_activations, 0, true, "precisions, such as f32,i8"},
     {"scales", 0, "TYPE", WITH_SPEC, read_scales, 0, true, "of scales and biases: f16, bf16, f32"},
-    {"templates", 0, "DIR", EVERYWHERE & ~IN(CACHE), NULL, FIELD(templates), true,
+    {"templates", 0, "DIR", EVERYWHERE, NULL, FIELD(templates), true,
      "read the templates from DIR/<target> instead of those built in"},
     {"cache", 0, "DIR", EVERYWHERE & ~IN(LIST), NULL, FIELD(cache), false,
      "cache folder (default: $KGEN_CACHE_DIR, $XDG_CACHE_HOME/kgen, ~/.cache/kgen)"},
