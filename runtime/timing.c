@@ -96,32 +96,58 @@ double kgen_median(double *values, size_t count)
     return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-static double measure(struct kgen_timed *timed, bool cold, const struct kgen_timing_limits *limits,
-                      unsigned *repeats)
+double kgen_timing_cost(bool cold, double seconds, double read_seconds)
 {
-    double samples[MOST_SAMPLES];
-    unsigned count = 0;
+    return cold && read_seconds > 0 ? seconds / read_seconds : seconds;
+}
+
+/* Samples of a kernel, and of the reader in turns with it. */
+struct samples {
+    double kernel[MOST_SAMPLES], read[MOST_SAMPLES];
+    unsigned count;
+};
+
+static bool is_hopeless(const struct samples *samples, double hopeless_cost)
+{
+    if (samples->count != 2 || hopeless_cost <= 0)
+        return false;
+    return kgen_timing_cost(true, samples->kernel[0], samples->read[0]) > hopeless_cost &&
+           kgen_timing_cost(true, samples->kernel[1], samples->read[1]) > hopeless_cost;
+}
+
+static void take_samples(struct kgen_timed *timed, bool cold, struct kgen_reader *reader,
+                         const struct kgen_timing_limits *limits, struct samples *samples)
+{
+    const struct kgen_timing_buffers *buffers = timed->buffers;
     const unsigned most = limits->most_repeats < MOST_SAMPLES ? limits->most_repeats : MOST_SAMPLES;
     const double start = kgen_clock();
-    while (count < most && (count < limits->least_repeats || kgen_clock() - start < limits->least_seconds)) {
-        samples[count++] = kgen_timed_sample(timed, cold);
-        if (count == 2 && limits->hopeless_seconds > 0 && samples[0] > limits->hopeless_seconds &&
-            samples[1] > limits->hopeless_seconds)
+    samples->count = 0;
+    while (samples->count < most &&
+           (samples->count < limits->least_repeats || kgen_clock() - start < limits->least_seconds)) {
+        samples->read[samples->count] = 0;
+        if (reader != NULL)
+            samples->read[samples->count] =
+                kgen_reader_pass(reader, kgen_timing_buffers_copy(buffers, timed->next_copy++),
+                                 buffers->copy_bytes, timed->team);
+        samples->kernel[samples->count++] = kgen_timed_sample(timed, cold);
+        if (is_hopeless(samples, limits->hopeless_cost))
             break;
     }
-    *repeats = count;
-    return kgen_median(samples, count);
 }
 
 void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limits *limits,
-                        struct kgen_timing *timing)
+                        struct kgen_reader *reader, struct kgen_timing *timing)
 {
     const bool cold_counts = kgen_timing_is_cold(&timed->kernel.problem);
     /* The time that does not count is taken with few samples. */
     const struct kgen_timing_limits brief = {1, 0.001, 3, 0};
-    unsigned unused;
-    unsigned *cold_repeats = cold_counts ? &timing->repeats : &unused;
-    unsigned *hot_repeats = cold_counts ? &unused : &timing->repeats;
-    timing->cold_seconds = measure(timed, true, cold_counts ? limits : &brief, cold_repeats);
-    timing->hot_seconds = measure(timed, false, cold_counts ? &brief : limits, hot_repeats);
+    struct samples samples;
+    take_samples(timed, true, cold_counts ? reader : NULL, cold_counts ? limits : &brief, &samples);
+    timing->repeats = samples.count;
+    timing->cold_seconds = kgen_median(samples.kernel, samples.count);
+    timing->read_seconds = kgen_median(samples.read, samples.count);
+    take_samples(timed, false, NULL, cold_counts ? &brief : limits, &samples);
+    timing->hot_seconds = kgen_median(samples.kernel, samples.count);
+    if (!cold_counts)
+        timing->repeats = samples.count;
 }

@@ -3,18 +3,21 @@
 #ifndef KGEN_TIMING_H
 #define KGEN_TIMING_H
 
+#include "reader.h"
 #include "timing_buffers.h"
 
 struct kgen_timing {
     double cold_seconds, hot_seconds; /* medians of one call, prepare included */
-    unsigned repeats;                 /* of the cold measurement */
+    double read_seconds; /* median of merely reading the same cold bytes, in turns with the calls; 0 without a
+                            reader */
+    unsigned repeats;    /* of the measurement that counts */
 };
 
 struct kgen_timing_limits {
-    unsigned least_repeats;  /* at least so many samples ... */
-    double least_seconds;    /* ... and until so much time is spent ... */
-    unsigned most_repeats;   /* ... but no more than this */
-    double hopeless_seconds; /* stop after two samples when both are slower; 0: never */
+    unsigned least_repeats; /* at least so many samples ... */
+    double least_seconds;   /* ... and until so much time is spent ... */
+    unsigned most_repeats;  /* ... but no more than this */
+    double hopeless_cost;   /* stop after two samples when the cost of both is greater; 0: never */
 };
 
 /* Everything a kernel needs to be timed. */
@@ -43,9 +46,13 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
 void kgen_timed_close(struct kgen_timed *timed);
 /* One sample: seconds of one call. */
 double kgen_timed_sample(struct kgen_timed *timed, bool cold);
-/* Samples until the limits are met. */
+/* Samples until the limits are met. reader may be NULL. */
 void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limits *limits,
-                        struct kgen_timing *timing);
+                        struct kgen_reader *reader, struct kgen_timing *timing);
+
+/* What candidates of one problem are ranked by: cold_seconds over read_seconds where both are known, so that
+ * the memory may be faster at one moment than at another; else seconds. */
+double kgen_timing_cost(bool cold, double seconds, double read_seconds);
 
 /* The median; sorts the values. */
 double kgen_median(double *values, size_t count);

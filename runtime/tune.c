@@ -120,6 +120,12 @@ double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen
     return kgen_timing_is_cold(problem) ? record->cold_seconds : record->hot_seconds;
 }
 
+double kgen_record_cost(const struct kgen_problem *problem, const struct kgen_record *record)
+{
+    return kgen_timing_cost(kgen_timing_is_cold(problem), kgen_record_seconds(problem, record),
+                            record->read_seconds);
+}
+
 static int open_trial(struct kgen_tuner *tuner, const struct kgen_problem *problem, struct kgen_trial *trial,
                       struct kgen_error *error)
 {
@@ -170,10 +176,10 @@ size_t kgen_trial_chosen(const struct kgen_trial *trial)
         if (record == NULL || !record->chosen || record->verdict != KGEN_PASSED ||
             effort_of(record) < trial->tuner->options.effort)
             continue;
-        const double seconds = kgen_record_seconds(&trial->problem, record);
-        if (chosen == trial->variants.count || seconds < best) {
+        const double cost = kgen_record_cost(&trial->problem, record);
+        if (chosen == trial->variants.count || cost < best) {
             chosen = i;
-            best = seconds;
+            best = cost;
         }
     }
     return chosen;
@@ -184,7 +190,7 @@ static bool slower(const struct kgen_trial *trial, size_t a, size_t b)
 {
     const struct kgen_record *record_a = kgen_cache_find(trial->tuner->cache, trial->keys[a]);
     const struct kgen_record *record_b = kgen_cache_find(trial->tuner->cache, trial->keys[b]);
-    return kgen_record_seconds(&trial->problem, record_a) > kgen_record_seconds(&trial->problem, record_b);
+    return kgen_record_cost(&trial->problem, record_a) > kgen_record_cost(&trial->problem, record_b);
 }
 
 static void sort_by_time(const struct kgen_trial *trial, size_t *indexes, size_t count)

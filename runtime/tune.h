@@ -40,6 +40,8 @@ int kgen_tune_threads(const struct kgen_problem *problem, int threads);
 /* The time of one call that counts: that of the final round where there was one, else cold or hot, whichever
  * fits the op (kgen_timing_is_cold); 0 where it was not timed. */
 double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen_record *record);
+/* What records of one problem are ranked by; less is better. See kgen_timing_cost. */
+double kgen_record_cost(const struct kgen_problem *problem, const struct kgen_record *record);
 
 /* The outcome for one problem. */
 struct kgen_choice {

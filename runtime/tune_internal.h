@@ -32,7 +32,7 @@ struct kgen_trial {
     size_t pending_count;
     struct kgen_verify_cases *cases; /* NULL until needed */
     bool filled;                     /* the tuner's buffers hold this problem's inputs */
-    double best_seconds;             /* of the candidates timed by this process; 0 until one was */
+    double best_cost;                /* of the candidates timed by this process; 0 until one was */
     unsigned compiled;
     kgen_tune_progress *progress; /* may be NULL */
     void *progress_context;

@@ -31,7 +31,7 @@ static const struct kgen_timing_limits timing_limits[] = {
 static const unsigned final_rounds[] = {
     [KGEN_ESTIMATE] = 0, [KGEN_MEASURE] = 11, [KGEN_PATIENT] = 31, [KGEN_EXHAUSTIVE] = 75};
 
-/* A candidate this many times slower than the best so far is not worth more samples. */
+/* A candidate that costs so many times as much as the best so far is not worth more samples. */
 static const double hopeless_factor = 1.5;
 
 struct candidate_result {
@@ -42,7 +42,7 @@ struct candidate_result {
 
 struct batch {
     struct kgen_trial *trial;
-    double *best_seconds; /* shared with the children; 0 until one was timed */
+    double *best_cost; /* shared with the children; 0 until one was timed */
     struct kgen_error *error;
     bool failed; /* a record could not be kept */
 };
@@ -82,16 +82,21 @@ static void time_candidate(const struct batch *batch, const struct kgen_kernel *
     const struct kgen_tuner *tuner = batch->trial->tuner;
     struct kgen_timed timed;
     struct kgen_error error = {0};
-    struct kgen_team *team = kgen_team_new((int)kernel->problem.threads, &error);
-    if (team == NULL || kgen_timed_open(&timed, kernel, &tuner->buffers, team, &error) != 0) {
-        fail(&result->verification, KGEN_WORKER_EXITED, &error);
-        kgen_team_free(team);
-        return;
+    const int threads = (int)kernel->problem.threads;
+    struct kgen_team *team = kgen_team_new(threads, &error);
+    struct kgen_reader *reader = NULL;
+    if (kgen_timing_is_cold(&kernel->problem))
+        reader = kgen_reader_open(tuner->machine, tuner->templates, threads, &error);
+    if (error.code == KGEN_ERROR_NONE &&
+        kgen_timed_open(&timed, kernel, &tuner->buffers, team, &error) == 0) {
+        struct kgen_timing_limits limits = timing_limits[tuner->options.effort];
+        limits.hopeless_cost = *batch->best_cost * hopeless_factor;
+        kgen_timed_measure(&timed, &limits, reader, &result->timing);
+        kgen_timed_close(&timed);
     }
-    struct kgen_timing_limits limits = timing_limits[tuner->options.effort];
-    limits.hopeless_seconds = *batch->best_seconds * hopeless_factor;
-    kgen_timed_measure(&timed, &limits, &result->timing);
-    kgen_timed_close(&timed);
+    if (error.code != KGEN_ERROR_NONE)
+        fail(&result->verification, KGEN_WORKER_EXITED, &error);
+    kgen_reader_close(reader);
     kgen_team_free(team);
 }
 
@@ -158,6 +163,7 @@ static int append_record(struct kgen_trial *trial, size_t variant, const struct 
         .compile_seconds = result->compile_seconds,
         .cold_seconds = result->timing.cold_seconds,
         .hot_seconds = result->timing.hot_seconds,
+        .read_seconds = result->timing.read_seconds,
         .repeats = result->timing.repeats,
     };
     const int appended = kgen_cache_append(trial->tuner->cache, &record, error);
@@ -183,11 +189,12 @@ static int candidate_report(size_t index, const struct kgen_outcome *outcome, co
         batch->failed = true;
         return 1;
     }
-    const double seconds =
-        kgen_timing_is_cold(&trial->problem) ? result.timing.cold_seconds : result.timing.hot_seconds;
-    if (result.verification.verdict == KGEN_PASSED && seconds > 0 &&
-        (*batch->best_seconds == 0 || seconds < *batch->best_seconds))
-        *batch->best_seconds = seconds;
+    const bool cold = kgen_timing_is_cold(&trial->problem);
+    const double cost = kgen_timing_cost(cold, cold ? result.timing.cold_seconds : result.timing.hot_seconds,
+                                         result.timing.read_seconds);
+    if (result.verification.verdict == KGEN_PASSED && cost > 0 &&
+        (*batch->best_cost == 0 || cost < *batch->best_cost))
+        *batch->best_cost = cost;
     if (trial->progress != NULL)
         trial->progress(
             trial->progress_context, &trial->problem,
@@ -227,8 +234,8 @@ int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error
     void *shared = mmap(NULL, sizeof(double), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-    batch.best_seconds = shared;
-    *batch.best_seconds = trial->best_seconds;
+    batch.best_cost = shared;
+    *batch.best_cost = trial->best_cost;
     int result = -1;
     if (fill_buffers(trial, error) == 0 && make_cases(trial, error) == 0) {
         const struct kgen_worker_options options = {.limit_seconds = stage_limit(trial),
@@ -236,7 +243,7 @@ int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error
         result = kgen_workers_run(&options, trial->pending_count, sizeof(struct candidate_result),
                                   candidate_job, candidate_report, &batch, error);
     }
-    trial->best_seconds = *batch.best_seconds;
+    trial->best_cost = *batch.best_cost;
     munmap(shared, sizeof(double));
     return batch.failed ? -1 : result;
 }

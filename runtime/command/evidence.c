@@ -22,8 +22,8 @@ static int compare_records(const void *a, const void *b)
         return class_x - class_y;
     if (x->record->verdict != y->record->verdict)
         return (int)x->record->verdict - (int)y->record->verdict;
-    if (class_x < 2 && (x->seconds < y->seconds || x->seconds > y->seconds))
-        return x->seconds < y->seconds ? -1 : 1;
+    if (class_x < 2 && (x->cost < y->cost || x->cost > y->cost))
+        return x->cost < y->cost ? -1 : 1;
     return strcmp(x->record->variant, y->record->variant);
 }
 
@@ -73,8 +73,8 @@ int kgen_evidence_collect(const struct kgen_session *session, const struct kgen_
             kgen_record_key(machine, text.data, kgen_variant_hash(&variants.items[i]), engine);
         const struct kgen_record *record = kgen_cache_find(session->cache, key);
         if (record != NULL)
-            evidence->records[evidence->count++] =
-                (struct kgen_ranked){record, kgen_record_seconds(problem, record)};
+            evidence->records[evidence->count++] = (struct kgen_ranked){
+                record, kgen_record_seconds(problem, record), kgen_record_cost(problem, record)};
     }
     int result = 0;
     if (evidence->records == NULL) {
@@ -124,7 +124,7 @@ static void reason_of_winner(const struct kgen_evidence *evidence, struct kgen_t
         kgen_text_puts(text, "; there was no other to compare with");
         return;
     }
-    const double behind = 100 * (rival->seconds / seconds - 1);
+    const double behind = 100 * (rival->cost / evidence->chosen->cost - 1);
     if (behind >= 0)
         kgen_text_printf(text, "; the next, %s, takes %.1f%% longer", rival->record->variant, behind);
     else

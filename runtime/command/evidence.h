@@ -9,6 +9,7 @@
 struct kgen_ranked {
     const struct kgen_record *record;
     double seconds;
+    double cost; /* kgen_record_cost */
 };
 
 struct kgen_evidence {

@@ -68,8 +68,8 @@ static int print_passed(const struct explanation *explanation, const struct kgen
             kgen_table_cell(&table, "%.1f", bytes / seconds * 1e-9);
         else
             kgen_table_cell(&table, "-");
-        if (cold && record->read_seconds > 0 && record->final_seconds > 0)
-            kgen_table_cell(&table, "%.0f%%", 100 * record->read_seconds / record->final_seconds);
+        if (cold && record->read_seconds > 0 && seconds > 0)
+            kgen_table_cell(&table, "%.0f%%", 100 * record->read_seconds / seconds);
         else if (seconds > 0 && cold && explanation->bandwidth_known)
             kgen_table_cell(&table, "%.0f%%",
                             100 * bytes / seconds /

@@ -42,8 +42,8 @@ static double share_of(const struct kgen_report *report, const struct kgen_choic
 {
     if (!kgen_timing_is_cold(&choice->problem))
         return 0;
-    if (choice->variant.tmpl != NULL && choice->record.read_seconds > 0 && choice->record.final_seconds > 0)
-        return choice->record.read_seconds / choice->record.final_seconds;
+    if (choice->record.read_seconds > 0 && seconds_of(choice) > 0)
+        return choice->record.read_seconds / seconds_of(choice);
     return report->bandwidth == NULL
                ? 0
                : rate_of(choice) / kgen_bandwidth_of(report->bandwidth, choice->problem.threads);
