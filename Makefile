@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# `make help` lists the targets. CC, CFLAGS, LDFLAGS, PREFIX, DESTDIR and BUILD are honoured; V=1 shows commands.
+# `make help` lists the targets. CC, CFLAGS, LDFLAGS, PREFIX, LIBDIR, DESTDIR and BUILD are honoured; V=1 shows commands.
 
 CC ?= gcc
 ifeq ($(origin CC),default)
@@ -7,6 +7,7 @@ CC := gcc
 endif
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
 BUILD ?= build
 KGEN ?= ./kgen
 V ?= 0
@@ -17,8 +18,12 @@ PACKAGES := gcc make libc6-dev pkg-config libjansson-dev libtcc-dev libzydis-dev
 TEST_PACKAGES := tcc libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
-KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARNINGS) -pthread -MMD -MP
+KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARNINGS) -pthread -fPIC -fvisibility=hidden -MMD -MP
 LIBRARIES := -ltcc -lZydis -ljansson -lm -ldl
+
+VERSION := $(shell sed -n 's/^\#define KGEN_VERSION "\(.*\)"/\1/p' gen/base.h)
+API_MAJOR := $(shell sed -n 's/^\#define KGEN_API_MAJOR //p' runtime/kgen.h)
+OBJCOPY ?= objcopy
 
 GEN := $(wildcard gen/*.c)
 RUNTIME := $(wildcard runtime/*.c)
@@ -33,7 +38,7 @@ LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
 .PHONY: all help run-tests demo check test tests check-gen sanitize fuzz bench deps test-deps install uninstall format clean
 .SECONDARY:
 
-all: kgen ## build ./kgen and libkgen.a
+all: kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## build ./kgen and the library
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -85,13 +90,22 @@ $(BUILD)/bench/bench: $(BUILD)/bench/bench.o $(BUILD)/libkgen.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
-install: all ## install the command and the specs under PREFIX (default /usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/kgen/specs
+install: all ## install the command, the library and the specs under PREFIX (default /usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -d $(DESTDIR)$(PREFIX)/share/kgen/specs $(DESTDIR)$(PREFIX)/share/kgen/examples
 	install -m 755 kgen $(DESTDIR)$(PREFIX)/bin/kgen
+	install -m 644 runtime/kgen.h $(DESTDIR)$(PREFIX)/include/kgen.h
+	install -m 644 $(BUILD)/lib/libkgen.a $(DESTDIR)$(LIBDIR)/libkgen.a
+	install -m 755 $(BUILD)/lib/libkgen.so.$(API_MAJOR) $(DESTDIR)$(LIBDIR)/libkgen.so.$(API_MAJOR)
+	ln -sf libkgen.so.$(API_MAJOR) $(DESTDIR)$(LIBDIR)/libkgen.so
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' kgen.pc.in >$(BUILD)/kgen.pc
+	install -m 644 $(BUILD)/kgen.pc $(DESTDIR)$(LIBDIR)/pkgconfig/kgen.pc
+	install -m 644 examples/*.c $(DESTDIR)$(PREFIX)/share/kgen/examples
 	install -m 644 specs/*.json specs/README.md $(DESTDIR)$(PREFIX)/share/kgen/specs
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/kgen
+	rm -f $(DESTDIR)$(PREFIX)/bin/kgen $(DESTDIR)$(PREFIX)/include/kgen.h $(DESTDIR)$(LIBDIR)/pkgconfig/kgen.pc
+	rm -f $(DESTDIR)$(LIBDIR)/libkgen.a $(DESTDIR)$(LIBDIR)/libkgen.so $(DESTDIR)$(LIBDIR)/libkgen.so.$(API_MAJOR)
 	rm -rf $(DESTDIR)$(PREFIX)/share/kgen
 
 kgen: $(BUILD)/kgen
@@ -108,7 +122,24 @@ $(BUILD)/libkgen.a: $(LIBRARY_OBJECTS)
 	@echo "  AR      $@"
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(BUILD)/%.o: %.c
+# What is installed exports the functions of kgen.h alone; the tests link build/libkgen.a, which has all.
+$(BUILD)/lib/libkgen.a: $(LIBRARY_OBJECTS)
+	@mkdir -p $(@D)
+	@echo "  AR      $@"
+	$(Q)$(LD) -r -o $(BUILD)/lib/kgen.o $^
+	$(Q)$(OBJCOPY) --localize-hidden $(BUILD)/lib/kgen.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(BUILD)/lib/kgen.o
+
+# runtime/shared/streams.c says what is wrapped.
+WRAPPED := -Wl,--wrap=stdout,--wrap=stderr,--wrap=environ
+$(BUILD)/lib/libkgen.so.$(API_MAJOR): $(LIBRARY_OBJECTS) $(BUILD)/runtime/shared/streams.o
+	@mkdir -p $(@D)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) -shared -pthread -Wl,-soname,$(@F) -Wl,--exclude-libs,ALL -Wl,-z,defs $(WRAPPED) $(LDFLAGS) \
+		-o $@ $^ $(LIBRARIES)
+	$(Q)ln -sf $(@F) $(@D)/libkgen.so
+
+$(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(CFLAGS) $(KGEN_CFLAGS) -c -o $@ $<
@@ -127,11 +158,11 @@ $(BUILD)/templates.c: $(BUILD)/embed $(TEMPLATES)
 	@echo "  EMBED   $@"
 	$(Q)$(BUILD)/embed $@ $(TEMPLATES)
 
-$(BUILD)/templates.o: $(BUILD)/templates.c
+$(BUILD)/templates.o: $(BUILD)/templates.c Makefile
 	$(Q)$(CC) $(CFLAGS) $(KGEN_CFLAGS) -Igen -c -o $@ $<
 
 format: ## lay the sources out with clang-format
-	clang-format -i gen/*.[ch] gen/embed/*.c runtime/*.[ch] runtime/command/*.[ch] tests/*.[ch] bench/*.[ch]
+	clang-format -i gen/*.[ch] gen/embed/*.c runtime/*.[ch] runtime/shared/*.c examples/*.c runtime/command/*.[ch] tests/*.[ch] bench/*.[ch]
 
 clean: ## remove what was built
 	rm -rf $(BUILD) kgen libkgen.a

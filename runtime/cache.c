@@ -230,6 +230,16 @@ const struct kgen_record *kgen_cache_find(const struct kgen_cache *cache, uint64
     return NULL;
 }
 
+bool kgen_cache_is_chosen(const struct kgen_cache *cache, uint64_t key)
+{
+    for (; cache != NULL; cache = cache->beneath) {
+        const struct kgen_cache_entry *entry = kgen_cache_index_find(&cache->records, key);
+        if (entry != NULL && !entry->damaged)
+            return kgen_line_is_chosen(entry->line, entry->length);
+    }
+    return false;
+}
+
 size_t kgen_cache_count(const struct kgen_cache *cache)
 {
     return cache->records.count;

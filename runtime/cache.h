@@ -7,6 +7,7 @@
 #ifndef KGEN_CACHE_H
 #define KGEN_CACHE_H
 
+#include "kgen.h"
 #include "machine.h"
 #include "verify.h"
 
@@ -39,9 +40,6 @@ struct kgen_record {
 /* The hash of everything that changes code or meaning. */
 uint64_t kgen_record_key(const char *machine, const char *problem, uint64_t variant_hash, const char *engine);
 
-/* Messages of the library. level: 0 warning, 1 information. */
-typedef void kgen_log(void *context, int level, const char *message);
-
 struct kgen_cache; /* one thread at a time; several processes at once are fine */
 
 /* The folder: explicit (may be NULL), else $KGEN_CACHE_DIR, else $XDG_CACHE_HOME/kgen, else
@@ -68,6 +66,8 @@ void kgen_cache_close(struct kgen_cache *cache);
 /* The latest record of a key, in the uppermost layer that has one, or NULL. Records stay valid until the
  * cache is closed or cleared; later ones do not change them. */
 const struct kgen_record *kgen_cache_find(const struct kgen_cache *cache, uint64_t key);
+/* Whether the latest record of a key is of a winner. Much faster than kgen_cache_find, as it parses nothing. */
+bool kgen_cache_is_chosen(const struct kgen_cache *cache, uint64_t key);
 /* Of this layer, without those beneath. */
 size_t kgen_cache_count(const struct kgen_cache *cache);
 /* In the order in which their keys first appeared. Records are parsed when first asked for: NULL where one

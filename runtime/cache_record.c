@@ -97,6 +97,11 @@ static enum kgen_line_kind classify_object(const json_t *root, uint64_t *key)
     return KGEN_LINE_FACT;
 }
 
+bool kgen_line_is_chosen(const char *line, size_t length)
+{
+    return ends_with(line, length, "\"chosen\":true}");
+}
+
 enum kgen_line_kind kgen_line_classify(const char *line, size_t length, uint64_t *key)
 {
     long schema;

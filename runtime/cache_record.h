@@ -21,6 +21,9 @@ enum kgen_line_kind {
 /* Says what a line (without its newline) is, and the key of a record or fact. */
 enum kgen_line_kind kgen_line_classify(const char *line, size_t length, uint64_t *key);
 
+/* Whether the line of a record says that it is the winner's. */
+bool kgen_line_is_chosen(const char *line, size_t length);
+
 /* Appends the line of a record, newline included. Fails where record->problem is not a JSON object on one
  * line. Numbers that JSON cannot hold are written as null. */
 int kgen_line_write_record(const struct kgen_record *record, struct kgen_text *line,

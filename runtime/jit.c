@@ -40,9 +40,9 @@ void kgen_jit_put_line(struct kgen_text *out, const char *source)
     kgen_text_puts(out, "\"\n");
 }
 
-struct kgen_code *kgen_jit_compile(enum kgen_engine engine, const char *source, const char *vector_c,
-                                   enum kgen_isa isa, const struct kgen_cc_options *options,
-                                   struct kgen_error *error)
+static struct kgen_code *compile(enum kgen_engine engine, const char *source, const char *vector_c,
+                                 enum kgen_isa isa, const struct kgen_cc_options *options,
+                                 struct kgen_code_room *room, struct kgen_error *error)
 {
     struct kgen_code *code = calloc(1, sizeof *code);
     if (code == NULL) {
@@ -50,13 +50,26 @@ struct kgen_code *kgen_jit_compile(enum kgen_engine engine, const char *source, 
         return NULL;
     }
     code->engine = engine;
-    int result = engine == KGEN_ENGINE_TCC ? kgen_jit_tcc(code, source, vector_c, isa, error)
+    int result = engine == KGEN_ENGINE_TCC ? kgen_jit_tcc(code, source, vector_c, isa, room, error)
                                            : kgen_jit_cc(code, source, vector_c, isa, options, error);
     if (result != 0) {
         free(code);
         return NULL;
     }
     return code;
+}
+
+struct kgen_code *kgen_jit_compile(enum kgen_engine engine, const char *source, const char *vector_c,
+                                   enum kgen_isa isa, const struct kgen_cc_options *options,
+                                   struct kgen_error *error)
+{
+    return compile(engine, source, vector_c, isa, options, NULL, error);
+}
+
+struct kgen_code *kgen_jit_compile_into(struct kgen_code_room *room, const char *source, const char *vector_c,
+                                        enum kgen_isa isa, struct kgen_error *error)
+{
+    return compile(KGEN_ENGINE_TCC, source, vector_c, isa, NULL, room, error);
 }
 
 void *kgen_code_symbol(const struct kgen_code *code, const char *name)

@@ -2,6 +2,7 @@
 /* TinyCC in memory. It loads no library and reads no header: kernels need little, and get it from here. */
 #include "../gen/lower.h"
 #include "jit_internal.h"
+#include "worker.h"
 
 #include <libtcc.h>
 #include <math.h>
@@ -121,7 +122,23 @@ static void on_message(void *opaque, const char *message)
                    found + strlen("error: "));
 }
 
-static int compile(TCCState *state, const struct kgen_text *text)
+/* Puts the code into memory of the state's own, or into room. */
+static int relocate(TCCState *state, struct kgen_code_room *room, struct kgen_error *error)
+{
+    if (room == NULL)
+        return tcc_relocate(state, TCC_RELOCATE_AUTO) < 0 ? -1 : 0;
+    const int needed = tcc_relocate(state, NULL);
+    if (needed < 0)
+        return -1;
+    if ((size_t)needed > room->size)
+        return kgen_error_set(error, KGEN_ERROR_COMPILE, NULL, 0, 0,
+                              "the code of %d bytes does not fit into %zu", needed, room->size);
+    room->used = (size_t)needed;
+    return tcc_relocate(state, room->memory) < 0 ? -1 : 0;
+}
+
+static int compile(TCCState *state, const struct kgen_text *text, struct kgen_code_room *room,
+                   struct kgen_error *error)
 {
     if (tcc_set_output_type(state, TCC_OUTPUT_MEMORY) != 0)
         return -1;
@@ -132,11 +149,11 @@ static int compile(TCCState *state, const struct kgen_text *text)
     }
     if (tcc_compile_string(state, text->data) != 0)
         return -1;
-    return tcc_relocate(state, TCC_RELOCATE_AUTO) < 0 ? -1 : 0;
+    return relocate(state, room, error);
 }
 
 int kgen_jit_tcc(struct kgen_code *code, const char *source, const char *vector_c, enum kgen_isa isa,
-                 struct kgen_error *error)
+                 struct kgen_code_room *room, struct kgen_error *error)
 {
     struct kgen_text text = {0};
     kgen_text_puts(&text, kgen_lower_prelude());
@@ -150,7 +167,7 @@ int kgen_jit_tcc(struct kgen_code *code, const char *source, const char *vector_
         struct report report = {source, error};
         tcc_set_error_func(state, &report, on_message);
         tcc_set_options(state, "-nostdlib -nostdinc");
-        result = compile(state, &text);
+        result = compile(state, &text, room, error);
         tcc_set_error_func(state, NULL, NULL);
         if (result != 0) {
             kgen_error_set(error, KGEN_ERROR_COMPILE, source, 0, 0, "TinyCC refused the text");
@@ -174,14 +191,33 @@ void kgen_jit_tcc_free(struct kgen_code *code)
     tcc_delete(code->handle);
 }
 
+static void version_job(size_t index, void *result, struct kgen_worker *worker, void *context)
+{
+    (void)index;
+    (void)worker;
+    (void)context;
+    struct kgen_code code = {0};
+    if (kgen_jit_tcc(&code, "version", "int version = __TINYC__;", KGEN_ISA_SCALAR, NULL, NULL) == 0)
+        memcpy(result, tcc_get_symbol(code.handle, "version"), sizeof(int));
+}
+
+static int version_report(size_t index, const struct kgen_outcome *outcome, const void *result, void *context)
+{
+    (void)index;
+    if (outcome->kind == KGEN_OUTCOME_DONE)
+        memcpy(context, result, sizeof(int));
+    return 0;
+}
+
+/* The version is that of the library at hand, which only a compilation tells. */
 int kgen_jit_tcc_describe(struct kgen_text *out, struct kgen_error *error)
 {
-    struct kgen_code code = {0};
-    if (kgen_jit_tcc(&code, "version", "int version = __TINYC__;", KGEN_ISA_SCALAR, error) != 0)
+    int version = 0;
+    const struct kgen_worker_options options = {.limit_seconds = 10};
+    if (kgen_workers_run(&options, 1, sizeof version, version_job, version_report, &version, error) != 0)
         return -1;
-    int version;
-    memcpy(&version, tcc_get_symbol(code.handle, "version"), sizeof version);
-    kgen_jit_tcc_free(&code);
+    if (version == 0)
+        return kgen_error_set(error, KGEN_ERROR_COMPILE, NULL, 0, 0, "TinyCC does not compile one line");
     kgen_text_printf(out, "tcc %d.%d.%d lowering %d", version / 10000, version / 100 % 100, version % 100,
                      KGEN_LOWER_VERSION);
     return out->failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory") : 0;

@@ -7,14 +7,9 @@
 #include "../gen/spec.h"
 #include "../gen/variant.h"
 #include "cache.h"
+#include "kgen.h"
 #include "machine.h"
 
-enum kgen_effort {
-    KGEN_ESTIMATE,  /* prove the default variant, time nothing */
-    KGEN_MEASURE,   /* every variant of the widest instruction set, few repeats */
-    KGEN_PATIENT,   /* every variant of every instruction set, more repeats */
-    KGEN_EXHAUSTIVE /* as patient, with many repeats */
-};
 const char *kgen_effort_name(enum kgen_effort effort);
 int kgen_effort_parse(const char *name, enum kgen_effort *effort);
 

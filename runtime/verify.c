@@ -369,7 +369,7 @@ int kgen_verify_with(struct kgen_verify_cases *cases, const struct kgen_kernel *
     for (size_t i = 0; i < cases->count && !failed; i++) {
         t.item = &cases->items[i];
         if (i == 0)
-            failed = try_first_case(&t, kgen_verify_ranges(&cases->problem));
+            failed = try_first_case(&t, kgen_verify_ranges(cases));
         else
             failed = try_range(&t, KGEN_AT_END, t.item->range, 0) != 0 ||
                      try_range(&t, KGEN_AT_START, t.item->range, 0) != 0;

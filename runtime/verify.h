@@ -56,6 +56,9 @@ int kgen_verify(const struct kgen_kernel *kernel, const struct kgen_verify_optio
 struct kgen_verify_cases;
 struct kgen_verify_cases *kgen_verify_cases_new(const struct kgen_problem *problem, uint64_t seed,
                                                 struct kgen_error *error);
+/* Plain random inputs of few sizes only: for a kernel that was proven before. */
+struct kgen_verify_cases *kgen_verify_cases_new_quick(const struct kgen_problem *problem, uint64_t seed,
+                                                      struct kgen_error *error);
 /* NULL is fine. */
 void kgen_verify_cases_free(struct kgen_verify_cases *cases);
 /* As kgen_verify, for a kernel of the problem that the cases were made for; options->seed is not used. */

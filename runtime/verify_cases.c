@@ -15,8 +15,14 @@ static const size_t norm_ranges[] = {1, 2, 3, 7, 0};
 /* Around the vectors of kernels; the greatest is the problem's own size. */
 static const size_t element_ranges[] = {1, 2, 7, 8, 15, 16, 17, 31, 33, 63, 65, 127, 129, 0};
 
-const size_t *kgen_verify_ranges(const struct kgen_problem *problem)
+/* Enough to see that a kernel proven before still is the one that was proven. */
+static const size_t quick_ranges[] = {2, 9, 0};
+
+const size_t *kgen_verify_ranges(const struct kgen_verify_cases *cases)
 {
+    const struct kgen_problem *problem = &cases->problem;
+    if (cases->quick)
+        return quick_ranges;
     switch (problem->op) {
     case KGEN_OP_QMV:
     case KGEN_OP_DEQUANTIZE:
@@ -31,13 +37,15 @@ const size_t *kgen_verify_ranges(const struct kgen_problem *problem)
 }
 
 /* The greatest range of a case. */
-static size_t case_range(const struct kgen_problem *problem, size_t index)
+static size_t case_range(const struct kgen_verify_cases *cases, size_t index)
 {
-    enum { ELEMENTS_MAX = 40000, LATER_ROWS = 9 };
+    enum { ELEMENTS_MAX = 40000, QUICK_ELEMENTS_MAX = 2000, LATER_ROWS = 9 };
+    const struct kgen_problem *problem = &cases->problem;
+    const size_t elements_max = cases->quick ? QUICK_ELEMENTS_MAX : ELEMENTS_MAX;
     size_t range = kgen_operation_range(problem);
     if (problem->op == KGEN_OP_SWIGLU || problem->op == KGEN_OP_ADD)
-        return range < ELEMENTS_MAX ? range : ELEMENTS_MAX + 1;
-    const size_t *ranges = kgen_verify_ranges(problem);
+        return range < elements_max ? range : elements_max + 1;
+    const size_t *ranges = kgen_verify_ranges(cases);
     size_t greatest = 0;
     while (*ranges != 0)
         greatest = *ranges++;
@@ -90,7 +98,7 @@ static int case_new(struct kgen_verify_cases *cases, size_t index, const struct 
                     struct kgen_error *error)
 {
     struct kgen_verify_case *item = &cases->items[index];
-    *item = (struct kgen_verify_case){.fill = fill, .range = case_range(&cases->problem, index)};
+    *item = (struct kgen_verify_case){.fill = fill, .range = case_range(cases, index)};
     cases->count = index + 1;
     struct kgen_problem problem = cases->problem;
     kgen_operation_set_range(&problem, item->range);
@@ -118,7 +126,7 @@ static int case_new(struct kgen_verify_cases *cases, size_t index, const struct 
 static int scratch_new(struct kgen_verify_cases *cases, struct kgen_error *error)
 {
     struct kgen_problem problem = cases->problem;
-    kgen_operation_set_range(&problem, case_range(&cases->problem, 0)); /* the greatest of all */
+    kgen_operation_set_range(&problem, case_range(cases, 0)); /* the greatest of all */
     size_t sizes[KGEN_BUFFER_COUNT];
     kgen_operation_sizes(&problem, sizes);
     if (kgen_guard_buffer_new(&cases->y, sizes[KGEN_BUFFER_Y], error) != 0 ||
@@ -129,8 +137,8 @@ static int scratch_new(struct kgen_verify_cases *cases, struct kgen_error *error
     return cases->first_y == NULL || cases->first_residual == NULL ? out_of_memory(error) : 0;
 }
 
-struct kgen_verify_cases *kgen_verify_cases_new(const struct kgen_problem *problem, uint64_t seed,
-                                                struct kgen_error *error)
+static struct kgen_verify_cases *cases_new(const struct kgen_problem *problem, bool quick, uint64_t seed,
+                                           struct kgen_error *error)
 {
     struct kgen_verify_cases *cases = calloc(1, sizeof *cases);
     if (cases == NULL) {
@@ -139,8 +147,11 @@ struct kgen_verify_cases *kgen_verify_cases_new(const struct kgen_problem *probl
     }
     cases->problem = *problem;
     cases->seed = seed;
+    cases->quick = quick;
     size_t count;
     const struct kgen_fill *fills = kgen_fills(problem->op, &count);
+    if (quick)
+        count = 1;
     int status = scratch_new(cases, error);
     cases->items = calloc(count, sizeof *cases->items);
     if (cases->items == NULL)
@@ -151,6 +162,18 @@ struct kgen_verify_cases *kgen_verify_cases_new(const struct kgen_problem *probl
         return cases;
     kgen_verify_cases_free(cases);
     return NULL;
+}
+
+struct kgen_verify_cases *kgen_verify_cases_new(const struct kgen_problem *problem, uint64_t seed,
+                                                struct kgen_error *error)
+{
+    return cases_new(problem, false, seed, error);
+}
+
+struct kgen_verify_cases *kgen_verify_cases_new_quick(const struct kgen_problem *problem, uint64_t seed,
+                                                      struct kgen_error *error)
+{
+    return cases_new(problem, true, seed, error);
 }
 
 void kgen_verify_cases_free(struct kgen_verify_cases *cases)

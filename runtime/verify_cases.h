@@ -25,6 +25,7 @@ struct kgen_verify_case {
 struct kgen_verify_cases {
     struct kgen_problem problem;
     uint64_t seed;
+    bool quick;
     size_t count;
     struct kgen_verify_case *items;
     /* Scratch with room for the greatest range. */
@@ -33,6 +34,6 @@ struct kgen_verify_cases {
 };
 
 /* The ranges that the first case is run with; ends with 0. None is greater than the range of the case. */
-const size_t *kgen_verify_ranges(const struct kgen_problem *problem);
+const size_t *kgen_verify_ranges(const struct kgen_verify_cases *cases);
 
 #endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/* libkgen: kernels of a model, tuned for the machine the program runs on.
+ *
+ *     struct kgen_status status = {0};
+ *     struct kgen_context *context = kgen_open(NULL, &status);
+ *     struct kgen_plan *plan = kgen_plan_file(context, "specs/qwen.json", &status);
+ *     const struct kgen_function *down = kgen_plan_find(plan, "layers.*.mlp.down_proj", NULL, &status);
+ *
+ * A context knows the machine, the templates and the cache. A plan takes a model's shapes and holds one
+ * function for each problem in them, compiled in memory, checked, and ready to be called. A function computes
+ * on buffers of the caller's.
+ *
+ * How a plan finds its functions. For each problem it goes down a ladder, whose rung kgen_function_query
+ * names, and takes the first that compiles and proves right:
+ *
+ *     record             the winner of an earlier run on this machine, from the cache
+ *     tuned              the winner of a search made now, within the effort and the time of the settings
+ *     microarchitecture  the winner on another machine of the same vendor, family and model
+ *     instruction_set    the winner on another machine, with instructions that this one has
+ *     default            the first variant of the widest instruction set
+ *     plain              plain C
+ *
+ * What was compiled from the cache or just tuned is checked quickly before it is handed out, what was never
+ * proven on this machine in full. A step down the ladder for another reason than want of a record is logged
+ * as a warning.
+ *
+ * What it does to its host. It prints nothing (but see KGEN_VERBOSE), never exits, has no mutable global
+ * state, and leaves no signal handler, thread or child process behind. Compilers and candidates run in child
+ * processes, made by fork() and awaited by their own process id; a host that forks or exits as it likes is
+ * not disturbed, one that handles SIGCHLD sees them end. Code arrives in memory shared with the child, which
+ * the host only ever reads and executes.
+ *
+ * Threads. A context, and plans while they are made, are for one thread at a time; any number of contexts may
+ * be used at once by as many threads. A plan that was made is not changed by any function but kgen_plan_free,
+ * so that its functions may be found, queried and run by all threads at once.
+ *
+ * Errors. Functions that can fail return NULL or -1 and fill a struct kgen_status, which may be NULL where
+ * the caller does not care. It must be zeroed before the first use; while it holds an error it is not
+ * overwritten, so that the first one of several calls stays. A function that succeeds leaves it alone.
+ *
+ * Passing NULL where the description does not allow it is undefined. Every kgen_..._free and kgen_..._close
+ * accepts NULL.
+ *
+ * Environment. KGEN_VERBOSE: 1 writes warnings and a line for each function chosen to stderr, 2 also what
+ * became of each candidate, 3 also the text of each kernel; 0 and any other value nothing. Where the settings
+ * have a log callback, the lines go there instead. KGEN_CACHE_DIR, XDG_CACHE_HOME and HOME give the folder of
+ * the cache, KGEN_SYSTEM_CACHE_DIR that of records shared by all users. */
+#ifndef KGEN_H
+#define KGEN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Of this header. The minor number rises with additions, the major one with changes of what there is. */
+#define KGEN_API_MAJOR 0
+#define KGEN_API_MINOR 1
+
+#if defined(__GNUC__)
+#define KGEN_API __attribute__((visibility("default")))
+#else
+#define KGEN_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version of the library, such as "0.1.0". Never freed. */
+KGEN_API const char *kgen_version(void);
+
+/* ---- errors ---- */
+
+enum kgen_status_code {
+    KGEN_OK = 0,
+    KGEN_BAD_ARGUMENT,  /* an argument that cannot be */
+    KGEN_BAD_SPEC,      /* the spec says something that cannot be; line and column tell where */
+    KGEN_NOT_FOUND,     /* no such name, or more than one function of that name */
+    KGEN_NO_FUNCTION,   /* no rung of the ladder serves a problem on this machine */
+    KGEN_IO_FAILED,     /* a file could not be read, or a child process not be made */
+    KGEN_OUT_OF_MEMORY, /* also where the system grants no executable memory */
+    KGEN_CANCELLED,     /* by the cancel flag of the settings */
+    KGEN_INTERNAL       /* a fault of kgen, such as a template that cannot be read */
+};
+
+/* line and column count from 1; 0 means unknown. source names the file or text, or is empty. hint says what
+ * to do about it, or is empty. All strings are terminated; long ones are cut. */
+struct kgen_status {
+    enum kgen_status_code code;
+    int line, column;
+    char source[256];
+    char message[512];
+    char hint[256];
+};
+
+/* Writes "source:line:column: message; hint", as far as they are known, into text of size bytes, always
+ * terminated where size is not 0. Returns text. */
+KGEN_API char *kgen_status_format(const struct kgen_status *status, char *text, size_t size);
+
+/* ---- settings ---- */
+
+/* How much time a search takes. What an earlier search of the same or greater effort found is used as it is.
+ */
+enum kgen_effort {
+    KGEN_ESTIMATE,  /* time nothing: the ladder without its rung "tuned" */
+    KGEN_MEASURE,   /* every variant of the widest instruction set, few repeats; seconds to minutes */
+    KGEN_PATIENT,   /* every variant of every instruction set, more repeats */
+    KGEN_EXHAUSTIVE /* as patient, with many repeats */
+};
+
+enum kgen_log_level { KGEN_LOG_WARNING, KGEN_LOG_CHOICE, KGEN_LOG_CANDIDATE, KGEN_LOG_TEXT };
+
+/* Receives one message without a newline, valid during the call, in the thread that called the library. It
+ * must not call the library with the same context. */
+typedef void kgen_log(void *context, int level, const char *message);
+
+struct kgen_settings {
+    size_t size; /* of this struct as the caller knows it; kgen_settings_init sets it */
+
+    enum kgen_effort effort; /* KGEN_MEASURE */
+    /* Each kgen_plan_... returns after about this many seconds, with the best that is proven by then; it is
+     * shared out evenly among the problems that need a search. 0: no limit. Where it does not even suffice to
+     * compile the functions it is exceeded. */
+    double seconds;
+    /* The threads that will run one function together, which changes what is fastest: 0 for as many as the
+     * process may use, at most 1024. */
+    int threads;
+    int cache_only;               /* 1: search nothing, write nothing */
+    int no_cache;                 /* 1: neither use nor keep records */
+    int no_check;                 /* 1: hand out what earlier runs have proven without the quick check */
+    const char *cache_folder;     /* NULL: see the environment */
+    const char *templates_folder; /* NULL: those in the library; else the folder that holds c/ */
+    const volatile int *cancel;   /* NULL, or becomes not 0 to end a search; looked at every 50 ms */
+    kgen_log *log;                /* NULL: no messages, but see KGEN_VERBOSE */
+    void *log_context;
+    int log_level; /* messages of this level and below reach log: KGEN_LOG_CHOICE; KGEN_VERBOSE may raise it
+                    */
+};
+
+/* Sets every member to its default: those named above, else 0 or NULL. size is sizeof *settings. */
+KGEN_API void kgen_settings_init(struct kgen_settings *settings, size_t size);
+
+/* ---- context ---- */
+
+struct kgen_context;
+
+/* Detects the machine, reads the templates and opens the cache. settings may be NULL for the defaults; it is
+ * copied with its strings, but cancel and log_context must stay valid. A cache that cannot be written or read
+ * is a warning, no error. Takes some milliseconds. Returns NULL with KGEN_BAD_ARGUMENT for settings that
+ * cannot be, KGEN_IO_FAILED, KGEN_INTERNAL or KGEN_OUT_OF_MEMORY. */
+KGEN_API struct kgen_context *kgen_open(const struct kgen_settings *settings, struct kgen_status *status);
+
+/* Closes the context. Its plans stay as they are. */
+KGEN_API void kgen_close(struct kgen_context *context);
+
+/* The machine's identity in the cache, 16 hexadecimal digits. Valid until kgen_close. */
+KGEN_API const char *kgen_machine_identity(const struct kgen_context *context);
+
+/* ---- plans ---- */
+
+struct kgen_plan;
+
+/* Plans every problem of a spec: a file, or text of length bytes under a name for errors. A spec lists its
+ * problems or is a model's config.json (specs/README.md). Either every problem gets a function or the call
+ * fails: KGEN_BAD_SPEC with the place, KGEN_IO_FAILED for the file, KGEN_NO_FUNCTION, KGEN_CANCELLED,
+ * KGEN_OUT_OF_MEMORY, KGEN_INTERNAL. What was learned until then is in the cache. What the spec asks for and
+ * kgen does not do yet is logged as warnings. The caller frees the plan. */
+KGEN_API struct kgen_plan *kgen_plan_file(struct kgen_context *context, const char *path,
+                                          struct kgen_status *status);
+KGEN_API struct kgen_plan *kgen_plan_text(struct kgen_context *context, const char *name, const char *text,
+                                          size_t length, struct kgen_status *status);
+
+/* A problem in C. Zero-initialise it; what is 0 or NULL takes the default of the spec format, and what the op
+ * does not have must be. `kgen list ops` describes the members, which are called as in specs. */
+struct kgen_request {
+    const char *op;                          /* "qmv", "dequantize", "rms_norm", "rope", "swiglu" or "add" */
+    const char *tensor;                      /* a name to find the function by, or NULL */
+    int64_t N, K, bits, group_size;          /* qmv, dequantize */
+    const char *mode, *scales, *activations; /* "affine", "f16", "f32" */
+    int64_t rows, size;                      /* rms_norm; swiglu and add have size */
+    int residual, weight_plus_one;           /* rms_norm */
+    double eps;                              /* rms_norm */
+    int64_t heads, head_dim, rotary_dim;     /* rope */
+    const char *pairing, *scaling;           /* rope: "half", "none" */
+    double theta, factor, low_freq_factor, high_freq_factor;
+    int64_t original_max_position_embeddings;
+};
+
+/* Plans an array of count problems. Equal ones share a function. As kgen_plan_text, but KGEN_BAD_ARGUMENT in
+ * place of KGEN_BAD_SPEC; its source is "requests" and its line the number of the request, from 1. */
+KGEN_API struct kgen_plan *kgen_plan_requests(struct kgen_context *context,
+                                              const struct kgen_request *requests, size_t count,
+                                              struct kgen_status *status);
+
+/* Frees the plan, its functions and their code. No thread may be running one of them. */
+KGEN_API void kgen_plan_free(struct kgen_plan *plan);
+
+struct kgen_function; /* belongs to its plan */
+
+/* The functions of a plan, in the order of the spec. NULL where index is not below the count. */
+KGEN_API size_t kgen_plan_count(const struct kgen_plan *plan);
+KGEN_API const struct kgen_function *kgen_plan_at(const struct kgen_plan *plan, size_t index);
+
+/* Finds the function that serves a tensor of the model, or has a name (kgen_function_facts.name).
+ *
+ * A tensor is called as in checkpoints, with or without "model." before and ".weight" behind it. Its layer is
+ * a number, or left out or "*" where one function serves all the layers that have the tensor:
+ * "model.layers.7.mlp.down_proj.weight", "layers.*.mlp.down_proj" and "mlp.down_proj" may be one function.
+ * Matrices that kgen multiplies as one are found by the name of each ("self_attn.q_proj"), of all
+ * ("self_attn.{q,k,v}_proj"), or the usual short one ("self_attn.qkv_proj", "mlp.gate_up_proj"); their rows
+ * lie one matrix after the other.
+ *
+ * activations is the precision of a qmv: "f32", "i16" or "i8". NULL takes the most exact that the plan has;
+ * ops that know no precision ignore it. Returns NULL with KGEN_NOT_FOUND where nothing, or more than one
+ * function, is meant; the hint names what is near. */
+KGEN_API const struct kgen_function *kgen_plan_find(const struct kgen_plan *plan, const char *name,
+                                                    const char *activations, struct kgen_status *status);
+
+/* Why the plan is as it is. */
+struct kgen_plan_facts {
+    double seconds;        /* that making it took, */
+    double search_seconds; /* of them for searches */
+    size_t recorded;       /* functions on the rung "record" */
+    size_t searched;       /* on the rung "tuned" */
+    size_t lower;          /* on the rungs below */
+    int time_was_up;       /* 1: a longer search may find better ones; making the plan again goes on */
+    size_t code_bytes;     /* of executable memory */
+};
+/* Fills the first size bytes of facts; size is sizeof *facts. */
+KGEN_API void kgen_plan_query(const struct kgen_plan *plan, struct kgen_plan_facts *facts, size_t size);
+
+/* ---- functions ---- */
+
+enum kgen_rung {
+    KGEN_RUNG_RECORD,
+    KGEN_RUNG_TUNED,
+    KGEN_RUNG_MICROARCHITECTURE,
+    KGEN_RUNG_INSTRUCTION_SET,
+    KGEN_RUNG_DEFAULT,
+    KGEN_RUNG_PLAIN
+};
+/* "record", "tuned", "microarchitecture", "instruction_set", "default", "plain"; NULL for any other value. */
+KGEN_API const char *kgen_rung_name(enum kgen_rung rung);
+
+/* The strings are valid as long as the plan. */
+struct kgen_function_facts {
+    const char *name;    /* of the problem: "qmv_n4096_k12288_b4_g64_f16_i8"; no two of a plan are equal */
+    const char *problem; /* the problem as a JSON object on one line */
+    const char *op;      /* "qmv" */
+    const char *tensors; /* what it serves: "layers.*.mlp.down_proj"; empty where the spec does not say */
+    const char *variant; /* "qmv avx512 rows=2 unroll=8" */
+    enum kgen_rung rung;
+    int threads;           /* that it was tuned for */
+    int checked;           /* 1 where the check before it was handed out was made */
+    double error_of_bound; /* the greatest error seen, as a part of the bound; at most 1 */
+    double seconds;        /* of one call when it was timed on this machine; 0 where it was not */
+    double bytes;          /* that one call must move from and to memory at the least */
+    double calls;          /* in one decode step, where the spec is of a model; else as it says, or 1 */
+};
+/* Fills the first size bytes of facts; size is sizeof *facts. */
+KGEN_API void kgen_function_query(const struct kgen_function *function, struct kgen_function_facts *facts,
+                                  size_t size);
+
+/* The buffers of one call; an op uses those that its row says.
+ *
+ *     op          inputs                                            outputs
+ *     qmv         weights, scales, biases, x [K]                    y [N]
+ *     dequantize  weights, scales, biases                           y [N, K]
+ *     rms_norm    weight [size], x [rows, size]                     y [rows, size]
+ *       residual  and residual [rows, size], to which x is added    and residual
+ *     rope        x [heads, head_dim], position                     y [heads, head_dim]
+ *     swiglu      x, the gate, and x2 [size]                        y [size]
+ *     add         x and x2 [size]                                   y [size]
+ *
+ * x, x2, weight, residual and y are floats. weights are N rows of a bit stream, lowest bits first, in 32-bit
+ * words; scales and biases are [N, K/group_size] in the dtype of the problem: what MLX stores. The symmetric
+ * mode has no biases. y may equal x in rms_norm, rope, swiglu and add, and x2 in swiglu and add; other
+ * outputs must not overlap inputs. Pointers need the alignment of their elements, workspace 64 bytes. */
+struct kgen_call {
+    const void *weights, *scales, *biases;
+    const float *x, *x2, *weight;
+    float *residual, *y;
+    void *workspace; /* of kgen_function_workspace_size bytes, for one call at a time */
+    int64_t position;
+};
+
+/* The bytes of a buffer by its name in struct kgen_call, workspace included; 0 where the op has none of that
+ * name. */
+KGEN_API size_t kgen_function_buffer_size(const struct kgen_function *function, const char *buffer);
+/* The same for "workspace". */
+KGEN_API size_t kgen_function_workspace_size(const struct kgen_function *function);
+
+/* The rows (qmv, dequantize, rms_norm), heads or elements that one call runs over. */
+KGEN_API size_t kgen_function_range(const struct kgen_function *function);
+/* Where part (0 to parts) begins when the range is divided over so many threads: at places that suit the
+ * kernels, part 0 at 0 and part `parts` at the end. A part may be empty. */
+KGEN_API size_t kgen_function_part(const struct kgen_function *function, size_t part, size_t parts);
+
+/* Computes the whole: prepare, then the range, in the calling thread alone, or divided over a team. Returns
+ * 0, or -1 with KGEN_BAD_ARGUMENT where a buffer is missing or the workspace is not aligned; nothing is
+ * computed then. */
+struct kgen_threads;
+KGEN_API int kgen_function_run(const struct kgen_function *function, const struct kgen_call *call,
+                               struct kgen_threads *threads, struct kgen_status *status);
+
+/* For callers with threads of their own. First one thread calls prepare, which fills the workspace from x
+ * (qmv) or position (rope), and does nothing for other ops; when it has returned, any threads run ranges that
+ * do not overlap. Results do not depend on how the range is divided, bit by bit. Returns as
+ * kgen_function_run; also -1 where begin is greater than end, or end than the range. An empty range is fine.
+ */
+KGEN_API int kgen_function_prepare(const struct kgen_function *function, const struct kgen_call *call,
+                                   struct kgen_status *status);
+KGEN_API int kgen_function_run_range(const struct kgen_function *function, const struct kgen_call *call,
+                                     size_t begin, size_t end, struct kgen_status *status);
+
+/* The machine code itself, for callers that want no call between: "run", "prepare" or "workspace_size" of the
+ * signatures below, or NULL where the op has no such part. Valid as long as the plan.
+ *
+ *     qmv         void run(const void *weights, const void *scales, const void *biases, const void
+ * *workspace, float *y, size_t begin, size_t end); void prepare(const float *x, void *workspace); dequantize
+ * void run(const void *weights, const void *scales, const void *biases, float *y, size_t begin, size_t end);
+ *     rms_norm    void run(const float *x, const float *weight, float *y, size_t begin, size_t end);
+ *       residual  void run(const float *x, const float *weight, float *residual, float *y,
+ *                          size_t begin, size_t end);
+ *     rope        void run(const float *x, const void *workspace, float *y, size_t begin, size_t end);
+ *                 void prepare(int64_t position, void *workspace);
+ *     swiglu, add void run(const float *x, const float *x2, float *y, size_t begin, size_t end); */
+typedef void kgen_code_pointer(void);
+KGEN_API kgen_code_pointer *kgen_function_pointer(const struct kgen_function *function, const char *part);
+
+/* A team of threads for kgen_function_run: count of them, the caller's included; 1 to 1024. One thread at a
+ * time may use a team. Where the system gives fewer threads, those do the work. It waits without holding the
+ * processor for long. NULL with KGEN_BAD_ARGUMENT or KGEN_OUT_OF_MEMORY. The threads end with
+ * kgen_threads_close. */
+KGEN_API struct kgen_threads *kgen_threads_open(int count, struct kgen_status *status);
+KGEN_API void kgen_threads_close(struct kgen_threads *threads);
+
+/* ---- packed weights ---- */
+
+/* The layout in which a function reads its weights. KGEN_LAYOUT_STORED is that of the checkpoint: packed and
+ * stored bytes are the same, and stored weights may be passed as they are, without packing. Every variant of
+ * this version has it. A program that asks, and packs where it must, works with later ones too; packed
+ * weights that are kept in a file must be kept with their layout. */
+#define KGEN_LAYOUT_STORED 0
+KGEN_API int kgen_function_layout(const struct kgen_function *function);
+
+/* Bytes of the packed weights: 0 where the op reads none. */
+KGEN_API size_t kgen_function_packed_size(const struct kgen_function *function);
+/* Where row begins in them, in bytes; row is at most N, which is their end. SIZE_MAX where the op reads none,
+ * row is greater, or its layout keeps no row apart. */
+KGEN_API size_t kgen_function_packed_offset(const struct kgen_function *function, size_t row);
+/* Packs stored weights, of kgen_function_buffer_size "weights" bytes, into memory of
+ * kgen_function_packed_size bytes, which must not overlap them. Returns 0, or -1 with KGEN_BAD_ARGUMENT where
+ * the op reads no weights. */
+KGEN_API int kgen_function_pack(const struct kgen_function *function, const void *stored, void *packed,
+                                struct kgen_status *status);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* The search of a plan: time is shared out evenly among the problems, and what one leaves over goes to the
+ * next ones. The cheap ones come first, as they leave most. */
+#include "plan.h"
+
+#include "timing.h"
+#include "tune_internal.h"
+
+#include <stdlib.h>
+
+static const uint64_t seed = UINT64_C(20240229);
+
+static int compare_bytes(const void *a, const void *b)
+{
+    const struct kgen_ladder *const *left = a, *const *right = b;
+    const double left_bytes = kgen_operation_bytes((*left)->problem);
+    const double right_bytes = kgen_operation_bytes((*right)->problem);
+    return (left_bytes > right_bytes) - (left_bytes < right_bytes);
+}
+
+static void log_candidate(void *context, const struct kgen_problem *problem, const struct kgen_record *record,
+                          unsigned done, unsigned total)
+{
+    if (record != NULL)
+        kgen_context_log(context, KGEN_LOG_CANDIDATE, "candidate %u of %u: %s: %s%s%s, %.2f us", done, total,
+                         record->variant, kgen_verdict_name(record->verdict),
+                         record->detail[0] != '\0' ? ": " : "", record->detail,
+                         kgen_record_seconds(problem, record) * 1e6);
+}
+
+/* Searches one problem until the clock says until (0: no limit). */
+static int search_one(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_ladder *ladder,
+                      double until, struct kgen_error *error)
+{
+    struct kgen_choice choice;
+    tuner->options.time_limit_seconds = until > 0 ? until - tuner->start : 0;
+    const int result = kgen_tune(tuner, ladder->problem, log_candidate, context, &choice, error);
+    if (result >= 0 && choice.variant.tmpl != NULL) {
+        ladder->has_best = true;
+        ladder->best = (struct kgen_choice_made){
+            choice.variant, choice.from_cache ? KGEN_RUNG_RECORD : KGEN_RUNG_TUNED,
+            choice.record.error_of_bound, kgen_record_seconds(ladder->problem, &choice.record)};
+    }
+    return result;
+}
+
+static int search_all(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_ladder **order,
+                      size_t count, double deadline, struct kgen_error *error)
+{
+    int time_was_up = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (context->settings.cancel != NULL && *context->settings.cancel != 0)
+            return 1;
+        const double now = kgen_clock();
+        if (deadline > 0 && now >= deadline)
+            return 1;
+        const double until = deadline > 0 ? now + (deadline - now) / (double)(count - i) : 0;
+        const int result = search_one(context, tuner, order[i], until, error);
+        if (result < 0)
+            return -1;
+        time_was_up |= result;
+    }
+    return time_was_up;
+}
+
+int kgen_plan_search(struct kgen_context *context, struct kgen_ladder *ladders, size_t count, double deadline,
+                     struct kgen_error *error)
+{
+    const struct kgen_tune_options options = {
+        .effort = context->settings.effort,
+        .engine = KGEN_ENGINE_TCC,
+        .threads = context->settings.threads,
+        .cancel = context->settings.cancel,
+        .seed = seed,
+    };
+    struct kgen_ladder **order = calloc(count + 1, sizeof(struct kgen_ladder *));
+    if (order == NULL)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    size_t wanting = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!ladders[i].has_best)
+            order[wanting++] = &ladders[i];
+    }
+    int result = -1;
+    struct kgen_tuner *tuner =
+        kgen_tuner_new(context->templates, &context->machine, context->cache, &options, error);
+    if (tuner != NULL) {
+        qsort(order, wanting, sizeof(struct kgen_ladder *), compare_bytes);
+        result = search_all(context, tuner, order, wanting, deadline, error);
+    }
+    kgen_tuner_free(tuner);
+    free(order);
+    return result;
+}
