@@ -74,7 +74,7 @@ int kgen_evidence_collect(const struct kgen_session *session, const struct kgen_
         const struct kgen_record *record = kgen_cache_find(session->cache, key);
         if (record != NULL)
             evidence->records[evidence->count++] =
-                (struct kgen_ranked){record, kgen_record_seconds(problem, record)};
+                (struct kgen_ranked){record, variants.items[i], kgen_record_seconds(problem, record)};
     }
     int result = 0;
     if (evidence->records == NULL) {
