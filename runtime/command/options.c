@@ -12,7 +12,7 @@
 
 /* Bits of the commands that take an option. */
 #define IN(command) (1u << KGEN_COMMAND_##command)
-#define WITH_SPEC (IN(GENERATE) | IN(EXPLAIN))
+#define WITH_SPEC (IN(GENERATE) | IN(EXPLAIN) | IN(REPORT))
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
 
 typedef int read_value(const char *value, struct kgen_options *options, struct kgen_error *error);
@@ -155,8 +155,12 @@ static int read_activations(const char *value, struct kgen_options *options, str
 #define FIELD(name) offsetof(struct kgen_options, name)
 
 static const struct option_info option_infos[] = {
-    {"output", 'o', "DIR", IN(GENERATE), NULL, FIELD(output), false,
-     "where to write (default: out/<spec name>)"},
+    {"output", 'o', "PATH", IN(GENERATE) | IN(REPORT), NULL, FIELD(output), false,
+     "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html)"},
+    {"peers", 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
+     "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
+    {"machine", 0, "IDENTITY", IN(REPORT), NULL, FIELD(machine), false,
+     "report on another machine of the cache (kgen cache list names them)"},
     {"target", 0, "NAME", WITH_SPEC | IN(LIST), read_target, 0, false, "language of the kernels: c"},
     {"isa", 0, "NAME", IN(GENERATE), read_isa, 0, true,
      "only this instruction set: avx512, avx2, neon, scalar (default: auto)"},
@@ -200,6 +204,8 @@ static const struct {
     [KGEN_COMMAND_CACHE] = {"cache", "cache path|list|clear [options]", "show or empty the cache", 1, 1},
     [KGEN_COMMAND_MACHINE] = {"machine", "machine [options]",
                               "show what was detected of this machine, and measure its read bandwidth", 0, 0},
+    [KGEN_COMMAND_REPORT] = {"report", "report SPEC [options]",
+                             "write the results of an earlier run as one HTML page with charts", 1, 1},
 };
 
 static const char *command_label(enum kgen_command command)

@@ -13,6 +13,7 @@ enum kgen_command {
     KGEN_COMMAND_EXPLAIN,
     KGEN_COMMAND_CACHE,
     KGEN_COMMAND_MACHINE,
+    KGEN_COMMAND_REPORT,
     KGEN_COMMAND_COUNT
 };
 
@@ -22,6 +23,7 @@ struct kgen_options {
     const char *arguments[2]; /* after the command's name: spec, problem; ops; path */
     size_t argument_count;
     const char *output, *target, *templates, *cache;
+    const char *peers, *machine; /* report */
     bool no_cache, json, dry_run, quiet, verbose, help, version;
     bool isa_given; /* false: auto */
     enum kgen_isa isa;
