@@ -190,8 +190,8 @@ static void test_well_formed(void **state)
     kgen_text_free(&output);
 }
 
-/* A record of another machine, and one that failed, are shown; so is --json. */
-static void test_other_machine(void **state)
+/* Records that failed, and those of another machine, are shown; --json says where the page is. */
+static void test_other_records(void **state)
 {
     (void)state;
     struct kgen_text output = {0};
@@ -203,6 +203,14 @@ static void test_other_machine(void **state)
     struct kgen_text page = page_of("report small.json --cache other -o failed.html", "failed.html");
     assert_non_null(strstr(page.data, "signal &lt;11&gt;"));
     assert_non_null(strstr(page.data, "candidates passed"));
+    kgen_text_free(&page);
+    kgen_text_clear(&output);
+    assert_int_equal(shell("mkdir far && sed 's/\"machine\":\"[0-9a-f]*\"/\"machine\":\"0123456789abcdef\"/' "
+                           "cache/records.jsonl > far/records.jsonl",
+                           &output),
+                     0);
+    page = page_of("report small.json --cache far --machine 0123456789abcdef -o far.html", "far.html");
+    assert_non_null(strstr(page.data, "another than the one this was written on: 0123456789abcdef"));
     kgen_text_free(&page);
     kgen_text_clear(&output);
     assert_int_equal(run("report small.json --json -o json.html", &output), 0);
@@ -249,7 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_command_lines), cmocka_unit_test(test_page),
         cmocka_unit_test(test_same_twice),    cmocka_unit_test(test_well_formed),
-        cmocka_unit_test(test_other_machine),
+        cmocka_unit_test(test_other_records),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
