@@ -178,7 +178,8 @@ static void draw_candidates(const struct kgen_report_problem *problem, const str
         if (ranked->seconds <= 0 || !value_of(parameter, &ranked->variant, &value))
             continue;
         const bool winner = ranked == evidence->chosen;
-        const double beside = winner ? 0 : ((double)(k % 5) - 2) / 4 * spread;
+        const bool alone = values->candidates[index_of(values, &value)] < 4;
+        const double beside = winner || alone ? 0 : ((double)(k % 5) - 2) / 4 * spread;
         kgen_svg_mark_begin(html, problem->series, winner,
                             column_x(values, index_of(values, &value)) + beside,
                             kgen_scale_at(y, ranked->seconds * unit));

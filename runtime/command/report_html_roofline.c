@@ -23,6 +23,13 @@ static double intensity_of(const struct kgen_report_problem *problem)
     return problem->operations / problem->bytes;
 }
 
+/* Marks of one intensity are told apart by standing side by side: qmv with f32, i16 and i8 activations. */
+static double mark_x(const struct roofline *roofline, const struct kgen_report_problem *problem)
+{
+    static const double beside[KGEN_SERIES_COUNT] = {[KGEN_SERIES_QMV_F32] = -9, [KGEN_SERIES_QMV_I8] = 9};
+    return kgen_scale_at(&roofline->x, intensity_of(problem)) + beside[problem->series];
+}
+
 static void extend(double range[2], double value)
 {
     if (range[0] <= 0 || value < range[0])
@@ -68,7 +75,24 @@ static bool find_scales(struct roofline *roofline)
     return true;
 }
 
-/* The line of a bandwidth, as far as it lies in the frame, its label along it near the upper end. */
+/* Where along a line from x1 to x2 its label is farthest from every mark. */
+static double free_share(const struct roofline *roofline, double x1, double x2)
+{
+    double best = 0.5, distance = -1;
+    for (int i = 4; i <= 16; i++) {
+        const double share = i / 20.0, x = x1 + share * (x2 - x1);
+        double nearest = fmin(x - x1, x2 - x);
+        for (size_t k = 0; k < roofline->data->count; k++)
+            nearest = fmin(nearest, fabs(mark_x(roofline, &roofline->data->problems[k]) - x));
+        if (nearest > distance) {
+            distance = nearest;
+            best = share;
+        }
+    }
+    return best;
+}
+
+/* The line of a bandwidth, as far as it lies in the frame, its label along it where there is room. */
 static void draw_bandwidth(const struct roofline *roofline, double bandwidth, int threads, double offset)
 {
     const struct kgen_scale *x = &roofline->x, *y = &roofline->y;
@@ -80,7 +104,7 @@ static void draw_bandwidth(const struct roofline *roofline, double bandwidth, in
     const double x2 = kgen_scale_at(x, last), y2 = kgen_scale_at(y, last * rate);
     kgen_text_printf(roofline->html, "<path class=\"roof%s\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n",
                      threads == 1 ? " one" : "", x1, y1, x2, y2);
-    const double angle = atan2(y2 - y1, x2 - x1), middle = 0.4;
+    const double angle = atan2(y2 - y1, x2 - x1), middle = free_share(roofline, x1, x2);
     kgen_text_printf(roofline->html,
                      "<text class=\"note halo\" transform=\"translate(%.1f %.1f) rotate(%.2f)\" dy=\"%.0f\" "
                      "text-anchor=\"middle\">memory reads %.1f GB/s with %d %s</text>\n",
@@ -92,7 +116,7 @@ static void draw_marks(const struct roofline *roofline, bool winners)
 {
     for (size_t i = 0; i < roofline->data->count; i++) {
         const struct kgen_report_problem *problem = &roofline->data->problems[i];
-        const double x = kgen_scale_at(&roofline->x, intensity_of(problem));
+        const double x = mark_x(roofline, problem);
         for (size_t k = 0; k < problem->evidence.passed; k++) {
             const struct kgen_ranked *ranked = &problem->evidence.records[k];
             if (ranked->seconds <= 0 || (ranked == problem->evidence.chosen) != winners)
@@ -115,7 +139,7 @@ static void draw_peers(const struct roofline *roofline)
         if (problem == NULL)
             continue;
         kgen_svg_peer_begin(
-            roofline->html, kgen_scale_at(&roofline->x, intensity_of(problem)),
+            roofline->html, mark_x(roofline, problem),
             kgen_scale_at(&roofline->y, problem->operations / peers->items[i].seconds * 1e-9));
         kgen_html_peer(roofline->html, problem, &peers->items[i]);
         kgen_svg_mark_end(roofline->html);
@@ -178,7 +202,7 @@ static void draw_labels(const struct roofline *roofline)
         if (seconds > 0)
             labels[count++] = (struct label){
                 .number = problem->number,
-                .x = kgen_scale_at(&roofline->x, intensity_of(problem)),
+                .x = mark_x(roofline, problem),
                 .y = kgen_scale_at(&roofline->y, problem->operations / seconds * 1e-9),
             };
     }
@@ -234,7 +258,8 @@ void kgen_html_roofline(const struct kgen_report_data *data, struct kgen_text *h
         kgen_text_puts(html,
                        "A kernel on a line moves its bytes as fast as memory was measured to give them. "
                        "Kernels with weights are timed cold, from memory; the others find their data in "
-                       "cache, and may stand above the lines.");
+                       "cache, and may stand above the lines. Problems of qmv with f32, i16 and i8 "
+                       "activations stand side by side where they do the same operations a byte.");
     else
         kgen_text_puts(html,
                        "The read bandwidth of this machine is not in the cache, so there is no line of it.");

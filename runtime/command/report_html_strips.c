@@ -76,7 +76,7 @@ static bool lay_out(struct strips *strips)
     if (rows == 0)
         return false;
     kgen_range_widen(&low, &high, 0.03);
-    strips->frame = (struct kgen_frame){270, 985, 24, 24 + (double)rows * ROW};
+    strips->frame = (struct kgen_frame){300, 985, 24, 24 + (double)rows * ROW};
     strips->x = (struct kgen_scale){low, high, strips->frame.left, strips->frame.right, true};
     return true;
 }
