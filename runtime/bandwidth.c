@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "reader.h"
+#include "turn.h"
 #include "worker.h"
 
 #define PASSES 15
@@ -65,6 +66,8 @@ static void work(size_t index, void *shared, struct kgen_worker *worker, void *c
     (void)index;
     const struct exchange *exchange = context;
     struct result *result = shared;
+    kgen_worker_stage(worker, "wait", 2 * KGEN_TURN_SECONDS);
+    const int turn = kgen_turn_take(KGEN_TURN_MEASURE);
     kgen_worker_stage(worker, "read_bandwidth", LIMIT_SECONDS);
     struct kgen_reader *reader =
         kgen_reader_open(exchange->machine, exchange->templates, exchange->threads, &result->error);
@@ -79,6 +82,7 @@ static void work(size_t index, void *shared, struct kgen_worker *worker, void *c
     }
     kgen_team_free(team);
     kgen_reader_close(reader);
+    kgen_turn_end(turn);
 }
 
 static int take_result(size_t index, const struct kgen_outcome *outcome, const void *shared, void *context)

@@ -5,127 +5,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache_file.h"
-#include "cache_record.h"
+#include "cache_internal.h"
 
 /* Shorter files are not worth compacting. */
 #define COMPACT_LINES 1000
+/* Another process may write between reading and replacing the file, but not for ever. */
+#define REMOVE_TRIES 20
 
-/* The latest line of a key. Records are parsed when they are first asked for. */
-struct entry {
-    uint64_t key;
-    const char *line;
-    size_t length;
-    char *own_line; /* NULL where the line lies in the image of the file; owned */
-    struct kgen_parsed_record *parsed;
-    bool damaged;
-};
-
-/* Entries in the order of their keys' first appearance, and a hash table of their indices plus one. */
-struct index {
-    struct entry *entries;
-    size_t count, capacity;
-    uint32_t *slots;
-    size_t slot_count; /* a power of two, or 0 */
-};
-
-struct messages {
-    kgen_log *log;
-    void *context;
-    bool told_damage;
-};
-
-struct kgen_cache {
-    char *folder; /* "" where there is none */
-    struct kgen_cache_file file;
-    char *image; /* the file as it was when opened */
-    size_t image_length;
-    struct index records, facts;
-    struct messages *messages;
-};
-
-static void warn(const struct kgen_cache *cache, const char *text)
+static void say(const struct kgen_cache *cache, int level, const char *text)
 {
     if (cache->messages->log != NULL)
-        cache->messages->log(cache->messages->context, 0, text);
+        cache->messages->log(cache->messages->context, level, text);
 }
 
-static void warn_error(const struct kgen_cache *cache, const struct kgen_error *error,
-                       const char *consequence)
+void kgen_cache_warn(const struct kgen_cache *cache, const char *text)
+{
+    say(cache, 0, text);
+}
+
+void kgen_cache_warn_error(const struct kgen_cache *cache, const struct kgen_error *error,
+                           const char *consequence)
 {
     char place[1024], text[1280];
     kgen_error_format(error, place, sizeof place);
     snprintf(text, sizeof text, "%s; %s", place, consequence);
-    warn(cache, text);
-}
-
-static size_t slot_of(const struct index *index, uint64_t key)
-{
-    size_t mask = index->slot_count - 1;
-    size_t slot = (size_t)(key ^ key >> 32) & mask;
-    while (index->slots[slot] != 0 && index->entries[index->slots[slot] - 1].key != key)
-        slot = (slot + 1) & mask;
-    return slot;
-}
-
-static struct entry *index_find(const struct index *index, uint64_t key)
-{
-    if (index->slot_count == 0)
-        return NULL;
-    uint32_t found = index->slots[slot_of(index, key)];
-    return found != 0 ? &index->entries[found - 1] : NULL;
-}
-
-static int index_grow(struct index *index)
-{
-    size_t capacity = index->capacity == 0 ? 256 : index->capacity * 2;
-    uint32_t *slots = calloc(capacity * 2, sizeof *slots);
-    struct entry *entries = realloc(index->entries, capacity * sizeof *entries);
-    if (entries != NULL) {
-        index->entries = entries;
-    }
-    if (entries == NULL || slots == NULL || capacity >= UINT32_MAX) {
-        free(slots);
-        return -1;
-    }
-    free(index->slots);
-    index->slots = slots;
-    index->slot_count = capacity * 2;
-    index->capacity = capacity;
-    for (size_t i = 0; i < index->count; i++)
-        slots[slot_of(index, index->entries[i].key)] = (uint32_t)(i + 1);
-    return 0;
-}
-
-static void entry_clear(struct entry *entry)
-{
-    free(entry->own_line);
-    kgen_parsed_record_free(entry->parsed);
-}
-
-/* Makes line the latest of its key. Takes own_line over when it succeeds. */
-static int index_put(struct index *index, uint64_t key, const char *line, size_t length, char *own_line)
-{
-    if (index->count == index->capacity && index_grow(index) != 0)
-        return -1;
-    size_t slot = slot_of(index, key);
-    if (index->slots[slot] == 0) {
-        index->slots[slot] = (uint32_t)++index->count;
-        index->entries[index->count - 1] = (struct entry){0};
-    }
-    struct entry *entry = &index->entries[index->slots[slot] - 1];
-    entry_clear(entry);
-    *entry = (struct entry){.key = key, .line = line, .length = length, .own_line = own_line};
-    return 0;
-}
-
-static void index_free(struct index *index)
-{
-    for (size_t i = 0; i < index->count; i++)
-        entry_clear(&index->entries[i]);
-    free(index->entries);
-    free(index->slots);
-    *index = (struct index){0};
+    kgen_cache_warn(cache, text);
 }
 
 /* Steps through the lines of the image: at is the next one, or NULL after the last. */
@@ -144,6 +48,7 @@ static bool next_line(const struct kgen_cache *cache, const char **at, const cha
 struct line_counts {
     size_t lines, kept;
     size_t bad, first_bad;
+    size_t foreign; /* of another schema version */
 };
 
 static int index_image(struct kgen_cache *cache, struct line_counts *counts)
@@ -153,14 +58,15 @@ static int index_image(struct kgen_cache *cache, struct line_counts *counts)
     while (next_line(cache, &at, &line, &length)) {
         uint64_t key;
         enum kgen_line_kind kind = kgen_line_classify(line, length, &key);
-        struct index *index = kind == KGEN_LINE_RECORD ? &cache->records : &cache->facts;
+        struct kgen_cache_index *index = kind == KGEN_LINE_RECORD ? &cache->records : &cache->facts;
         counts->lines++;
         if ((kind == KGEN_LINE_RECORD || kind == KGEN_LINE_FACT) &&
-            index_put(index, key, line, length, NULL) != 0)
+            kgen_cache_index_put(index, key, line, length, NULL) != 0)
             return -1;
         /* The last line may be one that is being written, or was cut short in any way. */
         if (kind == KGEN_LINE_BAD && at != NULL && counts->bad++ == 0)
             counts->first_bad = counts->lines;
+        counts->foreign += kind == KGEN_LINE_FOREIGN;
         counts->kept += kind == KGEN_LINE_FOREIGN || kind == KGEN_LINE_BAD;
     }
     counts->kept += cache->records.count + cache->facts.count;
@@ -179,26 +85,34 @@ static void compact(struct kgen_cache *cache)
         enum kgen_line_kind kind = kgen_line_classify(line, length, &key);
         bool keep = kind == KGEN_LINE_FOREIGN || kind == KGEN_LINE_BAD;
         if (kind == KGEN_LINE_RECORD || kind == KGEN_LINE_FACT)
-            keep = index_find(kind == KGEN_LINE_RECORD ? &cache->records : &cache->facts, key)->line == line;
+            keep = kgen_cache_index_find(kind == KGEN_LINE_RECORD ? &cache->records : &cache->facts, key)
+                       ->line == line;
         if (keep) {
             kgen_text_append(&text, line, length);
             kgen_text_puts(&text, "\n");
         }
     }
     struct kgen_error error = {0};
-    if (!text.failed &&
-        kgen_cache_file_replace(&cache->file, cache->image_length, text.data, text.length, &error) < 0)
-        warn_error(cache, &error, "the cache was not compacted");
+    const int replaced = text.failed ? 1
+                                     : kgen_cache_file_replace(&cache->file, cache->image_length, text.data,
+                                                               text.length, &error);
+    if (replaced == 0)
+        cache->read_to = text.length;
+    else if (replaced < 0)
+        kgen_cache_warn_error(cache, &error, "the cache was not compacted");
     kgen_text_free(&text);
 }
 
-static int load(struct kgen_cache *cache)
+int kgen_cache_load(struct kgen_cache *cache)
 {
     struct kgen_error error = {0};
-    if (kgen_cache_file_read(&cache->file, &cache->image, &cache->image_length, &error) != 0) {
-        warn_error(cache, &error, "earlier results are not used");
+    if (kgen_cache_file_read(&cache->file, 0, &cache->image, &cache->image_length, &error) != 0) {
+        kgen_cache_warn_error(cache, &error, "earlier results are not used");
         return error.code == KGEN_ERROR_MEMORY ? -1 : 0;
     }
+    cache->read_to = cache->image_length;
+    while (cache->read_to > 0 && cache->image[cache->read_to - 1] != '\n')
+        cache->read_to--;
     struct line_counts counts = {0};
     if (index_image(cache, &counts) != 0)
         return -1;
@@ -206,7 +120,14 @@ static int load(struct kgen_cache *cache)
         char text[1024];
         snprintf(text, sizeof text, "%.600s:%zu: %zu damaged %s of the cache ignored, this is the first",
                  cache->file.path, counts.first_bad, counts.bad, counts.bad == 1 ? "line" : "lines");
-        warn(cache, text);
+        kgen_cache_warn(cache, text);
+    }
+    if (counts.foreign > 0) {
+        char text[1024];
+        snprintf(text, sizeof text,
+                 "%.600s: %zu records of another version of the cache are passed over, and left in place",
+                 cache->file.path, counts.foreign);
+        say(cache, cache->records.count == 0 ? 0 : 1, text);
     }
     if (counts.lines > COMPACT_LINES && counts.lines > 2 * counts.kept && cache->file.writable)
         compact(cache);
@@ -221,30 +142,44 @@ static void open_file(struct kgen_cache *cache, const char *folder)
     kgen_text_printf(&path, "%s/" KGEN_CACHE_RECORDS, folder);
     bool made = kgen_folder_make(folder, &error) == 0;
     if (path.failed)
-        warn(cache, "out of memory; nothing will be remembered");
+        kgen_cache_warn(cache, "out of memory; nothing will be remembered");
     else if (kgen_cache_file_open(&cache->file, path.data, &error) != 0 || !made)
-        warn_error(cache, &error, "nothing new will be remembered");
+        kgen_cache_warn_error(cache, &error, "nothing new will be remembered");
     kgen_text_free(&path);
+}
+
+struct kgen_cache *kgen_cache_new(const char *folder, kgen_log *log, void *log_context,
+                                  struct kgen_error *error)
+{
+    struct kgen_cache *cache = calloc(1, sizeof *cache);
+    struct kgen_cache_messages *messages = calloc(1, sizeof *messages);
+    if (cache != NULL && messages != NULL) {
+        *messages = (struct kgen_cache_messages){.log = log, .context = log_context};
+        cache->messages = messages;
+        cache->file.descriptor = -1;
+        cache->claims.descriptor = -1;
+        cache->folder = strdup(folder);
+        if (cache->folder != NULL)
+            return cache;
+    }
+    free(messages);
+    free(cache);
+    kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    return NULL;
 }
 
 struct kgen_cache *kgen_cache_open(const char *folder, kgen_log *log, void *log_context,
                                    struct kgen_error *error)
 {
-    struct kgen_cache *cache = calloc(1, sizeof *cache);
-    struct messages *messages = calloc(1, sizeof *messages);
-    if (cache == NULL || messages == NULL) {
-        free(cache);
-        free(messages);
-        kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    struct kgen_cache *cache = kgen_cache_new(folder != NULL ? folder : "", log, log_context, error);
+    if (cache == NULL)
         return NULL;
-    }
-    *messages = (struct messages){.log = log, .context = log_context};
-    cache->messages = messages;
-    cache->file.descriptor = -1;
     if (folder != NULL)
         open_file(cache, folder);
-    cache->folder = strdup(cache->file.descriptor >= 0 ? folder : "");
-    if (cache->folder == NULL || (cache->file.descriptor >= 0 && load(cache) != 0)) {
+    const bool opened = cache->file.descriptor >= 0;
+    if (!opened)
+        cache->folder[0] = '\0';
+    if (opened && (kgen_cache_load(cache) != 0 || kgen_claims_open(&cache->claims, folder, error) != 0)) {
         kgen_cache_close(cache);
         kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
         return NULL;
@@ -254,18 +189,22 @@ struct kgen_cache *kgen_cache_open(const char *folder, kgen_log *log, void *log_
 
 void kgen_cache_close(struct kgen_cache *cache)
 {
-    if (cache == NULL)
-        return;
-    kgen_cache_file_close(&cache->file);
-    index_free(&cache->records);
-    index_free(&cache->facts);
-    free(cache->image);
-    free(cache->folder);
-    free(cache->messages);
-    free(cache);
+    while (cache != NULL) {
+        struct kgen_cache *beneath = cache->beneath;
+        kgen_claims_close(&cache->claims);
+        kgen_cache_file_close(&cache->file);
+        kgen_cache_index_free(&cache->records);
+        kgen_cache_index_free(&cache->facts);
+        free(cache->image);
+        free(cache->folder);
+        free(cache->messages);
+        free(cache);
+        cache = beneath;
+    }
 }
 
-static const struct kgen_record *entry_record(const struct kgen_cache *cache, struct entry *entry)
+const struct kgen_record *kgen_cache_entry_record(const struct kgen_cache *cache,
+                                                  struct kgen_cache_entry *entry)
 {
     if (entry->parsed == NULL && !entry->damaged) {
         entry->parsed = kgen_line_parse_record(entry->line, entry->length, entry->key);
@@ -274,7 +213,7 @@ static const struct kgen_record *entry_record(const struct kgen_cache *cache, st
             cache->messages->told_damage = true;
             char text[1024];
             snprintf(text, sizeof text, "%.600s: a damaged record is ignored", cache->file.path);
-            warn(cache, text);
+            kgen_cache_warn(cache, text);
         }
     }
     return entry->parsed != NULL ? &entry->parsed->record : NULL;
@@ -282,8 +221,13 @@ static const struct kgen_record *entry_record(const struct kgen_cache *cache, st
 
 const struct kgen_record *kgen_cache_find(const struct kgen_cache *cache, uint64_t key)
 {
-    struct entry *entry = index_find(&cache->records, key);
-    return entry != NULL ? entry_record(cache, entry) : NULL;
+    for (; cache != NULL; cache = cache->beneath) {
+        struct kgen_cache_entry *entry = kgen_cache_index_find(&cache->records, key);
+        const struct kgen_record *record = entry != NULL ? kgen_cache_entry_record(cache, entry) : NULL;
+        if (record != NULL)
+            return record;
+    }
+    return NULL;
 }
 
 size_t kgen_cache_count(const struct kgen_cache *cache)
@@ -293,14 +237,14 @@ size_t kgen_cache_count(const struct kgen_cache *cache)
 
 const struct kgen_record *kgen_cache_at(const struct kgen_cache *cache, size_t index)
 {
-    return index < cache->records.count ? entry_record(cache, &cache->records.entries[index]) : NULL;
+    return index < cache->records.count ? kgen_cache_entry_record(cache, &cache->records.entries[index])
+                                        : NULL;
 }
 
-/* Remembers a line, which it takes over, and writes it. */
-static int remember(struct kgen_cache *cache, struct index *index, uint64_t key, struct kgen_text *line,
-                    struct kgen_error *error)
+int kgen_cache_remember(struct kgen_cache *cache, struct kgen_cache_index *index, uint64_t key,
+                        struct kgen_text *line, struct kgen_error *error)
 {
-    if (index_put(index, key, line->data, line->length - 1, line->data) != 0) {
+    if (kgen_cache_index_put(index, key, line->data, line->length - 1, line->data) != 0) {
         kgen_text_free(line);
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     }
@@ -309,7 +253,7 @@ static int remember(struct kgen_cache *cache, struct index *index, uint64_t key,
     struct kgen_error write_error = {0};
     if (kgen_cache_file_append(&cache->file, line->data, line->length, &write_error) != 0) {
         cache->file.writable = false;
-        warn_error(cache, &write_error, "nothing more will be remembered");
+        kgen_cache_warn_error(cache, &write_error, "nothing more will be remembered");
     }
     return 0;
 }
@@ -321,24 +265,63 @@ int kgen_cache_append(struct kgen_cache *cache, const struct kgen_record *record
         kgen_text_free(&line);
         return -1;
     }
-    return remember(cache, &cache->records, record->key, &line, error);
+    return kgen_cache_remember(cache, &cache->records, record->key, &line, error);
 }
 
-int kgen_cache_fact(const struct kgen_cache *cache, const char *machine, const char *name, double *value)
+/* Takes in whole lines that another process, or this one, has appended. */
+static int take_in(struct kgen_cache *cache, const char *lines, size_t length)
 {
-    const struct entry *entry = index_find(&cache->facts, kgen_fact_key(machine, name));
-    return entry != NULL ? kgen_line_parse_fact(entry->line, entry->length, machine, name, value) : -1;
-}
-
-int kgen_cache_set_fact(struct kgen_cache *cache, const char *machine, const char *name, double value,
-                        struct kgen_error *error)
-{
-    struct kgen_text line = {0};
-    if (kgen_line_write_fact(machine, name, value, &line, error) != 0) {
-        kgen_text_free(&line);
-        return -1;
+    for (const char *at = lines, *end; (end = memchr(at, '\n', length - (size_t)(at - lines))) != NULL;) {
+        uint64_t key;
+        const size_t line_length = (size_t)(end - at);
+        const enum kgen_line_kind kind = kgen_line_classify(at, line_length, &key);
+        struct kgen_cache_index *index = kind == KGEN_LINE_RECORD ? &cache->records : &cache->facts;
+        if (kind == KGEN_LINE_RECORD || kind == KGEN_LINE_FACT) {
+            const struct kgen_cache_entry *known = kgen_cache_index_find(index, key);
+            const bool same =
+                known != NULL && known->length == line_length && memcmp(known->line, at, line_length) == 0;
+            char *line = same ? NULL : strndup(at, line_length);
+            if (!same && (line == NULL || kgen_cache_index_put(index, key, line, line_length, line) != 0)) {
+                free(line);
+                return -1;
+            }
+        }
+        at = end + 1;
+        cache->read_to += line_length + 1;
     }
-    return remember(cache, &cache->facts, kgen_fact_key(machine, name), &line, error);
+    return 0;
+}
+
+int kgen_cache_refresh(struct kgen_cache *cache, struct kgen_error *error)
+{
+    if (!cache->file.writable)
+        return 0;
+    struct kgen_error file_error = {0};
+    const int renewed = kgen_cache_file_renew(&cache->file, &file_error);
+    char *lines = NULL;
+    size_t length = 0;
+    if (renewed == 1)
+        cache->read_to = 0;
+    if (renewed < 0 ||
+        kgen_cache_file_read(&cache->file, cache->read_to, &lines, &length, &file_error) != 0) {
+        cache->file.writable = false;
+        kgen_cache_warn_error(cache, &file_error, "nothing more will be remembered");
+        return 0;
+    }
+    const int result = take_in(cache, lines, length);
+    free(lines);
+    return result == 0 ? 0 : kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+}
+
+bool kgen_cache_claim(struct kgen_cache *cache, uint64_t key)
+{
+    return !cache->file.writable || kgen_claims_take(&cache->claims, key);
+}
+
+void kgen_cache_release(struct kgen_cache *cache, uint64_t key)
+{
+    if (cache->claims.folder != NULL)
+        kgen_claims_drop(&cache->claims, key);
 }
 
 const char *kgen_cache_path(const struct kgen_cache *cache)
@@ -348,8 +331,9 @@ const char *kgen_cache_path(const struct kgen_cache *cache)
 
 int kgen_cache_clear(struct kgen_cache *cache, struct kgen_error *error)
 {
-    index_free(&cache->records);
-    index_free(&cache->facts);
+    kgen_cache_index_free(&cache->records);
+    kgen_cache_index_free(&cache->facts);
+    cache->read_to = 0;
     return cache->folder[0] != '\0' ? kgen_cache_folder_clear(cache->folder, error) : 0;
 }
 
@@ -361,4 +345,70 @@ uint64_t kgen_record_key(const char *machine, const char *problem, uint64_t vari
     hash = kgen_hash_string(hash, problem);
     hash = kgen_hash(hash, &variant_hash, sizeof variant_hash);
     return kgen_hash_string(hash, engine);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Replaces the file by its image without the records of the keys, which are sorted. Returns 1 where another
+ * process wrote in the meantime. */
+static int rewrite_without(struct kgen_cache *cache, const uint64_t *keys, size_t count,
+                           struct kgen_error *error)
+{
+    struct kgen_text text = {0};
+    const char *at = cache->image, *line;
+    size_t length;
+    while (next_line(cache, &at, &line, &length)) {
+        uint64_t key;
+        if (kgen_line_classify(line, length, &key) == KGEN_LINE_RECORD && count > 0 &&
+            bsearch(&key, keys, count, sizeof key, compare_keys) != NULL)
+            continue;
+        kgen_text_append(&text, line, length);
+        if (at != NULL)
+            kgen_text_puts(&text, "\n");
+    }
+    const int result = text.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory")
+                                   : kgen_cache_file_replace(&cache->file, cache->image_length, text.data,
+                                                             text.length, error);
+    kgen_text_free(&text);
+    return result;
+}
+
+static int reload(struct kgen_cache *cache, struct kgen_error *error)
+{
+    free(cache->image);
+    cache->image = NULL;
+    cache->image_length = 0;
+    kgen_cache_index_free(&cache->records);
+    kgen_cache_index_free(&cache->facts);
+    if (kgen_cache_load(cache) != 0)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    return 0;
+}
+
+int kgen_cache_remove(struct kgen_cache *cache, const uint64_t *keys, size_t count, struct kgen_error *error)
+{
+    if (!cache->file.writable)
+        return kgen_error_set(error, KGEN_ERROR_IO, cache->file.path, 0, 0, "the cache cannot be written");
+    uint64_t *sorted = malloc((count + 1) * sizeof *sorted);
+    if (sorted == NULL)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    memcpy(sorted, keys, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare_keys);
+    int result = 1;
+    for (int try = 0; result == 1 && try < REMOVE_TRIES; try++) {
+        struct kgen_error file_error = {0};
+        if (kgen_cache_file_renew(&cache->file, &file_error) < 0 || reload(cache, error) != 0)
+            result = -1;
+        else
+            result = rewrite_without(cache, sorted, count, error);
+    }
+    free(sorted);
+    if (result == 1)
+        return kgen_error_set(error, KGEN_ERROR_IO, cache->file.path, 0, 0,
+                              "other processes keep writing the cache; try again when they are done");
+    return result == 0 ? reload(cache, error) : -1;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cache_file.h"
 
+#include "cache_claim.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -20,30 +22,52 @@ static int io_error(struct kgen_error *error, const char *path, const char *what
     return kgen_error_set(error, KGEN_ERROR_IO, path, 0, 0, "%s: %s", what, strerror(errno));
 }
 
+#define OPEN_FLAGS (O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+
+static int check_regular(struct kgen_cache_file *file, struct kgen_error *error)
+{
+    struct stat status;
+    if (fstat(file->descriptor, &status) == 0 && S_ISREG(status.st_mode))
+        return 0;
+    close(file->descriptor);
+    file->descriptor = -1;
+    file->writable = false;
+    return kgen_error_set(error, KGEN_ERROR_IO, file->path, 0, 0, "the cache is not a regular file");
+}
+
 static int open_descriptor(struct kgen_cache_file *file, struct kgen_error *error)
 {
-    const int flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    file->descriptor = open(file->path, O_RDWR | O_APPEND | O_CREAT | flags, 0666);
+    file->descriptor = open(file->path, O_RDWR | O_APPEND | O_CREAT | OPEN_FLAGS, 0666);
     file->writable = file->descriptor >= 0;
     int result = file->writable ? 0 : io_error(error, file->path, "cannot write the cache");
     if (file->descriptor < 0)
-        file->descriptor = open(file->path, O_RDONLY | flags);
-    struct stat status;
-    if (file->descriptor >= 0 && (fstat(file->descriptor, &status) != 0 || !S_ISREG(status.st_mode))) {
-        close(file->descriptor);
-        file->descriptor = -1;
-        file->writable = false;
-        result = kgen_error_set(error, KGEN_ERROR_IO, file->path, 0, 0, "the cache is not a regular file");
-    }
+        file->descriptor = open(file->path, O_RDONLY | OPEN_FLAGS);
+    if (file->descriptor >= 0 && check_regular(file, error) != 0)
+        result = -1;
     return result;
 }
 
-int kgen_cache_file_open(struct kgen_cache_file *file, const char *path, struct kgen_error *error)
+static int set_path(struct kgen_cache_file *file, const char *path, struct kgen_error *error)
 {
     *file = (struct kgen_cache_file){.path = strdup(path), .descriptor = -1};
     if (file->path == NULL)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, path, 0, 0, "out of memory");
-    return open_descriptor(file, error);
+    return 0;
+}
+
+int kgen_cache_file_open(struct kgen_cache_file *file, const char *path, struct kgen_error *error)
+{
+    return set_path(file, path, error) != 0 ? -1 : open_descriptor(file, error);
+}
+
+int kgen_cache_file_open_read(struct kgen_cache_file *file, const char *path, struct kgen_error *error)
+{
+    if (set_path(file, path, error) != 0)
+        return -1;
+    file->descriptor = open(path, O_RDONLY | OPEN_FLAGS);
+    if (file->descriptor < 0)
+        return io_error(error, path, "cannot read the cache");
+    return check_regular(file, error);
 }
 
 void kgen_cache_file_close(struct kgen_cache_file *file)
@@ -54,7 +78,7 @@ void kgen_cache_file_close(struct kgen_cache_file *file)
     *file = (struct kgen_cache_file){.descriptor = -1};
 }
 
-int kgen_cache_file_read(const struct kgen_cache_file *file, char **data, size_t *length,
+int kgen_cache_file_read(const struct kgen_cache_file *file, size_t from, char **data, size_t *length,
                          struct kgen_error *error)
 {
     struct stat status;
@@ -63,13 +87,13 @@ int kgen_cache_file_read(const struct kgen_cache_file *file, char **data, size_t
     if (status.st_size < 0 || (uintmax_t)status.st_size > READ_LIMIT)
         return kgen_error_set(error, KGEN_ERROR_IO, file->path, 0, 0, "the cache is larger than %zu bytes",
                               READ_LIMIT);
-    size_t size = (size_t)status.st_size;
+    size_t size = (size_t)status.st_size > from ? (size_t)status.st_size - from : 0;
     char *bytes = malloc(size + 1);
     if (bytes == NULL)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, file->path, 0, 0, "out of memory");
     size_t done = 0;
     while (done < size) {
-        ssize_t got = pread(file->descriptor, bytes + done, size - done, (off_t)done);
+        ssize_t got = pread(file->descriptor, bytes + done, size - done, (off_t)(from + done));
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
@@ -94,35 +118,78 @@ static bool is_current(const struct kgen_cache_file *file)
            mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
 }
 
-/* Locks the file that the path names. Returns 1 when locked, 0 where there is no locking or it takes too long
- * (some network file systems: a single appending write has to do), -1 when the file cannot be opened again.
- */
-static int lock_file(struct kgen_cache_file *file, struct kgen_error *error)
+static int reopen(struct kgen_cache_file *file, struct kgen_error *error)
 {
-    for (int try = 0; try < LOCK_TRIES; try++) {
-        if (!is_current(file)) {
-            close(file->descriptor);
-            if (open_descriptor(file, error) != 0)
-                return -1;
-        }
-        if (flock(file->descriptor, LOCK_EX | LOCK_NB) == 0) {
-            if (is_current(file))
-                return 1;
-        } else if (errno == EWOULDBLOCK) {
-            nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NANOSECONDS}, NULL);
-        } else if (errno != EINTR) {
-            break;
-        }
-        if (file->unlockable)
-            break;
+    close(file->descriptor);
+    return open_descriptor(file, error);
+}
+
+int kgen_cache_file_renew(struct kgen_cache_file *file, struct kgen_error *error)
+{
+    const bool replaced = !is_current(file);
+    /* A network file system promises what others wrote only to those who open the file again. */
+    if ((replaced || file->lockless) && reopen(file, error) != 0)
+        return -1;
+    return replaced;
+}
+
+static bool lock_path(const struct kgen_cache_file *file, struct kgen_text *path)
+{
+    kgen_text_printf(path, "%s" KGEN_CACHE_LOCK_SUFFIX, file->path);
+    return !path->failed;
+}
+
+/* 1 locked, 0 held by another, -1 there is no lock. */
+static int try_lock(struct kgen_cache_file *file)
+{
+    if (!file->lockless) {
+        if (flock(file->descriptor, LOCK_EX | LOCK_NB) == 0)
+            return 1;
+        if (errno == EWOULDBLOCK || errno == EINTR)
+            return 0;
+        file->lockless = true;
     }
-    file->unlockable = true;
-    return 0;
+    struct kgen_text path = {0};
+    const int taken = lock_path(file, &path) ? kgen_claim_file_take(path.data) : -1;
+    kgen_text_free(&path);
+    return taken;
 }
 
 static void unlock_file(struct kgen_cache_file *file)
 {
-    flock(file->descriptor, LOCK_UN);
+    struct kgen_text path = {0};
+    if (!file->lockless)
+        flock(file->descriptor, LOCK_UN);
+    else if (lock_path(file, &path))
+        kgen_claim_file_drop(path.data);
+    kgen_text_free(&path);
+}
+
+/* Locks the file that the path names. Returns 1 when locked, 0 where there is no locking or it takes too long
+ * (a single appending write has to do), -1 when the file cannot be opened again. */
+static int lock_file(struct kgen_cache_file *file, struct kgen_error *error)
+{
+    for (int try = 0; try < LOCK_TRIES; try++) {
+        if (!is_current(file) && reopen(file, error) != 0)
+            return -1;
+        const int locked = try_lock(file);
+        if (locked < 0)
+            return 0;
+        if (locked == 1) {
+            const int renewed = kgen_cache_file_renew(file, error);
+            if (renewed == 0 || (renewed == 1 && file->lockless))
+                return 1;
+            unlock_file(file);
+            if (renewed < 0)
+                return -1;
+        }
+        if (file->impatient)
+            break;
+        if (locked == 0)
+            nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NANOSECONDS}, NULL);
+    }
+    file->impatient = true;
+    return 0;
 }
 
 /* Whether the file ends within a line. */
@@ -187,9 +254,7 @@ int kgen_cache_file_replace(struct kgen_cache_file *file, size_t expected_length
     if (fstat(file->descriptor, &status) == 0 && (uintmax_t)status.st_size == expected_length)
         result = kgen_file_write(file->path, data, length, error);
     unlock_file(file);
-    if (result == 0 && !is_current(file)) {
-        close(file->descriptor);
-        result = open_descriptor(file, error);
-    }
+    if (result == 0 && !is_current(file))
+        result = reopen(file, error);
     return result;
 }

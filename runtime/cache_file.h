@@ -8,22 +8,31 @@
 
 /* Its name in the cache's folder. */
 #define KGEN_CACHE_RECORDS "records.jsonl"
+/* Appended to it, the name of the file that stands for a lock. */
+#define KGEN_CACHE_LOCK_SUFFIX ".lock"
 
 struct kgen_cache_file {
     char *path;     /* owned; NULL: no file */
     int descriptor; /* -1: not open */
     bool writable;
-    bool unlockable; /* locking failed once; later appends do not wait for it again */
+    bool lockless;  /* the file system has no locks: a file beside it stands for one */
+    bool impatient; /* waiting for the lock was in vain once; later appends try it without waiting */
 };
 
 /* Opens the file, made if need be. A file that can only be read is opened all the same, with writable false
  * and the reason in error: the result is then -1, but descriptor is not. */
 int kgen_cache_file_open(struct kgen_cache_file *file, const char *path, struct kgen_error *error);
+/* Opens a file that is there, only to read it. */
+int kgen_cache_file_open_read(struct kgen_cache_file *file, const char *path, struct kgen_error *error);
 void kgen_cache_file_close(struct kgen_cache_file *file);
 
-/* Reads the whole file into data, which the caller frees. */
-int kgen_cache_file_read(const struct kgen_cache_file *file, char **data, size_t *length,
+/* Reads the file from a place on into data, which the caller frees. */
+int kgen_cache_file_read(const struct kgen_cache_file *file, size_t from, char **data, size_t *length,
                          struct kgen_error *error);
+
+/* Makes sure that what is read next is what the path names now. Returns 0; 1 where another file has taken its
+ * place since the last call; -1 where it cannot be opened again, and then it is no longer writable. */
+int kgen_cache_file_renew(struct kgen_cache_file *file, struct kgen_error *error);
 
 /* Appends a line that ends with a newline. Where the file ends within a line, it is first ended. A line that
  * does not fit on the disk is taken back whole. */

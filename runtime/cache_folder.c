@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cache.h"
+#include "cache_claim.h"
 #include "cache_file.h"
 
 static bool ends_with(const char *text, const char *suffix)
@@ -15,12 +16,20 @@ static bool ends_with(const char *text, const char *suffix)
     return length >= suffix_length && strcmp(text + length - suffix_length, suffix) == 0;
 }
 
-/* The records, and what an interrupted compaction leaves. */
+/* The records, what an interrupted compaction leaves, and the locks. */
 static bool is_records_file(const char *name)
 {
     size_t length = strlen(KGEN_CACHE_RECORDS);
-    return strncmp(name, KGEN_CACHE_RECORDS, length) == 0 &&
-           (name[length] == '\0' || (name[length] == '.' && ends_with(name, ".tmp")));
+    if (strncmp(name, KGEN_CACHE_RECORDS, length) != 0)
+        return strcmp(name, KGEN_CLAIMS_LOCKS) == 0;
+    return name[length] == '\0' || (name[length] == '.' && ends_with(name, ".tmp")) ||
+           strcmp(name + length, KGEN_CACHE_LOCK_SUFFIX) == 0;
+}
+
+/* <16 hexadecimal digits>, and with more behind them. */
+static bool is_claim_file(const char *name)
+{
+    return strspn(name, "0123456789abcdef") == 16 && (name[16] == '\0' || name[16] == '.');
 }
 
 /* Shared objects, and what an interrupted compilation leaves. */
@@ -49,17 +58,29 @@ static int remove_files(const char *folder, bool is_ours(const char *name), stru
     return result;
 }
 
+/* Removes what is ours of a folder within the cache's, and the folder where nothing else is in it. */
+static int remove_within(const char *folder, const char *name, bool is_ours(const char *name),
+                         struct kgen_error *error)
+{
+    struct kgen_text path = {0};
+    kgen_text_printf(&path, "%s/%s", folder, name);
+    int result = 0;
+    if (path.failed)
+        result = kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    else
+        result = remove_files(path.data, is_ours, error);
+    if (!path.failed)
+        rmdir(path.data);
+    kgen_text_free(&path);
+    return result;
+}
+
 int kgen_cache_folder_clear(const char *folder, struct kgen_error *error)
 {
-    struct kgen_text objects = {0};
-    kgen_text_printf(&objects, "%s/" KGEN_CACHE_OBJECTS, folder);
-    if (objects.failed)
-        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     int result = remove_files(folder, is_records_file, error);
-    if (remove_files(objects.data, is_object_file, error) != 0)
+    if (remove_within(folder, KGEN_CACHE_OBJECTS, is_object_file, error) != 0 ||
+        remove_within(folder, KGEN_CLAIMS_FILES, is_claim_file, error) != 0)
         result = -1;
-    rmdir(objects.data); /* stays where it holds something else */
-    kgen_text_free(&objects);
     return result;
 }
 

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,7 +88,10 @@ static enum kgen_line_kind classify_object(const json_t *root, uint64_t *key)
         return strlen(digits) == KEY_DIGITS && parse_key(digits, key) ? KGEN_LINE_RECORD : KGEN_LINE_BAD;
     const char *fact = json_string_value(json_object_get(root, "fact"));
     const char *machine = json_string_value(json_object_get(root, "machine"));
-    if (fact == NULL || machine == NULL || !json_is_number(json_object_get(root, "value")))
+    const json_t *value = json_object_get(root, "value");
+    if (fact == NULL || machine == NULL)
+        return KGEN_LINE_BAD;
+    if (strcmp(fact, KGEN_FACT_MACHINE) == 0 ? !json_is_object(value) : !json_is_number(value))
         return KGEN_LINE_BAD;
     *key = kgen_fact_key(machine, fact);
     return KGEN_LINE_FACT;
@@ -211,6 +215,17 @@ int kgen_line_write_fact(const char *machine, const char *name, double value, st
     return finish_line(line, error);
 }
 
+int kgen_line_write_machine(const struct kgen_machine *machine, struct kgen_text *line,
+                            struct kgen_error *error)
+{
+    kgen_text_printf(line, FACT_START KGEN_FACT_MACHINE "\",\"schema\":%d", KGEN_CACHE_SCHEMA);
+    write_string(line, "machine", machine->identity);
+    kgen_text_puts(line, ",\"value\":");
+    kgen_machine_write(machine, line);
+    kgen_text_puts(line, "}\n");
+    return finish_line(line, error);
+}
+
 uint64_t kgen_fact_key(const char *machine, const char *name)
 {
     return kgen_hash_string(kgen_hash_string(KGEN_HASH_START, machine), name);
@@ -275,23 +290,81 @@ static bool get_count(const json_t *root, const char *name, unsigned *value)
     return json_is_integer(number) && count >= 0 && count <= UINT_MAX;
 }
 
-static bool read_record(const json_t *root, struct kgen_record *record)
+#define MEMBER(name) offsetof(struct kgen_record, name)
+
+/* Returns NULL, or the name of the first member that is missing or is not what it should be. */
+static const char *read_record(const json_t *root, struct kgen_record *record)
 {
+    static const struct {
+        const char *name;
+        size_t offset;
+    } strings[] = {{"machine", MEMBER(machine)},
+                   {"variant", MEMBER(variant)},
+                   {"engine", MEMBER(engine)},
+                   {"effort", MEMBER(effort)},
+                   {"detail", MEMBER(detail)}},
+      counts[] = {{"cases", MEMBER(cases)}, {"repeats", MEMBER(repeats)}};
+    static const struct {
+        const char *name;
+        double scale, if_null;
+        size_t offset;
+    } numbers[] = {{"error_of_bound", 1, INFINITY, MEMBER(error_of_bound)},
+                   {"compile_us", 1e-6, 0, MEMBER(compile_seconds)},
+                   {"cold_us", 1e-6, 0, MEMBER(cold_seconds)},
+                   {"hot_us", 1e-6, 0, MEMBER(hot_seconds)},
+                   {"final_us", 1e-6, 0, MEMBER(final_seconds)},
+                   {"read_us", 1e-6, 0, MEMBER(read_seconds)}};
+    char *to = (char *)record;
+    if (!json_is_object(json_object_get(root, "problem")))
+        return "problem";
+    for (size_t i = 0; i < KGEN_COUNT_OF(strings); i++) {
+        if (!get_string(root, strings[i].name, (const char **)(void *)(to + strings[i].offset)))
+            return strings[i].name;
+    }
+    for (size_t i = 0; i < KGEN_COUNT_OF(counts); i++) {
+        if (!get_count(root, counts[i].name, (unsigned *)(void *)(to + counts[i].offset)))
+            return counts[i].name;
+    }
+    for (size_t i = 0; i < KGEN_COUNT_OF(numbers); i++) {
+        if (!get_number(root, numbers[i].name, numbers[i].scale, numbers[i].if_null,
+                        (double *)(void *)(to + numbers[i].offset)))
+            return numbers[i].name;
+    }
     const char *verdict;
+    if (!get_string(root, "verdict", &verdict) || kgen_verdict_parse(verdict, &record->verdict) != 0)
+        return "verdict";
     const json_t *chosen = json_object_get(root, "chosen");
     record->chosen = json_is_true(chosen);
-    return get_string(root, "machine", &record->machine) && get_string(root, "variant", &record->variant) &&
-           get_string(root, "engine", &record->engine) && get_string(root, "effort", &record->effort) &&
-           get_string(root, "detail", &record->detail) && get_string(root, "verdict", &verdict) &&
-           kgen_verdict_parse(verdict, &record->verdict) == 0 &&
-           get_number(root, "error_of_bound", 1, INFINITY, &record->error_of_bound) &&
-           get_count(root, "cases", &record->cases) &&
-           get_number(root, "compile_us", 1e-6, 0, &record->compile_seconds) &&
-           get_number(root, "cold_us", 1e-6, 0, &record->cold_seconds) &&
-           get_number(root, "hot_us", 1e-6, 0, &record->hot_seconds) &&
-           get_number(root, "final_us", 1e-6, 0, &record->final_seconds) &&
-           get_number(root, "read_us", 1e-6, 0, &record->read_seconds) &&
-           get_count(root, "repeats", &record->repeats) && json_is_boolean(chosen);
+    return json_is_boolean(chosen) ? NULL : "chosen";
+}
+
+void kgen_line_fault(const char *line, size_t length, char *text, size_t size)
+{
+    json_error_t error;
+    uint64_t key;
+    struct kgen_record record;
+    json_t *root = json_loadb(line, length, 0, &error);
+    const json_t *schema = json_object_get(root, "schema");
+    const char *digits = json_string_value(json_object_get(root, "key"));
+    const char *member;
+    if (root == NULL && is_cut(line, length))
+        snprintf(text, size, "a record cut short");
+    else if (root == NULL)
+        snprintf(text, size, "not JSON: %.80s", error.text);
+    else if (json_is_integer(schema) && json_integer_value(schema) != KGEN_CACHE_SCHEMA)
+        snprintf(text, size, "of cache schema %lld; this kgen reads %d",
+                 (long long)json_integer_value(schema), KGEN_CACHE_SCHEMA);
+    else if (!json_is_integer(schema) || (digits == NULL && json_object_get(root, "fact") == NULL))
+        snprintf(text, size, "neither a record nor a fact of a cache");
+    else if (digits == NULL)
+        snprintf(text, size, "a fact whose machine or value is missing or wrong");
+    else if (strlen(digits) != KEY_DIGITS || !parse_key(digits, &key))
+        snprintf(text, size, "a record whose key is not 16 hexadecimal digits");
+    else if ((member = read_record(root, &record)) != NULL)
+        snprintf(text, size, "a record whose \"%s\" is missing or wrong", member);
+    else
+        snprintf(text, size, "a damaged record");
+    json_decref(root);
 }
 
 struct kgen_parsed_record *kgen_line_parse_record(const char *line, size_t length, uint64_t key)
@@ -309,7 +382,7 @@ struct kgen_parsed_record *kgen_line_parse_record(const char *line, size_t lengt
     const json_t *problem = json_object_get(root, "problem");
     uint64_t said;
     if (digits != NULL && strlen(digits) == KEY_DIGITS && parse_key(digits, &said) && said == key &&
-        json_is_object(problem) && read_record(root, &parsed->record)) {
+        read_record(root, &parsed->record) == NULL) {
         parsed->problem = problem_text(line, length, problem);
         parsed->record.problem = parsed->problem;
     }
@@ -340,6 +413,21 @@ int kgen_line_parse_fact(const char *line, size_t length, const char *machine, c
                  strcmp(said_name, name) == 0 && json_is_number(number);
     if (found)
         *value = json_number_value(number);
+    json_decref(root);
+    return found ? 0 : -1;
+}
+
+int kgen_line_parse_machine(const char *line, size_t length, const char *identity,
+                            struct kgen_machine *machine)
+{
+    json_t *root = json_loadb(line, length, 0, NULL);
+    const char *fact = json_string_value(json_object_get(root, "fact"));
+    char *value = fact != NULL && strcmp(fact, KGEN_FACT_MACHINE) == 0
+                      ? json_dumps(json_object_get(root, "value"), JSON_COMPACT)
+                      : NULL;
+    const bool found = value != NULL && kgen_machine_read(value, strlen(value), machine) == 0 &&
+                       strcmp(machine->identity, identity) == 0;
+    free(value);
     json_decref(root);
     return found ? 0 : -1;
 }

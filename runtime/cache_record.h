@@ -29,16 +29,27 @@ int kgen_line_write_record(const struct kgen_record *record, struct kgen_text *l
 int kgen_line_write_fact(const char *machine, const char *name, double value, struct kgen_text *line,
                          struct kgen_error *error);
 
+/* What a machine is, as the fact "machine" whose value is kgen_machine_write's object. */
+int kgen_line_write_machine(const struct kgen_machine *machine, struct kgen_text *line,
+                            struct kgen_error *error);
+/* Returns 0 where the line is that fact of that machine. */
+int kgen_line_parse_machine(const char *line, size_t length, const char *identity,
+                            struct kgen_machine *machine);
+#define KGEN_FACT_MACHINE "machine"
+
 uint64_t kgen_fact_key(const char *machine, const char *name);
 
 /* A record read from a line, and the memory its strings lie in. */
 struct kgen_parsed_record {
     struct kgen_record record;
-    void *json;    /* owned */
-    char *problem; /* owned */
+    void *json;                      /* owned */
+    char *problem;                   /* owned */
+    struct kgen_parsed_record *next; /* for a list of its owner */
 };
 /* Returns NULL where the line is damaged, or is no record of this key. */
 struct kgen_parsed_record *kgen_line_parse_record(const char *line, size_t length, uint64_t key);
+/* Says in text what is wrong with a line that is no record or fact, or cannot be parsed. */
+void kgen_line_fault(const char *line, size_t length, char *text, size_t size);
 /* NULL is fine. */
 void kgen_parsed_record_free(struct kgen_parsed_record *parsed);
 

@@ -23,6 +23,11 @@ enum kgen_isa kgen_machine_best_isa(const struct kgen_machine *machine);
 /* The greatest cache: what "cold" has to exceed. */
 size_t kgen_machine_last_level_cache(const struct kgen_machine *machine);
 
+/* Appends what a machine is, as a JSON object on one line, and reads it back. Reading returns -1 where the
+ * text is none; what it does not say is left 0. */
+int kgen_machine_write(const struct kgen_machine *machine, struct kgen_text *text);
+int kgen_machine_read(const char *text, size_t length, struct kgen_machine *machine);
+
 /* Measures the read bandwidth of main memory in bytes per second with 1 and with n threads: the best of
  * several passes over a buffer of at least four times the last-level cache, in huge pages where the system
  * grants them, read by a kernel from templates/c/read_bandwidth.c.in for the machine's widest vectors through

@@ -40,7 +40,8 @@ struct kgen_tuner *kgen_tuner_new(const struct kgen_templates *templates, const 
     tuner->cache = cache;
     tuner->options = *options;
     tuner->start = kgen_clock();
-    if (kgen_engine_describe(options->engine, &options->cc, &tuner->engine, error) != 0) {
+    if (kgen_engine_describe(options->engine, &options->cc, &tuner->engine, error) != 0 ||
+        kgen_cache_set_machine(cache, machine, error) != 0) {
         kgen_tuner_free(tuner);
         return NULL;
     }
@@ -96,6 +97,17 @@ static bool record_suffices(const struct kgen_tuner *tuner, const struct kgen_re
     return record != NULL && (record->verdict != KGEN_PASSED || effort_of(record) >= tuner->options.effort);
 }
 
+bool kgen_trial_has_record(const struct kgen_trial *trial, size_t variant)
+{
+    return record_suffices(trial->tuner, kgen_cache_find(trial->tuner->cache, trial->keys[variant]));
+}
+
+/* The low bits of a hash are as good as the others, but the cache's tables are made of them. */
+bool kgen_shard_has(uint64_t record_key, unsigned shard, unsigned shards)
+{
+    return (record_key >> 32) % shards == shard;
+}
+
 int kgen_tune_threads(const struct kgen_problem *problem, int threads)
 {
     return problem->op == KGEN_OP_QMV ? threads : 1;
@@ -129,14 +141,19 @@ static int open_trial(struct kgen_tuner *tuner, const struct kgen_problem *probl
         return -1;
     const size_t count = trial->variants.count;
     trial->keys = calloc(count + 1, sizeof *trial->keys);
+    trial->waiting = calloc(count + 1, sizeof *trial->waiting);
     trial->pending = calloc(count + 1, sizeof *trial->pending);
-    if (trial->keys == NULL || trial->pending == NULL)
+    if (trial->keys == NULL || trial->waiting == NULL || trial->pending == NULL)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    if (kgen_cache_refresh(tuner->cache, error) != 0)
+        return -1;
+    const unsigned shard = tuner->options.shard, shards = tuner->options.shards;
     for (size_t i = 0; i < count; i++) {
         trial->keys[i] = kgen_record_key(tuner->machine->identity, trial->problem_text.data,
                                          kgen_variant_hash(&trial->variants.items[i]), tuner->engine.data);
-        if (!record_suffices(tuner, kgen_cache_find(tuner->cache, trial->keys[i])))
-            trial->pending[trial->pending_count++] = i;
+        if ((shards == 0 || kgen_shard_has(trial->keys[i], shard, shards)) &&
+            !kgen_trial_has_record(trial, i))
+            trial->waiting[trial->waiting_count++] = i;
     }
     return 0;
 }
@@ -145,12 +162,13 @@ static void close_trial(struct kgen_trial *trial)
 {
     kgen_variants_free(&trial->variants);
     kgen_text_free(&trial->problem_text);
+    kgen_verify_cases_free(trial->cases);
     free(trial->keys);
+    free(trial->waiting);
     free(trial->pending);
 }
 
-/* The index of the variant that an earlier run chose at this effort or a greater one, or variants.count. */
-static size_t chosen_before(const struct kgen_trial *trial)
+size_t kgen_trial_chosen(const struct kgen_trial *trial)
 {
     size_t chosen = trial->variants.count;
     double best = 0;
@@ -247,27 +265,38 @@ static void fill_choice(const struct kgen_trial *trial, size_t chosen, struct kg
     }
 }
 
+/* The final round, which is for one process: the others take what it chose. */
+static int run_final(struct kgen_trial *trial, size_t *chosen, struct kgen_error *error)
+{
+    const int claimed = kgen_trial_claim_final(trial, error);
+    if (claimed == 2)
+        *chosen = kgen_trial_chosen(trial);
+    if (claimed != 0)
+        return claimed == 2 ? 0 : claimed;
+    size_t best[KGEN_FINALISTS];
+    const size_t count = kgen_trial_best(trial, best, KGEN_FINALISTS);
+    int stopped = 0;
+    if (count > 1)
+        stopped = kgen_trial_run_final(trial, best, count, error);
+    if (stopped == 0 && count > 0) {
+        /* The finalists were timed side by side, so only their times are compared. */
+        sort_by_time(trial, best, count);
+        *chosen = best[0];
+        stopped = mark_chosen(trial, *chosen, error);
+    }
+    kgen_trial_release_final(trial);
+    return stopped;
+}
+
 static int run_trial(struct kgen_trial *trial, size_t *chosen, struct kgen_error *error)
 {
-    const struct kgen_tuner *tuner = trial->tuner;
-    int stopped = 0;
-    if (trial->pending_count > 0) {
-        stopped = kgen_trial_run_candidates(trial, error);
-        if (stopped < 0)
-            return -1;
-    }
-    size_t best[KGEN_FINALISTS];
-    size_t count = kgen_trial_best(trial, best, KGEN_FINALISTS);
-    if (stopped == 0 && count > 1 && tuner->options.effort > KGEN_ESTIMATE) {
-        stopped = kgen_trial_run_final(trial, best, count, error);
-        if (stopped < 0)
-            return -1;
-        sort_by_time(trial, best, count);
-    }
-    /* The finalists were timed side by side, so only their times are compared. */
-    *chosen = count > 0 ? best[0] : trial->variants.count;
-    if (stopped == 0 && count > 0 && mark_chosen(trial, *chosen, error) != 0)
+    int stopped = kgen_trial_run_waiting(trial, error);
+    if (stopped < 0)
         return -1;
+    size_t best;
+    *chosen = kgen_trial_best(trial, &best, 1) > 0 ? best : trial->variants.count;
+    if (stopped == 0 && trial->tuner->options.shards == 0)
+        stopped = run_final(trial, chosen, error);
     return stopped;
 }
 
@@ -279,9 +308,9 @@ static int run_estimate(struct kgen_trial *trial, size_t *chosen, struct kgen_er
     for (size_t i = 0; i < trial->variants.count && stopped == 0; i++) {
         const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
         if (record == NULL) {
-            trial->pending[0] = i;
-            trial->pending_count = 1;
-            stopped = kgen_trial_run_candidates(trial, error);
+            trial->waiting[0] = i;
+            trial->waiting_count = 1;
+            stopped = kgen_trial_run_waiting(trial, error);
             record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
         }
         if (record != NULL && record->verdict == KGEN_PASSED) {
@@ -300,11 +329,11 @@ int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen
     if (result == 0) {
         trial.progress = progress;
         trial.progress_context = context;
-        size_t chosen = chosen_before(&trial);
-        if (chosen == trial.variants.count && tuner->options.effort == KGEN_ESTIMATE)
-            result = run_estimate(&trial, &chosen, error);
-        else if (tuner->options.effort > KGEN_ESTIMATE &&
-                 (trial.pending_count > 0 || chosen == trial.variants.count))
+        size_t chosen = kgen_trial_chosen(&trial);
+        const bool unchosen = chosen == trial.variants.count;
+        if (tuner->options.effort == KGEN_ESTIMATE)
+            result = unchosen ? run_estimate(&trial, &chosen, error) : 0;
+        else if (trial.waiting_count > 0 || unchosen)
             result = run_trial(&trial, &chosen, error);
         if (result >= 0)
             fill_choice(&trial, chosen, choice);

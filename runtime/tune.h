@@ -28,6 +28,9 @@ struct kgen_tune_options {
     double stage_limit_seconds; /* compiling, proving or timing one candidate takes longer: it hangs; 0: 60 */
     const volatile int *cancel; /* NULL, or becomes not 0 to stop with what is known */
     uint64_t seed;
+    /* With shards greater than 0: only the candidates of share number shard, of 0 to shards - 1; the shares
+     * follow from the keys of the records. No winner is chosen: that is for a run that knows them all. */
+    unsigned shard, shards;
 };
 
 /* The threads that a problem is tuned for, of those that the options allow: the other ops of a decode step
@@ -63,8 +66,13 @@ struct kgen_tuner *kgen_tuner_new(const struct kgen_templates *templates, const 
                                   struct kgen_error *error);
 void kgen_tuner_free(struct kgen_tuner *tuner);
 
-/* Tunes one problem, or takes its winner from the cache. Returns 0 with a choice (check variant.tmpl), 1 when
- * stopped by cancel or the time limit (the choice is the best so far), -1 on an error. */
+/* Whether a candidate belongs to share number shard of shards. */
+bool kgen_shard_has(uint64_t record_key, unsigned shard, unsigned shards);
+
+/* Tunes one problem, or takes its winner from the cache. Several processes may tune at one cache at once:
+ * each candidate is tried by one of them, and measurements on one machine take turns (turn.h). Returns 0 with
+ * a choice (check variant.tmpl), 1 when stopped by cancel or the time limit (the choice is the best so far),
+ * -1 on an error. */
 int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
               void *context, struct kgen_choice *choice, struct kgen_error *error);
 

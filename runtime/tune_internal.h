@@ -26,8 +26,13 @@ struct kgen_trial {
     struct kgen_text problem_text;
     struct kgen_variants variants;
     uint64_t *keys;  /* of their records */
-    size_t *pending; /* the variants that have no record yet that suffices */
+    size_t *waiting; /* the variants that have no record yet that suffices */
+    size_t waiting_count;
+    size_t *pending; /* those of them that this process has claimed, and tries next */
     size_t pending_count;
+    struct kgen_verify_cases *cases; /* NULL until needed */
+    bool filled;                     /* the tuner's buffers hold this problem's inputs */
+    double best_cost;                /* of the candidates timed by this process; 0 until one was */
     unsigned compiled;
     kgen_tune_progress *progress; /* may be NULL */
     void *progress_context;
@@ -38,6 +43,21 @@ bool kgen_tuner_stopped(const struct kgen_tuner *tuner);
 
 /* Fills indexes with the fastest proven variants, best first, at most room of them; returns how many. */
 size_t kgen_trial_best(const struct kgen_trial *trial, size_t *indexes, size_t room);
+
+/* Whether a variant has a record that answers what the effort asks. */
+bool kgen_trial_has_record(const struct kgen_trial *trial, size_t variant);
+
+/* The variant that a run, this or another, has chosen at this effort or a greater one, or variants.count. */
+size_t kgen_trial_chosen(const struct kgen_trial *trial);
+
+/* Sees to it that every waiting variant gets a record: from this process, or from others at work on the same
+ * cache, whose claims it respects. Returns 0; 1 when stopped; -1. */
+int kgen_trial_run_waiting(struct kgen_trial *trial, struct kgen_error *error);
+
+/* Claims the final round of the problem, waiting for another process that has it. Returns 0 with the claim;
+ * 2 where another process has chosen meanwhile; 1 when stopped; -1. */
+int kgen_trial_claim_final(struct kgen_trial *trial, struct kgen_error *error);
+void kgen_trial_release_final(struct kgen_trial *trial);
 
 /* Compiles, proves and times the pending variants in worker processes, and records each. Returns 0; 1 when
  * stopped; -1. */

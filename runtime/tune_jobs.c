@@ -4,6 +4,7 @@
 #include "tune_internal.h"
 
 #include "contest.h"
+#include "turn.h"
 #include "worker.h"
 
 #include <stdio.h>
@@ -41,7 +42,6 @@ struct candidate_result {
 
 struct batch {
     struct kgen_trial *trial;
-    struct kgen_verify_cases *cases;
     double *best_cost; /* shared with the children; 0 until one was timed */
     struct kgen_error *error;
     bool failed; /* a record could not be kept */
@@ -100,6 +100,13 @@ static void time_candidate(const struct batch *batch, const struct kgen_kernel *
     kgen_team_free(team);
 }
 
+/* In the child: waiting is no fault of the candidate. */
+static int take_turn(struct kgen_worker *worker, enum kgen_turn_kind kind)
+{
+    kgen_worker_stage(worker, "wait", 2 * KGEN_TURN_SECONDS);
+    return kgen_turn_take(kind);
+}
+
 /* In the child: one candidate, from text to time. */
 static void candidate_job(size_t index, void *result_memory, struct kgen_worker *worker, void *context)
 {
@@ -110,21 +117,27 @@ static void candidate_job(size_t index, void *result_memory, struct kgen_worker 
     struct kgen_error error = {0};
     struct kgen_kernel kernel;
 
+    int turn = take_turn(worker, KGEN_TURN_WORK);
     kgen_worker_stage(worker, "compile", stage_limit(trial));
     const double start = kgen_clock();
     struct kgen_code *code = compile(trial, variant, &kernel, &result->verification);
     result->compile_seconds = kgen_clock() - start;
-    if (code == NULL)
+    if (code == NULL) {
+        kgen_turn_end(turn);
         return;
+    }
     kgen_worker_stage(worker, "verify", stage_limit(trial));
     struct kgen_verify_options options = {.seed = trial->tuner->options.seed,
                                           .threads = trial->tuner->options.threads,
                                           .guards = kgen_worker_guards(worker)};
-    if (kgen_verify_with(batch->cases, &kernel, &options, &result->verification, &error) != 0)
+    if (kgen_verify_with(trial->cases, &kernel, &options, &result->verification, &error) != 0)
         fail(&result->verification, KGEN_WORKER_EXITED, &error);
+    kgen_turn_end(turn);
     if (result->verification.verdict == KGEN_PASSED && trial->tuner->options.effort > KGEN_ESTIMATE) {
+        turn = take_turn(worker, KGEN_TURN_MEASURE);
         kgen_worker_stage(worker, "time", stage_limit(trial));
         time_candidate(batch, &kernel, result);
+        kgen_turn_end(turn);
     }
     kgen_code_free(code);
 }
@@ -182,21 +195,33 @@ static int candidate_report(size_t index, const struct kgen_outcome *outcome, co
         (*batch->best_cost == 0 || cost < *batch->best_cost))
         *batch->best_cost = cost;
     if (trial->progress != NULL)
-        trial->progress(trial->progress_context, &trial->problem,
-                        kgen_cache_find(trial->tuner->cache, trial->keys[variant]),
-                        (unsigned)(trial->variants.count - trial->pending_count + index + 1),
-                        (unsigned)trial->variants.count);
+        trial->progress(
+            trial->progress_context, &trial->problem,
+            kgen_cache_find(trial->tuner->cache, trial->keys[variant]),
+            (unsigned)(trial->variants.count - trial->waiting_count - trial->pending_count + index + 1),
+            (unsigned)trial->variants.count);
     return kgen_tuner_stopped(trial->tuner);
 }
 
+/* What the timing of this problem needs, made once. */
 static int fill_buffers(struct kgen_trial *trial, struct kgen_error *error)
 {
     struct kgen_tuner *tuner = trial->tuner;
-    if (tuner->options.effort == KGEN_ESTIMATE)
-        return 0;
-    return kgen_timing_buffers_fill(&tuner->buffers, &trial->problem,
-                                    kgen_machine_last_level_cache(tuner->machine), tuner->options.seed,
-                                    error);
+    if (tuner->options.effort > KGEN_ESTIMATE && !trial->filled) {
+        if (kgen_timing_buffers_fill(&tuner->buffers, &trial->problem,
+                                     kgen_machine_last_level_cache(tuner->machine), tuner->options.seed,
+                                     error) != 0)
+            return -1;
+        trial->filled = true;
+    }
+    return 0;
+}
+
+static int make_cases(struct kgen_trial *trial, struct kgen_error *error)
+{
+    if (trial->cases == NULL)
+        trial->cases = kgen_verify_cases_new(&trial->problem, trial->tuner->options.seed, error);
+    return trial->cases != NULL ? 0 : -1;
 }
 
 int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error)
@@ -209,16 +234,15 @@ int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error
     if (shared == MAP_FAILED)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     batch.best_cost = shared;
+    *batch.best_cost = trial->best_cost;
     int result = -1;
-    if (fill_buffers(trial, error) == 0)
-        batch.cases = kgen_verify_cases_new(&trial->problem, tuner->options.seed, error);
-    if (batch.cases != NULL) {
+    if (fill_buffers(trial, error) == 0 && make_cases(trial, error) == 0) {
         const struct kgen_worker_options options = {.limit_seconds = stage_limit(trial),
                                                     .cancel = tuner->options.cancel};
         result = kgen_workers_run(&options, trial->pending_count, sizeof(struct candidate_result),
                                   candidate_job, candidate_report, &batch, error);
     }
-    kgen_verify_cases_free(batch.cases);
+    trial->best_cost = *batch.best_cost;
     munmap(shared, sizeof(double));
     return batch.failed ? -1 : result;
 }
@@ -257,11 +281,13 @@ static void final_job(size_t index, void *result_memory, struct kgen_worker *wor
             compile(trial, &trial->variants.items[final->indexes[i]], &contestants[i].kernel, &failure);
         compiled = codes[i] != NULL;
     }
+    const int turn = take_turn(worker, KGEN_TURN_MEASURE);
     kgen_worker_stage(worker, "time", stage_limit(trial));
     if (compiled && kgen_contest_run(&contest, contestants, final->count, &result->read_seconds, NULL) == 0) {
         for (size_t i = 0; i < final->count; i++)
             result->seconds[i] = contestants[i].seconds;
     }
+    kgen_turn_end(turn);
     for (size_t i = 0; i < final->count; i++)
         kgen_code_free(codes[i]);
 }
@@ -280,7 +306,7 @@ int kgen_trial_run_final(struct kgen_trial *trial, const size_t *indexes, size_t
 {
     struct kgen_tuner *tuner = trial->tuner;
     struct final final = {.trial = trial, .indexes = indexes, .count = count, .error = error};
-    if (trial->pending_count == 0 && fill_buffers(trial, error) != 0)
+    if (fill_buffers(trial, error) != 0)
         return -1;
     const struct kgen_worker_options options = {.limit_seconds = stage_limit(trial),
                                                 .cancel = tuner->options.cancel};

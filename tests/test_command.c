@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The kgen command as its users call it: a process, its exit status, its stdout and stderr. Runs $KGEN_BIN,
- * else
- * ./kgen, in a folder of its own with a cache of its own. */
+/* The kgen command as its users call it (command_fixture.h). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,82 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../gen/base.h"
-
-#define MAX_ARGUMENTS 12
-
-static char binary[PATH_MAX];
-static char folder[] = "/tmp/kgen-command-XXXXXX";
-
-struct outcome {
-    int status; /* of exit; -1: died of a signal */
-    struct kgen_text out, err;
-};
-
-static void outcome_free(struct outcome *outcome)
-{
-    kgen_text_free(&outcome->out);
-    kgen_text_free(&outcome->err);
-}
-
-static void exec_kgen(char **arguments)
-{
-    const int out = open("stdout.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    const int err = open("stderr.txt", O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (out >= 0 && err >= 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0)
-        execv(binary, arguments);
-    _exit(127);
-}
-
-static pid_t start(const char *line)
-{
-    static char words[1024];
-    char *arguments[MAX_ARGUMENTS + 1] = {binary};
-    size_t count = 1;
-    snprintf(words, sizeof words, "%s", line);
-    for (char *word = strtok(words, " "); word != NULL; word = strtok(NULL, " ")) {
-        assert_true(count < MAX_ARGUMENTS);
-        arguments[count++] = strcmp(word, "''") == 0 ? "" : word;
-    }
-    const pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        setpgid(0, 0); /* a group of its own, as a shell gives it */
-        exec_kgen(arguments);
-    }
-    return child;
-}
-
-static struct outcome finish(pid_t child)
-{
-    struct outcome outcome = {0};
-    struct kgen_error error = {0};
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0)
-        assert_int_equal(errno, EINTR);
-    outcome.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    assert_int_equal(kgen_file_read("stdout.txt", 1 << 26, &outcome.out, &error), 0);
-    assert_int_equal(kgen_file_read("stderr.txt", 1 << 26, &outcome.err, &error), 0);
-    return outcome;
-}
-
-static struct outcome run(const char *line)
-{
-    return finish(start(line));
-}
-
-static void put_file(const char *path, const char *text)
-{
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static bool exists(const char *path)
-{
-    return access(path, F_OK) == 0;
-}
+#include "command_fixture.h"
 
 #define ADD_PROBLEM "{\"op\": \"add\", \"size\": 100}"
 #define PROBLEMS(list) "{\"problems\": [" list "]}\n"
@@ -215,7 +138,7 @@ static void test_command_lines(void **state)
         if (strstr(cases[i].line, "neon") != NULL)
             continue;
 #endif
-        struct outcome outcome = run(cases[i].line);
+        struct kgen_test_outcome outcome = kgen_test_run(cases[i].line);
         if (outcome.status != cases[i].status)
             fail_msg("kgen %s: exit status %d, expected %d\n%s", cases[i].line, outcome.status,
                      cases[i].status, outcome.err.data);
@@ -223,8 +146,8 @@ static void test_command_lines(void **state)
         assert_holds(cases[i].line, "stderr", &outcome.err, cases[i].err);
         if (outcome.status != 0 && strncmp(outcome.err.data, "kgen: ", 6) != 0)
             fail_msg("kgen %s: says:\n%s", cases[i].line, outcome.err.data);
-        outcome_free(&outcome);
-        assert_false(exists("out"));
+        kgen_test_outcome_free(&outcome);
+        assert_false(kgen_test_exists("out"));
         executed++;
     }
     assert_true(executed > 60);
@@ -243,16 +166,16 @@ static void test_json_parses(void **state)
         "good.json --no-cache --effort estimate --json -q -o json",
     };
     for (size_t i = 0; i < KGEN_COUNT_OF(lines); i++) {
-        struct outcome outcome = run(lines[i]);
+        struct kgen_test_outcome outcome = kgen_test_run(lines[i]);
         json_error_t error;
         json_t *root = json_loads(outcome.out.data, JSON_REJECT_DUPLICATES, &error);
         if (root == NULL)
             fail_msg("kgen %s: %s at line %d of:\n%s", lines[i], error.text, error.line, outcome.out.data);
         assert_int_equal(outcome.status, 0);
         json_decref(root);
-        outcome_free(&outcome);
+        kgen_test_outcome_free(&outcome);
     }
-    assert_true(exists("json"));
+    assert_true(kgen_test_exists("json"));
 }
 
 static struct kgen_text files_of(const char *path)
@@ -273,11 +196,11 @@ static struct kgen_text files_of(const char *path)
 static void test_second_run(void **state)
 {
     (void)state;
-    struct outcome first = run("good.json --cache kept -o first");
+    struct kgen_test_outcome first = kgen_test_run("good.json --cache kept -o first");
     if (first.status != 0)
         fail_msg("kgen good.json: exit status %d\n%s", first.status, first.err.data);
     assert_non_null(strstr(first.out.data, "written to first/"));
-    struct outcome second = run("good.json --cache kept -o second/ --json");
+    struct kgen_test_outcome second = kgen_test_run("good.json --cache kept -o second/ --json");
     assert_int_equal(second.status, 0);
     json_t *root = json_loads(second.out.data, 0, NULL);
     const json_t *counts = json_object_get(root, "candidates");
@@ -290,11 +213,11 @@ static void test_second_run(void **state)
     assert_true(texts[0].length > 1000);
     assert_int_equal(texts[0].length, texts[1].length);
     assert_memory_equal(texts[0].data, texts[1].data, texts[0].length);
-    assert_null(strstr(texts[0].data, folder)); /* no path of this machine */
+    assert_null(strstr(texts[0].data, kgen_test_folder)); /* no path of this machine */
     kgen_text_free(&texts[0]);
     kgen_text_free(&texts[1]);
-    outcome_free(&first);
-    outcome_free(&second);
+    kgen_test_outcome_free(&first);
+    kgen_test_outcome_free(&second);
 
     static const struct {
         const char *line, *out;
@@ -309,10 +232,10 @@ static void test_second_run(void **state)
         {"cache list --cache kept", "0 records"},
     };
     for (size_t i = 0; i < KGEN_COUNT_OF(after); i++) {
-        struct outcome outcome = run(after[i].line);
+        struct kgen_test_outcome outcome = kgen_test_run(after[i].line);
         assert_int_equal(outcome.status, 0);
         assert_holds(after[i].line, "stdout", &outcome.out, after[i].out);
-        outcome_free(&outcome);
+        kgen_test_outcome_free(&outcome);
     }
 }
 
@@ -321,7 +244,7 @@ static void test_odd_caches(void **state)
 {
     (void)state;
     assert_int_equal(mkdir("garbage", 0777), 0);
-    put_file("garbage/records.jsonl", "\x01\x02garbage\n}{\n\n[]\n\xff\xfe\n");
+    kgen_test_put_file("garbage/records.jsonl", "\x01\x02garbage\n}{\n\n[]\n\xff\xfe\n");
     static const struct {
         const char *line, *err;
     } runs[] = {
@@ -330,12 +253,12 @@ static void test_odd_caches(void **state)
         {"good.json --effort estimate --cache good.json -o odd", "nothing new will be remembered"},
     };
     for (size_t i = 0; i < KGEN_COUNT_OF(runs); i++) {
-        struct outcome outcome = run(runs[i].line);
+        struct kgen_test_outcome outcome = kgen_test_run(runs[i].line);
         if (outcome.status != 0)
             fail_msg("kgen %s: exit status %d\n%s", runs[i].line, outcome.status, outcome.err.data);
         assert_non_null(strstr(outcome.err.data, "kgen: warning: "));
         assert_holds(runs[i].line, "stderr", &outcome.err, runs[i].err);
-        outcome_free(&outcome);
+        kgen_test_outcome_free(&outcome);
     }
     struct kgen_text spec = {0};
     struct kgen_error error = {0};
@@ -347,12 +270,12 @@ static void test_odd_caches(void **state)
 static void test_unwritable_stdout(void **state)
 {
     (void)state;
-    if (!exists("/dev/full")) {
+    if (!kgen_test_exists("/dev/full")) {
         printf("skipped: there is no /dev/full\n");
         skip();
     }
     char command[PATH_MAX + 64];
-    snprintf(command, sizeof command, "%s list > /dev/full 2> stderr.txt", binary);
+    snprintf(command, sizeof command, "%s list > /dev/full 2> stderr.txt", kgen_test_binary);
     const int status = system(command);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 1);
@@ -383,59 +306,45 @@ static void test_interrupt(void **state)
             "\"bits\": 4, \"group_size\": 64}",
             n > 0 ? "," : "{\"problems\": [", 4096 + n, 8192 + n);
     kgen_text_puts(&spec, "]}");
-    put_file("long.json", spec.data);
+    kgen_test_put_file("long.json", spec.data);
     kgen_text_free(&spec);
-    const pid_t child = start("long.json --effort exhaustive --cache interrupted -o never");
+    const pid_t child = kgen_test_start("long.json --effort exhaustive --cache interrupted -o never", "std");
     wait_for("interrupted/records.jsonl", "\"verdict\"");
     assert_int_equal(kill(-child, SIGINT), 0); /* the whole group, as a terminal does */
-    struct outcome outcome = finish(child);
+    struct kgen_test_outcome outcome = kgen_test_finish(child, "std");
     if (outcome.status == 0) {
-        outcome_free(&outcome);
+        kgen_test_outcome_free(&outcome);
         printf("skipped: tuning ended before it was interrupted\n");
         skip();
     }
     assert_int_equal(outcome.status, 130);
     assert_non_null(strstr(outcome.err.data, "interrupted"));
     assert_null(strstr(outcome.out.data, "written to"));
-    outcome_free(&outcome);
-    assert_false(exists("never/main.c"));
-    outcome = run("cache list --cache interrupted --json");
+    kgen_test_outcome_free(&outcome);
+    assert_false(kgen_test_exists("never/main.c"));
+    outcome = kgen_test_run("cache list --cache interrupted --json");
     assert_int_equal(outcome.status, 0);
     assert_non_null(strstr(outcome.out.data, "\"verdict\""));
     assert_null(strstr(outcome.out.data, "\"crashed\"")); /* the signal is not blamed on a candidate */
-    outcome_free(&outcome);
+    kgen_test_outcome_free(&outcome);
 }
 
 static int group_setup(void **state)
 {
     (void)state;
-    const char *named = getenv("KGEN_BIN");
-    if (named == NULL)
-        named = "kgen";
-    char here[PATH_MAX] = "";
-    if (named[0] != '/' && getcwd(here, sizeof here) == NULL)
-        return -1;
-    const int length = snprintf(binary, sizeof binary, "%s%s%s", here, named[0] != '/' ? "/" : "", named);
-    if (length < 0 || (size_t)length >= sizeof binary || access(binary, X_OK) != 0) {
-        fprintf(stderr, "no kgen at %s; run make, or set KGEN_BIN\n", named);
-        return -1;
-    }
-    if (mkdtemp(folder) == NULL || chdir(folder) != 0 || mkdir("unclosed", 0777) != 0 ||
-        mkdir("unclosed/c", 0777) != 0 || setenv("KGEN_CACHE_DIR", "cache-here", 1) != 0)
+    if (kgen_test_command_setup() != 0 || mkdir("unclosed", 0777) != 0 || mkdir("unclosed/c", 0777) != 0)
         return -1;
     for (size_t i = 0; i < KGEN_COUNT_OF(files); i++)
-        put_file(files[i].path, files[i].text);
-    put_file("unclosed/c/broken.c.in",
-             "$template broken \"never ends\"\n$op add\n$isa scalar\n$if 1\ntext\n");
+        kgen_test_put_file(files[i].path, files[i].text);
+    kgen_test_put_file("unclosed/c/broken.c.in",
+                       "$template broken \"never ends\"\n$op add\n$isa scalar\n$if 1\ntext\n");
     return 0;
 }
 
 static int group_teardown(void **state)
 {
     (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
+    return kgen_test_command_teardown();
 }
 
 int main(void)

@@ -1,10 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* kgen cache path, list, clear. */
+/* kgen cache. */
 #include <stdio.h>
 #include <string.h>
 
+#include "cache_parts.h"
 #include "json.h"
-#include "table.h"
+
+bool kgen_cache_selects(void *context, const struct kgen_record *record)
+{
+    const struct kgen_options *options = context;
+    if (options->machine != NULL && strncmp(record->machine, options->machine, strlen(options->machine)) != 0)
+        return false;
+    if (options->problem == NULL)
+        return true;
+    struct kgen_problem problem;
+    struct kgen_text text = {0};
+    kgen_text_printf(&text, "%s\n", record->problem);
+    if (kgen_record_problem(record, &problem) == 0) {
+        kgen_problem_name(&problem, &text);
+        kgen_text_puts(&text, "\n");
+        kgen_problem_describe(&problem, &text);
+    }
+    const bool selected = text.failed || strstr(text.data, options->problem) != NULL;
+    kgen_text_free(&text);
+    return selected;
+}
 
 static int print_path(const struct kgen_options *options)
 {
@@ -24,141 +44,107 @@ static int print_path(const struct kgen_options *options)
     return status;
 }
 
-static json_t *entry_json(const struct kgen_record *record)
+static int clear(const struct kgen_cache_call *call)
 {
-    json_t *object = kgen_json_record(record);
-    json_object_set_new(object, "machine", kgen_json_string(record->machine));
-    json_object_set_new(object, "problem", json_loads(record->problem, 0, NULL));
-    return object;
+    struct kgen_error error = {0};
+    const size_t count = kgen_cache_count(call->session->cache);
+    if (!call->options->dry_run && kgen_cache_clear(call->session->cache, &error) != 0)
+        return kgen_fail(&error);
+    if (call->options->json)
+        return kgen_json_print(json_pack("{s:I}", "removed", (json_int_t)count)) == 0 ? KGEN_EXIT_DONE
+                                                                                      : KGEN_EXIT_FAILED;
+    printf("%zu records %s\n", count, call->options->dry_run ? "would be removed" : "removed");
+    return KGEN_EXIT_DONE;
 }
 
-static int list_json(const struct kgen_cache *cache)
+enum { MACHINE = 1, PROBLEM = 2, OTHERS = 4, DRY_RUN = 8 };
+
+static const struct part {
+    const char *name, *usage, *summary;
+    size_t least, most; /* arguments */
+    unsigned options;   /* of those that not every part takes */
+    int (*run)(const struct kgen_cache_call *call);
+} parts[] = {
+    {"path", "path", "print the folder of the cache", 0, 0, 0, NULL},
+    {"list", "list", "the winners of every layer, and how many records there are", 0, 0, MACHINE | PROBLEM,
+     kgen_cache_list},
+    {"show", "show KEY", "all of the records whose keys begin with KEY", 1, 1, 0, kgen_cache_show},
+    {"export", "export [FILE]", "write records as lines of JSON to FILE, or stdout", 0, 1, MACHINE | PROBLEM,
+     kgen_cache_export_command},
+    {"import", "import FILE...", "take in the good records of files; - is stdin", 1, SIZE_MAX, 0,
+     kgen_cache_import_command},
+    {"merge", "merge FILE|DIR...", "the same, also of the folders of other caches", 1, SIZE_MAX, 0,
+     kgen_cache_import_command},
+    {"prune", "prune", "remove records that no template of this kgen answers to any more", 0, 0,
+     OTHERS | DRY_RUN, kgen_cache_prune},
+    {"verify", "verify", "compile and prove the winners for this machine again", 0, 0, PROBLEM | DRY_RUN,
+     kgen_cache_verify},
+    {"clear", "clear", "remove all of it", 0, 0, DRY_RUN, clear},
+};
+
+void kgen_command_cache_help(void)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < kgen_cache_count(cache); i++) {
-        const struct kgen_record *record = kgen_cache_at(cache, i);
-        if (record != NULL)
-            json_array_append_new(list, entry_json(record));
+    putchar('\n');
+    for (size_t i = 0; i < KGEN_COUNT_OF(parts); i++)
+        printf("  %-24s %s\n", parts[i].usage, parts[i].summary);
+    printf("\nFirst comes the user's cache, then $KGEN_SYSTEM_CACHE_DIR, else /usr/share/kgen/cache and that "
+           "beside the\ninstalled kgen, then the records that ship with kgen. Only the first is written.\n");
+}
+
+static int usage_error(const struct part *part, const char *what, const char *word)
+{
+    struct kgen_error error = {0};
+    kgen_error_set(&error, KGEN_ERROR_USAGE, NULL, 0, 0, what, word);
+    if (part != NULL)
+        kgen_error_hint(&error, "kgen cache %s: %s", part->usage, part->summary);
+    else
+        kgen_error_hint(&error, "kgen cache --help lists what it can do");
+    return kgen_fail(&error);
+}
+
+static int check_usage(const struct part *part, const struct kgen_options *options)
+{
+    const size_t count = options->argument_count - 1;
+    if (count < part->least)
+        return usage_error(part, "an argument is missing: kgen cache %s", part->usage);
+    if (count > part->most)
+        return usage_error(part, "one argument too many: '%s'", options->arguments[1 + part->most]);
+    const unsigned given = (options->machine != NULL ? MACHINE : 0u) |
+                           (options->problem != NULL ? PROBLEM : 0u) |
+                           (options->other_machines ? OTHERS : 0u) | (options->dry_run ? DRY_RUN : 0u);
+    static const char *const names[] = {"machine", "problem", "other-machines", "dry-run"};
+    for (size_t i = 0; i < KGEN_COUNT_OF(names); i++) {
+        if ((given & ~part->options) >> i & 1)
+            return usage_error(part, "this part of kgen cache takes no option --%s", names[i]);
     }
-    return kgen_json_print(
-        json_pack("{s:o, s:o}", "path", kgen_json_string(kgen_cache_path(cache)), "records", list));
+    return KGEN_EXIT_DONE;
 }
 
-/* Reads the problem of a record back. Returns -1 where it is of an op that this version does not know. */
-static int read_problem(const char *text, struct kgen_problem *problem)
-{
-    json_t *root = json_loads(text, 0, NULL);
-    const char *op_name = json_string_value(json_object_get(root, "op"));
-    enum kgen_op op;
-    if (op_name == NULL || kgen_op_parse(op_name, &op) != 0) {
-        json_decref(root);
-        return -1;
-    }
-    kgen_problem_init(problem, op);
-    const struct kgen_op_info *info = kgen_op_info(op);
-    for (size_t i = 0; i < info->field_count; i++) {
-        const struct kgen_field *field = &info->fields[i];
-        const json_t *value = json_object_get(root, field->name);
-        if (json_is_string(value)) {
-            for (int word = 0; word < KGEN_WORD_COUNT; word++) {
-                if (strcmp(kgen_word_name((enum kgen_word)word), json_string_value(value)) == 0)
-                    kgen_field_set(problem, field, word);
-            }
-        } else if (field->kind == KGEN_FIELD_REAL) {
-            kgen_field_set_real(problem, field, json_number_value(value));
-        } else {
-            kgen_field_set(problem, field, json_is_true(value) ? 1 : json_integer_value(value));
-        }
-    }
-    problem->threads = json_integer_value(json_object_get(root, "threads"));
-    json_decref(root);
-    return 0;
-}
-
-static void add_winner(struct kgen_table *table, const struct kgen_record *record)
-{
-    struct kgen_problem problem;
-    struct kgen_text described = {0};
-    const bool known = read_problem(record->problem, &problem) == 0;
-    if (known)
-        kgen_problem_describe(&problem, &described);
-    kgen_table_cell(table, "%s", known && !described.failed ? described.data : record->problem);
-    kgen_table_cell(table, "%lld", known ? (long long)problem.threads : 0);
-    kgen_table_cell(table, "%s", record->variant);
-    kgen_table_cell(table, "%s", record->engine);
-    kgen_table_cell(table, "%s", record->effort);
-    kgen_table_time(table, known ? kgen_record_seconds(&problem, record) : record->cold_seconds);
-    kgen_text_free(&described);
-}
-
-/* The winners, and how many records there are besides. */
-static int list_text(const struct kgen_session *session)
-{
-    static const struct kgen_column columns[] = {
-        {"problem", false, 0}, {"threads", true, 0}, {"variant", false, 0}, {"engine", false, 28},
-        {"effort", false, 0},  {"µs", true, 0},      {"machine", false, 0},
-    };
-    struct kgen_table table = {.columns = columns, .column_count = KGEN_COUNT_OF(columns)};
-    size_t passed = 0, failed = 0, winners = 0;
-    for (size_t i = 0; i < kgen_cache_count(session->cache); i++) {
-        const struct kgen_record *record = kgen_cache_at(session->cache, i);
-        if (record == NULL)
-            continue;
-        passed += record->verdict == KGEN_PASSED;
-        failed += record->verdict != KGEN_PASSED;
-        if (!record->chosen)
-            continue;
-        winners++;
-        add_winner(&table, record);
-        const bool here = strcmp(record->machine, session->machine.identity) == 0;
-        kgen_table_cell(&table, "%s", here ? "this one" : record->machine);
-    }
-    int result = winners > 0 ? kgen_table_print(&table, stdout) : 0;
-    kgen_table_free(&table);
-    if (result != 0)
-        fputs("kgen: error: out of memory\n", stderr);
-    const char *folder = kgen_cache_path(session->cache);
-    printf("%s%s: %zu winners among %zu records, %zu of which failed\n", winners > 0 ? "\n" : "",
-           folder[0] != '\0' ? folder : "no cache", winners, passed + failed, failed);
-    return result;
-}
-
-static int with_cache(const struct kgen_options *options, bool clear)
+static int run_part(const struct part *part, const struct kgen_options *options)
 {
     struct kgen_session session = {0};
     struct kgen_error error = {0};
-    int status = KGEN_EXIT_DONE;
+    const struct kgen_cache_call call = {options, &session, options->arguments + 1,
+                                         options->argument_count - 1};
     kgen_machine_detect(&session.machine);
-    if (kgen_session_open_cache(&session, options, &error) != 0) {
-        status = kgen_fail(&error);
-    } else if (clear) {
-        const size_t count = kgen_cache_count(session.cache);
-        if (kgen_cache_clear(session.cache, &error) != 0)
-            status = kgen_fail(&error);
-        else if (options->json)
-            status = kgen_json_print(json_pack("{s:I}", "removed", (json_int_t)count)) == 0
-                         ? status
-                         : KGEN_EXIT_FAILED;
-        else
-            printf("%zu records removed\n", count);
-    } else if ((options->json ? list_json(session.cache) : list_text(&session)) != 0) {
-        status = KGEN_EXIT_FAILED;
-    }
+    session.threads = session.machine.threads;
+    const int status =
+        kgen_session_open_cache(&session, options, &error) != 0 ? kgen_fail(&error) : part->run(&call);
     kgen_session_close(&session);
     return status;
 }
 
 int kgen_command_cache(const struct kgen_options *options)
 {
-    const char *what = options->arguments[0];
-    struct kgen_error error = {0};
-    if (strcmp(what, "path") == 0)
-        return kgen_finish_output(print_path(options));
-    if (strcmp(what, "list") == 0)
-        return kgen_finish_output(with_cache(options, false));
-    if (strcmp(what, "clear") == 0)
-        return kgen_finish_output(with_cache(options, true));
-    kgen_error_set(&error, KGEN_ERROR_USAGE, NULL, 0, 0, "kgen cache cannot '%s'", what);
-    kgen_error_hint(&error, "kgen cache path, kgen cache list, or kgen cache clear");
-    return kgen_fail(&error);
+    const struct part *part = NULL;
+    for (size_t i = 0; i < KGEN_COUNT_OF(parts); i++) {
+        if (strcmp(options->arguments[0], parts[i].name) == 0)
+            part = &parts[i];
+    }
+    if (part == NULL)
+        return usage_error(NULL, "kgen cache cannot '%s'", options->arguments[0]);
+    int status = check_usage(part, options);
+    if (status == KGEN_EXIT_DONE)
+        status = part->run == NULL ? print_path(options) : run_part(part, options);
+    return kgen_finish_output(status);
 }

@@ -16,10 +16,12 @@ enum kgen_exit {
 };
 
 /* The commands. Each returns an exit status and has printed its errors. */
-int kgen_command_generate(const struct kgen_options *options);
+int kgen_command_generate(const struct kgen_options *options); /* kgen tune, too */
 int kgen_command_list(const struct kgen_options *options);
 int kgen_command_explain(const struct kgen_options *options);
 int kgen_command_cache(const struct kgen_options *options);
+/* Prints the lines of the help of kgen cache that list what it can do. */
+void kgen_command_cache_help(void);
 int kgen_command_machine(const struct kgen_options *options);
 int kgen_command_report(const struct kgen_options *options);
 
@@ -54,6 +56,10 @@ int kgen_session_open(struct kgen_session *session, const struct kgen_options *o
 /* Opens the cache that the options name; none with --no-cache. */
 int kgen_session_open_cache(struct kgen_session *session, const struct kgen_options *options,
                             struct kgen_error *error);
+/* Makes the session one of another machine, of which the cache must have records: that whose identity begins
+ * with prefix. Its threads count unless --threads says otherwise. */
+int kgen_session_other_machine(struct kgen_session *session, const struct kgen_options *options,
+                               const char *prefix, struct kgen_error *error);
 void kgen_session_close(struct kgen_session *session);
 
 /* The read bandwidth with 1 thread and session->threads, from the cache, or measured and remembered. */

@@ -241,6 +241,8 @@ static int explain(struct explanation *explanation, struct kgen_error *error)
     struct kgen_session *session = &explanation->session;
     if (kgen_session_open(session, options, options->arguments[0], error) != 0 ||
         kgen_session_open_cache(session, options, error) != 0 ||
+        (options->machine != NULL &&
+         kgen_session_other_machine(session, options, options->machine, error) != 0) ||
         kgen_engine_describe(options->engine, NULL, &explanation->engine, error) != 0)
         return -1;
     explanation->bandwidth_known = kgen_session_known_bandwidth(session, &explanation->bandwidth) == 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* kgen SPEC: tune every problem of a spec, write the winners' sources, print what was chosen. */
+/* kgen SPEC: tune every problem of a spec, write the winners' sources, print what was chosen. kgen tune SPEC:
+ * the same without the sources. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -121,6 +122,8 @@ static int tune_all(struct run *run, struct kgen_error *error)
         .time_limit_seconds = options->time_limit_seconds,
         .cancel = &cancelled,
         .seed = SEED,
+        .shard = options->shard,
+        .shards = options->shards,
     };
     struct kgen_tuner *tuner = kgen_tuner_new(run->session->templates, &run->session->machine,
                                               run->session->cache, &tune_options, error);
@@ -147,7 +150,8 @@ static enum kgen_ending judge(const struct run *run)
     enum kgen_ending ending = run->time_limit_met ? KGEN_ENDED_TIME_LIMIT : KGEN_ENDED_DONE;
     for (size_t i = 0; i < run->count; i++) {
         const struct kgen_choice *choice = &run->choices[i];
-        if (choice->variant.tmpl != NULL)
+        /* A share need not hold a candidate of every problem. */
+        if (choice->variant.tmpl != NULL || (run->options->shards > 0 && choice->candidates > 0))
             continue;
         struct kgen_error error = {0};
         struct kgen_text problem = {0};
@@ -201,8 +205,8 @@ static int emit(const struct run *run, const char *folder, struct kgen_error *er
 static void say_how_to_go_on(const struct run *run)
 {
     const char *folder = kgen_cache_path(run->session->cache);
-    kgen_say("kgen: interrupted after %zu of %zu problems; nothing written", run->count,
-             run->session->spec->count);
+    kgen_say("kgen: interrupted after %zu of %zu problems%s", run->count, run->session->spec->count,
+             run->options->command == KGEN_COMMAND_GENERATE ? "; nothing written" : "");
     if (folder[0] != '\0')
         kgen_say("  what was learned stays in %s; run again to go on from here", folder);
 }
@@ -240,7 +244,7 @@ static int work(struct run *run, const char *folder, double begin)
     }
     enum kgen_ending ending = judge(run);
     const bool complete = ending == KGEN_ENDED_DONE || ending == KGEN_ENDED_TIME_LIMIT;
-    if (complete && emit(run, folder, &error) != 0)
+    if (complete && folder != NULL && emit(run, folder, &error) != 0)
         return kgen_fail(&error);
     const struct kgen_report report = {
         .options = run->options,
@@ -259,9 +263,47 @@ static int work(struct run *run, const char *folder, double begin)
     else if (ending == KGEN_ENDED_TIME_LIMIT && !run->options->quiet)
         kgen_say(
             "kgen: the time limit was met; these are the best so far, and a later run goes on from here");
-    else if (!complete)
+    else if (!complete && folder != NULL)
         kgen_say("kgen: nothing written");
     return exit_status(ending);
+}
+
+/* Where the sources go, made if need be. */
+static int open_folder(const struct run *run, struct kgen_text *folder, struct kgen_error *error)
+{
+    if (run->options->output != NULL)
+        kgen_text_puts(folder, run->options->output);
+    else
+        kgen_text_printf(folder, "out/%s", run->session->spec->name);
+    if (folder->failed)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    while (folder->length > 1 && folder->data[folder->length - 1] == '/')
+        folder->data[--folder->length] = '\0';
+    return check_folder(folder->data, error);
+}
+
+static int run_all(struct run *run, double begin)
+{
+    const struct kgen_options *options = run->options;
+    struct kgen_session *session = run->session;
+    const bool writes = options->command == KGEN_COMMAND_GENERATE;
+    struct kgen_error error = {0};
+    struct kgen_text folder = {0};
+    int status;
+    run->choices = calloc(session->spec->count + 1, sizeof *run->choices);
+    if (run->choices == NULL)
+        kgen_error_set(&error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    if (run->choices == NULL || (writes && open_folder(run, &folder, &error) != 0) ||
+        kgen_session_open_cache(session, options, &error) != 0) {
+        status = kgen_fail(&error);
+    } else {
+        catch_signals();
+        kgen_progress_init(&run->progress, options, session->spec->count);
+        status = work(run, folder.data, begin);
+    }
+    free(run->choices);
+    kgen_text_free(&folder);
+    return status;
 }
 
 int kgen_command_generate(const struct kgen_options *options)
@@ -269,36 +311,14 @@ int kgen_command_generate(const struct kgen_options *options)
     const double begin = seconds_now();
     struct kgen_session session = {0};
     struct kgen_error error = {0};
-    struct kgen_text folder = {0};
     struct run run = {.options = options, .session = &session};
     int status;
-    if (kgen_session_open(&session, options, options->arguments[0], &error) != 0) {
+    if (kgen_session_open(&session, options, options->arguments[0], &error) != 0)
         status = kgen_fail(&error);
-    } else if (check_isa(&session, options) != 0) {
+    else if (check_isa(&session, options) != 0)
         status = KGEN_EXIT_NO_CANDIDATE;
-    } else if (options->dry_run) {
-        status = kgen_dry_run(&session, options);
-    } else {
-        if (options->output != NULL)
-            kgen_text_puts(&folder, options->output);
-        else
-            kgen_text_printf(&folder, "out/%s", session.spec->name);
-        while (folder.length > 1 && folder.data[folder.length - 1] == '/')
-            folder.data[--folder.length] = '\0';
-        run.choices = calloc(session.spec->count + 1, sizeof *run.choices);
-        if (folder.failed || run.choices == NULL)
-            kgen_error_set(&error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-        if (error.code != KGEN_ERROR_NONE || check_folder(folder.data, &error) != 0 ||
-            kgen_session_open_cache(&session, options, &error) != 0) {
-            status = kgen_fail(&error);
-        } else {
-            catch_signals();
-            kgen_progress_init(&run.progress, options, session.spec->count);
-            status = work(&run, folder.data, begin);
-        }
-    }
-    free(run.choices);
-    kgen_text_free(&folder);
+    else
+        status = options->dry_run ? kgen_dry_run(&session, options) : run_all(&run, begin);
     kgen_session_close(&session);
     return kgen_finish_output(status);
 }

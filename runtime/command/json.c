@@ -32,12 +32,10 @@ json_t *kgen_json_isas(unsigned isas)
 
 json_t *kgen_json_machine(const struct kgen_machine *machine)
 {
-    return json_pack("{s:s, s:s, s:o, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:o}", "identity",
-                     machine->identity, "architecture", machine->architecture, "name",
-                     kgen_json_string(machine->name), "vendor", machine->vendor, "family", machine->family,
-                     "model", machine->model, "stepping", machine->stepping, "threads", machine->threads,
-                     "l1d_bytes", (json_int_t)machine->l1d_bytes, "l2_bytes", (json_int_t)machine->l2_bytes,
-                     "l3_bytes", (json_int_t)machine->l3_bytes, "isas", kgen_json_isas(machine->isas));
+    struct kgen_text text = {0};
+    json_t *object = kgen_machine_write(machine, &text) == 0 ? json_loads(text.data, 0, NULL) : NULL;
+    kgen_text_free(&text);
+    return object;
 }
 
 json_t *kgen_json_bandwidth(const struct kgen_bandwidth *bandwidth)

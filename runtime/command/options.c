@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "options.h"
+#include "command.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -9,10 +9,13 @@
 #include <string.h>
 
 #define MAX_THREADS 1024
+#define MAX_SHARDS 1000000
+#define MAX_FILES 100000
 
 /* Bits of the commands that take an option. */
 #define IN(command) (1u << KGEN_COMMAND_##command)
-#define WITH_SPEC (IN(GENERATE) | IN(EXPLAIN) | IN(REPORT))
+#define TUNING (IN(GENERATE) | IN(TUNE))
+#define WITH_SPEC (TUNING | IN(EXPLAIN) | IN(REPORT))
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
 
 typedef int read_value(const char *value, struct kgen_options *options, struct kgen_error *error);
@@ -93,6 +96,24 @@ static int read_threads(const char *value, struct kgen_options *options, struct 
     return 0;
 }
 
+static int read_shard(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    const char *slash = strchr(value, '/');
+    char number[24] = "";
+    int64_t shard = 0, shards = 0;
+    if (slash != NULL && (size_t)(slash - value) < sizeof number) {
+        memcpy(number, value, (size_t)(slash - value));
+        if (read_integer(slash + 1, 1, MAX_SHARDS, &shards) != 0 ||
+            read_integer(number, 1, shards, &shard) != 0)
+            shard = 0;
+    }
+    if (shard == 0)
+        return usage_error(error, "shard", value, "I/N with I from 1 to N, such as 3/8");
+    options->shard = (unsigned)shard - 1;
+    options->shards = (unsigned)shards;
+    return 0;
+}
+
 static int read_bits(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
     if (read_integer(value, 1, 8, &options->spec.bits) == 0 && options->spec.bits != 7)
@@ -159,31 +180,37 @@ static const struct option_info option_infos[] = {
      "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html)"},
     {"peers", 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
      "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
-    {"machine", 0, "IDENTITY", IN(REPORT), NULL, FIELD(machine), false,
-     "report on another machine of the cache (kgen cache list names them)"},
     {"target", 0, "NAME", WITH_SPEC | IN(LIST), read_target, 0, false, "language of the kernels: c"},
-    {"isa", 0, "NAME", IN(GENERATE), read_isa, 0, true,
+    {"isa", 0, "NAME", TUNING, read_isa, 0, true,
      "only this instruction set: avx512, avx2, neon, scalar (default: auto)"},
     {"engine", 0, "NAME", WITH_SPEC, read_engine, 0, true,
      "compile candidates with tcc in memory, or cc (default: tcc)"},
-    {"effort", 0, "NAME", IN(GENERATE), read_effort, 0, true,
+    {"effort", 0, "NAME", TUNING, read_effort, 0, true,
      "estimate, measure, patient or exhaustive (default: measure)"},
-    {"time-limit", 0, "S", IN(GENERATE), read_time_limit, 0, false,
+    {"time-limit", 0, "S", TUNING, read_time_limit, 0, false,
      "stop tuning after S seconds with the best so far"},
     {"threads", 0, "N", WITH_SPEC | IN(MACHINE), read_threads, 0, true, "tune for N threads (default: all)"},
     {"bits", 0, "B", WITH_SPEC, read_bits, 0, true, "bits of a weight, where the spec does not say"},
     {"group-size", 0, "G", WITH_SPEC, read_group_size, 0, true, "weights of a group: 32, 64, 128"},
     {"activations", 0, "LIST", WITH_SPEC, read_activations, 0, true, "precisions, such as f32,i8"},
     {"scales", 0, "TYPE", WITH_SPEC, read_scales, 0, true, "of scales and biases: f16, bf16, f32"},
-    {"templates", 0, "DIR", EVERYWHERE & ~IN(CACHE), NULL, FIELD(templates), true,
+    {"templates", 0, "DIR", EVERYWHERE, NULL, FIELD(templates), true,
      "read the templates from DIR/<target> instead of those built in"},
     {"cache", 0, "DIR", EVERYWHERE & ~IN(LIST), NULL, FIELD(cache), false,
      "cache folder (default: $KGEN_CACHE_DIR, $XDG_CACHE_HOME/kgen, ~/.cache/kgen)"},
     {"no-cache", 0, NULL, IN(GENERATE) | IN(MACHINE), NULL, FIELD(no_cache), false,
      "neither use nor keep earlier results"},
     {"json", 0, NULL, EVERYWHERE, NULL, FIELD(json), false, "print the result as JSON"},
-    {"dry-run", 'n', NULL, IN(GENERATE), NULL, FIELD(dry_run), false,
-     "list the problems and count the candidates; compile and write nothing"},
+    {"shard", 0, "I/N", IN(TUNE), read_shard, 0, false,
+     "only share I of N of the candidates, and choose no winner"},
+    {"machine", 0, "ID", IN(EXPLAIN) | IN(REPORT) | IN(CACHE), NULL, FIELD(machine), false,
+     "records of this machine: the beginning of its identity"},
+    {"problem", 0, "TEXT", IN(CACHE), NULL, FIELD(problem), false,
+     "records whose problem, as kgen cache list shows it or by its name, holds TEXT"},
+    {"other-machines", 0, NULL, IN(CACHE), NULL, FIELD(other_machines), false,
+     "prune the records of other machines, too"},
+    {"dry-run", 'n', NULL, TUNING | IN(CACHE), NULL, FIELD(dry_run), false,
+     "say what would be done, and do nothing"},
     {"quiet", 'q', NULL, EVERYWHERE, NULL, FIELD(quiet), false, "no progress and no notes on stderr"},
     {"verbose", 'v', NULL, EVERYWHERE, NULL, FIELD(verbose), false, "a line for each candidate on stderr"},
     {"help", 'h', NULL, EVERYWHERE, NULL, FIELD(help), false, "print this help"},
@@ -198,10 +225,14 @@ static const struct {
 } command_infos[KGEN_COMMAND_COUNT] = {
     [KGEN_COMMAND_GENERATE] = {NULL, "SPEC [options]",
                                "tune the kernels of a spec for this machine and write their sources", 1, 1},
+    [KGEN_COMMAND_TUNE] =
+        {"tune", "tune SPEC [--shard I/N] [options]",
+         "tune the kernels of a spec, or a share of the work; keep records, write no sources", 1, 1},
     [KGEN_COMMAND_LIST] = {"list", "list [ops|templates] [options]", "show the ops or the templates", 0, 1},
     [KGEN_COMMAND_EXPLAIN] = {"explain", "explain SPEC [PROBLEM] [options]",
                               "show the candidates of an earlier run, and why the winner won", 1, 2},
-    [KGEN_COMMAND_CACHE] = {"cache", "cache path|list|clear [options]", "show or empty the cache", 1, 1},
+    [KGEN_COMMAND_CACHE] = {"cache", "cache path|list|clear|... [options]",
+                            "show, exchange, check or empty the cache", 1, MAX_FILES},
     [KGEN_COMMAND_MACHINE] = {"machine", "machine [options]",
                               "show what was detected of this machine, and measure its read bandwidth", 0, 0},
     [KGEN_COMMAND_REPORT] = {"report", "report SPEC [options]",
@@ -286,8 +317,8 @@ static int take_arguments(char **arguments, size_t count, struct kgen_options *o
         arguments++;
         count--;
     }
-    for (size_t i = 0; i < count && i < KGEN_COUNT_OF(options->arguments); i++)
-        options->arguments[options->argument_count++] = arguments[i];
+    options->arguments = arguments;
+    options->argument_count = count;
     if (options->help || options->version)
         return 0;
     if (count < command_infos[options->command].least)
@@ -391,6 +422,8 @@ void kgen_options_help(enum kgen_command command)
     if (command != KGEN_COMMAND_COUNT) {
         printf("usage: kgen %s\n\nkgen %s: %s.\n", command_infos[command].usage, command_label(command),
                command_infos[command].summary);
+        if (command == KGEN_COMMAND_CACHE)
+            kgen_command_cache_help();
         print_options(1u << command);
         return;
     }

@@ -9,6 +9,7 @@
 
 enum kgen_command {
     KGEN_COMMAND_GENERATE,
+    KGEN_COMMAND_TUNE,
     KGEN_COMMAND_LIST,
     KGEN_COMMAND_EXPLAIN,
     KGEN_COMMAND_CACHE,
@@ -20,10 +21,13 @@ enum kgen_command {
 /* The strings are those of argv, or constants. */
 struct kgen_options {
     enum kgen_command command;
-    const char *arguments[2]; /* after the command's name: spec, problem; ops; path */
+    char *const *arguments; /* after the command's name: spec, problem; ops; path */
     size_t argument_count;
     const char *output, *target, *templates, *cache;
-    const char *peers, *machine; /* report */
+    const char *peers; /* report */
+    const char *machine, *problem; /* NULL: this one; all */
+    bool other_machines;
+    unsigned shard, shards; /* share number shard, from 0, of shards; 0: all is one */
     bool no_cache, json, dry_run, quiet, verbose, help, version;
     bool isa_given; /* false: auto */
     enum kgen_isa isa;

@@ -119,6 +119,9 @@ static void print_summary(const struct kgen_report *report)
 {
     const struct totals totals = add_up(report);
     const char *spec = report->options->arguments[0];
+    if (report->options->shards > 0)
+        printf("share %u of %u of the candidates; no winner is chosen: merge the shares, then kgen %s\n",
+               report->options->shard + 1, report->options->shards, spec);
     printf("\n%s: %s\n", report->session->spec->name, report->session->spec->summary);
     printf("%s, %d %s", report->session->machine.name, report->session->threads,
            report->session->threads == 1 ? "thread" : "threads");
@@ -202,7 +205,7 @@ int kgen_report_print(const struct kgen_report *report)
 {
     if (report->options->json)
         return print_json(report);
-    if (print_table(report) != 0) {
+    if (report->options->shards == 0 && print_table(report) != 0) {
         fputs("kgen: error: out of memory\n", stderr);
         return -1;
     }

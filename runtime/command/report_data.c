@@ -107,82 +107,6 @@ static long collect_problems(struct kgen_report_data *data, struct kgen_error *e
     return records;
 }
 
-static int64_t threads_of(const struct kgen_record *record)
-{
-    json_t *problem = json_loads(record->problem, 0, NULL);
-    const int64_t threads = json_integer_value(json_object_get(problem, "threads"));
-    json_decref(problem);
-    return threads;
-}
-
-static void hint_machines(const struct kgen_report_data *data, struct kgen_error *error)
-{
-    struct kgen_text names = {0};
-    for (size_t i = 0; i < kgen_cache_count(data->session.cache); i++) {
-        const struct kgen_record *record = kgen_cache_at(data->session.cache, i);
-        if (record == NULL || (names.data != NULL && strstr(names.data, record->machine) != NULL))
-            continue;
-        kgen_text_printf(&names, "%s%s", names.length > 0 ? ", " : "", record->machine);
-    }
-    if (!names.failed && names.length > 0)
-        kgen_error_hint(error, "it has records of %s", names.data);
-    else
-        kgen_error_hint(error, "the cache has no records");
-    kgen_text_free(&names);
-}
-
-/* Puts another machine in place of this one, with the threads and the engine that most is known of, unless
- * options give the threads. */
-static int choose_machine(struct kgen_report_data *data, const struct kgen_options *options,
-                          struct kgen_error *error)
-{
-    struct kgen_session *session = &data->session;
-    struct kgen_machine *machine = &session->machine;
-    if (strcmp(options->machine, machine->identity) == 0)
-        return 0;
-    const char *engine_name = kgen_engine_name(options->engine);
-    int64_t threads = 0;
-    for (size_t i = 0; i < kgen_cache_count(session->cache); i++) {
-        const struct kgen_record *record = kgen_cache_at(session->cache, i);
-        if (record == NULL || strcmp(record->machine, options->machine) != 0)
-            continue;
-        const int64_t its_threads = threads_of(record);
-        if (its_threads > threads)
-            threads = its_threads;
-        if (strncmp(record->engine, engine_name, strlen(engine_name)) == 0) {
-            kgen_text_clear(&data->engine); /* the latest */
-            kgen_text_puts(&data->engine, record->engine);
-        }
-    }
-    if (threads == 0) {
-        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "the cache (%s) knows no machine '%s'",
-                       kgen_cache_path(session->cache), options->machine);
-        hint_machines(data, error);
-        return -1;
-    }
-    *machine = (struct kgen_machine){.isas = (1u << KGEN_ISA_COUNT) - 1};
-    snprintf(machine->identity, sizeof machine->identity, "%s", options->machine);
-    data->other_machine = true;
-    if (options->threads == 0)
-        session->threads = (int)threads;
-    for (size_t i = 0; i < session->spec->count; i++)
-        session->spec->entries[i].problem.threads =
-            kgen_tune_threads(&session->spec->entries[i].problem, session->threads);
-    return 0;
-}
-
-/* The instruction sets of another machine are known by its records only. */
-static unsigned isas_of_records(const struct kgen_report_data *data)
-{
-    unsigned isas = 0;
-    for (size_t i = 0; i < data->count; i++) {
-        const struct kgen_evidence *evidence = &data->problems[i].evidence;
-        for (size_t k = 0; k < evidence->count; k++)
-            isas |= 1u << evidence->records[k].variant.isa;
-    }
-    return isas;
-}
-
 static void count_foreign_peers(struct kgen_report_data *data)
 {
     for (size_t i = 0; i < data->peers.count; i++)
@@ -198,7 +122,8 @@ int kgen_report_collect(const struct kgen_options *options, struct kgen_report_d
         (options->peers != NULL && kgen_peers_read(options->peers, &data->peers, error) != 0) ||
         kgen_session_open_cache(session, options, error) != 0 ||
         kgen_engine_describe(options->engine, NULL, &data->engine, error) != 0 ||
-        (options->machine != NULL && choose_machine(data, options, error) != 0))
+        (options->machine != NULL &&
+         kgen_session_other_machine(session, options, options->machine, error) != 0))
         return -1;
     data->bandwidth_known = kgen_session_known_bandwidth(session, &data->bandwidth) == 0;
     data->problems = calloc(session->spec->count + 1, sizeof *data->problems);
@@ -206,10 +131,6 @@ int kgen_report_collect(const struct kgen_options *options, struct kgen_report_d
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     data->count = session->spec->count;
     long records = collect_problems(data, error);
-    if (records > 0 && data->other_machine) {
-        session->machine.isas = isas_of_records(data);
-        records = collect_problems(data, error);
-    }
     if (records < 0)
         return -1;
     if (records == 0) {
@@ -217,7 +138,7 @@ int kgen_report_collect(const struct kgen_options *options, struct kgen_report_d
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
                        "the cache (%s) knows nothing of this on %s with %d threads",
                        folder[0] != '\0' ? folder : "none",
-                       data->other_machine ? options->machine : "this machine", session->threads);
+                       options->machine != NULL ? options->machine : "this machine", session->threads);
         kgen_error_hint(error, "run kgen %s first", data->spec);
         return -1;
     }

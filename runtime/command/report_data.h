@@ -40,7 +40,6 @@ struct kgen_report_data {
     const char *spec; /* as the command line names it */
     struct kgen_session session;
     struct kgen_text engine;
-    bool other_machine; /* the records are of another machine: only its identity is known */
     bool bandwidth_known;
     struct kgen_bandwidth bandwidth;
     struct kgen_report_problem *problems; /* owned */

@@ -79,18 +79,13 @@ static void write_machine(const struct kgen_report_data *data, struct kgen_text 
 {
     const struct kgen_machine *machine = &data->session.machine;
     fact_begin(html, "machine");
-    if (data->other_machine)
-        kgen_html_printf(html, "another than the one this was written on: %s", machine->identity);
-    else
-        kgen_html_printf(html, "%s (%s, %s)", machine->name, machine->architecture, machine->identity);
+    kgen_html_printf(html, "%s (%s, %s)", machine->name, machine->architecture, machine->identity);
     fact_end(html);
-    if (!data->other_machine) {
-        fact_begin(html, "caches");
-        kgen_text_printf(html, "L1d %.0f KiB, L2 %.0f KiB, L3 %.0f MiB", (double)machine->l1d_bytes / 1024,
-                         (double)machine->l2_bytes / 1024, (double)machine->l3_bytes / 1048576);
-        fact_end(html);
-    }
-    fact_begin(html, data->other_machine ? "instruction sets of the records" : "instruction sets");
+    fact_begin(html, "caches");
+    kgen_text_printf(html, "L1d %.0f KiB, L2 %.0f KiB, L3 %.0f MiB", (double)machine->l1d_bytes / 1024,
+                     (double)machine->l2_bytes / 1024, (double)machine->l3_bytes / 1048576);
+    fact_end(html);
+    fact_begin(html, "instruction sets");
     kgen_isas_write(machine->isas, html);
     fact_end(html);
     fact_begin(html, "threads");

@@ -3,6 +3,14 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+static void set_threads(struct kgen_session *session)
+{
+    for (size_t i = 0; session->spec != NULL && i < session->spec->count; i++)
+        session->spec->entries[i].problem.threads =
+            kgen_tune_threads(&session->spec->entries[i].problem, session->threads);
+}
 
 int kgen_session_open(struct kgen_session *session, const struct kgen_options *options, const char *spec,
                       struct kgen_error *error)
@@ -12,7 +20,7 @@ int kgen_session_open(struct kgen_session *session, const struct kgen_options *o
         if (session->spec == NULL)
             return -1;
         for (size_t i = 0; i < session->spec->warning_count; i++) {
-            if (options->command == KGEN_COMMAND_GENERATE && !options->quiet)
+            if (options->command <= KGEN_COMMAND_TUNE && !options->quiet)
                 kgen_say_warning("%s: %s", spec, session->spec->warnings[i]);
         }
     }
@@ -21,9 +29,7 @@ int kgen_session_open(struct kgen_session *session, const struct kgen_options *o
         return -1;
     kgen_machine_detect(&session->machine);
     session->threads = options->threads > 0 ? options->threads : session->machine.threads;
-    for (size_t i = 0; session->spec != NULL && i < session->spec->count; i++)
-        session->spec->entries[i].problem.threads =
-            kgen_tune_threads(&session->spec->entries[i].problem, session->threads);
+    set_threads(session);
     return 0;
 }
 
@@ -35,9 +41,56 @@ int kgen_session_open_cache(struct kgen_session *session, const struct kgen_opti
     if (none && !options->no_cache)
         kgen_say_warning("no folder for the cache is known; nothing will be remembered (set KGEN_CACHE_DIR)");
     session->cache =
-        kgen_cache_open(none ? NULL : folder.data, kgen_say_log, (void *)(uintptr_t)options, error);
+        kgen_cache_open_layers(none ? NULL : folder.data, kgen_say_log, (void *)(uintptr_t)options, error);
     kgen_text_free(&folder);
     return session->cache != NULL ? 0 : -1;
+}
+
+/* The machines of the records, each once, at most room of them. Strings of the cache. */
+static size_t list_machines(const struct kgen_cache *cache, const char *prefix, const char **machines,
+                            size_t room)
+{
+    size_t count = 0;
+    for (; cache != NULL; cache = kgen_cache_beneath(cache)) {
+        for (size_t i = 0; i < kgen_cache_count(cache) && count < room; i++) {
+            const struct kgen_record *record = kgen_cache_at(cache, i);
+            bool listed = record == NULL || strncmp(record->machine, prefix, strlen(prefix)) != 0;
+            for (size_t j = 0; j < count && !listed; j++)
+                listed = strcmp(machines[j], record->machine) == 0;
+            if (!listed)
+                machines[count++] = record->machine;
+        }
+    }
+    return count;
+}
+
+int kgen_session_other_machine(struct kgen_session *session, const struct kgen_options *options,
+                               const char *prefix, struct kgen_error *error)
+{
+    const char *machines[8];
+    const size_t room = KGEN_COUNT_OF(machines);
+    const size_t count = list_machines(session->cache, prefix, machines, room);
+    if (count != 1) {
+        struct kgen_text known = {0};
+        const size_t listed = count == 0 ? list_machines(session->cache, "", machines, room) : count;
+        for (size_t i = 0; i < listed; i++)
+            kgen_text_printf(&known, "%s%s", i > 0 ? ", " : "", machines[i]);
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                       count == 0 ? "the cache has no record of a machine '%s'"
+                                  : "several machines of the cache begin with '%s'",
+                       prefix);
+        kgen_error_hint(error, "it knows: %s", known.length > 0 && !known.failed ? known.data : "none");
+        kgen_text_free(&known);
+        return -1;
+    }
+    if (kgen_cache_machine(session->cache, machines[0], &session->machine) != 0)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                              "the cache has records of the machine %s, but does not say what it is",
+                              machines[0]);
+    if (options->threads == 0 && session->machine.threads > 0)
+        session->threads = session->machine.threads;
+    set_threads(session);
+    return 0;
 }
 
 void kgen_session_close(struct kgen_session *session)
@@ -49,6 +102,10 @@ void kgen_session_close(struct kgen_session *session)
 }
 
 #define FACT_NAME_SIZE 40
+
+/* Together longer than measuring takes. */
+#define BANDWIDTH_TRIES 200
+#define BANDWIDTH_PAUSE_NANOSECONDS 50000000L
 
 static void fact_name(int threads, char name[FACT_NAME_SIZE])
 {
@@ -68,11 +125,9 @@ int kgen_session_known_bandwidth(const struct kgen_session *session, struct kgen
     return bandwidth->one_thread > 0 && bandwidth->all_threads > 0 ? 0 : -1;
 }
 
-int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, struct kgen_bandwidth *bandwidth,
-                           struct kgen_error *error)
+static int measure_bandwidth(struct kgen_session *session, struct kgen_bandwidth *bandwidth,
+                             struct kgen_error *error)
 {
-    if (!measure_anew && kgen_session_known_bandwidth(session, bandwidth) == 0)
-        return 0;
     if (kgen_bandwidth_measure(&session->machine, session->templates, session->threads, bandwidth, error) !=
         0)
         return -1;
@@ -84,6 +139,26 @@ int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, stru
         kgen_cache_set_fact(session->cache, machine, all, bandwidth->all_threads, error) != 0)
         return -1;
     return 0;
+}
+
+int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, struct kgen_bandwidth *bandwidth,
+                           struct kgen_error *error)
+{
+    if (!measure_anew && kgen_session_known_bandwidth(session, bandwidth) == 0)
+        return 0;
+    /* Where another process is measuring it, wait for what it finds. */
+    char name[FACT_NAME_SIZE];
+    fact_name(session->threads, name);
+    const uint64_t key = kgen_hash_string(kgen_hash_string(KGEN_HASH_START, session->machine.identity), name);
+    int tries = 0;
+    while (!kgen_cache_claim(session->cache, key) && tries++ < BANDWIDTH_TRIES)
+        nanosleep(&(struct timespec){.tv_nsec = BANDWIDTH_PAUSE_NANOSECONDS}, NULL);
+    int result = kgen_cache_refresh(session->cache, error);
+    if (result == 0 && (measure_anew || kgen_session_known_bandwidth(session, bandwidth) != 0))
+        result = measure_bandwidth(session, bandwidth, error);
+    if (tries <= BANDWIDTH_TRIES)
+        kgen_cache_release(session->cache, key);
+    return result;
 }
 
 double kgen_bandwidth_of(const struct kgen_bandwidth *bandwidth, int64_t threads)
