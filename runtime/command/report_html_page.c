@@ -159,7 +159,10 @@ static void write_winner(const struct kgen_report_problem *problem, struct kgen_
                        evidence->candidates);
     kgen_html_time_cell(html, seconds);
     kgen_html_number(html, "%.1f", rate * 1e-9);
-    share_cell(html, problem->cold && problem->bandwidth > 0 ? rate / problem->bandwidth : 0);
+    double share = problem->cold && problem->bandwidth > 0 ? rate / problem->bandwidth : 0;
+    if (problem->cold && evidence->chosen != NULL && evidence->chosen->record->read_seconds > 0 && seconds > 0)
+        share = evidence->chosen->record->read_seconds / seconds;
+    share_cell(html, share);
     kgen_html_number(html, "%.3f", evidence->chosen != NULL ? evidence->chosen->record->error_of_bound : 0);
     kgen_text_puts(html, "</tr>\n");
 }
