@@ -14,7 +14,7 @@ Q := $(if $(filter 0,$(V)),@,)
 
 # Debian's packages: to build and run kgen, and what its tests use besides.
 PACKAGES := gcc make libc6-dev pkg-config libjansson-dev libtcc-dev libzydis-dev
-TEST_PACKAGES := tcc libxml2-utils libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+TEST_PACKAGES := tcc libxml2-utils libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user parallel openmpi-bin
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
 KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARNINGS) -pthread -MMD -MP
@@ -33,7 +33,7 @@ LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
 .PHONY: all help run-tests demo check test tests check-gen sanitize fuzz bench deps test-deps install uninstall format clean
 .SECONDARY:
 
-all: kgen ## build ./kgen and libkgen.a
+all: kgen libkgen.a ## build ./kgen and libkgen.a
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -97,7 +97,7 @@ uninstall: ## remove what install put there
 kgen: $(BUILD)/kgen
 	$(Q)cp $< $@
 
-$(BUILD)/kgen: $(call objects,$(COMMAND)) libkgen.a
+$(BUILD)/kgen: $(call objects,$(COMMAND)) $(BUILD)/libkgen.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
