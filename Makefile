@@ -14,7 +14,7 @@ Q := $(if $(filter 0,$(V)),@,)
 
 # Debian's packages: to build and run kgen, and what its tests use besides.
 PACKAGES := gcc make libc6-dev pkg-config libjansson-dev libtcc-dev libzydis-dev
-TEST_PACKAGES := tcc libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+TEST_PACKAGES := tcc libxml2-utils libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
 KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARNINGS) -pthread -MMD -MP
