@@ -17,7 +17,7 @@ PACKAGES := gcc make libc6-dev pkg-config libjansson-dev libtcc-dev libzydis-dev
 TEST_PACKAGES := tcc libxml2-utils libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user parallel openmpi-bin
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
-KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARNINGS) -pthread -MMD -MP
+KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -DKGEN_DATA_FOLDER='"$(PREFIX)/share/kgen"' $(WARNINGS) -pthread -MMD -MP
 LIBRARIES := -ltcc -lZydis -ljansson -lm -ldl
 
 GEN := $(wildcard gen/*.c)
