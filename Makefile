@@ -15,10 +15,11 @@ Q := $(if $(filter 0,$(V)),@,)
 
 # Debian's packages: to build and run kgen, and what its tests use besides.
 PACKAGES := gcc make libc6-dev pkg-config libjansson-dev libtcc-dev libzydis-dev
-TEST_PACKAGES := tcc libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+TEST_PACKAGES := tcc libxml2-utils libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user parallel openmpi-bin
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
-KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L $(WARNINGS) -pthread -fPIC -fvisibility=hidden -MMD -MP
+KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -DKGEN_DATA_FOLDER='"$(PREFIX)/share/kgen"' $(WARNINGS) -pthread \
+	-fPIC -fvisibility=hidden -MMD -MP
 LIBRARIES := -ltcc -lZydis -ljansson -lm -ldl
 
 VERSION := $(shell sed -n 's/^\#define KGEN_VERSION "\(.*\)"/\1/p' gen/base.h)
@@ -38,7 +39,7 @@ LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
 .PHONY: all help run-tests demo check test tests check-gen sanitize fuzz bench deps test-deps install uninstall format clean
 .SECONDARY:
 
-all: kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## build ./kgen and the library
+all: kgen libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## build ./kgen and the library
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -111,11 +112,11 @@ uninstall: ## remove what install put there
 kgen: $(BUILD)/kgen
 	$(Q)cp $< $@
 
-$(BUILD)/kgen: $(call objects,$(COMMAND)) libkgen.a
+$(BUILD)/kgen: $(call objects,$(COMMAND)) $(BUILD)/libkgen.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
-libkgen.a: $(BUILD)/libkgen.a
+libkgen.a: $(BUILD)/lib/libkgen.a
 	$(Q)cp $< $@
 
 $(BUILD)/libkgen.a: $(LIBRARY_OBJECTS)

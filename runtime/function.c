@@ -9,7 +9,7 @@
 
 const char *kgen_rung_name(enum kgen_rung rung)
 {
-    static const char *const names[] = {"record",          "tuned",   "microarchitecture",
+    static const char *const names[] = {"record",          "tuned",   "sibling", "microarchitecture",
                                         "instruction_set", "default", "plain"};
     return (size_t)rung < KGEN_COUNT_OF(names) ? names[rung] : NULL;
 }

@@ -15,6 +15,7 @@
  *
  *     record             the winner of an earlier run on this machine, from the cache
  *     tuned              the winner of a search made now, within the effort and the time of the settings
+ *     sibling            the winner here of the same problem in the plan with another number of rows
  *     microarchitecture  the winner on another machine of the same vendor, family and model
  *     instruction_set    the winner on another machine, with instructions that this one has
  *     default            the first variant of the widest instruction set
@@ -233,12 +234,14 @@ KGEN_API void kgen_plan_query(const struct kgen_plan *plan, struct kgen_plan_fac
 enum kgen_rung {
     KGEN_RUNG_RECORD,
     KGEN_RUNG_TUNED,
+    KGEN_RUNG_SIBLING,
     KGEN_RUNG_MICROARCHITECTURE,
     KGEN_RUNG_INSTRUCTION_SET,
     KGEN_RUNG_DEFAULT,
     KGEN_RUNG_PLAIN
 };
-/* "record", "tuned", "microarchitecture", "instruction_set", "default", "plain"; NULL for any other value. */
+/* "record", "tuned", "sibling", "microarchitecture", "instruction_set", "default", "plain"; NULL for any
+ * other value. */
 KGEN_API const char *kgen_rung_name(enum kgen_rung rung);
 
 /* The strings are valid as long as the plan. */

@@ -118,12 +118,10 @@ static size_t find_plain(const struct kgen_ladder *ladder)
     return i;
 }
 
-static size_t find_best(const struct kgen_ladder *ladder, enum kgen_rung rung)
+static size_t find_variant(const struct kgen_ladder *ladder, const struct kgen_variant *variant)
 {
-    if (!ladder->has_best || ladder->best.rung != rung)
-        return ladder->variants.count;
     struct kgen_text name = {0};
-    kgen_variant_name(&ladder->best.variant, &name);
+    kgen_variant_name(variant, &name);
     const size_t found = name.failed ? ladder->variants.count : find_named(ladder, name.data);
     kgen_text_free(&name);
     return found;
@@ -134,7 +132,10 @@ static size_t find_on(const struct kgen_ladder *ladder, enum kgen_rung rung)
     switch (rung) {
     case KGEN_RUNG_RECORD:
     case KGEN_RUNG_TUNED:
-        return find_best(ladder, rung);
+        return ladder->has_best && ladder->best.rung == rung ? find_variant(ladder, &ladder->best.variant)
+                                                             : ladder->variants.count;
+    case KGEN_RUNG_SIBLING:
+        return ladder->sibling != NULL ? find_variant(ladder, ladder->sibling) : ladder->variants.count;
     case KGEN_RUNG_MICROARCHITECTURE:
         return find_related(ladder, true);
     case KGEN_RUNG_INSTRUCTION_SET:

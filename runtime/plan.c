@@ -4,6 +4,7 @@
 
 #include "timing.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,44 @@ static int find_best(struct making *making)
     making->plan->facts.search_seconds = kgen_clock() - begin;
     making->plan->facts.time_was_up = result == 1;
     return result < 0 ? -1 : 0;
+}
+
+/* The text of a problem without its number of rows. */
+static void write_kind(const struct kgen_problem *problem, struct kgen_text *text)
+{
+    struct kgen_problem kind = *problem;
+    kgen_operation_set_range(&kind, 1);
+    kgen_text_clear(text);
+    kgen_problem_write(&kind, text);
+}
+
+/* Points ladders that have no best at that of a sibling: of the nearest number of rows. */
+static int find_siblings(struct making *making)
+{
+    const struct kgen_plan *plan = making->plan;
+    struct kgen_text wanted = {0}, text = {0};
+    for (size_t i = 0; i < plan->count; i++) {
+        if (making->ladders[i].has_best)
+            continue;
+        const double bytes = kgen_operation_bytes(making->ladders[i].problem);
+        double least = 0;
+        write_kind(making->ladders[i].problem, &wanted);
+        for (size_t j = 0; j < plan->count && !wanted.failed; j++) {
+            const struct kgen_ladder *other = &making->ladders[j];
+            write_kind(other->problem, &text);
+            if (!other->has_best || text.failed || strcmp(text.data, wanted.data) != 0)
+                continue;
+            const double distance = fabs(kgen_operation_bytes(other->problem) - bytes);
+            if (making->ladders[i].sibling == NULL || distance < least) {
+                making->ladders[i].sibling = &other->best.variant;
+                least = distance;
+            }
+        }
+    }
+    const bool failed = wanted.failed || text.failed;
+    kgen_text_free(&wanted);
+    kgen_text_free(&text);
+    return failed ? fail_memory(&making->error) : 0;
 }
 
 static enum kgen_check check_of(const struct making *making, enum kgen_rung rung)
@@ -218,7 +257,7 @@ static int run_round(struct making *making)
 
 static int make(struct making *making, const struct kgen_spec *spec)
 {
-    if (open_making(making, spec) != 0 || find_best(making) != 0)
+    if (open_making(making, spec) != 0 || find_best(making) != 0 || find_siblings(making) != 0)
         return -1;
     if (is_cancelled(making->context))
         return -1;

@@ -42,7 +42,9 @@ struct kgen_ladder {
     struct kgen_variants variants; /* all that this machine can run; owned */
     bool *tried;                   /* of each of them; owned */
     int next;                      /* rung */
-    bool has_best;                 /* best was found by kgen_ladder_recorded or set after a search */
+    const struct kgen_variant
+        *sibling;  /* the best for another number of rows in this plan, or NULL; borrowed */
+    bool has_best; /* best was found by kgen_ladder_recorded or set after a search */
     struct kgen_choice_made best;
 };
 

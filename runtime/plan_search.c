@@ -8,6 +8,9 @@
 
 #include <stdlib.h>
 
+/* A problem is left out where its share of the time is less than that part of what it takes to begin. */
+#define LEAST_SHARES 4
+
 static const uint64_t seed = UINT64_C(20240229);
 
 static int compare_bytes(const void *a, const void *b)
@@ -26,6 +29,18 @@ static void log_candidate(void *context, const struct kgen_problem *problem, con
                          record->variant, kgen_verdict_name(record->verdict),
                          record->detail[0] != '\0' ? ": " : "", record->detail,
                          kgen_record_seconds(problem, record) * 1e6);
+}
+
+/* Seconds to get memory for timing a problem and to fill it: most of it is what the system takes to give
+ * pages.
+ */
+static double setup_seconds(const struct kgen_context *context, const struct kgen_tuner *tuner,
+                            const struct kgen_problem *problem)
+{
+    const double bytes_each_second = 4e8;
+    const double bytes =
+        2 * ((double)kgen_machine_last_level_cache(&context->machine) + kgen_operation_bytes(problem));
+    return bytes <= (double)tuner->buffers.arena_bytes ? 0 : bytes / bytes_each_second;
 }
 
 /* Searches one problem until the clock says until (0: no limit). */
@@ -54,8 +69,14 @@ static int search_all(struct kgen_context *context, struct kgen_tuner *tuner, st
         const double now = kgen_clock();
         if (deadline > 0 && now >= deadline)
             return 1;
-        const double until = deadline > 0 ? now + (deadline - now) / (double)(count - i) : 0;
-        const int result = search_one(context, tuner, order[i], until, error);
+        const double share = deadline > 0 ? (deadline - now) / (double)(count - i) : 0;
+        if (deadline > 0 && setup_seconds(context, tuner, order[i]->problem) > LEAST_SHARES * share) {
+            kgen_context_log(context, KGEN_LOG_CANDIDATE, "%s is not searched in the time that is left",
+                             order[i]->problem_text);
+            time_was_up = 1;
+            continue;
+        }
+        const int result = search_one(context, tuner, order[i], deadline > 0 ? now + share : 0, error);
         if (result < 0)
             return -1;
         time_was_up |= result;

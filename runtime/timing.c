@@ -8,6 +8,9 @@
 /* A sample shorter than this says more about the clock than about the kernel. */
 static const double shortest_sample = 20e-6;
 
+/* Weights of this size stay in the second-level caches that two or more cores have. */
+#define HOT_BYTES ((double)(512 << 10))
+
 enum { MOST_SAMPLES = 1000, WORKSPACE_ALIGNMENT = 64 };
 
 double kgen_clock(void)
@@ -40,6 +43,14 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
     timed->buffers = buffers;
     timed->team = kernel->problem.threads > 1 ? team : NULL;
     timed->arguments.position = 1000;
+    timed->hot_kernel = *kernel;
+    timed->hot_scale = 1;
+    const double bytes = kgen_operation_bytes(&kernel->problem);
+    if (kernel->problem.op == KGEN_OP_QMV && bytes > HOT_BYTES) {
+        const int64_t rows = (int64_t)((double)kernel->problem.N * HOT_BYTES / bytes);
+        timed->hot_kernel.problem.N = rows > 1 ? rows : 1;
+        timed->hot_scale = (double)kernel->problem.N / (double)timed->hot_kernel.problem.N;
+    }
     timed->batch = 1;
     size_t sizes[KGEN_BUFFER_COUNT];
     kgen_operation_sizes(&kernel->problem, sizes);
@@ -55,7 +66,7 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
         }
     }
     kgen_timed_sample(timed, true); /* starts the threads and touches the outputs */
-    const double seconds = kgen_timed_sample(timed, false);
+    const double seconds = kgen_timed_sample(timed, kgen_timing_is_cold(&kernel->problem));
     if (seconds < shortest_sample)
         timed->batch = (unsigned)(shortest_sample / (seconds + 1e-9)) + 1;
     return 0;
@@ -71,15 +82,16 @@ void kgen_timed_close(struct kgen_timed *timed)
 
 double kgen_timed_sample(struct kgen_timed *timed, bool cold)
 {
+    const struct kgen_kernel *kernel = cold ? &timed->kernel : &timed->hot_kernel;
     if (!cold)
         kgen_timing_buffers_point(timed->buffers, 0, &timed->arguments);
     const double start = kgen_clock();
     for (unsigned i = 0; i < timed->batch; i++) {
         if (cold)
             kgen_timing_buffers_point(timed->buffers, timed->next_copy++, &timed->arguments);
-        kgen_kernel_run_team(&timed->kernel, &timed->arguments, timed->team);
+        kgen_kernel_run_team(kernel, &timed->arguments, timed->team);
     }
-    return (kgen_clock() - start) / timed->batch;
+    return (kgen_clock() - start) / timed->batch * (cold ? 1 : timed->hot_scale);
 }
 
 static int compare_doubles(const void *left, const void *right)
@@ -96,9 +108,11 @@ double kgen_median(double *values, size_t count)
     return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-double kgen_timing_cost(bool cold, double seconds, double read_seconds)
+double kgen_timing_cost(bool cold, double cold_seconds, double hot_seconds, double read_seconds)
 {
-    return cold && read_seconds > 0 ? seconds / read_seconds : seconds;
+    if (!cold)
+        return hot_seconds;
+    return (cold_seconds + 0.2 * hot_seconds) / (read_seconds > 0 ? read_seconds : 1);
 }
 
 /* Samples of a kernel, and of the reader in turns with it. */
@@ -111,8 +125,8 @@ static bool is_hopeless(const struct samples *samples, double hopeless_cost)
 {
     if (samples->count != 2 || hopeless_cost <= 0)
         return false;
-    return kgen_timing_cost(true, samples->kernel[0], samples->read[0]) > hopeless_cost &&
-           kgen_timing_cost(true, samples->kernel[1], samples->read[1]) > hopeless_cost;
+    return kgen_timing_cost(true, samples->kernel[0], 0, samples->read[0]) > hopeless_cost &&
+           kgen_timing_cost(true, samples->kernel[1], 0, samples->read[1]) > hopeless_cost;
 }
 
 static void take_samples(struct kgen_timed *timed, bool cold, struct kgen_reader *reader,
@@ -140,7 +154,7 @@ void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limit
 {
     const bool cold_counts = kgen_timing_is_cold(&timed->kernel.problem);
     /* The time that does not count is taken with few samples. */
-    const struct kgen_timing_limits brief = {1, 0.001, 3, 0};
+    const struct kgen_timing_limits brief = {3, 0.0005, 25, 0};
     struct samples samples;
     take_samples(timed, true, cold_counts ? reader : NULL, cold_counts ? limits : &brief, &samples);
     timing->repeats = samples.count;

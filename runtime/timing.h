@@ -23,6 +23,8 @@ struct kgen_timing_limits {
 /* Everything a kernel needs to be timed. */
 struct kgen_timed {
     struct kgen_kernel kernel;
+    struct kgen_kernel hot_kernel; /* of so few rows that their weights stay in cache */
+    double hot_scale;              /* rows of kernel over rows of hot_kernel */
     struct kgen_arguments arguments;
     const struct kgen_timing_buffers *buffers;
     size_t next_copy;
@@ -44,15 +46,19 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
                     const struct kgen_timing_buffers *buffers, struct kgen_team *team,
                     struct kgen_error *error);
 void kgen_timed_close(struct kgen_timed *timed);
-/* One sample: seconds of one call. */
+/* One sample: seconds of one call. Hot weights that no cache holds are timed on as many rows as stay in
+ * cache, and scaled. */
 double kgen_timed_sample(struct kgen_timed *timed, bool cold);
 /* Samples until the limits are met. reader may be NULL. */
 void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limits *limits,
                         struct kgen_reader *reader, struct kgen_timing *timing);
 
-/* What candidates of one problem are ranked by: cold_seconds over read_seconds where both are known, so that
- * the memory may be faster at one moment than at another; else seconds. */
-double kgen_timing_cost(bool cold, double seconds, double read_seconds);
+/* What candidates of one problem are ranked by. Where cold is false: the hot time. Else the cold time plus a
+ * fifth of the hot time, over the time of reading alone where that is known. Over reading alone, because the
+ * memory may be faster at one moment than at another; with some of the hot time, because where the memory
+ * hides all differences the candidate with less to compute is the one to have on the day the memory is
+ * faster. */
+double kgen_timing_cost(bool cold, double cold_seconds, double hot_seconds, double read_seconds);
 
 /* The median; sorts the values. */
 double kgen_median(double *values, size_t count);

@@ -122,8 +122,9 @@ double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen
 
 double kgen_record_cost(const struct kgen_problem *problem, const struct kgen_record *record)
 {
-    return kgen_timing_cost(kgen_timing_is_cold(problem), kgen_record_seconds(problem, record),
-                            record->read_seconds);
+    const double seconds = kgen_record_seconds(problem, record);
+    const bool cold = kgen_timing_is_cold(problem);
+    return kgen_timing_cost(cold, seconds, cold ? record->hot_seconds : seconds, record->read_seconds);
 }
 
 static int open_trial(struct kgen_tuner *tuner, const struct kgen_problem *problem, struct kgen_trial *trial,

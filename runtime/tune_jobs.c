@@ -189,9 +189,8 @@ static int candidate_report(size_t index, const struct kgen_outcome *outcome, co
         batch->failed = true;
         return 1;
     }
-    const bool cold = kgen_timing_is_cold(&trial->problem);
-    const double cost = kgen_timing_cost(cold, cold ? result.timing.cold_seconds : result.timing.hot_seconds,
-                                         result.timing.read_seconds);
+    const double cost = kgen_timing_cost(kgen_timing_is_cold(&trial->problem), result.timing.cold_seconds,
+                                         result.timing.hot_seconds, result.timing.read_seconds);
     if (result.verification.verdict == KGEN_PASSED && cost > 0 &&
         (*batch->best_cost == 0 || cost < *batch->best_cost))
         *batch->best_cost = cost;

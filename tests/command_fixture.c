@@ -61,14 +61,19 @@ static void output_path(const char *name, const char *suffix, char path[128])
     snprintf(path, 128, "%s.%s", name, suffix);
 }
 
-static void exec_kgen(char **arguments, const char *name)
+/* Opened before the fork, so that a run that is killed at once has output files too. */
+static int open_output(const char *name, const char *suffix)
 {
-    char out_path[128], err_path[128];
-    output_path(name, "out", out_path);
-    output_path(name, "err", err_path);
-    const int out = open(out_path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    const int err = open(err_path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (out >= 0 && err >= 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0) {
+    char path[128];
+    output_path(name, suffix, path);
+    const int descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    assert_true(descriptor >= 0);
+    return descriptor;
+}
+
+static void exec_kgen(char **arguments, int out, int err)
+{
+    if (dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0) {
         if (kgen_test_before_exec != NULL)
             kgen_test_before_exec();
         execv(kgen_test_binary, arguments);
@@ -86,12 +91,15 @@ pid_t kgen_test_start(const char *line, const char *name)
         assert_true(count < MAX_ARGUMENTS);
         arguments[count++] = strcmp(word, "''") == 0 ? "" : word;
     }
+    const int out = open_output(name, "out"), err = open_output(name, "err");
     const pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         setpgid(0, 0); /* a group of its own, as a shell gives it */
-        exec_kgen(arguments, name);
+        exec_kgen(arguments, out, err);
     }
+    close(out);
+    close(err);
     return child;
 }
 

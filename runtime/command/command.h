@@ -23,6 +23,7 @@ int kgen_command_cache(const struct kgen_options *options);
 /* Prints the lines of the help of kgen cache that list what it can do. */
 void kgen_command_cache_help(void);
 int kgen_command_machine(const struct kgen_options *options);
+int kgen_command_report(const struct kgen_options *options);
 
 /* Messages on stderr: "kgen: error: place: message" and the hint on a line of its own. */
 void kgen_say_error(const struct kgen_error *error);

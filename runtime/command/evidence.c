@@ -73,8 +73,11 @@ int kgen_evidence_collect(const struct kgen_session *session, const struct kgen_
             kgen_record_key(machine, text.data, kgen_variant_hash(&variants.items[i]), engine);
         const struct kgen_record *record = kgen_cache_find(session->cache, key);
         if (record != NULL)
-            evidence->records[evidence->count++] = (struct kgen_ranked){
-                record, kgen_record_seconds(problem, record), kgen_record_cost(problem, record)};
+            evidence->records[evidence->count++] =
+                (struct kgen_ranked){.record = record,
+                                     .variant = variants.items[i],
+                                     .seconds = kgen_record_seconds(problem, record),
+                                     .cost = kgen_record_cost(problem, record)};
     }
     int result = 0;
     if (evidence->records == NULL) {

@@ -5,9 +5,10 @@
 
 #include "command.h"
 
-/* A record, and the time that counts for its problem; 0: not timed. */
+/* A record, the variant it is of, and the time that counts for its problem; 0: not timed. */
 struct kgen_ranked {
     const struct kgen_record *record;
+    struct kgen_variant variant;
     double seconds;
     double cost; /* kgen_record_cost */
 };

@@ -15,7 +15,7 @@
 /* Bits of the commands that take an option. */
 #define IN(command) (1u << KGEN_COMMAND_##command)
 #define TUNING (IN(GENERATE) | IN(TUNE))
-#define WITH_SPEC (TUNING | IN(EXPLAIN))
+#define WITH_SPEC (TUNING | IN(EXPLAIN) | IN(REPORT))
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
 
 typedef int read_value(const char *value, struct kgen_options *options, struct kgen_error *error);
@@ -176,8 +176,10 @@ static int read_activations(const char *value, struct kgen_options *options, str
 #define FIELD(name) offsetof(struct kgen_options, name)
 
 static const struct option_info option_infos[] = {
-    {"output", 'o', "DIR", IN(GENERATE), NULL, FIELD(output), false,
-     "where to write (default: out/<spec name>)"},
+    {"output", 'o', "PATH", IN(GENERATE) | IN(REPORT), NULL, FIELD(output), false,
+     "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html)"},
+    {"peers", 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
+     "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
     {"target", 0, "NAME", WITH_SPEC | IN(LIST), read_target, 0, false, "language of the kernels: c"},
     {"isa", 0, "NAME", TUNING, read_isa, 0, true,
      "only this instruction set: avx512, avx2, neon, scalar (default: auto)"},
@@ -201,7 +203,7 @@ static const struct option_info option_infos[] = {
     {"json", 0, NULL, EVERYWHERE, NULL, FIELD(json), false, "print the result as JSON"},
     {"shard", 0, "I/N", IN(TUNE), read_shard, 0, false,
      "only share I of N of the candidates, and choose no winner"},
-    {"machine", 0, "ID", IN(EXPLAIN) | IN(CACHE), NULL, FIELD(machine), false,
+    {"machine", 0, "ID", IN(EXPLAIN) | IN(REPORT) | IN(CACHE), NULL, FIELD(machine), false,
      "records of this machine: the beginning of its identity"},
     {"problem", 0, "TEXT", IN(CACHE), NULL, FIELD(problem), false,
      "records whose problem, as kgen cache list shows it or by its name, holds TEXT"},
@@ -233,6 +235,8 @@ static const struct {
                             "show, exchange, check or empty the cache", 1, MAX_FILES},
     [KGEN_COMMAND_MACHINE] = {"machine", "machine [options]",
                               "show what was detected of this machine, and measure its read bandwidth", 0, 0},
+    [KGEN_COMMAND_REPORT] = {"report", "report SPEC [options]",
+                             "write the results of an earlier run as one HTML page with charts", 1, 1},
 };
 
 static const char *command_label(enum kgen_command command)

@@ -14,6 +14,7 @@ enum kgen_command {
     KGEN_COMMAND_EXPLAIN,
     KGEN_COMMAND_CACHE,
     KGEN_COMMAND_MACHINE,
+    KGEN_COMMAND_REPORT,
     KGEN_COMMAND_COUNT
 };
 
@@ -23,6 +24,7 @@ struct kgen_options {
     char *const *arguments; /* after the command's name: spec, problem; ops; path */
     size_t argument_count;
     const char *output, *target, *templates, *cache;
+    const char *peers;             /* report */
     const char *machine, *problem; /* NULL: this one; all */
     bool other_machines;
     unsigned shard, shards; /* share number shard, from 0, of shards; 0: all is one */

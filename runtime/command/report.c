@@ -88,7 +88,7 @@ static void add_choice(struct kgen_table *table, const struct kgen_report *repor
 static int print_table(const struct kgen_report *report)
 {
     static const struct kgen_column columns[] = {
-        {"#", true, 0},  {"problem", false, 56}, {"tensors", false, 34},    {"variant", false, 56},
+        {"#", true, 0},  {"problem", false, 56}, {"tensors", false, 34},    {"variant", false, 76},
         {"µs", true, 0}, {"GB/s", true, 0},      {"of bandwidth", true, 0}, {"error/bound", true, 0},
     };
     struct kgen_table table = {.columns = columns, .column_count = KGEN_COUNT_OF(columns)};
