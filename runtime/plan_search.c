@@ -8,8 +8,10 @@
 
 #include <stdlib.h>
 
-/* A problem is left out where its share of the time is less than that part of what it takes to begin. */
+/* A problem is left out where it takes so many times its share of the time to begin with it. */
 #define LEAST_SHARES 4
+/* Less time than that is not worth another pass. */
+#define LEAST_SECONDS 0.1
 
 static const uint64_t seed = UINT64_C(20240229);
 
@@ -51,37 +53,54 @@ static int search_one(struct kgen_context *context, struct kgen_tuner *tuner, st
     tuner->options.time_limit_seconds = until > 0 ? until - tuner->start : 0;
     const int result = kgen_tune(tuner, ladder->problem, log_candidate, context, &choice, error);
     if (result >= 0 && choice.variant.tmpl != NULL) {
-        ladder->has_best = true;
         ladder->best = (struct kgen_choice_made){
-            choice.variant, choice.from_cache ? KGEN_RUNG_RECORD : KGEN_RUNG_TUNED,
+            choice.variant, choice.from_cache && !ladder->has_best ? KGEN_RUNG_RECORD : KGEN_RUNG_TUNED,
             choice.record.error_of_bound, kgen_record_seconds(ladder->problem, &choice.record)};
+        ladder->has_best = true;
     }
     return result;
 }
 
+static bool is_cancelled(const struct kgen_context *context)
+{
+    return context->settings.cancel != NULL && *context->settings.cancel != 0;
+}
+
+/* Goes through the problems once. Those that are not finished stay in order, and count. Returns how many were
+ * searched, or -1. */
+static int search_pass(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_ladder **order,
+                       size_t *count, double deadline, struct kgen_error *error)
+{
+    int searched = 0;
+    size_t left = 0;
+    for (size_t i = 0; i < *count; i++) {
+        const double now = kgen_clock();
+        const double share = (deadline - now) / (double)(*count - i);
+        const bool limited = deadline > 0;
+        struct kgen_ladder *ladder = order[i];
+        order[left++] = ladder;
+        if (is_cancelled(context) || (limited && now >= deadline) ||
+            (limited && setup_seconds(context, tuner, ladder->problem) > LEAST_SHARES * share))
+            continue;
+        const int result = search_one(context, tuner, ladder, limited ? now + share : 0, error);
+        if (result < 0)
+            return -1;
+        searched++;
+        left -= result == 0;
+    }
+    *count = left;
+    return searched;
+}
+
+/* What the searches of a pass leave over is for another pass. */
 static int search_all(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_ladder **order,
                       size_t count, double deadline, struct kgen_error *error)
 {
-    int time_was_up = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (context->settings.cancel != NULL && *context->settings.cancel != 0)
-            return 1;
-        const double now = kgen_clock();
-        if (deadline > 0 && now >= deadline)
-            return 1;
-        const double share = deadline > 0 ? (deadline - now) / (double)(count - i) : 0;
-        if (deadline > 0 && setup_seconds(context, tuner, order[i]->problem) > LEAST_SHARES * share) {
-            kgen_context_log(context, KGEN_LOG_CANDIDATE, "%s is not searched in the time that is left",
-                             order[i]->problem_text);
-            time_was_up = 1;
-            continue;
-        }
-        const int result = search_one(context, tuner, order[i], deadline > 0 ? now + share : 0, error);
-        if (result < 0)
-            return -1;
-        time_was_up |= result;
-    }
-    return time_was_up;
+    int searched;
+    do {
+        searched = search_pass(context, tuner, order, &count, deadline, error);
+    } while (searched > 0 && count > 0 && !is_cancelled(context) && kgen_clock() + LEAST_SECONDS < deadline);
+    return searched < 0 ? -1 : count > 0;
 }
 
 int kgen_plan_search(struct kgen_context *context, struct kgen_ladder *ladders, size_t count, double deadline,
