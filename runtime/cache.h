@@ -66,7 +66,8 @@ void kgen_cache_close(struct kgen_cache *cache);
 /* The latest record of a key, in the uppermost layer that has one, or NULL. Records stay valid until the
  * cache is closed or cleared; later ones do not change them. */
 const struct kgen_record *kgen_cache_find(const struct kgen_cache *cache, uint64_t key);
-/* Whether the latest record of a key is of a winner. Much faster than kgen_cache_find, as it parses nothing. */
+/* Whether the latest record of a key is of a winner. Much faster than kgen_cache_find, as it parses nothing.
+ */
 bool kgen_cache_is_chosen(const struct kgen_cache *cache, uint64_t key);
 /* Of this layer, without those beneath. */
 size_t kgen_cache_count(const struct kgen_cache *cache);

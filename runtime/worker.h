@@ -66,9 +66,9 @@ struct kgen_worker_options {
 
 /* Runs jobs 0 to count-1. A child is a fork of the caller: a job sees the caller's memory as it was when its
  * child was made (at the first job, or after one that failed), and what it changes stays its own. In the
- * child stdin and stdout are /dev/null, signals have their default actions, no core is dumped, and the death
- * of the calling thread ends it. It is a process group of its own, killed as a whole: what it starts goes
- * with it.
+ * child stdin and stdout are /dev/null, other files than stderr are closed, signals have their default
+ * actions, no core is dumped, and the death of the calling thread ends it. It is a process group of its own,
+ * killed as a whole: what it starts goes with it.
  *
  * Returns 0 when all were reported, 1 when stopped by cancel or by a report, -1 when no child could be made.
  * Leaves no child and no signal handler behind. */

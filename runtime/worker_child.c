@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The child's side of a worker: it makes itself harmless, then runs one job after another. */
-#define _GNU_SOURCE /* REG_ERR, MAP_ANONYMOUS */
+#define _GNU_SOURCE /* REG_ERR, MAP_ANONYMOUS, syscall */
 #include "worker_child.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -128,6 +129,22 @@ static void silence(void)
         close(null);
 }
 
+/* The host's files are none of a job's business. Above all, the end of another thread's socket, kept open
+ * here, would hide the end of that thread's child. */
+static void close_others(int kept)
+{
+#if defined(SYS_close_range)
+    if ((kept <= 3 || syscall(SYS_close_range, 3u, (unsigned)kept - 1, 0u) == 0) &&
+        syscall(SYS_close_range, (unsigned)kept + 1, ~0u, 0u) == 0)
+        return;
+#endif
+    const long most = sysconf(_SC_OPEN_MAX);
+    for (int i = 3; i < (most > 0 && most < 65536 ? (int)most : 65536); i++) {
+        if (i != kept)
+            close(i);
+    }
+}
+
 /* 0 where it cannot be known. */
 static size_t address_space_bytes(void)
 {
@@ -181,6 +198,7 @@ _Noreturn void kgen_worker_child(struct kgen_worker *worker, pid_t parent, const
     if (getppid() != parent) /* it died before prctl */
         _exit(0);
     silence();
+    close_others(worker->socket);
     limit_resources(job->memory_bytes);
     note_faults(worker->shared);
     sigset_t all;

@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Installs into a folder, builds the example from there in every way a user may, runs it, and uninstalls.
+# Usage: install.sh FOLDER. Prints what failed; exit status 0 where nothing did.
+set -eu
+folder=$1
+prefix=$folder/prefix
+unset MAKEFLAGS MAKELEVEL MFLAGS 2>/dev/null || true
+make -s install PREFIX="$prefix" BUILD=build CFLAGS="-O2 -g" >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
+
+for file in bin/kgen include/kgen.h lib/libkgen.a lib/libkgen.so lib/pkgconfig/kgen.pc share/kgen/specs/qwen.json; do
+    [ -e "$prefix/$file" ] || { echo "$file is not installed"; exit 1; }
+done
+
+# What the libraries export is what is listed.
+nm -g --defined-only "$prefix/lib/libkgen.a" | awk 'NF == 3 { print $3 }' | LC_ALL=C sort >"$folder/static"
+nm -D --defined-only "$prefix/lib/libkgen.so" | awk 'NF == 3 { print $3 }' | LC_ALL=C sort >"$folder/shared"
+sed -n 's/^KGEN_API .*[ *]\(kgen_[a-z_]*\)(.*/\1/p' "$prefix/include/kgen.h" | LC_ALL=C sort >"$folder/declared"
+for list in static shared declared; do
+    diff tests/exported-symbols.txt "$folder/$list" || { echo "the $list symbols differ from tests/exported-symbols.txt"; exit 1; }
+done
+# Every one of them is called by a test.
+while read -r symbol; do
+    grep -q "$symbol(" tests/test_api*.c tests/api_fixture.c || { echo "no test calls $symbol"; exit 1; }
+done <tests/exported-symbols.txt
+
+# The header stands alone, in C and C++.
+echo '#include <kgen.h>' >"$folder/header.c"
+cp "$folder/header.c" "$folder/header.cpp"
+for compiler in "gcc -std=c11 -pedantic" "clang -std=c11 -pedantic" "g++ -std=c++11" "clang++ -std=c++11"; do
+    name=${compiler%% *}
+    case $name in *++) source=$folder/header.cpp ;; *) source=$folder/header.c ;; esac
+    command -v "$name" >/dev/null || continue
+    $compiler -Wall -Wextra -Werror -fsyntax-only -I"$prefix/include" "$source" || exit 1
+done
+
+PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+KGEN_CACHE_DIR=$folder/cache
+export PKG_CONFIG_PATH KGEN_CACHE_DIR
+${CC:-cc} -o "$folder/shared-program" "$prefix/share/kgen/examples/down_proj.c" $(pkg-config --cflags --libs kgen) -pthread \
+    -Wl,-rpath,"$prefix/lib"
+${CC:-cc} -o "$folder/static-program" "$prefix/share/kgen/examples/down_proj.c" $(pkg-config --cflags kgen) \
+    "$prefix/lib/libkgen.a" $(pkg-config --libs-only-l --static kgen | sed 's/-lkgen//')
+cat >"$folder/spec.json" <<'SPEC'
+{"kgen_schema": 1, "problems": [{"op": "qmv", "N": 100, "K": 256, "bits": 4, "group_size": 64, "tensors": "layers.*.mlp.down_proj"}]}
+SPEC
+for program in shared-program static-program; do
+    said=$("$folder/$program" "$folder/spec.json" 2>&1) || { echo "$program: $said"; exit 1; }
+    [ "$said" = "100 rows, y[0] = 0" ] || { echo "$program said: $said"; exit 1; }
+    if "$folder/$program" /nowhere.json 2>"$folder/said"; then echo "$program took a spec that is not there"; exit 1; fi
+    grep -q '^/nowhere.json: ' "$folder/said" || { echo "$program did not say what is wrong"; exit 1; }
+done
+
+make -s uninstall PREFIX="$prefix" >>"$folder/log" 2>&1
+left=$(find "$prefix" -type f -o -type l)
+[ -z "$left" ] || { echo "left after uninstall: $left"; exit 1; }
