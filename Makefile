@@ -99,9 +99,9 @@ install: all ## install the command, the library and the specs under PREFIX (def
 	install -m 644 $(BUILD)/lib/libkgen.a $(DESTDIR)$(LIBDIR)/libkgen.a
 	install -m 755 $(BUILD)/lib/libkgen.so.$(API_MAJOR) $(DESTDIR)$(LIBDIR)/libkgen.so.$(API_MAJOR)
 	ln -sf libkgen.so.$(API_MAJOR) $(DESTDIR)$(LIBDIR)/libkgen.so
-	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' kgen.pc.in >$(BUILD)/kgen.pc
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' runtime/kgen.pc.in >$(BUILD)/kgen.pc
 	install -m 644 $(BUILD)/kgen.pc $(DESTDIR)$(LIBDIR)/pkgconfig/kgen.pc
-	install -m 644 examples/*.c $(DESTDIR)$(PREFIX)/share/kgen/examples
+	install -m 644 tests/examples/*.c $(DESTDIR)$(PREFIX)/share/kgen/examples
 	install -m 644 specs/*.json specs/README.md $(DESTDIR)$(PREFIX)/share/kgen/specs
 
 uninstall: ## remove what install put there
@@ -163,7 +163,7 @@ $(BUILD)/templates.o: $(BUILD)/templates.c Makefile
 	$(Q)$(CC) $(CFLAGS) $(KGEN_CFLAGS) -Igen -c -o $@ $<
 
 format: ## lay the sources out with clang-format
-	clang-format -i gen/*.[ch] gen/embed/*.c runtime/*.[ch] runtime/shared/*.c examples/*.c runtime/command/*.[ch] tests/*.[ch] bench/*.[ch]
+	clang-format -i gen/*.[ch] gen/embed/*.c runtime/*.[ch] runtime/shared/*.c tests/examples/*.c runtime/command/*.[ch] tests/*.[ch] bench/*.[ch]
 
 clean: ## remove what was built
 	rm -rf $(BUILD) kgen libkgen.a
