@@ -163,6 +163,7 @@ struct thread {
     pthread_t thread;
     struct kgen_settings settings;
     const struct kgen_plan *shared;
+    struct kgen_status status;
     size_t compared;
 };
 
@@ -171,9 +172,10 @@ static void *work(void *argument)
 {
     struct thread *thread = argument;
     for (int round = 0; round < ROUNDS; round++) {
-        struct kgen_context *context = kgen_open(&thread->settings, NULL);
+        struct kgen_context *context = kgen_open(&thread->settings, &thread->status);
         struct kgen_plan *plan =
-            context != NULL ? kgen_plan_requests(context, api_requests, api_request_count, NULL) : NULL;
+            context != NULL ? kgen_plan_requests(context, api_requests, api_request_count, &thread->status)
+                            : NULL;
         for (size_t i = 0; plan != NULL && i < kgen_plan_count(plan); i++) {
             thread->compared += api_compute(kgen_plan_at(plan, i), NULL);
             thread->compared += api_compute(kgen_plan_at(thread->shared, i), NULL);
@@ -202,6 +204,7 @@ static void test_threads(void **state)
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i].thread, NULL);
     for (int i = 0; i < THREADS; i++) {
+        assert_string_equal(threads[i].status.message, "");
         assert_true(threads[i].compared > 0);
         assert_int_equal(threads[i].compared, threads[0].compared);
     }
@@ -215,8 +218,9 @@ static void *search(void *argument)
 {
     static const struct kgen_request request = {.op = "rms_norm", .size = 256};
     struct thread *thread = argument;
-    struct kgen_context *context = kgen_open(&thread->settings, NULL);
-    struct kgen_plan *plan = context != NULL ? kgen_plan_requests(context, &request, 1, NULL) : NULL;
+    struct kgen_context *context = kgen_open(&thread->settings, &thread->status);
+    struct kgen_plan *plan =
+        context != NULL ? kgen_plan_requests(context, &request, 1, &thread->status) : NULL;
     if (plan != NULL)
         thread->compared = api_compute(kgen_plan_at(plan, 0), NULL);
     kgen_plan_free(plan);
@@ -237,6 +241,7 @@ static void test_searching_threads(void **state)
     }
     for (int i = 0; i < SEARCHES; i++) {
         pthread_join(threads[i].thread, NULL);
+        assert_string_equal(threads[i].status.message, "");
         assert_true(threads[i].compared > 0);
     }
 }
