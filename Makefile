@@ -36,7 +36,7 @@ TEST_SUPPORT := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c),$(wildcar
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
 
-.PHONY: all help run-tests demo check test tests check-gen sanitize fuzz bench bench-plans deps test-deps install uninstall format clean
+.PHONY: all help run-tests demo check test tests check-gen sanitize fuzz bench bench-plans bench-cache deps test-deps install uninstall format clean
 .SECONDARY:
 
 all: kgen libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## build ./kgen and the library
@@ -89,6 +89,9 @@ bench: deps $(BUILD)/bench/bench ## time every qmv of SPEC (default specs/qwen.j
 
 bench-plans: deps $(BUILD)/bench/plans ## time what PLANS (default patient measure measure:2 estimate) find for SPEC, and start-ups
 	$(Q)$(BUILD)/bench/plans $(or $(SPEC),specs/qwen.json) $(or $(PLANS),patient measure measure:2 estimate)
+
+bench-cache: deps $(BUILD)/bench/cache_load ## time the opening of a cache of RECORDS (default 100000) records
+	$(Q)$(BUILD)/bench/cache_load $(RECORDS)
 
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libkgen.a
 	@echo "  LINK    $@"

@@ -11,6 +11,8 @@
 #define COMPACT_LINES 1000
 /* Another process may write between reading and replacing the file, but not for ever. */
 #define REMOVE_TRIES 20
+/* Bytes of a record's line, about. */
+#define USUAL_LINE 400
 
 static void say(const struct kgen_cache *cache, int level, const char *text)
 {
@@ -55,6 +57,8 @@ static int index_image(struct kgen_cache *cache, struct line_counts *counts)
 {
     const char *at = cache->image, *line;
     size_t length;
+    if (kgen_cache_index_reserve(&cache->records, cache->image_length / USUAL_LINE) != 0)
+        return -1;
     while (next_line(cache, &at, &line, &length)) {
         uint64_t key;
         enum kgen_line_kind kind = kgen_line_classify(line, length, &key);

@@ -21,9 +21,9 @@ struct kgen_cache_entry *kgen_cache_index_find(const struct kgen_cache_index *in
     return found != 0 ? &index->entries[found - 1] : NULL;
 }
 
-static int index_grow(struct kgen_cache_index *index)
+/* capacity is a power of two. */
+static int index_resize(struct kgen_cache_index *index, size_t capacity)
 {
-    size_t capacity = index->capacity == 0 ? 256 : index->capacity * 2;
     uint32_t *slots = calloc(capacity * 2, sizeof *slots);
     struct kgen_cache_entry *entries = realloc(index->entries, capacity * sizeof *entries);
     if (entries != NULL)
@@ -39,6 +39,19 @@ static int index_grow(struct kgen_cache_index *index)
     for (size_t i = 0; i < index->count; i++)
         slots[slot_of(index, index->entries[i].key)] = (uint32_t)(i + 1);
     return 0;
+}
+
+static int index_grow(struct kgen_cache_index *index)
+{
+    return index_resize(index, index->capacity == 0 ? 256 : index->capacity * 2);
+}
+
+int kgen_cache_index_reserve(struct kgen_cache_index *index, size_t keys)
+{
+    size_t capacity = index->capacity == 0 ? 256 : index->capacity;
+    while (capacity < keys && capacity < UINT32_MAX / 2)
+        capacity *= 2;
+    return capacity == index->capacity ? 0 : index_resize(index, capacity);
 }
 
 static void retire(struct kgen_cache_index *index, struct kgen_parsed_record *parsed)

@@ -25,6 +25,8 @@ struct kgen_cache_index {
     struct kgen_parsed_record *retired; /* replaced by later lines; their readers may still hold them */
 };
 
+/* Makes room for so many keys, to save growing step by step. Returns -1 when memory runs out. */
+int kgen_cache_index_reserve(struct kgen_cache_index *index, size_t keys);
 /* NULL where there is none. */
 struct kgen_cache_entry *kgen_cache_index_find(const struct kgen_cache_index *index, uint64_t key);
 /* Makes line the latest of its key. Takes own_line (may be NULL) over when it succeeds. Returns -1 when
