@@ -15,7 +15,7 @@ Q := $(if $(filter 0,$(V)),@,)
 
 # Debian's packages: to build and run kgen, and what its tests use besides.
 PACKAGES := gcc make libc6-dev pkg-config libjansson-dev libtcc-dev libzydis-dev
-TEST_PACKAGES := tcc libxml2-utils libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user parallel openmpi-bin
+TEST_PACKAGES := tcc valgrind libxml2-utils libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user parallel openmpi-bin
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
 KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -DKGEN_DATA_FOLDER='"$(PREFIX)/share/kgen"' $(WARNINGS) -pthread \
@@ -36,7 +36,7 @@ TEST_SUPPORT := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c),$(wildcar
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
 
-.PHONY: all help run-tests demo check test tests check-gen sanitize fuzz bench bench-plans bench-cache deps test-deps install uninstall format clean
+.PHONY: all help run-tests demo check test tests check-gen sanitize thread-sanitizer valgrind fuzz bench bench-plans bench-cache deps test-deps install uninstall format clean
 .SECONDARY:
 
 all: kgen libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## build ./kgen and the library
@@ -60,7 +60,7 @@ test-deps: ## install the missing Debian packages that kgen and its tests need
 test: all run-tests ## run every test, installing nothing
 
 run-tests: tests
-	@KGEN_BIN=$(KGEN) sh tests/run.sh $(TESTS)
+	@KGEN_BIN=$(KGEN) RUNNER='$(RUNNER)' REPORTS='$(REPORTS)' sh tests/run.sh $(TESTS)
 
 tests: $(TESTS) ## build the tests
 
@@ -71,6 +71,23 @@ sanitize: test-deps ## run every test under AddressSanitizer and UndefinedBehavi
 	@$(MAKE) --no-print-directory BUILD=build/sanitize CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined" \
 		KGEN=build/sanitize/kgen LSAN_OPTIONS=suppressions=$(CURDIR)/tests/leak-suppressions.txt:print_suppressions=0 ASAN_OPTIONS=allow_user_segv_handler=1:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:detect_stack_use_after_return=0 \
 		build/sanitize/kgen run-tests
+
+# What has threads, or processes that share something. With clang, as gcc 12's sanitizer leaves the lock of its allocator as
+# it is in a child that a thread has forked, which then waits for ever.
+THREAD_TESTS := $(wildcard tests/test_api*.c tests/test_cache*.c) $(patsubst %,tests/test_%.c,bandwidth fleet tune verify verify_broken worker)
+thread-sanitizer: test-deps ## run the tests that have threads under ThreadSanitizer (clang)
+	@$(MAKE) --no-print-directory CC=clang BUILD=build/thread-sanitizer CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" \
+		KGEN=build/thread-sanitizer/kgen REPORTS=build/thread-sanitizer/report TSAN_OPTIONS=log_path=build/thread-sanitizer/report \
+		TESTS='$(THREAD_TESTS:%.c=build/thread-sanitizer/%)' build/thread-sanitizer/kgen run-tests
+
+# What compiles with nothing but TinyCC, in AVX2: tests/valgrind.sh says why. The others run compilers or many processes, or
+# (test_machine) compare the processor with what the kernel says of it.
+VALGRIND_TESTS := $(filter-out tests/test_api_process.c,$(wildcard tests/test_api*.c)) \
+	$(filter-out tests/test_cache_commands.c,$(wildcard tests/test_cache*.c)) $(wildcard tests/test_spec*.c tests/test_template*.c) \
+	$(patsubst %,tests/test_%.c,bandwidth expression lower problem reference tune variant verify verify_broken worker)
+valgrind: test-deps ## run the tests of the API, the cache, the specs and more under valgrind, leaks included
+	@$(MAKE) --no-print-directory REPORTS=build/valgrind-report RUNNER="sh tests/valgrind.sh" \
+		TESTS='$(VALGRIND_TESTS:%.c=build/%)' all run-tests
 
 FUZZ_SECONDS ?= 600
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/fuzz_*.c))

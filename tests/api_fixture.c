@@ -68,11 +68,7 @@ struct kgen_settings api_settings(struct api_fixture *fixture, enum kgen_effort 
     struct kgen_settings settings;
     kgen_settings_init(&settings, sizeof settings);
     settings.effort = effort;
-#if defined(__SANITIZE_THREAD__)
-    settings.threads = 1; /* ThreadSanitizer does not follow threads of a child that a thread has forked */
-#else
     settings.threads = 2;
-#endif
     settings.cache_folder = fixture->folder;
     settings.log = keep_message;
     settings.log_context = fixture;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "api_fixture.h"
+#include "sanitizers.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -89,7 +90,7 @@ static void test_start_ups(void **state)
     assert_int_equal(count_entries("/proc/self/fd"), files);
     assert_int_equal(count_entries("/proc/self/task"), threads);
     assert_in_range(count_mappings(), 1, mappings + 8);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(KGEN_TEST_ADDRESS_SANITIZER) && !defined(KGEN_TEST_THREAD_SANITIZER)
     assert_in_range(resident_pages(), 1, pages + 256); /* a leak of 1 KB each would be as much */
 #else
     (void)pages;
@@ -159,6 +160,17 @@ static void test_fork_of_host(void **state)
     kgen_close(context);
 }
 
+/* For searches and checks that a thread makes. */
+static struct kgen_settings settings_of_thread(struct api_fixture *fixture, enum kgen_effort effort)
+{
+    struct kgen_settings settings = api_settings(fixture, effort);
+    settings.log = NULL; /* the fixture is for one thread */
+#if defined(KGEN_TEST_THREAD_SANITIZER)
+    settings.threads = 1; /* it does not follow the threads of a child that a thread has forked */
+#endif
+    return settings;
+}
+
 struct thread {
     pthread_t thread;
     struct kgen_settings settings;
@@ -190,8 +202,7 @@ static void *work(void *argument)
 static void test_threads(void **state)
 {
     struct api_fixture *fixture = *state;
-    struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
-    settings.log = NULL; /* the fixture is for one thread */
+    const struct kgen_settings settings = settings_of_thread(fixture, KGEN_ESTIMATE);
     struct kgen_context *context = api_open(&settings);
     struct kgen_plan *shared = kgen_plan_requests(context, api_requests, api_request_count, NULL);
     struct thread threads[THREADS];
@@ -235,8 +246,7 @@ static void test_searching_threads(void **state)
     struct thread threads[SEARCHES];
     memset(threads, 0, sizeof threads);
     for (int i = 0; i < SEARCHES; i++) {
-        threads[i].settings = api_settings(fixture, KGEN_MEASURE);
-        threads[i].settings.log = NULL;
+        threads[i].settings = settings_of_thread(fixture, KGEN_MEASURE);
         assert_int_equal(pthread_create(&threads[i].thread, NULL, search, &threads[i]), 0);
     }
     for (int i = 0; i < SEARCHES; i++) {
