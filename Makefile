@@ -36,7 +36,7 @@ TEST_SUPPORT := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c),$(wildcar
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
 
-.PHONY: all help run-tests demo check test tests check-gen sanitize thread-sanitizer valgrind fuzz bench bench-plans bench-cache deps test-deps install uninstall format clean
+.PHONY: all help run-tests demo check test tests check-gen sanitize thread-sanitizer valgrind fuzz bench bench-plans bench-isolation bench-cache deps test-deps install uninstall format clean
 .SECONDARY:
 
 all: kgen libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## build ./kgen and the library
@@ -110,6 +110,10 @@ bench-plans: deps $(BUILD)/bench/plans ## time what PLANS (default patient measu
 bench-cache: deps $(BUILD)/bench/cache_load ## time the opening of a cache of RECORDS (default 100000) records
 	$(Q)$(BUILD)/bench/cache_load $(RECORDS)
 
+bench-isolation: deps $(BUILD)/bench/isolation ## candidates a second for SPEC (default specs/qwen3-0.6b.json), and what worker processes cost
+	$(Q)$(BUILD)/bench/isolation $(or $(SPEC),specs/qwen3-0.6b.json)
+
+$(BUILD)/bench/isolation: LDFLAGS += -Wl,--wrap=kgen_workers_run,--wrap=kgen_worker_stage,--wrap=kgen_worker_guards
 $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libkgen.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(LIBRARIES)

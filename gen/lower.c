@@ -71,7 +71,9 @@ static void open_scope(struct kgen_lowering *lowering, int token)
         kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, token, "blocks are nested too deeply");
         return;
     }
-    lowering->scopes[lowering->scope_count++] = (struct kgen_scope){.variables = lowering->variable_count};
+    const double runs = kgen_count_scope(lowering);
+    lowering->scopes[lowering->scope_count++] =
+        (struct kgen_scope){.variables = lowering->variable_count, .runs = runs};
 }
 
 static bool outer_has_vectors(const struct kgen_lowering *lowering, int scopes)
@@ -283,6 +285,7 @@ static void begin_function(struct kgen_lowering *lowering, struct walk *walk, in
     lowering->facts.calls_other = false;
     lowering->group.ones = -1;
     kgen_group_reset(lowering);
+    kgen_count_begin_function(lowering);
     open_scope(lowering, walk->token);
     walk->token++;
 }
@@ -387,6 +390,8 @@ static void inside(struct kgen_lowering *lowering, struct walk *walk)
     }
     if (is(lowering, token, "{"))
         open_scope(lowering, token);
+    if (walk->parentheses == 0)
+        kgen_count_c_token(lowering, token);
     walk->parentheses += is(lowering, token, "(") - is(lowering, token, ")");
     check_no_vector(lowering, token);
     if (!lowering->failed)
@@ -412,15 +417,23 @@ static int lower_text(struct kgen_lowering *lowering, const char *text)
     return lowering->failed ? -1 : 0;
 }
 
-int kgen_lower(const char *source, const char *vector_c, enum kgen_isa isa, struct kgen_text *out,
-               struct kgen_error *error)
+static void lowering_free(struct kgen_lowering *lowering)
 {
-    if (isa == KGEN_ISA_SCALAR) {
-        kgen_text_puts(out, vector_c);
-        return out->failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory") : 0;
-    }
+    free(lowering->tokens.items);
+    free(lowering->checked.items);
+    free(lowering->facts.float_pointers.items);
+    free(lowering->facts.plain_functions.items);
+    free(lowering->facts.address_taken.items);
+    kgen_text_free(&lowering->group.bytes);
+    kgen_text_free(&lowering->group.checks);
+    free(lowering);
+}
+
+static int lower(const char *source, const char *vector_c, enum kgen_isa isa, struct kgen_counting *counting,
+                 struct kgen_text *out, struct kgen_error *error)
+{
     const struct kgen_isa_info *info = kgen_isa_info(isa);
-    if (isa != KGEN_ISA_AVX2 && isa != KGEN_ISA_AVX512)
+    if (isa != KGEN_ISA_AVX2 && isa != KGEN_ISA_AVX512 && !(isa == KGEN_ISA_SCALAR && counting->on))
         return kgen_error_set(error, KGEN_ERROR_USAGE, source, 0, 0, "there is no lowering to %s",
                               info->name);
     struct kgen_lowering *lowering = calloc(1, sizeof *lowering);
@@ -434,18 +447,35 @@ int kgen_lower(const char *source, const char *vector_c, enum kgen_isa isa, stru
     lowering->out = out;
     lowering->error = error;
     lowering->group.ones = -1;
+    lowering->counting = *counting;
     int result = kgen_tokenize(lowering, vector_c);
     if (result == 0)
         result = lower_text(lowering, vector_c);
     if (result == 0 && out->failed)
         result = kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory");
-    free(lowering->tokens.items);
-    free(lowering->checked.items);
-    free(lowering->facts.float_pointers.items);
-    free(lowering->facts.plain_functions.items);
-    free(lowering->facts.address_taken.items);
-    kgen_text_free(&lowering->group.bytes);
-    kgen_text_free(&lowering->group.checks);
-    free(lowering);
+    *counting = lowering->counting;
+    lowering_free(lowering);
+    return result;
+}
+
+int kgen_lower(const char *source, const char *vector_c, enum kgen_isa isa, struct kgen_text *out,
+               struct kgen_error *error)
+{
+    if (isa == KGEN_ISA_SCALAR) {
+        kgen_text_puts(out, vector_c);
+        return out->failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory") : 0;
+    }
+    struct kgen_counting counting = {.on = false};
+    return lower(source, vector_c, isa, &counting, out, error);
+}
+
+int kgen_lower_count(const char *source, const char *vector_c, enum kgen_isa isa, int64_t range,
+                     double *instructions, struct kgen_error *error)
+{
+    struct kgen_counting counting = {.on = true, .range = range};
+    struct kgen_text unread = {0};
+    const int result = lower(source, vector_c, isa, &counting, &unread, error);
+    kgen_text_free(&unread);
+    *instructions = counting.instructions;
     return result;
 }

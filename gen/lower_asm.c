@@ -94,6 +94,8 @@ void kgen_group_flush(struct kgen_lowering *lowering)
 {
     struct kgen_group *group = &lowering->group;
     struct kgen_text *out = lowering->out;
+    /* Each operand is fetched from the stack. */
+    kgen_count_instructions(lowering, group->operand_count);
     kgen_text_append(out, group->checks.data, group->checks.length);
     if (group->bytes.length > 0) {
         kgen_text_puts(out, "asm(\".ascii \\\"");
@@ -206,8 +208,9 @@ void kgen_lower_emit(struct kgen_lowering *lowering, const struct kgen_instructi
 {
     if (lowering->failed || lowering->pool.most + lowering->pool.first > lowering->registers)
         return;
-    uint8_t bytes[KGEN_INSTRUCTION_BYTES];
-    size_t length = kgen_encode(instruction, bytes);
+    uint8_t bytes[KGEN_INSTRUCTION_BYTES] = {0};
+    kgen_count_instruction(lowering, instruction);
+    size_t length = lowering->counting.on ? 1 : kgen_encode(instruction, bytes);
     if (length == 0)
         kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, lowering->statement,
                          "%s cannot be encoded with the operands of this statement",

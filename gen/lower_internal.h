@@ -6,7 +6,8 @@
  *   lower_c.c       what the C between vector statements does to vector registers
  *   lower_ops.c     the table of operations
  *   lower_select.c  from an operation to its instructions
- *   lower_asm.c     from instructions and C operands to asm statements */
+ *   lower_asm.c     from instructions and C operands to asm statements
+ *   lower_count.c   counting instructions instead of writing them */
 #ifndef KGEN_LOWER_INTERNAL_H
 #define KGEN_LOWER_INTERNAL_H
 
@@ -111,6 +112,16 @@ struct kgen_variable {
 struct kgen_scope {
     int variables;    /* how many there were before it */
     bool has_vectors; /* a vector statement stood in it */
+    double runs;      /* counting: how often it is run in a call of its function */
+};
+
+/* Counting instead of writing. */
+struct kgen_counting {
+    bool on;
+    double instructions;
+    int64_t range;    /* of a call */
+    double next_runs; /* of the scope that opens next */
+    int64_t left;     /* of the range, for the loops to come */
 };
 
 /* The vector registers of a function. Those beyond the machine's exist on paper only, to be counted. */
@@ -182,6 +193,7 @@ struct kgen_lowering {
     struct kgen_token_list
         checked; /* pairs: the first token and the end of an expression whose type was checked */
     struct kgen_c_facts facts;
+    struct kgen_counting counting;
 };
 
 /* lower_parse.c */
@@ -235,5 +247,16 @@ void kgen_group_flush(struct kgen_lowering *lowering);
 void kgen_group_operands(struct kgen_lowering *lowering, const struct kgen_node *const *nodes, int count,
                          uint8_t *registers);
 void kgen_lower_emit(struct kgen_lowering *lowering, const struct kgen_instruction *instruction);
+
+/* lower_count.c; these do nothing where nothing is counted. */
+void kgen_count_begin_function(struct kgen_lowering *lowering);
+/* Counts an instruction of the innermost scope, but no prefetch: that costs a slot and saves a wait, and
+ * which is more does not show in the text. */
+void kgen_count_instruction(struct kgen_lowering *lowering, const struct kgen_instruction *instruction);
+void kgen_count_instructions(struct kgen_lowering *lowering, double instructions);
+/* Counts what a token of C between vector statements stands for, and notes the loop that begins with it. */
+void kgen_count_c_token(struct kgen_lowering *lowering, int token);
+/* How often the scope that opens now is run. */
+double kgen_count_scope(struct kgen_lowering *lowering);
 
 #endif

@@ -2,6 +2,8 @@
 /* Variants: which there are for a problem, and their text. */
 #include "variant.h"
 
+#include "lower.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -234,6 +236,18 @@ int kgen_variant_text(const struct kgen_variant *variant, const struct kgen_prob
         result = kgen_template_instantiate(variant->tmpl, &context.bindings, out, error);
     }
     context_close(&context);
+    return result;
+}
+
+int kgen_variant_count(const struct kgen_variant *variant, const struct kgen_problem *problem, int64_t range,
+                       double *instructions, struct kgen_error *error)
+{
+    struct kgen_text text = {0};
+    int result = kgen_variant_text(variant, problem, "kernel", &text, error);
+    if (result == 0)
+        result = kgen_lower_count(kgen_template_name(variant->tmpl), text.data, variant->isa, range,
+                                  instructions, error);
+    kgen_text_free(&text);
     return result;
 }
 

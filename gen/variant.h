@@ -29,6 +29,11 @@ void kgen_variants_free(struct kgen_variants *variants);
 int kgen_variant_text(const struct kgen_variant *variant, const struct kgen_problem *problem,
                       const char *function, struct kgen_text *out, struct kgen_error *error);
 
+/* Counts the instructions that one call executes, prepare included: see kgen_lower_count. range is of the
+ * problem: its rows, heads or elements. */
+int kgen_variant_count(const struct kgen_variant *variant, const struct kgen_problem *problem, int64_t range,
+                       double *instructions, struct kgen_error *error);
+
 /* Appends "qmv_i8 avx512 rows=4 prefetch=512". */
 void kgen_variant_name(const struct kgen_variant *variant, struct kgen_text *out);
 

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "reader.h"
+#include "timing.h"
 #include "turn.h"
 #include "worker.h"
 
@@ -21,7 +22,7 @@
 
 struct result {
     bool measured;
-    double one_thread, all_threads;
+    double one_thread, all_threads, noise;
     struct kgen_error error;
 };
 
@@ -50,14 +51,18 @@ static void *make_buffer(size_t bytes, struct kgen_error *error)
     return data;
 }
 
-/* Bytes per second of the best pass: what the memory can do, not what else the machine was doing. */
-static double read_best(struct kgen_reader *reader, const void *data, size_t bytes, struct kgen_team *team)
+/* Bytes per second of the best pass: what the memory can do, not what else the machine was doing; that is in
+ * the noise. */
+static double read_best(struct kgen_reader *reader, const void *data, size_t bytes, struct kgen_team *team,
+                        double *noise)
 {
-    double best = 0;
+    double best = 0, seconds[PASSES];
     for (size_t i = 0; i < PASSES; i++) {
-        const double rate = (double)bytes / kgen_reader_pass(reader, data, bytes, team);
+        seconds[i] = kgen_reader_pass(reader, data, bytes, team);
+        const double rate = (double)bytes / seconds[i];
         best = rate > best ? rate : best;
     }
+    *noise = kgen_noise(seconds, PASSES);
     return best;
 }
 
@@ -74,9 +79,10 @@ static void work(size_t index, void *shared, struct kgen_worker *worker, void *c
     struct kgen_team *team = reader != NULL ? kgen_team_new(exchange->threads, &result->error) : NULL;
     void *data = team != NULL ? make_buffer(exchange->bytes, &result->error) : NULL;
     if (data != NULL) {
-        result->one_thread = read_best(reader, data, exchange->bytes, NULL);
-        result->all_threads =
-            exchange->threads == 1 ? result->one_thread : read_best(reader, data, exchange->bytes, team);
+        result->one_thread = read_best(reader, data, exchange->bytes, NULL, &result->noise);
+        result->all_threads = exchange->threads == 1
+                                  ? result->one_thread
+                                  : read_best(reader, data, exchange->bytes, team, &result->noise);
         result->measured = true;
         munmap(data, exchange->bytes);
     }
@@ -128,6 +134,7 @@ int kgen_bandwidth_measure(const struct kgen_machine *machine, const struct kgen
             *error = exchange.result.error;
         return -1;
     }
-    *bandwidth = (struct kgen_bandwidth){threads, exchange.result.one_thread, exchange.result.all_threads};
+    *bandwidth = (struct kgen_bandwidth){threads, exchange.result.one_thread, exchange.result.all_threads,
+                                         exchange.result.noise};
     return 0;
 }

@@ -103,9 +103,9 @@ KGEN_API char *kgen_status_format(const struct kgen_status *status, char *text, 
  */
 enum kgen_effort {
     KGEN_ESTIMATE,  /* time nothing: the ladder without its rung "tuned" */
-    KGEN_MEASURE,   /* every variant of the widest instruction set, few repeats; seconds to minutes */
-    KGEN_PATIENT,   /* every variant of every instruction set, more repeats */
-    KGEN_EXHAUSTIVE /* as patient, with many repeats */
+    KGEN_MEASURE,   /* climb among the variants of the widest instruction set, few repeats; seconds */
+    KGEN_PATIENT,   /* every variant of every instruction set (beyond 1024, climb), more repeats; minutes */
+    KGEN_EXHAUSTIVE /* every variant, with many repeats */
 };
 
 enum kgen_log_level { KGEN_LOG_WARNING, KGEN_LOG_CHOICE, KGEN_LOG_CANDIDATE, KGEN_LOG_TEXT };

@@ -35,6 +35,7 @@ int kgen_machine_read(const char *text, size_t length, struct kgen_machine *mach
 struct kgen_bandwidth {
     int threads;
     double one_thread, all_threads;
+    double noise; /* the middle half of the passes with all threads is so far apart, over their median */
 };
 int kgen_bandwidth_measure(const struct kgen_machine *machine, const struct kgen_templates *templates,
                            int threads, struct kgen_bandwidth *bandwidth, struct kgen_error *error);

@@ -125,6 +125,10 @@ int kgen_plan_search(struct kgen_context *context, struct kgen_ladder *ladders, 
     struct kgen_tuner *tuner =
         kgen_tuner_new(context->templates, &context->machine, context->cache, &options, error);
     if (tuner != NULL) {
+        for (size_t i = 0; i < count; i++) {
+            if (ladders[i].has_best)
+                kgen_tuner_note(tuner, ladders[i].problem, &ladders[i].best.variant);
+        }
         qsort(order, wanting, sizeof(struct kgen_ladder *), compare_bytes);
         result = search_all(context, tuner, order, wanting, deadline, error);
     }

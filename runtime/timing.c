@@ -108,6 +108,14 @@ double kgen_median(double *values, size_t count)
     return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
+double kgen_noise(double *values, size_t count)
+{
+    const double median = kgen_median(values, count);
+    if (count < 4 || median <= 0)
+        return 0;
+    return (values[count - 1 - count / 4] - values[count / 4]) / median;
+}
+
 double kgen_timing_cost(bool cold, double cold_seconds, double hot_seconds, double read_seconds)
 {
     if (!cold)

@@ -62,5 +62,8 @@ double kgen_timing_cost(bool cold, double cold_seconds, double hot_seconds, doub
 
 /* The median; sorts the values. */
 double kgen_median(double *values, size_t count);
+/* The noise in measurements of one thing: the distance between the quartiles over the median; 0 of fewer than
+ * four. Sorts the values. */
+double kgen_noise(double *values, size_t count);
 
 #endif

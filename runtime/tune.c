@@ -65,22 +65,26 @@ bool kgen_tuner_stopped(const struct kgen_tuner *tuner)
            kgen_clock() - tuner->start > tuner->options.time_limit_seconds;
 }
 
-/* The variants that this effort considers. */
-static int list_variants(const struct kgen_tuner *tuner, struct kgen_trial *trial, struct kgen_error *error)
+int kgen_tune_variants(const struct kgen_tune_options *options, const struct kgen_machine *machine,
+                       const struct kgen_templates *templates, const struct kgen_problem *problem,
+                       struct kgen_variants *variants, struct kgen_error *error)
 {
-    const unsigned isas = tuner->options.isas != 0 ? tuner->options.isas : tuner->machine->isas;
-    if (tuner->options.effort >= KGEN_PATIENT)
-        return kgen_variants_list(tuner->templates, &trial->problem, isas, &trial->variants, error);
-    /* The widest instruction set that has a variant. */
-    for (int isa = KGEN_ISA_COUNT - 1; isa >= 0; isa--) {
-        if ((isas & (1u << isa)) == 0)
-            continue;
-        if (kgen_variants_list(tuner->templates, &trial->problem, 1u << isa, &trial->variants, error) != 0)
+    const unsigned isas = options->isas != 0 ? options->isas : machine->isas;
+    *variants = (struct kgen_variants){0};
+    if (options->effort >= KGEN_PATIENT)
+        return kgen_variants_list(templates, problem, isas, variants, error);
+    for (int isa = KGEN_ISA_COUNT - 1; isa >= 0 && variants->count == 0; isa--) {
+        if ((isas & (1u << isa)) != 0 &&
+            kgen_variants_list(templates, problem, 1u << isa, variants, error) != 0)
             return -1;
-        if (trial->variants.count > 0)
-            break;
     }
     return 0;
+}
+
+void kgen_tuner_note(struct kgen_tuner *tuner, const struct kgen_problem *problem,
+                     const struct kgen_variant *winner)
+{
+    tuner->winners[tuner->winner_count++ % KGEN_WINNERS] = (struct kgen_winner){*problem, *winner};
 }
 
 static enum kgen_effort effort_of(const struct kgen_record *record)
@@ -137,25 +141,21 @@ static int open_trial(struct kgen_tuner *tuner, const struct kgen_problem *probl
     kgen_problem_write(&trial->problem, &trial->problem_text);
     if (trial->problem_text.failed)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-    if (list_variants(tuner, trial, error) != 0)
+    if (kgen_tune_variants(&tuner->options, tuner->machine, tuner->templates, &trial->problem,
+                           &trial->variants, error) != 0)
         return -1;
     const size_t count = trial->variants.count;
     trial->keys = calloc(count + 1, sizeof *trial->keys);
+    trial->instructions = calloc(count + 1, sizeof *trial->instructions);
     trial->waiting = calloc(count + 1, sizeof *trial->waiting);
     trial->pending = calloc(count + 1, sizeof *trial->pending);
-    if (trial->keys == NULL || trial->waiting == NULL || trial->pending == NULL)
+    if (trial->keys == NULL || trial->instructions == NULL || trial->waiting == NULL ||
+        trial->pending == NULL)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-    if (kgen_cache_refresh(tuner->cache, error) != 0)
-        return -1;
-    const unsigned shard = tuner->options.shard, shards = tuner->options.shards;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         trial->keys[i] = kgen_record_key(tuner->machine->identity, trial->problem_text.data,
                                          kgen_variant_hash(&trial->variants.items[i]), tuner->engine.data);
-        if ((shards == 0 || kgen_shard_has(trial->keys[i], shard, shards)) &&
-            !kgen_trial_has_record(trial, i))
-            trial->waiting[trial->waiting_count++] = i;
-    }
-    return 0;
+    return kgen_cache_refresh(tuner->cache, error);
 }
 
 static void close_trial(struct kgen_trial *trial)
@@ -164,6 +164,7 @@ static void close_trial(struct kgen_trial *trial)
     kgen_text_free(&trial->problem_text);
     kgen_verify_cases_free(trial->cases);
     free(trial->keys);
+    free(trial->instructions);
     free(trial->waiting);
     free(trial->pending);
 }
@@ -290,7 +291,7 @@ static int run_final(struct kgen_trial *trial, size_t *chosen, struct kgen_error
 
 static int run_trial(struct kgen_trial *trial, size_t *chosen, struct kgen_error *error)
 {
-    int stopped = kgen_trial_run_waiting(trial, error);
+    int stopped = kgen_trial_search(trial, error);
     if (stopped < 0)
         return -1;
     size_t best;
@@ -330,13 +331,14 @@ int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen
         trial.progress = progress;
         trial.progress_context = context;
         size_t chosen = kgen_trial_chosen(&trial);
-        const bool unchosen = chosen == trial.variants.count;
         if (tuner->options.effort == KGEN_ESTIMATE)
-            result = unchosen ? run_estimate(&trial, &chosen, error) : 0;
-        else if (trial.waiting_count > 0 || unchosen)
+            result = chosen == trial.variants.count ? run_estimate(&trial, &chosen, error) : 0;
+        else if (!kgen_trial_is_settled(&trial))
             result = run_trial(&trial, &chosen, error);
         if (result >= 0)
             fill_choice(&trial, chosen, choice);
+        if (result >= 0 && choice->variant.tmpl != NULL)
+            kgen_tuner_note(tuner, &choice->problem, &choice->variant);
     }
     close_trial(&trial);
     return result;

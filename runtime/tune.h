@@ -38,12 +38,19 @@ double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen
 /* What records of one problem are ranked by; less is better. See kgen_timing_cost. */
 double kgen_record_cost(const struct kgen_problem *problem, const struct kgen_record *record);
 
+/* Lists the variants among which a winner is looked for: of the instruction sets of options->isas; where they
+ * are 0, of all that the machine has with the efforts patient and exhaustive, else of the widest for which
+ * there is a template. As kgen_variants_list. */
+int kgen_tune_variants(const struct kgen_tune_options *options, const struct kgen_machine *machine,
+                       const struct kgen_templates *templates, const struct kgen_problem *problem,
+                       struct kgen_variants *variants, struct kgen_error *error);
+
 /* The outcome for one problem. */
 struct kgen_choice {
     struct kgen_problem problem;    /* with threads */
     struct kgen_variant variant;    /* the winner; tmpl NULL where no candidate passed */
     struct kgen_record record;      /* the winner's; strings valid until the cache changes */
-    unsigned candidates;            /* considered */
+    unsigned candidates;            /* that there are; not every search tries them all */
     unsigned proven, failed, timed; /* of them, records of earlier runs included */
     unsigned compiled;              /* in this run; 0 when all came from the cache */
     bool from_cache;
@@ -60,6 +67,10 @@ struct kgen_tuner *kgen_tuner_new(const struct kgen_templates *templates, const 
                                   struct kgen_cache *cache, const struct kgen_tune_options *options,
                                   struct kgen_error *error);
 void kgen_tuner_free(struct kgen_tuner *tuner);
+/* Tells the tuner of a winner of another problem, near which the search of similar problems begins. The tuner
+ * notes those that it finds by itself. */
+void kgen_tuner_note(struct kgen_tuner *tuner, const struct kgen_problem *problem,
+                     const struct kgen_variant *winner);
 
 /* Whether a candidate belongs to share number shard of shards. */
 bool kgen_shard_has(uint64_t record_key, unsigned shard, unsigned shards);

@@ -9,6 +9,13 @@
 /* So many of the best are timed again, in turns, so that a moment's noise does not choose. */
 enum { KGEN_FINALISTS = 4 };
 
+/* Winners of problems of this run. */
+enum { KGEN_WINNERS = 64 };
+struct kgen_winner {
+    struct kgen_problem problem;
+    struct kgen_variant variant;
+};
+
 struct kgen_tuner {
     const struct kgen_templates *templates;
     const struct kgen_machine *machine;
@@ -17,6 +24,8 @@ struct kgen_tuner {
     struct kgen_text engine; /* kgen_engine_describe */
     struct kgen_timing_buffers buffers;
     double start;
+    struct kgen_winner winners[KGEN_WINNERS]; /* the latest ones */
+    size_t winner_count;                      /* of all that were noted */
 };
 
 /* The tuning of one problem. */
@@ -25,8 +34,9 @@ struct kgen_trial {
     struct kgen_problem problem;
     struct kgen_text problem_text;
     struct kgen_variants variants;
-    uint64_t *keys;  /* of their records */
-    size_t *waiting; /* the variants that have no record yet that suffices */
+    uint64_t *keys;       /* of their records */
+    double *instructions; /* of one call, as far as they were counted; else 0 */
+    size_t *waiting;      /* the variants that have no record yet that suffices */
     size_t waiting_count;
     size_t *pending; /* those of them that this process has claimed, and tries next */
     size_t pending_count;
@@ -49,6 +59,13 @@ bool kgen_trial_has_record(const struct kgen_trial *trial, size_t variant);
 
 /* The variant that a run, this or another, has chosen at this effort or a greater one, or variants.count. */
 size_t kgen_trial_chosen(const struct kgen_trial *trial);
+
+/* Whether the search for this problem is over: a winner was chosen, and the templates hold nothing new since.
+ */
+bool kgen_trial_is_settled(const struct kgen_trial *trial);
+
+/* Tries candidates as the effort says; tune_search.c describes how. Returns 0; 1 when stopped; -1. */
+int kgen_trial_search(struct kgen_trial *trial, struct kgen_error *error);
 
 /* Sees to it that every waiting variant gets a record: from this process, or from others at work on the same
  * cache, whose claims it respects. Returns 0; 1 when stopped; -1. */

@@ -171,6 +171,14 @@ static int append_record(struct kgen_trial *trial, size_t variant, const struct 
     return appended;
 }
 
+static size_t count_recorded(const struct kgen_trial *trial)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < trial->variants.count; i++)
+        count += kgen_trial_has_record(trial, i);
+    return count;
+}
+
 /* In the parent: a candidate is done, or ended its child. */
 static int candidate_report(size_t index, const struct kgen_outcome *outcome, const void *result_memory,
                             void *context)
@@ -195,11 +203,9 @@ static int candidate_report(size_t index, const struct kgen_outcome *outcome, co
         (*batch->best_cost == 0 || cost < *batch->best_cost))
         *batch->best_cost = cost;
     if (trial->progress != NULL)
-        trial->progress(
-            trial->progress_context, &trial->problem,
-            kgen_cache_find(trial->tuner->cache, trial->keys[variant]),
-            (unsigned)(trial->variants.count - trial->waiting_count - trial->pending_count + index + 1),
-            (unsigned)trial->variants.count);
+        trial->progress(trial->progress_context, &trial->problem,
+                        kgen_cache_find(trial->tuner->cache, trial->keys[variant]),
+                        (unsigned)count_recorded(trial), (unsigned)trial->variants.count);
     return kgen_tuner_stopped(trial->tuner);
 }
 

@@ -7,21 +7,16 @@
 #include "json.h"
 #include "table.h"
 
-/* The variants that the effort would try: of the instruction set asked for; else for estimate and measure of
- * the widest that has any; else of all. */
+/* The variants that the effort would look among; of estimate the one that it would take. */
 static int list_variants(const struct kgen_session *session, const struct kgen_options *options,
                          const struct kgen_problem *problem, struct kgen_variants *variants,
                          struct kgen_error *error)
 {
-    const unsigned isas = options->isa_given ? 1u << options->isa : session->machine.isas;
-    if (kgen_variants_list(session->templates, problem, isas, variants, error) != 0)
+    const struct kgen_tune_options tune_options = {.effort = options->effort,
+                                                   .isas = options->isa_given ? 1u << options->isa : 0};
+    if (kgen_tune_variants(&tune_options, &session->machine, session->templates, problem, variants, error) !=
+        0)
         return -1;
-    if (!options->isa_given && options->effort <= KGEN_MEASURE) {
-        size_t widest = 0; /* they come first */
-        while (widest < variants->count && variants->items[widest].isa == variants->items[0].isa)
-            widest++;
-        variants->count = widest;
-    }
     if (options->effort == KGEN_ESTIMATE && variants->count > 1)
         variants->count = 1;
     return 0;

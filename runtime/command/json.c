@@ -42,9 +42,9 @@ json_t *kgen_json_bandwidth(const struct kgen_bandwidth *bandwidth)
 {
     if (bandwidth == NULL)
         return json_null();
-    return json_pack("{s:i, s:o, s:o}", "threads", bandwidth->threads, "one_thread_gb_per_s",
+    return json_pack("{s:i, s:o, s:o, s:f}", "threads", bandwidth->threads, "one_thread_gb_per_s",
                      kgen_json_positive(bandwidth->one_thread * 1e-9), "all_threads_gb_per_s",
-                     kgen_json_positive(bandwidth->all_threads * 1e-9));
+                     kgen_json_positive(bandwidth->all_threads * 1e-9), "noise", bandwidth->noise);
 }
 
 json_t *kgen_json_problem(const struct kgen_problem *problem)

@@ -112,15 +112,22 @@ static void fact_name(int threads, char name[FACT_NAME_SIZE])
     snprintf(name, FACT_NAME_SIZE, "read_bandwidth_%d", threads);
 }
 
+static void noise_name(int threads, char name[FACT_NAME_SIZE])
+{
+    snprintf(name, FACT_NAME_SIZE, "read_noise_%d", threads);
+}
+
 int kgen_session_known_bandwidth(const struct kgen_session *session, struct kgen_bandwidth *bandwidth)
 {
-    char one[FACT_NAME_SIZE], all[FACT_NAME_SIZE];
+    char one[FACT_NAME_SIZE], all[FACT_NAME_SIZE], noise[FACT_NAME_SIZE];
     fact_name(1, one);
     fact_name(session->threads, all);
+    noise_name(session->threads, noise);
     bandwidth->threads = session->threads;
     const char *machine = session->machine.identity;
     if (kgen_cache_fact(session->cache, machine, one, &bandwidth->one_thread) != 0 ||
-        kgen_cache_fact(session->cache, machine, all, &bandwidth->all_threads) != 0)
+        kgen_cache_fact(session->cache, machine, all, &bandwidth->all_threads) != 0 ||
+        kgen_cache_fact(session->cache, machine, noise, &bandwidth->noise) != 0)
         return -1;
     return bandwidth->one_thread > 0 && bandwidth->all_threads > 0 ? 0 : -1;
 }
@@ -131,12 +138,14 @@ static int measure_bandwidth(struct kgen_session *session, struct kgen_bandwidth
     if (kgen_bandwidth_measure(&session->machine, session->templates, session->threads, bandwidth, error) !=
         0)
         return -1;
-    char one[FACT_NAME_SIZE], all[FACT_NAME_SIZE];
+    char one[FACT_NAME_SIZE], all[FACT_NAME_SIZE], noise[FACT_NAME_SIZE];
     fact_name(1, one);
     fact_name(session->threads, all);
+    noise_name(session->threads, noise);
     const char *machine = session->machine.identity;
     if (kgen_cache_set_fact(session->cache, machine, one, bandwidth->one_thread, error) != 0 ||
-        kgen_cache_set_fact(session->cache, machine, all, bandwidth->all_threads, error) != 0)
+        kgen_cache_set_fact(session->cache, machine, all, bandwidth->all_threads, error) != 0 ||
+        kgen_cache_set_fact(session->cache, machine, noise, bandwidth->noise, error) != 0)
         return -1;
     return 0;
 }
