@@ -74,7 +74,7 @@ sanitize: test-deps ## run every test under AddressSanitizer and UndefinedBehavi
 
 # What has threads, or processes that share something. With clang, as gcc 12's sanitizer leaves the lock of its allocator as
 # it is in a child that a thread has forked, which then waits for ever.
-THREAD_TESTS := $(wildcard tests/test_api*.c tests/test_cache*.c) $(patsubst %,tests/test_%.c,bandwidth fleet tune verify verify_broken worker)
+THREAD_TESTS := $(wildcard tests/test_api*.c tests/test_cache*.c tests/test_tune*.c) $(patsubst %,tests/test_%.c,bandwidth fleet verify verify_broken worker)
 thread-sanitizer: test-deps ## run the tests that have threads under ThreadSanitizer (clang)
 	@$(MAKE) --no-print-directory CC=clang BUILD=build/thread-sanitizer CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" \
 		KGEN=build/thread-sanitizer/kgen REPORTS=build/thread-sanitizer/report TSAN_OPTIONS=log_path=build/thread-sanitizer/report \
@@ -84,7 +84,7 @@ thread-sanitizer: test-deps ## run the tests that have threads under ThreadSanit
 # (test_machine) compare the processor with what the kernel says of it.
 VALGRIND_TESTS := $(filter-out tests/test_api_process.c,$(wildcard tests/test_api*.c)) \
 	$(filter-out tests/test_cache_commands.c,$(wildcard tests/test_cache*.c)) $(wildcard tests/test_spec*.c tests/test_template*.c) \
-	$(patsubst %,tests/test_%.c,bandwidth expression lower problem reference tune variant verify verify_broken worker)
+	$(wildcard tests/test_tune*.c) $(patsubst %,tests/test_%.c,bandwidth expression lower problem reference variant verify verify_broken worker)
 valgrind: test-deps ## run the tests of the API, the cache, the specs and more under valgrind, leaks included
 	@$(MAKE) --no-print-directory REPORTS=build/valgrind-report RUNNER="sh tests/valgrind.sh" \
 		TESTS='$(VALGRIND_TESTS:%.c=build/%)' all run-tests

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* To ask TinyCC for its version. */
+enum { VERSION_SECONDS = 4, VERSION_TRIES = 3 };
+
 /* Memory functions for kernels that hold live vectors: the C library's would change vector registers. */
 static void *copy_forward(void *to, const void *from, size_t length)
 {
@@ -201,21 +204,38 @@ static void version_job(size_t index, void *result, struct kgen_worker *worker, 
         memcpy(result, tcc_get_symbol(code.handle, "version"), sizeof(int));
 }
 
+struct version {
+    int number; /* 0: not known */
+    bool hung;
+};
+
 static int version_report(size_t index, const struct kgen_outcome *outcome, const void *result, void *context)
 {
     (void)index;
+    struct version *version = context;
+    version->hung = outcome->kind == KGEN_OUTCOME_TIMED_OUT;
     if (outcome->kind == KGEN_OUTCOME_DONE)
-        memcpy(context, result, sizeof(int));
+        memcpy(&version->number, result, sizeof version->number);
     return 0;
 }
 
-/* The version is that of the library at hand, which only a compilation tells. */
+/* The version is that of the library at hand, which only a compilation tells. A child may hang for a lock
+ * that another thread of the host held when it was forked, as of an allocator that does not care for forks;
+ * the next one hardly will. */
 int kgen_jit_tcc_describe(struct kgen_text *out, struct kgen_error *error)
 {
-    int version = 0;
-    const struct kgen_worker_options options = {.limit_seconds = 10};
-    if (kgen_workers_run(&options, 1, sizeof version, version_job, version_report, &version, error) != 0)
-        return -1;
+    struct version found = {0, true};
+    const struct kgen_worker_options options = {.limit_seconds = VERSION_SECONDS};
+    for (int try = 0; found.hung && try < VERSION_TRIES; try++) {
+        if (kgen_workers_run(&options, 1, sizeof(int), version_job, version_report, &found, error) != 0)
+            return -1;
+    }
+    if (found.hung)
+        return kgen_error_set(
+            error, KGEN_ERROR_COMPILE, NULL, 0, 0,
+            "TinyCC did not compile one line within %d seconds, in each of %d child processes",
+            VERSION_SECONDS, VERSION_TRIES);
+    const int version = found.number;
     if (version == 0)
         return kgen_error_set(error, KGEN_ERROR_COMPILE, NULL, 0, 0, "TinyCC does not compile one line");
     kgen_text_printf(out, "tcc %d.%d.%d lowering %d", version / 10000, version / 100 % 100, version % 100,

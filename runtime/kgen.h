@@ -130,8 +130,10 @@ struct kgen_settings {
     int no_check;                 /* 1: hand out what earlier runs have proven without the quick check */
     const char *cache_folder;     /* NULL: see the environment */
     const char *templates_folder; /* NULL: those in the library; else the folder that holds c/ */
-    const volatile int *cancel;   /* NULL, or becomes not 0 to end a search; looked at every 50 ms */
-    kgen_log *log;                /* NULL: no messages, but see KGEN_VERBOSE */
+    /* NULL, or becomes not 0 to end a search, set by a signal handler or another thread; looked at every 50
+     * ms, with an atomic load */
+    const volatile int *cancel;
+    kgen_log *log; /* NULL: no messages, but see KGEN_VERBOSE */
     void *log_context;
     int log_level; /* messages of this level and below reach log: KGEN_LOG_CHOICE; KGEN_VERBOSE may raise it
                     */

@@ -82,7 +82,7 @@ static void close_making(struct making *making)
 
 static bool is_cancelled(const struct kgen_context *context)
 {
-    return context->settings.cancel != NULL && *context->settings.cancel != 0;
+    return kgen_is_cancelled(context->settings.cancel);
 }
 
 /* Gives the ladders what the cache knows, and what a search finds. */

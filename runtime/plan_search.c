@@ -63,7 +63,7 @@ static int search_one(struct kgen_context *context, struct kgen_tuner *tuner, st
 
 static bool is_cancelled(const struct kgen_context *context)
 {
-    return context->settings.cancel != NULL && *context->settings.cancel != 0;
+    return kgen_is_cancelled(context->settings.cancel);
 }
 
 /* Goes through the problems once. Those that are not finished stay in order, and count. Returns how many were

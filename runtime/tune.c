@@ -59,7 +59,7 @@ void kgen_tuner_free(struct kgen_tuner *tuner)
 
 bool kgen_tuner_stopped(const struct kgen_tuner *tuner)
 {
-    if (tuner->options.cancel != NULL && *tuner->options.cancel != 0)
+    if (kgen_is_cancelled(tuner->options.cancel))
         return true;
     return tuner->options.time_limit_seconds > 0 &&
            kgen_clock() - tuner->start > tuner->options.time_limit_seconds;

@@ -29,7 +29,7 @@ struct pool {
 
 static bool is_cancelled(const struct pool *pool)
 {
-    return pool->options->cancel != NULL && *pool->options->cancel != 0;
+    return kgen_is_cancelled(pool->options->cancel);
 }
 
 static int child_start(struct pool *pool, struct kgen_error *error)
@@ -40,7 +40,7 @@ static int child_start(struct pool *pool, struct kgen_error *error)
     /* No handler of the host may run in the child: signals wait until the child has put them to default. */
     sigset_t all, before;
     sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &before);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_t parent = getpid();
     pid_t child = fork();
     int fork_errno = errno;
@@ -49,7 +49,7 @@ static int child_start(struct pool *pool, struct kgen_error *error)
         struct kgen_worker worker = {pool->shared, sockets[1]};
         kgen_worker_child(&worker, parent, &pool->job);
     }
-    sigprocmask(SIG_SETMASK, &before, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     close(sockets[1]);
     if (child < 0) {
         close(sockets[0]);

@@ -45,6 +45,12 @@ struct kgen_outcome {
     char stage[24];        /* what the job last said it was doing */
 };
 
+/* Whether a cancel flag (may be NULL) is up. Another thread or a signal handler may raise it at any time. */
+static inline bool kgen_is_cancelled(const volatile int *cancel)
+{
+    return cancel != NULL && __atomic_load_n(cancel, __ATOMIC_RELAXED) != 0;
+}
+
 struct kgen_worker;
 
 /* Runs in the child. result is shared memory of result_bytes, zeroed before the job. */

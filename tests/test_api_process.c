@@ -224,6 +224,35 @@ static void test_threads(void **state)
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
+static volatile int cancel_flag;
+
+static void *cancel_soon(void *argument)
+{
+    (void)argument;
+    usleep(300000);
+    __atomic_store_n(&cancel_flag, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+/* The search of a whole model, ended by another thread. */
+static void test_cancelled_by_thread(void **state)
+{
+    struct api_fixture *fixture = *state;
+    struct kgen_settings settings = settings_of_thread(fixture, KGEN_EXHAUSTIVE);
+    settings.cancel = &cancel_flag;
+    cancel_flag = 0;
+    struct kgen_context *context = api_open(&settings);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, cancel_soon, NULL), 0);
+    struct kgen_status status = {0};
+    struct kgen_plan *plan = kgen_plan_file(context, "specs/qwen3-0.6b.json", &status);
+    pthread_join(thread, NULL);
+    assert_null(plan);
+    assert_int_equal(status.code, KGEN_CANCELLED);
+    kgen_close(context);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
 /* Searches at once at one cache: none is done twice, all are kept. */
 static void *search(void *argument)
 {
@@ -263,6 +292,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_left, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_fork_of_host, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_threads, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_cancelled_by_thread, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_searching_threads, api_setup, api_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
