@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* Several openings of one cache, in one process and in many: no record is lost or torn. */
+#define _DEFAULT_SOURCE /* flock */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cache_fixture.h"
+
+static void test_compaction(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    struct kgen_text text = {0};
+    kgen_text_puts(&text, "{\"schema\":99}\n");
+    kgen_text_puts(&text, "bad\n");
+    for (unsigned i = 0; i < 1200; i++)
+        cache_add_line(&text, 1 + i % 100, "1", true);
+    kgen_text_puts(&text, "{\"fact\":\"f\",\"schema\":1,\"machine\":\"m\",\"value\":1}\n");
+    kgen_text_puts(&text, "{\"fact\":\"f\",\"schema\":1,\"machine\":\"m\",\"value\":2}\n");
+    kgen_text_puts(&text, "{\"key\":\"00");
+    cache_put_file(fixture, text.data, text.length);
+    kgen_text_free(&text);
+
+    struct kgen_cache *other = cache_reopen(fixture, NULL);
+    assert_int_equal(cache_count_lines(fixture), 103);
+    struct kgen_cache *cache = cache_reopen(fixture, NULL);
+    assert_int_equal(kgen_cache_count(cache), 100);
+    double value = 0;
+    assert_int_equal(kgen_cache_fact(cache, "m", "f", &value), 0);
+    assert_true(value == 2);
+    /* Both the one that compacted and one that opened later go on with the new file. */
+    struct kgen_record record = cache_sample(1000), second = cache_sample(1001);
+    cache_append(other, &record);
+    cache_append(cache, &second);
+    kgen_cache_close(other);
+    cache = cache_reopen(fixture, cache);
+    assert_int_equal(kgen_cache_count(cache), 102);
+    kgen_cache_close(cache);
+}
+
+static void test_no_compaction_without_the_lock(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    struct kgen_text text = {0};
+    for (unsigned i = 0; i < 1200; i++)
+        cache_add_line(&text, 1, "1", true);
+    cache_put_file(fixture, text.data, text.length);
+    kgen_text_free(&text);
+    int descriptor = open(fixture->file, O_RDWR);
+    assert_int_equal(flock(descriptor, LOCK_EX), 0);
+    struct kgen_cache *cache = cache_reopen(fixture, NULL);
+    assert_int_equal(kgen_cache_count(cache), 1);
+    assert_int_equal(cache_count_lines(fixture), 1200);
+    close(descriptor);
+    cache = cache_reopen(fixture, cache);
+    assert_int_equal(cache_count_lines(fixture), 1);
+    kgen_cache_close(cache);
+}
+
+/* A file replaced or removed by another process while it is open. */
+static void test_replaced_while_open(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    struct kgen_cache *cache = cache_reopen(fixture, NULL);
+    struct kgen_record record = cache_sample(1);
+    assert_int_equal(unlink(fixture->file), 0);
+    cache_append(cache, &record);
+    assert_int_equal(cache_count_lines(fixture), 1);
+    kgen_cache_close(cache);
+    assert_int_equal(fixture->warnings, 0);
+}
+
+static void test_lock_held_by_a_stopped_process(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    struct kgen_cache *cache = cache_reopen(fixture, NULL);
+    int descriptor = open(fixture->file, O_RDWR);
+    assert_int_equal(flock(descriptor, LOCK_EX), 0);
+    struct kgen_record record = cache_sample(1);
+    cache_append(cache, &record);
+    close(descriptor);
+    kgen_cache_close(cache);
+    assert_int_equal(cache_count_lines(fixture), 1);
+}
+
+#define WRITERS 4
+#define WRITER_RECORDS 200
+
+static void test_several_writers(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    pid_t children[WRITERS];
+    for (unsigned i = 0; i < WRITERS; i++) {
+        children[i] = fork();
+        assert_true(children[i] >= 0);
+        if (children[i] == 0) {
+            struct kgen_cache *cache = kgen_cache_open(fixture->folder, cache_note, fixture, NULL);
+            for (unsigned j = 0; j < WRITER_RECORDS; j++) {
+                struct kgen_record record = cache_sample(i * 1000 + j);
+                if (kgen_cache_append(cache, &record, NULL) != 0)
+                    _exit(1);
+            }
+            kgen_cache_close(cache);
+            _exit(fixture->warnings);
+        }
+    }
+    for (unsigned i = 0; i < WRITERS; i++) {
+        int status = -1;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    struct kgen_cache *cache = cache_reopen(fixture, NULL);
+    assert_int_equal(kgen_cache_count(cache), WRITERS * WRITER_RECORDS);
+    for (size_t i = 0; i < kgen_cache_count(cache); i++)
+        assert_non_null(kgen_cache_at(cache, i));
+    kgen_cache_close(cache);
+    assert_int_equal(fixture->warnings, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CACHE_TEST(test_compaction),          CACHE_TEST(test_no_compaction_without_the_lock),
+        CACHE_TEST(test_replaced_while_open), CACHE_TEST(test_lock_held_by_a_stopped_process),
+        CACHE_TEST(test_several_writers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
