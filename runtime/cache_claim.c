@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* F_OFD_SETLK, strtok_r */
 #include "cache_claim.h"
 
+#include "cache_locks.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -50,6 +52,7 @@ static int open_locks(struct kgen_claims *claims)
     kgen_text_printf(&path, "%s/" KGEN_CLAIMS_LOCKS, claims->folder);
     if (!path.failed)
         claims->descriptor = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+    claims->files = claims->descriptor >= 0 && !kgen_locks_exclude(path.data);
     kgen_text_free(&path);
     return claims->descriptor >= 0 ? 0 : -1;
 }
@@ -78,6 +81,8 @@ bool kgen_claims_take(struct kgen_claims *claims, uint64_t key)
         return take_file(claims, key);
     if (claims->descriptor < 0 && open_locks(claims) != 0)
         return true;
+    if (claims->files)
+        return take_file(claims, key);
     if (set_lock(claims, key, F_WRLCK) == 0)
         return true;
     if (errno == EAGAIN || errno == EACCES)

@@ -3,10 +3,10 @@
  * another host that shares the folder.
  *
  * A claim is a lock of the kernel on one byte of the file `claims`: it is free the moment its owner dies.
- * Where the file system has no such locks, it is a file of its own, claims.d/<key>, made exclusively. It says
- * who made it, and counts no more when that process is dead, or, where that cannot be told from here, after
- * KGEN_CLAIM_SECONDS. Taking over such a file is not quite exclusive; the worst that follows is work done
- * twice. */
+ * Where such locks exclude nobody (cache_locks.h), it is a file of its own, claims.d/<key>, made exclusively.
+ * It says who made it, and counts no more when that process is dead, or, where that cannot be told from here,
+ * after KGEN_CLAIM_SECONDS. Taking over such a file is not quite exclusive; the worst that follows is work
+ * done twice. */
 #ifndef KGEN_CACHE_CLAIM_H
 #define KGEN_CACHE_CLAIM_H
 
@@ -23,7 +23,7 @@
 struct kgen_claims {
     char *folder;   /* owned */
     int descriptor; /* of the file `claims`; -1: not open yet */
-    bool files;     /* locks failed: a file each */
+    bool files;     /* locks exclude nobody: a file each */
 };
 
 /* Makes nothing yet. */

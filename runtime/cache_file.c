@@ -3,6 +3,7 @@
 #include "cache_file.h"
 
 #include "cache_claim.h"
+#include "cache_locks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -160,6 +161,10 @@ static bool lock_path(const struct kgen_cache_file *file, struct kgen_text *path
 /* 1 locked, 0 held by another, -1 there is no lock. */
 static int try_lock(struct kgen_cache_file *file)
 {
+    if (!file->probed) {
+        file->probed = true;
+        file->lockless = !kgen_locks_exclude(file->path);
+    }
     if (!file->lockless) {
         if (flock(file->descriptor, LOCK_EX | LOCK_NB) == 0)
             return 1;
@@ -176,9 +181,14 @@ static int try_lock(struct kgen_cache_file *file)
 static void unlock_file(struct kgen_cache_file *file)
 {
     struct kgen_text path = {0};
-    if (!file->lockless)
+    if (!file->lockless) {
         flock(file->descriptor, LOCK_UN);
-    else if (lock_path(file, &path))
+        return;
+    }
+    /* A network file system keeps what was written to itself until it must let go of it; the next to have the
+     * lock, on another host, is to see it. Where that fails the line is lost, as on a full disk. */
+    fdatasync(file->descriptor);
+    if (lock_path(file, &path))
         kgen_claim_file_drop(path.data);
     kgen_text_free(&path);
 }
@@ -195,8 +205,10 @@ static int lock_file(struct kgen_cache_file *file, struct kgen_error *error)
             return 0;
         if (locked == 1) {
             const int renewed = kgen_cache_file_renew(file, error);
-            if (renewed == 0 || (renewed == 1 && file->lockless))
+            if (renewed == 0 || (renewed == 1 && file->lockless)) {
+                file->impatient = false;
                 return 1;
+            }
             unlock_file(file);
             if (renewed < 0)
                 return -1;

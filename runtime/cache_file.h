@@ -15,8 +15,9 @@ struct kgen_cache_file {
     char *path;     /* owned; NULL: no file */
     int descriptor; /* -1: not open */
     bool writable;
-    bool lockless;  /* the file system has no locks: a file beside it stands for one */
-    bool impatient; /* waiting for the lock was in vain once; later appends try it without waiting */
+    bool probed;    /* whether locks exclude is known */
+    bool lockless;  /* they do not: a file beside it stands for one */
+    bool impatient; /* waiting for the lock was in vain; appends try it without waiting until one gets it */
 };
 
 /* Opens the file, made if need be. A file that can only be read is opened all the same, with writable false

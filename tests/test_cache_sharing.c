@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Several openings of one cache, in one process and in many: no record is lost or torn. */
+/* Several openings of one cache, in one process and in many: no record is lost or torn. The writes of this
+ * program go through one of its own, which the Makefile puts in place of the C library's. */
 #define _DEFAULT_SOURCE /* flock */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,12 +9,16 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cache_fixture.h"
+#include "without_locks.h"
 
 static void test_compaction(void **state)
 {
@@ -91,17 +96,48 @@ static void test_lock_held_by_a_stopped_process(void **state)
     assert_int_equal(cache_count_lines(fixture), 1);
 }
 
-#define WRITERS 4
-#define WRITER_RECORDS 200
+/* ---- many processes ---- */
 
-static void test_several_writers(void **state)
+/* Whether a write at the end of a file goes where its end was a moment ago, in two halves, as from a host
+ * that has not seen yet what the others wrote. */
+static bool appends_are_torn;
+
+ssize_t __real_write(int file, const void *data, size_t length);
+ssize_t __wrap_write(int file, const void *data, size_t length);
+
+ssize_t __wrap_write(int file, const void *data, size_t length)
 {
-    struct cache_fixture *fixture = *state;
+    struct stat status;
+    const int flags = fcntl(file, F_GETFL);
+    if (!appends_are_torn || flags < 0 || (flags & O_APPEND) == 0 || fstat(file, &status) != 0)
+        return __real_write(file, data, length);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    const int plain = open(path, O_WRONLY | O_CLOEXEC);
+    const size_t half = length / 2;
+    const struct timespec pause = {.tv_nsec = 200000};
+    nanosleep(&pause, NULL);
+    ssize_t written = pwrite(plain, data, half, status.st_size);
+    nanosleep(&pause, NULL);
+    if (written == (ssize_t)half)
+        written += pwrite(plain, (const char *)data + half, length - half, status.st_size + (off_t)half);
+    close(plain);
+    return written;
+}
+
+#define WRITERS 8
+#define WRITER_RECORDS 100
+
+/* Processes that append records, each after it has done something to itself (NULL: nothing). */
+static void run_writers(struct cache_fixture *fixture, void prepare(void))
+{
     pid_t children[WRITERS];
     for (unsigned i = 0; i < WRITERS; i++) {
         children[i] = fork();
         assert_true(children[i] >= 0);
         if (children[i] == 0) {
+            if (prepare != NULL)
+                prepare();
             struct kgen_cache *cache = kgen_cache_open(fixture->folder, cache_note, fixture, NULL);
             for (unsigned j = 0; j < WRITER_RECORDS; j++) {
                 struct kgen_record record = cache_sample(i * 1000 + j);
@@ -125,12 +161,40 @@ static void test_several_writers(void **state)
     assert_int_equal(fixture->warnings, 0);
 }
 
+static void test_several_writers(void **state)
+{
+    run_writers(*state, NULL);
+}
+
+/* On file systems without locks, or with locks that exclude nobody, where appending is not atomic either. */
+static void run_writers_on_network(struct cache_fixture *fixture, void prepare(void))
+{
+    if (kgen_test_can_refuse_locks() != 0) {
+        print_message("skipped: this kernel lets no process refuse itself locks (seccomp)\n");
+        skip();
+    }
+    appends_are_torn = true;
+    run_writers(fixture, prepare);
+    appends_are_torn = false;
+}
+
+static void test_locks_refused(void **state)
+{
+    run_writers_on_network(*state, kgen_test_refuse_locks);
+}
+
+static void test_locks_granted_to_all(void **state)
+{
+    run_writers_on_network(*state, kgen_test_grant_locks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CACHE_TEST(test_compaction),          CACHE_TEST(test_no_compaction_without_the_lock),
-        CACHE_TEST(test_replaced_while_open), CACHE_TEST(test_lock_held_by_a_stopped_process),
-        CACHE_TEST(test_several_writers),
+        CACHE_TEST(test_compaction),           CACHE_TEST(test_no_compaction_without_the_lock),
+        CACHE_TEST(test_replaced_while_open),  CACHE_TEST(test_lock_held_by_a_stopped_process),
+        CACHE_TEST(test_several_writers),      CACHE_TEST(test_locks_refused),
+        CACHE_TEST(test_locks_granted_to_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,17 +171,29 @@ static void test_processes_at_once(void **state)
     run_together();
 }
 
-static void test_processes_at_once_without_locks(void **state)
+/* prepare is what each process does to its file system's locks. */
+static void run_together_without_locks(void prepare(void))
 {
-    (void)state;
     if (kgen_test_can_refuse_locks() != 0) {
         printf("skipped: this kernel lets no process refuse itself locks (seccomp)\n");
         skip();
     }
-    kgen_test_before_exec = kgen_test_refuse_locks;
+    kgen_test_before_exec = prepare;
     run_together();
     kgen_test_before_exec = NULL;
     assert_true(kgen_test_exists("together/claims.d")); /* the claims were files indeed */
+}
+
+static void test_processes_at_once_without_locks(void **state)
+{
+    (void)state;
+    run_together_without_locks(kgen_test_refuse_locks);
+}
+
+static void test_processes_at_once_with_locks_for_all(void **state)
+{
+    (void)state;
+    run_together_without_locks(kgen_test_grant_locks);
 }
 
 static uint64_t next_random(uint64_t *state)
@@ -373,6 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_processes_at_once),
         cmocka_unit_test(test_processes_at_once_without_locks),
+        cmocka_unit_test(test_processes_at_once_with_locks_for_all),
         cmocka_unit_test(test_killed_at_random),
         cmocka_unit_test(test_killed_at_random_without_locks),
         cmocka_unit_test(test_shares),

@@ -13,7 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-void kgen_test_refuse_locks(void)
+/* answer: what the system calls return, as an error number. */
+static void answer_locks(unsigned answer)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -22,12 +23,22 @@ void kgen_test_refuse_locks(void)
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_SETLK, 1, 0),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, F_OFD_SETLK, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOLCK),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | answer),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog program = {sizeof code / sizeof code[0], code};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
+void kgen_test_refuse_locks(void)
+{
+    answer_locks(ENOLCK);
+}
+
+void kgen_test_grant_locks(void)
+{
+    answer_locks(0);
 }
 
 int kgen_test_can_refuse_locks(void)
