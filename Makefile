@@ -31,7 +31,7 @@ RUNTIME := $(wildcard runtime/*.c)
 COMMAND := $(wildcard runtime/command/*.c)
 TEMPLATES := $(wildcard templates/*/*.c.in templates/*/*.h.in templates/*/*.inc)
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
-TEST_SUPPORT := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c),$(wildcard tests/*.c))
+TEST_SUPPORT := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c) tests/failing_memory.c,$(wildcard tests/*.c))
 
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
@@ -172,7 +172,10 @@ $(BUILD)/%.o: %.c Makefile
 	@echo "  CC      $<"
 	$(Q)$(CC) $(CFLAGS) $(KGEN_CFLAGS) -c -o $@ $<
 
+# Some tests put functions of their own in the place of the C library's.
+$(BUILD)/tests/test_api_errors: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=strdup,--wrap=strndup,--wrap=fork
 $(BUILD)/tests/test_cache_sharing: LDFLAGS += -Wl,--wrap=write
+$(BUILD)/tests/test_api_errors: $(BUILD)/tests/failing_memory.o
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(call objects,$(TEST_SUPPORT)) $(BUILD)/libkgen.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -lcmocka $(LIBRARIES)

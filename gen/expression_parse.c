@@ -127,6 +127,12 @@ static int32_t fail(const struct parser *parser, int column, const char *message
     return KGEN_ABSENT;
 }
 
+static int32_t fail_memory(const struct parser *parser)
+{
+    kgen_error_set(parser->cursor->error, KGEN_ERROR_MEMORY, parser->cursor->source, 0, 0, "out of memory");
+    return KGEN_ABSENT;
+}
+
 static int32_t fail_depth(const struct parser *parser, int column)
 {
     kgen_error_set(parser->cursor->error, KGEN_ERROR_TEMPLATE, parser->cursor->source, parser->cursor->line,
@@ -162,7 +168,7 @@ static int32_t add_node(struct parser *parser, struct kgen_node node, int operan
         return fail_depth(parser, node.column);
     if (pool->count >= INT32_MAX ||
         !kgen_array_reserve((void **)&pool->nodes, pool->count, &pool->capacity, sizeof *pool->nodes))
-        return fail(parser, node.column, "out of memory");
+        return fail_memory(parser);
     pool->nodes[pool->count] = node;
     return (int32_t)pool->count++;
 }
@@ -252,7 +258,7 @@ static int32_t parse_name(struct parser *parser)
     struct kgen_node node = {.operation = KGEN_NAME, .column = column};
     node.name = kgen_names_add(&parser->expressions->names, name, length);
     if (node.name == KGEN_ABSENT)
-        return fail(parser, column, "out of memory");
+        return fail_memory(parser);
     if (!kgen_cursor_take(cursor, '['))
         return add_node(parser, node, 0);
     node.operation = KGEN_ENTRY;

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+/* Every error code that kgen.h says of a function is seen to come from it, and every exported function is
+ * either in the table of those or has none. Memory runs out at every allocation. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "api_fixture.h"
+#include "failing_memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char spec[] = "{\"kgen_schema\":1,\"problems\":[{\"op\":\"add\",\"size\":8}]}";
+static const char bad_spec[] = "{\"kgen_schema\":1,\"problems\":[{\"op\":\"add\",\"size\":-8}]}";
+static const struct kgen_request request = {.op = "add", .size = 8};
+static const struct kgen_request bad_request = {.op = "add", .size = -8};
+
+static void run(const char *format, const char *folder)
+{
+    char command[512];
+    snprintf(command, sizeof command, format, folder, folder, folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void write_spec(const struct api_fixture *fixture, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/spec.json", fixture->folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* ---- the three functions that make plans ---- */
+
+enum way { BY_FILE, BY_TEXT, BY_REQUESTS };
+
+static struct kgen_plan *plan(enum way way, const struct api_fixture *fixture, struct kgen_context *context,
+                              bool good, struct kgen_status *status)
+{
+    const char *text = good ? spec : bad_spec;
+    char path[128];
+    snprintf(path, sizeof path, "%s/spec.json", fixture->folder);
+    switch (way) {
+    case BY_FILE:
+        return kgen_plan_file(context, path, status);
+    case BY_TEXT:
+        return kgen_plan_text(context, "text.json", text, strlen(text), status);
+    default:
+        return kgen_plan_requests(context, good ? &request : &bad_request, 1, status);
+    }
+}
+
+/* Plans with these settings, which must fail. */
+static void fail_plan(enum way way, struct api_fixture *fixture, const struct kgen_settings *settings,
+                      bool good, struct kgen_status *status)
+{
+    write_spec(fixture, good ? spec : bad_spec);
+    struct kgen_context *context = api_open(settings);
+    assert_null(plan(way, fixture, context, good, status));
+    assert_null(plan(way, fixture, context, good, NULL));
+    kgen_close(context);
+}
+
+static void bad_problem(enum way way, struct api_fixture *fixture, struct kgen_status *status)
+{
+    const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
+    fail_plan(way, fixture, &settings, false, status);
+}
+
+static void cancelled(enum way way, struct api_fixture *fixture, struct kgen_status *status)
+{
+    static const volatile int flag = 1;
+    struct kgen_settings settings = api_settings(fixture, KGEN_MEASURE);
+    settings.cancel = &flag;
+    fail_plan(way, fixture, &settings, true, status);
+}
+
+static void with_templates(enum way way, struct api_fixture *fixture, const char *change,
+                           struct kgen_status *status)
+{
+    struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
+    char folder[128];
+    snprintf(folder, sizeof folder, "%s/t", fixture->folder);
+    run("mkdir -p %s/t && cp -r templates/c %s/t", fixture->folder);
+    run(change, fixture->folder);
+    settings.templates_folder = folder;
+    fail_plan(way, fixture, &settings, true, status);
+}
+
+static void no_template(enum way way, struct api_fixture *fixture, struct kgen_status *status)
+{
+    with_templates(way, fixture, "rm %s/t/c/add*.c.in", status);
+}
+
+static void faulty_template(enum way way, struct api_fixture *fixture, struct kgen_status *status)
+{
+    with_templates(way, fixture,
+                   "sed -i 's/^.param unroll.*/&\\n$require 1 \\/ (size - size), \"no\"/' %s/t/c/add.c.in",
+                   status);
+}
+
+/* Whether the system has no more processes to give. */
+static bool no_processes;
+
+pid_t __real_fork(void);
+pid_t __wrap_fork(void);
+
+pid_t __wrap_fork(void)
+{
+    errno = EAGAIN;
+    return no_processes ? -1 : __real_fork();
+}
+
+static void no_children(enum way way, struct api_fixture *fixture, struct kgen_status *status)
+{
+    write_spec(fixture, spec);
+    const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
+    struct kgen_context *context = api_open(&settings);
+    no_processes = true;
+    struct kgen_plan *made = plan(way, fixture, context, true, status);
+    no_processes = false;
+    assert_null(made);
+    kgen_close(context);
+}
+
+/* ---- memory ---- */
+
+/* One try with memory that runs out. NULL: it failed, and status says so. */
+typedef void *attempt(const void *context, struct kgen_status *status);
+typedef void undo(void *made);
+
+/* Lets memory run out at the first allocation, the second, and so on until there are no more. What cannot be
+ * done for want of memory either fails with the code, or is done without. Keeps a status. */
+static void sweep_memory(attempt try, undo *release, const void *context, struct kgen_status *kept)
+{
+    size_t failures = 0;
+    for (size_t n = 1;; n++) {
+        struct kgen_status status = {0};
+        kgen_test_fail_memory(n);
+        void *made = try(context, &status);
+        const bool failed = kgen_test_memory_failed();
+        kgen_test_fail_memory(0);
+        if (made == NULL && status.code != KGEN_OUT_OF_MEMORY)
+            fail_msg("allocation %zu: code %d, \"%s\"", n, (int)status.code, status.message);
+        if (made == NULL) {
+            assert_true(failed);
+            *kept = status;
+            failures++;
+        } else {
+            release(made);
+        }
+        if (!failed)
+            break;
+    }
+    assert_true(failures > 0);
+}
+
+static void *try_open(const void *context, struct kgen_status *status)
+{
+    return kgen_open(context, status);
+}
+
+static void undo_open(void *made)
+{
+    kgen_close(made);
+}
+
+static void open_without_memory(struct api_fixture *fixture, struct kgen_status *status)
+{
+    struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
+    settings.templates_folder = "templates";
+    sweep_memory(try_open, undo_open, &settings, status);
+}
+
+struct plan_attempt {
+    enum way way;
+    const struct api_fixture *fixture;
+    struct kgen_context *context;
+};
+
+static void *try_plan(const void *context, struct kgen_status *status)
+{
+    const struct plan_attempt *it = context;
+    return plan(it->way, it->fixture, it->context, true, status);
+}
+
+static void undo_plan(void *made)
+{
+    kgen_plan_free(made);
+}
+
+static void no_memory(enum way way, struct api_fixture *fixture, struct kgen_status *status)
+{
+    write_spec(fixture, spec);
+    const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
+    struct plan_attempt it = {way, fixture, api_open(&settings)};
+    sweep_memory(try_plan, undo_plan, &it, status);
+    kgen_close(it.context);
+}
+
+static void *try_threads(const void *context, struct kgen_status *status)
+{
+    (void)context;
+    return kgen_threads_open(3, status);
+}
+
+static void undo_threads(void *made)
+{
+    kgen_threads_close(made);
+}
+
+static void threads_without_memory(struct api_fixture *fixture, struct kgen_status *status)
+{
+    (void)fixture;
+    sweep_memory(try_threads, undo_threads, NULL, status);
+}
+
+/* ---- the other functions ---- */
+
+static void open_bad(struct api_fixture *fixture, struct kgen_status *status)
+{
+    struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
+    settings.threads = -1;
+    assert_null(kgen_open(&settings, status));
+}
+
+static void open_nowhere(struct api_fixture *fixture, struct kgen_status *status)
+{
+    struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
+    settings.templates_folder = "/nowhere";
+    assert_null(kgen_open(&settings, status));
+}
+
+static void open_faulty(struct api_fixture *fixture, struct kgen_status *status)
+{
+    struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
+    char folder[128];
+    snprintf(folder, sizeof folder, "%s/t", fixture->folder);
+    run("mkdir -p %s/t && cp -r templates/c %s/t && echo '$if (' > %s/t/c/add.c.in", fixture->folder);
+    settings.templates_folder = folder;
+    assert_null(kgen_open(&settings, status));
+}
+
+static void threads_bad(struct api_fixture *fixture, struct kgen_status *status)
+{
+    (void)fixture;
+    assert_null(kgen_threads_open(0, status));
+}
+
+/* A plan of one add, for what is asked of plans and functions. */
+static struct kgen_plan *plan_add(struct api_fixture *fixture)
+{
+    const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
+    struct kgen_context *context = api_open(&settings);
+    struct kgen_plan *made = kgen_plan_requests(context, &request, 1, NULL);
+    assert_non_null(made);
+    kgen_close(context);
+    return made;
+}
+
+static void find_nothing(struct api_fixture *fixture, struct kgen_status *status)
+{
+    struct kgen_plan *made = plan_add(fixture);
+    assert_null(kgen_plan_find(made, "nothing", NULL, status));
+    kgen_plan_free(made);
+}
+
+static void run_without_buffers(struct api_fixture *fixture, struct kgen_status *status)
+{
+    struct kgen_plan *made = plan_add(fixture);
+    const struct kgen_call call = {0};
+    assert_int_equal(kgen_function_run(kgen_plan_at(made, 0), &call, NULL, status), -1);
+    kgen_plan_free(made);
+}
+
+static void run_no_range(struct api_fixture *fixture, struct kgen_status *status)
+{
+    struct kgen_plan *made = plan_add(fixture);
+    float x[8] = {0}, y[8];
+    const struct kgen_call call = {.x = x, .x2 = x, .y = y};
+    assert_int_equal(kgen_function_run_range(kgen_plan_at(made, 0), &call, 0, 9, status), -1);
+    kgen_plan_free(made);
+}
+
+static void prepare_without_buffers(struct api_fixture *fixture, struct kgen_status *status)
+{
+    static const struct kgen_request rope = {.op = "rope", .heads = 1, .head_dim = 8};
+    const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
+    struct kgen_context *context = api_open(&settings);
+    struct kgen_plan *made = kgen_plan_requests(context, &rope, 1, NULL);
+    const struct kgen_call call = {0};
+    assert_int_equal(kgen_function_prepare(kgen_plan_at(made, 0), &call, status), -1);
+    kgen_plan_free(made);
+    kgen_close(context);
+}
+
+static void pack_nothing(struct api_fixture *fixture, struct kgen_status *status)
+{
+    struct kgen_plan *made = plan_add(fixture);
+    char byte = 0, packed;
+    assert_int_equal(kgen_function_pack(kgen_plan_at(made, 0), &byte, &packed, status), -1);
+    kgen_plan_free(made);
+}
+
+/* ---- the tables ---- */
+
+static const struct {
+    const char *function;
+    enum kgen_status_code code;
+    void (*provoke)(struct api_fixture *fixture, struct kgen_status *status);
+} errors[] = {
+    {"kgen_open", KGEN_BAD_ARGUMENT, open_bad},
+    {"kgen_open", KGEN_IO_FAILED, open_nowhere},
+    {"kgen_open", KGEN_INTERNAL, open_faulty},
+    {"kgen_open", KGEN_OUT_OF_MEMORY, open_without_memory},
+    {"kgen_plan_find", KGEN_NOT_FOUND, find_nothing},
+    {"kgen_function_run", KGEN_BAD_ARGUMENT, run_without_buffers},
+    {"kgen_function_run_range", KGEN_BAD_ARGUMENT, run_no_range},
+    {"kgen_function_prepare", KGEN_BAD_ARGUMENT, prepare_without_buffers},
+    {"kgen_function_pack", KGEN_BAD_ARGUMENT, pack_nothing},
+    {"kgen_threads_open", KGEN_BAD_ARGUMENT, threads_bad},
+    {"kgen_threads_open", KGEN_OUT_OF_MEMORY, threads_without_memory},
+};
+
+static const char *const planners[] = {
+    [BY_FILE] = "kgen_plan_file", [BY_TEXT] = "kgen_plan_text", [BY_REQUESTS] = "kgen_plan_requests"};
+
+static const struct {
+    enum kgen_status_code code;
+    void (*provoke)(enum way way, struct api_fixture *fixture, struct kgen_status *status);
+} plan_errors[] = {
+    {KGEN_BAD_SPEC, bad_problem}, /* KGEN_BAD_ARGUMENT by requests */
+    {KGEN_IO_FAILED, no_children},   {KGEN_NO_FUNCTION, no_template},  {KGEN_CANCELLED, cancelled},
+    {KGEN_OUT_OF_MEMORY, no_memory}, {KGEN_INTERNAL, faulty_template},
+};
+
+/* The functions that cannot fail. */
+static const char *const sound[] = {
+    "kgen_close",
+    "kgen_function_buffer_size",
+    "kgen_function_layout",
+    "kgen_function_packed_offset",
+    "kgen_function_packed_size",
+    "kgen_function_part",
+    "kgen_function_pointer",
+    "kgen_function_query",
+    "kgen_function_range",
+    "kgen_function_workspace_size",
+    "kgen_machine_identity",
+    "kgen_plan_at",
+    "kgen_plan_count",
+    "kgen_plan_free",
+    "kgen_plan_query",
+    "kgen_rung_name",
+    "kgen_settings_init",
+    "kgen_status_format",
+    "kgen_threads_close",
+    "kgen_version",
+};
+
+static void check(const char *function, enum kgen_status_code code, const struct kgen_status *status)
+{
+    if (status->code != code || status->message[0] == '\0')
+        fail_msg("%s: code %d in place of %d: \"%s\"", function, (int)status->code, (int)code,
+                 status->message);
+}
+
+static void test_errors(void **state)
+{
+    struct api_fixture *fixture = *state;
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        struct kgen_status status = {0};
+        errors[i].provoke(fixture, &status);
+        check(errors[i].function, errors[i].code, &status);
+    }
+}
+
+static void test_plan_errors(void **state)
+{
+    struct api_fixture *fixture = *state;
+    for (int way = BY_FILE; way <= BY_REQUESTS; way++) {
+        for (size_t i = 0; i < COUNT_OF(plan_errors); i++) {
+            const bool is_argument = way == BY_REQUESTS && plan_errors[i].code == KGEN_BAD_SPEC;
+            struct kgen_status status = {0};
+            plan_errors[i].provoke((enum way)way, fixture, &status);
+            check(planners[way], is_argument ? KGEN_BAD_ARGUMENT : plan_errors[i].code, &status);
+        }
+    }
+}
+
+static bool is_in_tables(const char *symbol)
+{
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        if (strcmp(errors[i].function, symbol) == 0)
+            return true;
+    }
+    for (size_t i = 0; i < COUNT_OF(planners); i++) {
+        if (strcmp(planners[i], symbol) == 0)
+            return true;
+    }
+    for (size_t i = 0; i < COUNT_OF(sound); i++) {
+        if (strcmp(sound[i], symbol) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A new function of the header comes here too. test_install checks the list, and that tests call each. */
+static void test_tables_are_complete(void **state)
+{
+    (void)state;
+    FILE *file = fopen("tests/exported-symbols.txt", "r");
+    assert_non_null(file);
+    char symbol[128];
+    size_t count = 0;
+    for (; fscanf(file, "%127s", symbol) == 1; count++) {
+        if (!is_in_tables(symbol))
+            fail_msg("%s is in none of the tables", symbol);
+    }
+    fclose(file);
+    assert_true(count > 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_errors, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_plan_errors, api_setup, api_teardown),
+        cmocka_unit_test(test_tables_are_complete),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
