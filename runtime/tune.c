@@ -260,9 +260,12 @@ static void fill_choice(const struct kgen_trial *trial, size_t chosen, struct kg
     }
     choice->compile_seconds = compile_seconds != NULL ? kgen_median(compile_seconds, compiled) : 0;
     free(compile_seconds);
-    if (chosen < trial->variants.count) {
+    /* The record is there, but for want of memory to read it. */
+    const struct kgen_record *record =
+        chosen < trial->variants.count ? kgen_cache_find(trial->tuner->cache, trial->keys[chosen]) : NULL;
+    if (record != NULL) {
         choice->variant = trial->variants.items[chosen];
-        choice->record = *kgen_cache_find(trial->tuner->cache, trial->keys[chosen]);
+        choice->record = *record;
     }
 }
 

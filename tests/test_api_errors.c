@@ -400,6 +400,18 @@ static void test_plan_errors(void **state)
     }
 }
 
+/* The search too, with all that it proves and times. */
+static void test_search_without_memory(void **state)
+{
+    const struct api_fixture *fixture = *state;
+    struct kgen_settings settings = api_settings(*state, KGEN_MEASURE);
+    settings.no_cache = 1; /* so that each try searches */
+    struct plan_attempt it = {BY_REQUESTS, fixture, api_open(&settings)};
+    struct kgen_status status = {0};
+    sweep_memory(try_plan, undo_plan, &it, &status);
+    kgen_close(it.context);
+}
+
 static bool is_in_tables(const char *symbol)
 {
     for (size_t i = 0; i < COUNT_OF(errors); i++) {
@@ -438,6 +450,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_errors, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_plan_errors, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_search_without_memory, api_setup, api_teardown),
         cmocka_unit_test(test_tables_are_complete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
