@@ -72,8 +72,8 @@ sanitize: test-deps ## run every test under AddressSanitizer and UndefinedBehavi
 		KGEN=build/sanitize/kgen LSAN_OPTIONS=suppressions=$(CURDIR)/tests/leak-suppressions.txt:print_suppressions=0 ASAN_OPTIONS=allow_user_segv_handler=1:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0:detect_stack_use_after_return=0 \
 		build/sanitize/kgen run-tests
 
-# What has threads, or processes that share something, and plants no races of its own (test_verify_broken does). With clang, as gcc 12's sanitizer leaves the lock of its allocator as
-# it is in a child that a thread has forked, which then waits for ever.
+# What has threads, or processes that share something, and plants no races of its own (test_verify_broken does). With clang, as
+# gcc 12's sanitizer leaves the lock of its allocator as it is in a child that a thread has forked, which then waits for ever.
 THREAD_TESTS := $(wildcard tests/test_api*.c tests/test_cache*.c tests/test_tune*.c) $(patsubst %,tests/test_%.c,bandwidth fleet verify worker)
 thread-sanitizer: test-deps ## run the tests that have threads under ThreadSanitizer (clang)
 	@$(MAKE) --no-print-directory CC=clang BUILD=build/thread-sanitizer CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" \
