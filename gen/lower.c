@@ -328,6 +328,7 @@ static void end_function(struct kgen_lowering *lowering, struct walk *walk, bool
         begin_function(lowering, walk, 8);
         return;
     }
+    kgen_count_end_function(lowering, name);
     if (!has_vectors && !lowering->facts.calls_other)
         kgen_list_add(lowering, &lowering->facts.plain_functions, name);
     lowering->facts.float_signature = false;
@@ -476,6 +477,6 @@ int kgen_lower_count(const char *source, const char *vector_c, enum kgen_isa isa
     struct kgen_text unread = {0};
     const int result = lower(source, vector_c, isa, &counting, &unread, error);
     kgen_text_free(&unread);
-    *instructions = counting.instructions;
+    *instructions = kgen_count_total(&counting);
     return result;
 }

@@ -22,7 +22,8 @@ int kgen_lower(const char *source, const char *vector_c, enum kgen_isa isa, stru
 /* Counts the instructions that the text executes when each of its functions is called once, over range rows
  * or elements: those of the vector statements exactly, those of the C around them, as TinyCC compiles it, by
  * rule of thumb. Loops count as often as literal bounds say; a loop up to a variable (`row + 2 <= row_end`)
- * runs through the range, or what earlier ones of its function have left of it; all other code counts once.
+ * runs through the range, or what earlier ones of its function have left of it; a function of the text counts
+ * where a statement calls it; all other code counts once.
  * Costs a fraction of compiling. Errors as kgen_lower; text for KGEN_ISA_SCALAR is counted by its C alone. */
 int kgen_lower_count(const char *source, const char *vector_c, enum kgen_isa isa, int64_t range,
                      double *instructions, struct kgen_error *error);

@@ -18,6 +18,38 @@ void kgen_count_begin_function(struct kgen_lowering *lowering)
 {
     lowering->counting.left = lowering->counting.range;
     lowering->counting.next_runs = 1;
+    lowering->counting.instructions = 0;
+}
+
+void kgen_count_end_function(struct kgen_lowering *lowering, int name)
+{
+    struct kgen_counting *counting = &lowering->counting;
+    if (!counting->on || counting->function_count == KGEN_COUNTED_MAX)
+        return;
+    counting->functions[counting->function_count++] =
+        (struct kgen_counted){name, counting->instructions, false};
+}
+
+double kgen_count_total(const struct kgen_counting *counting)
+{
+    double total = 0;
+    for (int i = 0; i < counting->function_count; i++)
+        total += counting->functions[i].called ? 0 : counting->functions[i].instructions;
+    return total;
+}
+
+/* Counts the function that is called here, if it is one of this text. */
+static void count_call(struct kgen_lowering *lowering, int token)
+{
+    struct kgen_counting *counting = &lowering->counting;
+    for (int i = 0; i < counting->function_count; i++) {
+        struct kgen_counted *function = &counting->functions[i];
+        if (!kgen_tokens_equal(lowering, function->token, token))
+            continue;
+        function->called = true;
+        kgen_count_instructions(lowering, function->instructions * counting->next_runs);
+        counting->next_runs = 1;
+    }
 }
 
 void kgen_count_instructions(struct kgen_lowering *lowering, double instructions)
@@ -121,5 +153,8 @@ void kgen_count_c_token(struct kgen_lowering *lowering, int token)
         kgen_count_instructions(lowering, lowering->counting.next_runs * LOOP_INSTRUCTIONS);
     } else if (kgen_token_is(lowering, token, ";")) {
         kgen_count_instructions(lowering, STATEMENT_INSTRUCTIONS);
+        lowering->counting.next_runs = 1;
+    } else if (kgen_token_is(lowering, token + 1, "(")) {
+        count_call(lowering, token);
     }
 }

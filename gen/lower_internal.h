@@ -115,10 +115,20 @@ struct kgen_scope {
     double runs;      /* counting: how often it is run in a call of its function */
 };
 
+/* A function that was counted. */
+struct kgen_counted {
+    int token; /* its name */
+    double instructions;
+    bool called; /* by a later one, whose count has it */
+};
+#define KGEN_COUNTED_MAX 32
+
 /* Counting instead of writing. */
 struct kgen_counting {
     bool on;
-    double instructions;
+    double instructions; /* of the function being read */
+    struct kgen_counted functions[KGEN_COUNTED_MAX];
+    int function_count;
     int64_t range;    /* of a call */
     double next_runs; /* of the scope that opens next */
     int64_t left;     /* of the range, for the loops to come */
@@ -250,6 +260,9 @@ void kgen_lower_emit(struct kgen_lowering *lowering, const struct kgen_instructi
 
 /* lower_count.c; these do nothing where nothing is counted. */
 void kgen_count_begin_function(struct kgen_lowering *lowering);
+void kgen_count_end_function(struct kgen_lowering *lowering, int name);
+/* Of all functions that no other one calls. */
+double kgen_count_total(const struct kgen_counting *counting);
 /* Counts an instruction of the innermost scope, but no prefetch: that costs a slot and saves a wait, and
  * which is more does not show in the text. */
 void kgen_count_instruction(struct kgen_lowering *lowering, const struct kgen_instruction *instruction);

@@ -77,6 +77,8 @@ static void work(size_t index, void *shared, struct kgen_worker *worker, void *c
     struct kgen_reader *reader =
         kgen_reader_open(exchange->machine, exchange->templates, exchange->threads, &result->error);
     struct kgen_team *team = reader != NULL ? kgen_team_new(exchange->threads, &result->error) : NULL;
+    if (team != NULL)
+        kgen_team_pin(team);
     void *data = team != NULL ? make_buffer(exchange->bytes, &result->error) : NULL;
     if (data != NULL) {
         result->one_thread = read_best(reader, data, exchange->bytes, NULL, &result->noise);

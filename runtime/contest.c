@@ -25,6 +25,7 @@ static int open_state(struct state *state, const struct kgen_contest *contest,
     state->team = kgen_team_new(threads, error);
     if (state->team == NULL)
         return -1;
+    kgen_team_pin(state->team);
     if (kgen_timing_is_cold(problem)) {
         state->reader = kgen_reader_open(contest->machine, contest->templates, threads, error);
         if (state->reader == NULL)

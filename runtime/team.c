@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* pthread_setaffinity_np */
 #include "team.h"
 
 #include <pthread.h>
@@ -7,8 +8,8 @@
 #include <stdlib.h>
 
 /* How long a thread waits awake: so many looks at once, then so many with the core offered to others between
- * them. */
-enum { LOOKS = 4000, YIELDS = 2000 };
+ * them. Who measures looks longer: a core that was offered may come back milliseconds later. */
+enum { LOOKS = 4000, PINNED_LOOKS = 200000, YIELDS = 2000 };
 
 struct member {
     struct kgen_team *team;
@@ -25,8 +26,13 @@ struct kgen_team {
     atomic_uint generation; /* of the job; the threads wait for it to change */
     atomic_size_t working;
     atomic_bool ending;
+    atomic_int looks;
     pthread_mutex_t mutex; /* for those that went to sleep */
     pthread_cond_t wake;
+#if defined(__linux__)
+    bool pinned;
+    cpu_set_t unpinned; /* where the caller might run before */
+#endif
 };
 
 static void relax(void)
@@ -41,10 +47,10 @@ static void relax(void)
 /* Returns when the generation is no longer the one that was seen. */
 static void wait_for_job(struct kgen_team *team, unsigned seen)
 {
-    for (int i = 0; i < LOOKS + YIELDS; i++) {
+    for (int i = 0; i < atomic_load(&team->looks) + YIELDS; i++) {
         if (atomic_load(&team->generation) != seen)
             return;
-        if (i < LOOKS)
+        if (i < atomic_load(&team->looks))
             relax();
         else
             sched_yield();
@@ -88,6 +94,7 @@ struct kgen_team *kgen_team_new(int parts, struct kgen_error *error)
     }
     team->parts = parts > 1 ? (size_t)parts : 1;
     team->members = members;
+    atomic_store(&team->looks, LOOKS);
     pthread_mutex_init(&team->mutex, NULL);
     pthread_cond_init(&team->wake, NULL);
     while (team->started + 1 < team->parts) {
@@ -100,6 +107,46 @@ struct kgen_team *kgen_team_new(int parts, struct kgen_error *error)
     return team;
 }
 
+#if defined(__linux__)
+void kgen_team_pin(struct kgen_team *team)
+{
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 ||
+        (size_t)CPU_COUNT(&allowed) != team->started + 1)
+        return;
+    team->pinned = true;
+    atomic_store(&team->looks, PINNED_LOOKS);
+    team->unpinned = allowed;
+    size_t thread = 0;
+    for (size_t processor = 0; processor < CPU_SETSIZE; processor++) {
+        if (!CPU_ISSET(processor, &allowed))
+            continue;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(processor, &one);
+        pthread_setaffinity_np(thread == 0 ? pthread_self() : team->members[thread - 1].thread, sizeof one,
+                               &one);
+        thread++;
+    }
+}
+
+static void unpin(struct kgen_team *team)
+{
+    if (team->pinned)
+        pthread_setaffinity_np(pthread_self(), sizeof team->unpinned, &team->unpinned);
+}
+#else
+void kgen_team_pin(struct kgen_team *team)
+{
+    (void)team;
+}
+
+static void unpin(struct kgen_team *team)
+{
+    (void)team;
+}
+#endif
+
 void kgen_team_free(struct kgen_team *team)
 {
     if (team == NULL)
@@ -108,6 +155,7 @@ void kgen_team_free(struct kgen_team *team)
     next_generation(team);
     for (size_t i = 0; i < team->started; i++)
         pthread_join(team->members[i].thread, NULL);
+    unpin(team);
     pthread_cond_destroy(&team->wake);
     pthread_mutex_destroy(&team->mutex);
     free(team->members);
@@ -129,7 +177,7 @@ void kgen_team_run(struct kgen_team *team, kgen_team_job *job, void *context)
     for (size_t part = team->started + 1; part < team->parts; part++)
         job(context, part, team->parts);
     for (int i = 0; atomic_load(&team->working) > 0; i++) {
-        if (i < LOOKS)
+        if (i < atomic_load(&team->looks))
             relax();
         else
             sched_yield();

@@ -18,6 +18,10 @@ typedef void kgen_team_job(void *context, size_t part, size_t parts);
 /* Makes a team that divides its jobs into so many parts, the calling thread's among them. Where fewer threads
  * can be had, the calling thread works on the parts that are left over. Returns NULL for want of memory. */
 struct kgen_team *kgen_team_new(int parts, struct kgen_error *error);
+/* Where the process may use just as many processors as the team has threads: keeps each thread on one of its
+ * own, the caller's too, until the team is freed by the same thread. For measurements: while another program
+ * is at work, two threads that wake are else put on one processor, and measure half of the machine. */
+void kgen_team_pin(struct kgen_team *team);
 /* Ends the threads. NULL is fine. */
 void kgen_team_free(struct kgen_team *team);
 

@@ -85,6 +85,8 @@ static void time_candidate(const struct batch *batch, const struct kgen_kernel *
     const int threads = (int)kernel->problem.threads;
     struct kgen_team *team = kgen_team_new(threads, &error);
     struct kgen_reader *reader = NULL;
+    if (team != NULL)
+        kgen_team_pin(team);
     if (kgen_timing_is_cold(&kernel->problem))
         reader = kgen_reader_open(tuner->machine, tuner->templates, threads, &error);
     if (error.code == KGEN_ERROR_NONE &&

@@ -54,6 +54,24 @@ static void add_qmv(struct kgen_text *text)
     }
 }
 
+/* Activations that the first-level cache does not hold, which some variants take in chunks: with a tail that
+ * is no whole block, with widths that are spread, and with each kind of scales. */
+static void add_long_qmv(struct kgen_text *text)
+{
+    static const struct {
+        int K, bits, group_size;
+        const char *format;
+    } problems[] = {
+        {12288, 4, 64, "\"mode\": \"affine\", \"scales\": \"f16\""},
+        {11008, 4, 64, "\"mode\": \"symmetric\", \"scales\": \"bf16\""},
+        {14336, 2, 128, "\"mode\": \"zero_point\", \"scales\": \"f32\""},
+        {9728, 3, 32, "\"mode\": \"affine\", \"scales\": \"bf16\""},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(problems); i++)
+        add_problem(text, "{\"op\": \"qmv\", \"N\": 37, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s}",
+                    problems[i].K, problems[i].bits, problems[i].group_size, problems[i].format);
+}
+
 static void add_others(struct kgen_text *text)
 {
     static const int sizes[] = {1, 7, 31, 33, 133, 4097};
@@ -150,6 +168,7 @@ static void prove_every_variant(enum kgen_isa isa)
     struct kgen_text problems = {0}, text = {0};
     struct kgen_error error = {0};
     add_qmv(&problems);
+    add_long_qmv(&problems);
     add_others(&problems);
     kgen_text_printf(&text, "{\"kgen_schema\": 1, \"name\": \"shapes\", \"problems\": [\n%s\n]}",
                      problems.data);

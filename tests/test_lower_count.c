@@ -41,6 +41,14 @@ static const struct {
               "for (; i + 1 <= end; i += 1) {@}"),
      100, 16},
     {FUNCTION("for (size_t i = begin; i < end; i++) { for (int j = 0; j < 5; j++) {@} }"), 7, 35},
+    {FUNCTION("for (int i = 0; i < 10; i++) y[i] = 0; {@}"), 100, 1},
+    /* Functions count where they are called. */
+    {FUNCTION("for (int i = 0; i < 5; i++) {@}") "void g(void)\n{\n}\n", 100, 5},
+    {FUNCTION("@") "void g(const float *x, float *y)\n{\nf(x, y, 0, 1);\nf(x, y, 0, 1);\n}\n", 100, 2},
+    {FUNCTION(
+         "for (int i = 0; i < 5; i++) {@}") "void g(const float *x, float *y, size_t begin, size_t end)\n{\n"
+                                            "for (; begin + 4 <= end; begin += 4)\nf(x, y, 0, 1);\n{@}\n}\n",
+     100, 5 * 25 + 1},
     /* Of these no bound is known: they count once. */
     {FUNCTION("for (int i = 10; i > 0; i--) {@}"), 100, 1},
     {FUNCTION("while (begin < end) {@}"), 100, 1},
