@@ -279,7 +279,18 @@ int kgen_cache_append(struct kgen_cache *cache, const struct kgen_record *record
         kgen_text_free(&line);
         return -1;
     }
-    return kgen_cache_remember(cache, &cache->records, record->key, &line, error);
+    /* Read back at once, as what was appended must be found, even when memory has run out by then. */
+    struct kgen_parsed_record *parsed = kgen_line_parse_record(line.data, line.length - 1, record->key);
+    if (parsed == NULL) {
+        kgen_text_free(&line);
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory for a record");
+    }
+    if (kgen_cache_remember(cache, &cache->records, record->key, &line, error) != 0) {
+        kgen_parsed_record_free(parsed);
+        return -1;
+    }
+    kgen_cache_index_find(&cache->records, record->key)->parsed = parsed;
+    return 0;
 }
 
 /* Takes in whole lines that another process, or this one, has appended. */
