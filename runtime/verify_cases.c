@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "verify_cases.h"
 
+#include "layout.h"
 #include "reference.h"
 
 #include <stdlib.h>
@@ -93,6 +94,29 @@ static int out_of_memory(struct kgen_error *error)
     return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory for the cases of a proof");
 }
 
+/* Puts an input of the case into the layout of the problem, in place of what is there. */
+static int case_pack(struct kgen_verify_case *item, const struct kgen_problem *problem,
+                     enum kgen_buffer buffer, const void *stored, struct kgen_error *error)
+{
+    size_t sizes[KGEN_BUFFER_COUNT];
+    kgen_operation_sizes(problem, sizes);
+    /* The stored bytes are read from the placement at the end, which goes last. */
+    static const enum kgen_placement places[] = {KGEN_AT_START, KGEN_AT_END};
+    for (size_t i = 0; i < KGEN_COUNT_OF(places) && sizes[buffer] > 0; i++) {
+        struct kgen_guard_buffer packed;
+        if (kgen_guard_buffer_new(&packed, sizes[buffer], error) != 0)
+            return -1;
+        kgen_layout_pack(problem, buffer, stored,
+                         kgen_guard_buffer_place(&packed, places[i], sizes[buffer], 1));
+        struct kgen_guard_buffer *input = &item->inputs[places[i]][buffer];
+        kgen_guard_buffer_free(input);
+        *input = packed;
+        if (kgen_guard_buffer_protect(input, true) != 0)
+            return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "cannot protect a buffer");
+    }
+    return 0;
+}
+
 static int case_new(struct kgen_verify_cases *cases, size_t index, const struct kgen_fill *fill,
                     struct kgen_error *error)
 {
@@ -101,6 +125,8 @@ static int case_new(struct kgen_verify_cases *cases, size_t index, const struct 
     cases->count = index + 1;
     struct kgen_problem problem = cases->problem;
     kgen_operation_set_range(&problem, item->range);
+    const struct kgen_problem packed = problem;
+    problem.layout = KGEN_STORED;
     size_t sizes[KGEN_BUFFER_COUNT];
     kgen_operation_sizes(&problem, sizes);
     size_t y_count = sizes[KGEN_BUFFER_Y] / sizeof(float);
@@ -119,6 +145,11 @@ static int case_new(struct kgen_verify_cases *cases, size_t index, const struct 
                    item->residual_bound);
     if (fill->sharpen != NULL)
         fill->sharpen(&problem, item->bound, y_count);
+    static const enum kgen_buffer packs[] = {KGEN_BUFFER_WEIGHTS, KGEN_BUFFER_SCALES, KGEN_BUFFER_BIASES};
+    for (size_t i = 0; i < KGEN_COUNT_OF(packs) && packed.layout == KGEN_TILES16; i++) {
+        if (case_pack(item, &packed, packs[i], arguments.buffers[packs[i]], error) != 0)
+            return -1;
+    }
     return 0;
 }
 
