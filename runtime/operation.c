@@ -204,10 +204,16 @@ static void run_part(void *context, size_t part, size_t parts)
                     kgen_operation_part(range, part + 1, parts));
 }
 
+void kgen_kernel_run_divided(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
+                             struct kgen_team *team)
+{
+    struct call call = {kernel, arguments};
+    kgen_team_run(team, run_part, &call);
+}
+
 void kgen_kernel_run_team(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
                           struct kgen_team *team)
 {
-    struct call call = {kernel, arguments};
     kgen_kernel_prepare(kernel, arguments);
-    kgen_team_run(team, run_part, &call);
+    kgen_kernel_run_divided(kernel, arguments, team);
 }
