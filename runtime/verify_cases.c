@@ -11,6 +11,9 @@
 static const size_t row_ranges[] = {1, 2, 3, 5, 7, 8, 9, 16, 17, 33, 0};
 /* Few, where rows are so long that many of them would take too long. */
 static const size_t long_row_ranges[] = {1, 2, 3, 5, 9, 0};
+/* Around tiles of 16 rows, and the four of them that kernels take at once. */
+static const size_t tile_ranges[] = {1, 3, 8, 15, 16, 17, 33, 70, 0};
+static const size_t long_tile_ranges[] = {1, 3, 17, 70, 0};
 static const size_t head_ranges[] = {1, 2, 3, 5, 8, 0};
 static const size_t norm_ranges[] = {1, 2, 3, 7, 0};
 /* Around the vectors of kernels; the greatest is the problem's own size. */
@@ -26,6 +29,8 @@ const size_t *kgen_verify_ranges(const struct kgen_verify_cases *cases)
     switch (problem->op) {
     case KGEN_OP_QMV:
     case KGEN_OP_DEQUANTIZE:
+        if (problem->layout == KGEN_TILES16)
+            return problem->K <= 65536 ? tile_ranges : long_tile_ranges;
         return problem->K <= 65536 ? row_ranges : long_row_ranges;
     case KGEN_OP_RMS_NORM:
         return norm_ranges;
