@@ -259,6 +259,41 @@ static void close_family(struct family *family)
     }
 }
 
+/* Adds the function that packs weights, scales and biases, where an entry wants them in tiles. */
+static int emit_packing(const struct kgen_emit_input *input, struct family *family, struct kgen_error *error)
+{
+    bool wanted = false;
+    for (size_t i = 0; i < input->spec->count; i++)
+        wanted = wanted || input->spec->entries[i].problem.layout == KGEN_TILES16;
+    if (!wanted)
+        return 0;
+    const struct kgen_template *tmpl = kgen_templates_find(input->templates, "pack_tiles16");
+    if (tmpl == NULL)
+        return kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0,
+                              "there is no template pack_tiles16.c.in");
+    struct kgen_text name = {0};
+    struct kgen_bindings bindings = {0};
+    kgen_text_printf(&name, "%s_pack_tiles16", input->spec->identifier);
+    kgen_text_printf(
+        family->header,
+        "\n/* Packs rows for the functions with tiles16 in their names: 16 rows side by side, a word of each "
+        "in\n"
+        " * turns. A word is 32 bits of weights (words = K * bits / 32, word_bytes = 4), or one scale or "
+        "bias\n"
+        " * (words = K / group_size). packed has room for rows rounded up to a multiple of 16, and begins "
+        "with a\n"
+        " * row whose number is one. What it holds for rows beyond N is not used. */\n"
+        "void %s(const void *stored, void *packed, size_t rows, size_t words, size_t word_bytes);\n",
+        name.data);
+    kgen_bind_text(&bindings, "function", name.data);
+    kgen_text_puts(&family->plain, "\n");
+    const int result = name.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory")
+                                   : kgen_template_instantiate(tmpl, &bindings, &family->plain, error);
+    kgen_bindings_free(&bindings);
+    kgen_text_free(&name);
+    return result;
+}
+
 static int emit_family(const struct kgen_emit_input *input, enum kgen_op op, struct kgen_emit_files *files,
                        struct kgen_error *error)
 {
@@ -291,6 +326,8 @@ static int emit_family(const struct kgen_emit_input *input, enum kgen_op op, str
         }
         result = emit_entry(input, i, &family, error);
     }
+    if (any && result == 0 && op == KGEN_OP_QMV)
+        result = emit_packing(input, &family, error);
     if (any)
         close_family(&family);
     if (family.variant_declarations.failed || family.plain.failed || family.dispatch.failed)

@@ -11,7 +11,8 @@ enum { EXAMPLE_ROWS = 64 };
 static void call_text(const struct kgen_problem *problem, const char *name, struct kgen_text *call)
 {
     const int dtype = problem->scales == KGEN_F32 ? 32 : problem->scales == KGEN_F16 ? 16 : 0;
-    const long long rows = problem->N < EXAMPLE_ROWS ? problem->N : EXAMPLE_ROWS;
+    const long long stored = kgen_packed_rows(problem);
+    const long long rows = stored < EXAMPLE_ROWS ? stored : EXAMPLE_ROWS;
     const long long row_bytes = problem->K * problem->bits / 8;
     switch (problem->op) {
     case KGEN_OP_QMV:

@@ -193,8 +193,11 @@ void kgen_problem_write(const struct kgen_problem *problem, struct kgen_text *te
     const struct kgen_op_info *info = kgen_op_info(problem->op);
     kgen_text_printf(text, "{\"op\":\"%s\"", info->name);
     for (size_t i = 0; i < info->field_count; i++) {
-        kgen_text_printf(text, ",\"%s\":", info->fields[i].name);
-        value_write(problem, &info->fields[i], text);
+        const struct kgen_field *field = &info->fields[i];
+        if (field->later && kgen_field_get(problem, field) == (int64_t)field->default_value)
+            continue;
+        kgen_text_printf(text, ",\"%s\":", field->name);
+        value_write(problem, field, text);
     }
     kgen_text_printf(text, ",\"threads\":%lld}", (long long)problem->threads);
 }
@@ -257,6 +260,8 @@ void kgen_problem_name(const struct kgen_problem *problem, struct kgen_text *tex
         name_word(text, problem->scales);
         if (problem->op == KGEN_OP_QMV)
             name_word(text, problem->activations);
+        if (problem->op == KGEN_OP_QMV && problem->layout != KGEN_STORED)
+            name_word(text, problem->layout);
         break;
     case KGEN_OP_RMS_NORM:
         name_integer(text, "_r", problem->rows);
@@ -300,6 +305,13 @@ double kgen_rope_frequency(const struct kgen_problem *problem, int64_t index)
 int64_t kgen_weight_row_bytes(const struct kgen_problem *problem)
 {
     return problem->K / 8 * problem->bits;
+}
+
+int64_t kgen_packed_rows(const struct kgen_problem *problem)
+{
+    if (problem->op != KGEN_OP_QMV || problem->layout != KGEN_TILES16)
+        return problem->N;
+    return (problem->N + KGEN_TILE_ROWS - 1) / KGEN_TILE_ROWS * KGEN_TILE_ROWS;
 }
 
 int64_t kgen_dtype_bytes(int64_t word)

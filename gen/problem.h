@@ -39,6 +39,8 @@ enum kgen_word {
     KGEN_UNSCALED,    /* rope_scaling */
     KGEN_LINEAR,
     KGEN_LLAMA3,
+    KGEN_STORED,  /* layout: weights, scales and biases as checkpoints have them */
+    KGEN_TILES16, /* layout: 16 rows side by side; kgen_packed_rows */
     KGEN_WORD_COUNT
 };
 
@@ -55,6 +57,7 @@ struct kgen_problem {
     int64_t mode;        /* KGEN_AFFINE, KGEN_SYMMETRIC, KGEN_ZERO_POINT */
     int64_t scales;      /* dtype of scales and biases: KGEN_F16, KGEN_BF16, KGEN_F32 */
     int64_t activations; /* precision: KGEN_F32, KGEN_I16, KGEN_I8; f32 in memory in every case */
+    int64_t layout;      /* of qmv: KGEN_STORED, KGEN_TILES16 */
     /* rms_norm: rows x size; swiglu, add: size */
     int64_t rows, size;
     int64_t residual;        /* rms_norm: 1 where residual += x comes first and the sum is normalised */
@@ -83,6 +86,7 @@ struct kgen_field {
     double minimum, maximum;
     const int *allowed;  /* NULL, or the only values (integers or kgen_words), ended by -1 */
     const char *meaning; /* one phrase, for `kgen list` */
+    bool later;          /* it came later: left out of the canonical text and the name at its default */
 };
 
 struct kgen_op_info {
@@ -119,7 +123,7 @@ int kgen_problem_check(const struct kgen_problem *problem, const char *source, i
                        struct kgen_error *error);
 
 /* Appends the canonical text: a JSON object on one line, "op" first, then every field in table order, then
- * threads. Equal problems give equal text. */
+ * threads; without the fields that came later, at their defaults. Equal problems give equal text. */
 void kgen_problem_write(const struct kgen_problem *problem, struct kgen_text *text);
 
 /* Appends the identifier of the problem, without threads: lower-case letters, digits and underscores, such as
@@ -133,6 +137,11 @@ double kgen_rope_frequency(const struct kgen_problem *problem, int64_t index);
 
 /* Bytes of one row of a quantised matrix. */
 int64_t kgen_weight_row_bytes(const struct kgen_problem *problem);
+/* The rows that its arrays have room for: N, with KGEN_TILES16 the next multiple of 16. A tile holds the
+ * words of 16 rows in turns, word by word: that of row 0, of row 1, ..., of row 15, then the next word of
+ * each. A word is 32 bits of weights, or one scale or bias. What a tile has for rows beyond N is not used. */
+int64_t kgen_packed_rows(const struct kgen_problem *problem);
+#define KGEN_TILE_ROWS 16
 /* Bytes of one element of a dtype word: 2 or 4. */
 int64_t kgen_dtype_bytes(int64_t word);
 

@@ -21,6 +21,8 @@ static const char *const words[KGEN_WORD_COUNT] = {
     [KGEN_UNSCALED] = "none",
     [KGEN_LINEAR] = "linear",
     [KGEN_LLAMA3] = "llama3",
+    [KGEN_STORED] = "stored",
+    [KGEN_TILES16] = "tiles16",
 };
 
 static const int bits_allowed[] = {1, 2, 3, 4, 5, 6, 8, -1};
@@ -28,6 +30,7 @@ static const int group_sizes[] = {32, 64, 128, -1};
 static const int modes[] = {KGEN_AFFINE, KGEN_SYMMETRIC, KGEN_ZERO_POINT, -1};
 static const int scale_types[] = {KGEN_F16, KGEN_BF16, KGEN_F32, -1};
 static const int precisions[] = {KGEN_F32, KGEN_I16, KGEN_I8, -1};
+static const int layouts[] = {KGEN_STORED, KGEN_TILES16, -1};
 static const int pairings[] = {KGEN_HALF_SPLIT, KGEN_INTERLEAVED, -1};
 static const int scalings[] = {KGEN_UNSCALED, KGEN_LINEAR, KGEN_LLAMA3, -1};
 
@@ -35,17 +38,17 @@ static const int scalings[] = {KGEN_UNSCALED, KGEN_LINEAR, KGEN_LLAMA3, -1};
 
 /* clang-format off */
 #define SIZE(name, meaning) \
-    {#name, KGEN_FIELD_INTEGER, AT(name), true, 0, 1, KGEN_SIZE_MAX, NULL, meaning}
+    {#name, KGEN_FIELD_INTEGER, AT(name), true, 0, 1, KGEN_SIZE_MAX, NULL, meaning, false}
 #define CHOICE(name, allowed, meaning) \
-    {#name, KGEN_FIELD_INTEGER, AT(name), true, 0, 1, KGEN_SIZE_MAX, allowed, meaning}
+    {#name, KGEN_FIELD_INTEGER, AT(name), true, 0, 1, KGEN_SIZE_MAX, allowed, meaning, false}
 #define WORD(name, default_word, allowed, meaning) \
-    {#name, KGEN_FIELD_WORD, AT(name), false, default_word, 0, KGEN_WORD_COUNT, allowed, meaning}
+    {#name, KGEN_FIELD_WORD, AT(name), false, default_word, 0, KGEN_WORD_COUNT, allowed, meaning, false}
 #define BOOLEAN(name, meaning) \
-    {#name, KGEN_FIELD_BOOLEAN, AT(name), false, 0, 0, 1, NULL, meaning}
+    {#name, KGEN_FIELD_BOOLEAN, AT(name), false, 0, 0, 1, NULL, meaning, false}
 #define INTEGER(name, default_value, minimum, maximum, meaning) \
-    {#name, KGEN_FIELD_INTEGER, AT(name), false, default_value, minimum, maximum, NULL, meaning}
+    {#name, KGEN_FIELD_INTEGER, AT(name), false, default_value, minimum, maximum, NULL, meaning, false}
 #define REAL(name, default_value, minimum, maximum, meaning) \
-    {#name, KGEN_FIELD_REAL, AT(name), false, default_value, minimum, maximum, NULL, meaning}
+    {#name, KGEN_FIELD_REAL, AT(name), false, default_value, minimum, maximum, NULL, meaning, false}
 
 #define WEIGHT_FIELDS \
     SIZE(N, "rows of W"), \
@@ -59,6 +62,8 @@ static const int scalings[] = {KGEN_UNSCALED, KGEN_LINEAR, KGEN_LLAMA3, -1};
 static const struct kgen_field qmv_fields[] = {
     WEIGHT_FIELDS,
     WORD(activations, KGEN_F32, precisions, "precision of x inside the kernel; x is f32 in memory"),
+    {"layout", KGEN_FIELD_WORD, AT(layout), false, KGEN_STORED, 0, KGEN_WORD_COUNT, layouts,
+     "order of weights, scales and biases: as stored, or 16 rows side by side", true},
 };
 
 static const struct kgen_field dequantize_fields[] = {
@@ -75,7 +80,7 @@ static const struct kgen_field rms_norm_fields[] = {
 
 static const struct kgen_field rope_fields[] = {
     SIZE(heads, "vectors that are rotated"),
-    {"head_dim", KGEN_FIELD_INTEGER, AT(head_dim), true, 0, 1, 8192, NULL, "elements of a vector"},
+    {"head_dim", KGEN_FIELD_INTEGER, AT(head_dim), true, 0, 1, 8192, NULL, "elements of a vector", false},
     INTEGER(rotary_dim, 0, 0, 8192, "elements that are rotated, even; 0: head_dim"),
     WORD(pairing, KGEN_HALF_SPLIT, pairings, "element i turns with i + rotary_dim/2 (half), or 2i with 2i+1"),
     REAL(theta, 10000, 1, 1e12, "base of the frequencies"),

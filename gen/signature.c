@@ -12,6 +12,8 @@ static const struct kgen_signature signatures[KGEN_OP_COUNT] = {
          " * scales, biases: [N, K / group_size]. Affine: w = scale * q + bias. Symmetric: w = scale *\n"
          " * (q - 2^(bits-1)), biases is not used. Zero point: w = scale * (q - zero), biases holds the "
          "zeros.\n"
+         " * Functions with tiles16 in their names take all three with 16 rows side by side: see "
+         "_pack_tiles16.\n"
          " * Call the _prepare function once for each x [K], on _workspace_size() bytes aligned to 64; then "
          "any\n"
          " * number of threads may work on ranges of rows.\n"},

@@ -130,7 +130,8 @@ static int check_options(const struct kgen_spec_reader *reader)
     const struct kgen_spec_options *options = reader->options;
     if (check_option(reader, "bits", options->bits) != 0 ||
         check_option(reader, "group_size", options->group_size) != 0 ||
-        check_option(reader, "scales", options->scales) != 0)
+        check_option(reader, "scales", options->scales) != 0 ||
+        check_option(reader, "layout", options->layout) != 0)
         return -1;
     for (size_t i = 0; i < KGEN_COUNT_OF(options->activations); i++) {
         if (check_option(reader, "activations", options->activations[i]) != 0)
@@ -139,11 +140,29 @@ static int check_options(const struct kgen_spec_reader *reader)
     return 0;
 }
 
+/* A word that the head of the spec may say for every qmv, and the command line instead of it. */
+static int read_head_word(const struct kgen_spec_reader *reader, json_t *root, const char *name,
+                          int64_t option, int64_t *word)
+{
+    const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_QMV, name);
+    struct kgen_json_path path = {NULL, name, 0};
+    struct kgen_problem problem;
+    json_t *value = json_object_get(root, name);
+    kgen_problem_init(&problem, KGEN_OP_QMV);
+    if (value != NULL && kgen_spec_field(reader, &path, value, "the spec", field, &problem) != 0)
+        return -1;
+    if (value != NULL)
+        *word = kgen_field_get(&problem, field);
+    if (option != KGEN_WORD_NONE)
+        *word = option;
+    return 0;
+}
+
 /* What the command line says replaces what the head of the spec says. */
 static int read_head(struct kgen_spec_reader *reader, json_t *root)
 {
     const struct kgen_spec_options *options = reader->options;
-    struct kgen_json_path schema_path = {NULL, "kgen_schema", 0}, scales_path = {NULL, "scales", 0};
+    struct kgen_json_path schema_path = {NULL, "kgen_schema", 0};
     struct kgen_json_path activations_path = {NULL, "activations", 0};
     int64_t schema = KGEN_SPEC_SCHEMA;
     if (kgen_spec_integer(reader, NULL, root, "kgen_schema", 1, INT32_MAX, &schema) < 0)
@@ -153,18 +172,14 @@ static int read_head(struct kgen_spec_reader *reader, json_t *root)
                               (long long)schema, KGEN_SPEC_SCHEMA);
     struct kgen_problem problem;
     kgen_problem_init(&problem, KGEN_OP_QMV);
-    json_t *scales = json_object_get(root, "scales"), *activations = json_object_get(root, "activations");
-    if (scales != NULL) {
-        const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_QMV, "scales");
-        if (kgen_spec_field(reader, &scales_path, scales, "the spec", field, &problem) != 0)
-            return -1;
-        reader->scales = problem.scales;
-    }
+    reader->layout = problem.layout;
+    if (read_head_word(reader, root, "scales", options->scales, &reader->scales) != 0 ||
+        read_head_word(reader, root, "layout", options->layout, &reader->layout) != 0)
+        return -1;
+    json_t *activations = json_object_get(root, "activations");
     if (activations != NULL && kgen_spec_activations(reader, &activations_path, activations,
                                                      reader->activations, &reader->activation_count) != 0)
         return -1;
-    if (options->scales != KGEN_WORD_NONE)
-        reader->scales = options->scales;
     size_t count = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(options->activations); i++) {
         bool repeated = false;

@@ -14,6 +14,7 @@ struct kgen_spec_options {
     int64_t group_size;
     int64_t scales;
     int64_t activations[3]; /* words */
+    int64_t layout;
 };
 
 /* One distinct problem of a spec, and the tensors or steps of the model that it serves. */

@@ -33,6 +33,7 @@ struct kgen_spec_reader {
     int64_t scales;              /* KGEN_WORD_NONE where neither spec nor options say */
     int64_t activations[3];
     size_t activation_count;
+    int64_t layout; /* of every qmv that does not say its own */
 };
 
 /* ---- spec_json.c: values with errors that say where. path is that of the object, root NULL. ---- */

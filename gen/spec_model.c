@@ -41,6 +41,8 @@ static int add_weight(struct derivation *derivation, enum kgen_op op, int64_t N,
     problem.group_size = format->group_size;
     problem.mode = format->mode;
     problem.scales = reader->scales;
+    if (op == KGEN_OP_QMV)
+        problem.layout = reader->layout;
     struct kgen_json_path path = {NULL, key, 0};
     return op == KGEN_OP_QMV ? kgen_spec_add_each(reader, &path, &problem, label, layer)
                              : kgen_spec_add(reader, &path, &problem, label, layer, 1);

@@ -54,6 +54,8 @@ static void set_defaults(const struct kgen_spec_reader *reader, struct kgen_prob
     problem->group_size = reader->options->group_size;
     if (reader->scales != KGEN_WORD_NONE)
         problem->scales = reader->scales;
+    if (problem->op == KGEN_OP_QMV)
+        problem->layout = reader->layout;
 }
 
 static int read_fields(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
@@ -129,7 +131,7 @@ static int read_problem(struct kgen_spec_reader *reader, const struct kgen_json_
 
 int kgen_spec_read_problems(struct kgen_spec_reader *reader, json_t *root)
 {
-    static const char *const names[] = {"kgen_schema", "name", "scales", "activations", "problems"};
+    static const char *const names[] = {"kgen_schema", "name", "scales", "activations", "layout", "problems"};
     if (kgen_spec_check_keys(reader, NULL, root, "a list of problems", names, KGEN_COUNT_OF(names)) != 0)
         return -1;
     json_t *problems = json_object_get(root, "problems");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Calling the functions of a plan, and what is known of them. */
+#include "layout.h"
 #include "plan.h"
 
 #include "team.h"
@@ -184,31 +185,57 @@ void kgen_threads_close(struct kgen_threads *threads)
     kgen_team_free((struct kgen_team *)threads);
 }
 
-/* ---- packed weights: every variant reads them as stored ---- */
+/* ---- packed weights ---- */
 
 int kgen_function_layout(const struct kgen_function *function)
 {
-    (void)function;
-    return KGEN_LAYOUT_STORED;
+    return function->kernel.problem.layout == KGEN_TILES16 ? KGEN_LAYOUT_TILES16 : KGEN_LAYOUT_STORED;
 }
 
-size_t kgen_function_packed_size(const struct kgen_function *function)
+/* The buffer of a name, or KGEN_BUFFER_COUNT where the function has none of that name to pack. */
+static enum kgen_buffer find_packed(const struct kgen_function *function, const char *name)
 {
-    return kgen_function_buffer_size(function, "weights");
+    static const enum kgen_buffer buffers[] = {KGEN_BUFFER_WEIGHTS, KGEN_BUFFER_SCALES, KGEN_BUFFER_BIASES};
+    for (size_t i = 0; i < KGEN_COUNT_OF(buffers); i++) {
+        if (strcmp(kgen_buffer_name(buffers[i]), name) == 0 && kgen_function_buffer_size(function, name) > 0)
+            return buffers[i];
+    }
+    return KGEN_BUFFER_COUNT;
 }
 
-size_t kgen_function_packed_offset(const struct kgen_function *function, size_t row)
+size_t kgen_function_packed_size(const struct kgen_function *function, const char *buffer)
 {
-    const size_t size = kgen_function_packed_size(function), rows = kgen_function_range(function);
-    return size == 0 || row > rows ? SIZE_MAX : size / rows * row;
+    return find_packed(function, buffer) != KGEN_BUFFER_COUNT ? kgen_function_buffer_size(function, buffer)
+                                                              : 0;
 }
 
-int kgen_function_pack(const struct kgen_function *function, const void *stored, void *packed,
-                       struct kgen_status *status)
+size_t kgen_function_packed_offset(const struct kgen_function *function, const char *buffer, size_t row)
 {
-    const size_t size = kgen_function_packed_size(function);
-    if (size == 0)
-        return kgen_status_set(status, KGEN_BAD_ARGUMENT, "%s reads no weights", function->name.data);
-    memcpy(packed, stored, size);
+    const struct kgen_problem *problem = &function->kernel.problem;
+    const size_t size = kgen_function_packed_size(function, buffer), rows = kgen_function_range(function);
+    if (size == 0 || row > rows)
+        return SIZE_MAX;
+    if (row == rows)
+        return size;
+    if (problem->layout == KGEN_TILES16 && row % KGEN_TILE_ROWS != 0)
+        return SIZE_MAX;
+    return size / (size_t)kgen_packed_rows(problem) * row;
+}
+
+int kgen_function_pack(const struct kgen_function *function, const char *buffer, size_t begin, size_t end,
+                       const void *stored, void *packed, struct kgen_status *status)
+{
+    const enum kgen_buffer which = find_packed(function, buffer);
+    if (which == KGEN_BUFFER_COUNT)
+        return kgen_status_set(status, KGEN_BAD_ARGUMENT, "%s has no %s to pack", function->name.data,
+                               buffer);
+    const size_t offset = kgen_function_packed_offset(function, buffer, begin);
+    if (begin > end || offset == SIZE_MAX || kgen_function_packed_offset(function, buffer, end) == SIZE_MAX)
+        return kgen_status_set(status, KGEN_BAD_ARGUMENT, "%s: rows %zu to %zu are not to be packed alone",
+                               function->name.data, begin, end);
+    struct kgen_problem part = function->kernel.problem;
+    part.N = (int64_t)(end - begin);
+    if (begin < end)
+        kgen_layout_pack(&part, which, stored, (unsigned char *)packed + offset);
     return 0;
 }

@@ -179,6 +179,7 @@ struct kgen_request {
     const char *tensor;                      /* a name to find the function by, or NULL */
     int64_t N, K, bits, group_size;          /* qmv, dequantize */
     const char *mode, *scales, *activations; /* "affine", "f16", "f32" */
+    const char *layout;                      /* "stored"; of qmv alone: see kgen_function_layout */
     int64_t rows, size;                      /* rms_norm; swiglu and add have size */
     int residual, weight_plus_one;           /* rms_norm */
     double eps;                              /* rms_norm */
@@ -277,9 +278,10 @@ KGEN_API void kgen_function_query(const struct kgen_function *function, struct k
  *     add         x and x2 [size]                                   y [size]
  *
  * x, x2, weight, residual and y are floats. weights are N rows of a bit stream, lowest bits first, in 32-bit
- * words; scales and biases are [N, K/group_size] in the dtype of the problem: what MLX stores. The symmetric
- * mode has no biases. y may equal x in rms_norm, rope, swiglu and add, and x2 in swiglu and add; other
- * outputs must not overlap inputs. Pointers need the alignment of their elements, workspace 64 bytes. */
+ * words; scales and biases are [N, K/group_size] in the dtype of the problem: what MLX stores. A problem may
+ * want them in another layout (kgen_function_layout). The symmetric mode has no biases. y may equal x in
+ * rms_norm, rope, swiglu and add, and x2 in swiglu and add; other outputs must not overlap inputs. Pointers
+ * need the alignment of their elements, workspace 64 bytes. */
 struct kgen_call {
     const void *weights, *scales, *biases;
     const float *x, *x2, *weight;
@@ -341,23 +343,33 @@ KGEN_API void kgen_threads_close(struct kgen_threads *threads);
 
 /* ---- packed weights ---- */
 
-/* The layout in which a function reads its weights. KGEN_LAYOUT_STORED is that of the checkpoint: packed and
- * stored bytes are the same, and stored weights may be passed as they are, without packing. Every variant of
- * this version has it. A program that asks, and packs where it must, works with later ones too; packed
- * weights that are kept in a file must be kept with their layout. */
+/* The layout in which a function reads weights, scales and biases. It is part of the problem: "layout" of a
+ * spec, the command line or a request. What is packed may be kept in files: a layout of another order gets
+ * another number.
+ *
+ * KGEN_LAYOUT_STORED is that of checkpoints: rows one after the other. Packing copies.
+ * KGEN_LAYOUT_TILES16: 16 rows side by side, a tile. A tile holds a word of each of its rows in turns, then
+ * the next word of each; a word is 32 bits of weights, or one scale or bias. Where N is no multiple of 16 the
+ * last tile is whole all the same. */
 #define KGEN_LAYOUT_STORED 0
+#define KGEN_LAYOUT_TILES16 1
 KGEN_API int kgen_function_layout(const struct kgen_function *function);
 
-/* Bytes of the packed weights: 0 where the op reads none. */
-KGEN_API size_t kgen_function_packed_size(const struct kgen_function *function);
-/* Where row begins in them, in bytes; row is at most N, which is their end. SIZE_MAX where the op reads none,
- * row is greater, or its layout keeps no row apart. */
-KGEN_API size_t kgen_function_packed_offset(const struct kgen_function *function, size_t row);
-/* Packs stored weights, of kgen_function_buffer_size "weights" bytes, into memory of
- * kgen_function_packed_size bytes, which must not overlap them. Returns 0, or -1 with KGEN_BAD_ARGUMENT where
- * the op reads no weights. */
-KGEN_API int kgen_function_pack(const struct kgen_function *function, const void *stored, void *packed,
-                                struct kgen_status *status);
+/* buffer is "weights", "scales" or "biases".
+ *
+ * Bytes of the packed buffer: what kgen_function_buffer_size says; 0 where the op has no such buffer to pack.
+ */
+KGEN_API size_t kgen_function_packed_size(const struct kgen_function *function, const char *buffer);
+/* Where row begins in it, in bytes; row is at most N, which is its end. SIZE_MAX where there is none, row is
+ * greater, or lies within a tile. */
+KGEN_API size_t kgen_function_packed_offset(const struct kgen_function *function, const char *buffer,
+                                            size_t row);
+/* Packs rows begin to end. stored is the first of them as checkpoints have it; packed is the whole packed
+ * buffer, which must not overlap it. begin and end are rows that have an offset: so matrices that are
+ * multiplied as one are packed one by one, and several threads may pack at once. Returns 0, or -1 with
+ * KGEN_BAD_ARGUMENT where the op has no such buffer, or begin or end is no such row. */
+KGEN_API int kgen_function_pack(const struct kgen_function *function, const char *buffer, size_t begin,
+                                size_t end, const void *stored, void *packed, struct kgen_status *status);
 
 #ifdef __cplusplus
 }

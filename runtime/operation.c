@@ -29,9 +29,10 @@ const char *kgen_buffer_name(enum kgen_buffer buffer)
 
 static void quantised_sizes(const struct kgen_problem *problem, size_t sizes[KGEN_BUFFER_COUNT])
 {
-    int64_t groups = problem->N * (problem->K / problem->group_size);
+    const int64_t rows = kgen_packed_rows(problem);
+    int64_t groups = rows * (problem->K / problem->group_size);
     size_t scale_bytes = (size_t)(groups * kgen_dtype_bytes(problem->scales));
-    sizes[KGEN_BUFFER_WEIGHTS] = (size_t)(problem->N * kgen_weight_row_bytes(problem));
+    sizes[KGEN_BUFFER_WEIGHTS] = (size_t)(rows * kgen_weight_row_bytes(problem));
     sizes[KGEN_BUFFER_SCALES] = scale_bytes;
     sizes[KGEN_BUFFER_BIASES] = problem->mode == KGEN_SYMMETRIC ? 0 : scale_bytes;
 }
@@ -203,10 +204,16 @@ static void run_part(void *context, size_t part, size_t parts)
                     kgen_operation_part(range, part + 1, parts));
 }
 
+void kgen_kernel_run_divided(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
+                             struct kgen_team *team)
+{
+    struct call call = {kernel, arguments};
+    kgen_team_run(team, run_part, &call);
+}
+
 void kgen_kernel_run_team(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
                           struct kgen_team *team)
 {
-    struct call call = {kernel, arguments};
     kgen_kernel_prepare(kernel, arguments);
-    kgen_team_run(team, run_part, &call);
+    kgen_kernel_run_divided(kernel, arguments, team);
 }

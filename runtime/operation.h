@@ -82,7 +82,10 @@ void kgen_kernel_prepare(const struct kgen_kernel *kernel, const struct kgen_arg
 /* Calls the kernel on [begin, end). */
 void kgen_kernel_run(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments, size_t begin,
                      size_t end);
-/* Calls prepare, then the kernel on its whole range, divided over the team. */
+/* Calls the kernel on its whole range, divided over the team. NULL: in the calling thread. */
+void kgen_kernel_run_divided(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
+                             struct kgen_team *team);
+/* The same after prepare. */
 void kgen_kernel_run_team(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
                           struct kgen_team *team);
 

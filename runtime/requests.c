@@ -27,6 +27,7 @@ static const struct {
     MEMBER(mode, MEMBER_WORD),
     MEMBER(scales, MEMBER_WORD),
     MEMBER(activations, MEMBER_WORD),
+    MEMBER(layout, MEMBER_WORD),
     MEMBER(rows, MEMBER_INT64),
     MEMBER(size, MEMBER_INT64),
     MEMBER(residual, MEMBER_INT),

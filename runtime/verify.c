@@ -17,7 +17,8 @@ struct trial {
     struct kgen_team *team; /* NULL where one thread is asked for */
     enum kgen_placement placement;
     size_t range;
-    size_t first; /* index of the first row: beyond 0, buffers are passed as parts of greater ones */
+    size_t first;    /* index of the first row: beyond 0, buffers are passed as parts of greater ones */
+    size_t case_row; /* of the case; first - case_row is a multiple of 16 where rows lie in tiles */
     size_t sizes[KGEN_BUFFER_COUNT];
     size_t row_bytes[KGEN_BUFFER_COUNT]; /* what one more row adds to each buffer */
     float *y, *residual;                 /* where the rows of the trial lie */
@@ -80,6 +81,26 @@ static void *row_zero(const struct trial *t, enum kgen_buffer buffer, const void
     return (void *)((uintptr_t)data - t->first * t->row_bytes[buffer]);
 }
 
+static bool lies_in_tiles(const struct trial *t, enum kgen_buffer buffer)
+{
+    return t->cases->problem.layout == KGEN_TILES16 && buffer <= KGEN_BUFFER_BIASES;
+}
+
+/* Rows in tiles are not taken apart: the buffer holds those of the whole case. */
+static void arrange_tiles(struct trial *t, enum kgen_buffer buffer)
+{
+    struct kgen_problem whole = t->cases->problem;
+    size_t sizes[KGEN_BUFFER_COUNT];
+    kgen_operation_set_range(&whole, t->item->range);
+    kgen_operation_sizes(&whole, sizes);
+    t->sizes[buffer] = sizes[buffer];
+    if (t->sizes[buffer] == 0)
+        return;
+    t->row_bytes[buffer] = sizes[buffer] / (size_t)kgen_packed_rows(&whole);
+    t->arguments.buffers[buffer] =
+        (void *)((uintptr_t)input(t, buffer) - (t->first - t->case_row) * t->row_bytes[buffer]);
+}
+
 static void trial_arrange(struct trial *t)
 {
     struct kgen_problem more = t->cases->problem;
@@ -95,7 +116,10 @@ static void trial_arrange(struct trial *t)
         t->row_bytes[i] -= t->sizes[i];
         if (t->sizes[i] == 0 || i == KGEN_BUFFER_Y || i == KGEN_BUFFER_RESIDUAL)
             continue;
-        t->arguments.buffers[i] = row_zero(t, i, input(t, i));
+        if (lies_in_tiles(t, i))
+            arrange_tiles(t, i);
+        else
+            t->arguments.buffers[i] = row_zero(t, i, input(t, i));
         kgen_guard_buffer_note(&t->item->inputs[t->placement][i], guards, kgen_buffer_name(i), true);
     }
     t->y = kgen_guard_buffer_place(&t->cases->y, t->placement, t->sizes[KGEN_BUFFER_Y], 1);
@@ -327,6 +351,11 @@ static int try_range(struct trial *t, enum kgen_placement placement, size_t rang
     t->placement = placement;
     t->range = range;
     t->first = first;
+    t->case_row = placement == KGEN_AT_END ? t->item->range - range : 0;
+    if (t->cases->problem.layout == KGEN_TILES16) {
+        const size_t beyond = first > t->case_row ? first - t->case_row : 0;
+        t->first = t->case_row + beyond / KGEN_TILE_ROWS * KGEN_TILE_ROWS;
+    }
     return run_trial(t);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "verify_cases.h"
 
+#include "layout.h"
 #include "reference.h"
 
 #include <stdlib.h>
@@ -10,6 +11,9 @@
 static const size_t row_ranges[] = {1, 2, 3, 5, 7, 8, 9, 16, 17, 33, 0};
 /* Few, where rows are so long that many of them would take too long. */
 static const size_t long_row_ranges[] = {1, 2, 3, 5, 9, 0};
+/* Around tiles of 16 rows, and the four of them that kernels take at once. */
+static const size_t tile_ranges[] = {1, 3, 8, 15, 16, 17, 33, 70, 0};
+static const size_t long_tile_ranges[] = {1, 3, 17, 70, 0};
 static const size_t head_ranges[] = {1, 2, 3, 5, 8, 0};
 static const size_t norm_ranges[] = {1, 2, 3, 7, 0};
 /* Around the vectors of kernels; the greatest is the problem's own size. */
@@ -25,6 +29,8 @@ const size_t *kgen_verify_ranges(const struct kgen_verify_cases *cases)
     switch (problem->op) {
     case KGEN_OP_QMV:
     case KGEN_OP_DEQUANTIZE:
+        if (problem->layout == KGEN_TILES16)
+            return problem->K <= 65536 ? tile_ranges : long_tile_ranges;
         return problem->K <= 65536 ? row_ranges : long_row_ranges;
     case KGEN_OP_RMS_NORM:
         return norm_ranges;
@@ -93,6 +99,29 @@ static int out_of_memory(struct kgen_error *error)
     return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory for the cases of a proof");
 }
 
+/* Puts an input of the case into the layout of the problem, in place of what is there. */
+static int case_pack(struct kgen_verify_case *item, const struct kgen_problem *problem,
+                     enum kgen_buffer buffer, const void *stored, struct kgen_error *error)
+{
+    size_t sizes[KGEN_BUFFER_COUNT];
+    kgen_operation_sizes(problem, sizes);
+    /* The stored bytes are read from the placement at the end, which goes last. */
+    static const enum kgen_placement places[] = {KGEN_AT_START, KGEN_AT_END};
+    for (size_t i = 0; i < KGEN_COUNT_OF(places) && sizes[buffer] > 0; i++) {
+        struct kgen_guard_buffer packed;
+        if (kgen_guard_buffer_new(&packed, sizes[buffer], error) != 0)
+            return -1;
+        kgen_layout_pack(problem, buffer, stored,
+                         kgen_guard_buffer_place(&packed, places[i], sizes[buffer], 1));
+        struct kgen_guard_buffer *input = &item->inputs[places[i]][buffer];
+        kgen_guard_buffer_free(input);
+        *input = packed;
+        if (kgen_guard_buffer_protect(input, true) != 0)
+            return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "cannot protect a buffer");
+    }
+    return 0;
+}
+
 static int case_new(struct kgen_verify_cases *cases, size_t index, const struct kgen_fill *fill,
                     struct kgen_error *error)
 {
@@ -101,6 +130,8 @@ static int case_new(struct kgen_verify_cases *cases, size_t index, const struct 
     cases->count = index + 1;
     struct kgen_problem problem = cases->problem;
     kgen_operation_set_range(&problem, item->range);
+    const struct kgen_problem packed = problem;
+    problem.layout = KGEN_STORED;
     size_t sizes[KGEN_BUFFER_COUNT];
     kgen_operation_sizes(&problem, sizes);
     size_t y_count = sizes[KGEN_BUFFER_Y] / sizeof(float);
@@ -119,6 +150,11 @@ static int case_new(struct kgen_verify_cases *cases, size_t index, const struct 
                    item->residual_bound);
     if (fill->sharpen != NULL)
         fill->sharpen(&problem, item->bound, y_count);
+    static const enum kgen_buffer packs[] = {KGEN_BUFFER_WEIGHTS, KGEN_BUFFER_SCALES, KGEN_BUFFER_BIASES};
+    for (size_t i = 0; i < KGEN_COUNT_OF(packs) && packed.layout == KGEN_TILES16; i++) {
+        if (case_pack(item, &packed, packs[i], arguments.buffers[packs[i]], error) != 0)
+            return -1;
+    }
     return 0;
 }
 

@@ -88,6 +88,7 @@ const struct kgen_request api_requests[] = {
     {.op = "qmv", .tensor = "a", .N = 40, .K = 256, .bits = 4, .group_size = 64},
     {.op = "qmv", .tensor = "a", .N = 40, .K = 256, .bits = 4, .group_size = 64, .activations = "i8"},
     {.op = "qmv", .N = 33, .K = 128, .bits = 8, .group_size = 32, .mode = "symmetric", .scales = "f32"},
+    {.op = "qmv", .N = 40, .K = 256, .bits = 4, .group_size = 64, .layout = "tiles16"},
     {.op = "dequantize", .N = 5, .K = 128, .bits = 3, .group_size = 64, .scales = "bf16"},
     {.op = "rms_norm", .rows = 3, .size = 100, .eps = 1e-5},
     {.op = "rms_norm", .size = 64, .residual = 1, .weight_plus_one = 1},
@@ -160,11 +161,36 @@ static bool compute(const struct kgen_function *function, const struct kgen_call
     }
 }
 
+/* Puts weights, scales and biases into the layout of the function, in two parts where it has tiles. */
+static void pack(const struct kgen_function *function, struct kgen_arguments *arguments)
+{
+    const size_t rows = kgen_function_range(function);
+    const size_t cut = kgen_function_layout(function) == KGEN_LAYOUT_TILES16 ? rows / 32 * 16 : rows / 2;
+    for (int i = KGEN_BUFFER_WEIGHTS; i <= KGEN_BUFFER_BIASES; i++) {
+        const char *name = kgen_buffer_name((enum kgen_buffer)i);
+        const size_t size = kgen_function_packed_size(function, name);
+        if (size == 0)
+            continue;
+        struct kgen_status status = {0};
+        const unsigned char *stored = arguments->buffers[i];
+        unsigned char *packed = aligned_alloc(64, (size + 63) / 64 * 64);
+        memset(packed, 0xff, size);
+        const size_t skipped = kgen_function_packed_offset(function, name, cut);
+        assert_true(skipped < size);
+        assert_int_equal(kgen_function_pack(function, name, cut, rows, stored + skipped, packed, &status), 0);
+        assert_int_equal(kgen_function_pack(function, name, 0, cut, stored, packed, &status), 0);
+        free(arguments->buffers[i]);
+        arguments->buffers[i] = packed;
+    }
+}
+
 size_t api_compute(const struct kgen_function *function, struct kgen_threads *threads)
 {
-    const struct kgen_problem *problem = &function->kernel.problem;
+    struct kgen_problem stored = function->kernel.problem;
+    const struct kgen_problem *problem = &stored;
     struct kgen_arguments arguments = {0};
     size_t sizes[KGEN_BUFFER_COUNT], fills;
+    stored.layout = KGEN_STORED;
     for (int i = 0; i < KGEN_BUFFER_COUNT; i++) {
         sizes[i] = kgen_function_buffer_size(function, kgen_buffer_name((enum kgen_buffer)i));
         if (sizes[i] > 0)
@@ -181,6 +207,7 @@ size_t api_compute(const struct kgen_function *function, struct kgen_threads *th
     if (sizes[KGEN_BUFFER_RESIDUAL] > 0)
         memcpy(residual, arguments.buffers[KGEN_BUFFER_RESIDUAL], sizes[KGEN_BUFFER_RESIDUAL]);
     size_t compared = 0;
+    pack(function, &arguments);
     const struct kgen_call call = call_of(&arguments);
     for (int way = 0; way < 4; way++) {
         memset(call.y, 0xff, sizes[KGEN_BUFFER_Y]);

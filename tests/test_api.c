@@ -266,30 +266,83 @@ static void test_call_errors(void **state)
     assert_null(kgen_rung_name((enum kgen_rung) - 1));
 }
 
+/* 19 rows of 4 words, in tiles of 16 rows: word w of row r is word w * 16 + r % 16 of tile r / 16. */
+static void check_tiles(const struct kgen_function *tiles)
+{
+    uint32_t stored[19 * 4], packed[2 * 16 * 4];
+    for (uint32_t i = 0; i < 19 * 4; i++)
+        stored[i] = i + 1;
+    memset(packed, 0xff, sizeof packed);
+    assert_int_equal(kgen_function_layout(tiles), KGEN_LAYOUT_TILES16);
+    assert_int_equal(kgen_function_packed_size(tiles, "weights"), sizeof packed);
+    assert_int_equal(kgen_function_packed_size(tiles, "scales"), 2 * 16 * 2 * 2);
+    assert_int_equal(kgen_function_packed_size(tiles, "biases"), 0); /* symmetric */
+    assert_int_equal(kgen_function_packed_offset(tiles, "weights", 16), 16 * 16);
+    assert_int_equal(kgen_function_packed_offset(tiles, "weights", 19), sizeof packed);
+    assert_true(kgen_function_packed_offset(tiles, "weights", 17) == SIZE_MAX);
+    assert_int_equal(kgen_function_pack(tiles, "weights", 16, 19, stored + 16 * 4, packed, NULL), 0);
+    assert_int_equal(kgen_function_pack(tiles, "weights", 0, 16, stored, packed, NULL), 0);
+    for (size_t tile = 0; tile < 2; tile++) {
+        for (size_t word = 0; word < 4; word++) {
+            for (size_t lane = 0; lane < 16; lane++) {
+                const size_t row = tile * 16 + lane;
+                assert_int_equal(packed[(tile * 4 + word) * 16 + lane],
+                                 row < 19 ? stored[row * 4 + word] : 0);
+            }
+        }
+    }
+    assert_int_equal(kgen_function_pack(tiles, "weights", 3, 19, stored, packed, NULL), -1);
+    assert_int_equal(kgen_function_pack(tiles, "weights", 0, 17, stored, packed, NULL), -1);
+}
+
 static void test_packing(void **state)
 {
     struct api_fixture *fixture = *state;
     const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
     struct kgen_context *context = api_open(&settings);
     const struct kgen_request requests[] = {{.op = "qmv", .N = 7, .K = 96, .bits = 3, .group_size = 32},
-                                            {.op = "add", .size = 4}};
-    struct kgen_plan *plan = kgen_plan_requests(context, requests, 2, NULL);
+                                            {.op = "add", .size = 4},
+                                            {.op = "qmv",
+                                             .N = 19,
+                                             .K = 64,
+                                             .bits = 2,
+                                             .group_size = 32,
+                                             .mode = "symmetric",
+                                             .layout = "tiles16"}};
+    struct kgen_plan *plan = kgen_plan_requests(context, requests, 3, NULL);
     const struct kgen_function *qmv = kgen_plan_at(plan, 0), *add = kgen_plan_at(plan, 1);
     unsigned char stored[7 * 36], packed[7 * 36];
     for (size_t i = 0; i < sizeof stored; i++)
         stored[i] = (unsigned char)(i * 31);
     assert_int_equal(kgen_function_layout(qmv), KGEN_LAYOUT_STORED);
-    assert_int_equal(kgen_function_packed_size(qmv), sizeof packed);
+    assert_int_equal(kgen_function_packed_size(qmv, "weights"), sizeof packed);
+    assert_int_equal(kgen_function_packed_size(qmv, "scales"), 7 * 3 * 2);
+    assert_int_equal(kgen_function_packed_size(qmv, "biases"), 7 * 3 * 2);
     for (size_t row = 0; row <= 7; row++)
-        assert_int_equal(kgen_function_packed_offset(qmv, row), 36 * row);
-    assert_true(kgen_function_packed_offset(qmv, 8) == SIZE_MAX);
-    assert_int_equal(kgen_function_pack(qmv, stored, packed, NULL), 0);
+        assert_int_equal(kgen_function_packed_offset(qmv, "weights", row), 36 * row);
+    assert_true(kgen_function_packed_offset(qmv, "weights", 8) == SIZE_MAX);
+    assert_int_equal(kgen_function_pack(qmv, "weights", 0, 7, stored, packed, NULL), 0);
     assert_memory_equal(stored, packed, sizeof packed);
-    struct kgen_status status = {0};
-    assert_int_equal(kgen_function_packed_size(add), 0);
-    assert_true(kgen_function_packed_offset(add, 0) == SIZE_MAX);
-    assert_int_equal(kgen_function_pack(add, stored, packed, &status), -1);
-    assert_int_equal(status.code, KGEN_BAD_ARGUMENT);
+    /* What is no buffer, or no rows, to pack. */
+    const struct {
+        const struct kgen_function *function;
+        const char *buffer;
+        size_t begin, end;
+    } wrong[] = {
+        {add, "weights", 0, 4},    {qmv, "x", 0, 7},       {qmv, "y", 0, 7},
+        {qmv, "unheard of", 0, 7}, {qmv, "weights", 0, 8}, {qmv, "weights", 5, 4},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct kgen_status status = {0};
+        assert_int_equal(kgen_function_pack(wrong[i].function, wrong[i].buffer, wrong[i].begin, wrong[i].end,
+                                            stored, packed, &status),
+                         -1);
+        assert_int_equal(status.code, KGEN_BAD_ARGUMENT);
+    }
+    assert_int_equal(kgen_function_packed_size(add, "weights"), 0);
+    assert_int_equal(kgen_function_packed_size(qmv, "x"), 0);
+    assert_true(kgen_function_packed_offset(add, "weights", 0) == SIZE_MAX);
+    check_tiles(kgen_plan_at(plan, 2));
     kgen_plan_free(plan);
     kgen_close(context);
 }

@@ -79,6 +79,7 @@ static const struct {
     {"good.json --threads 99999999999999999999", 2, NULL, "a whole number"},
     {"good.json --activations f32,f32", 2, NULL, "each once"},
     {"good.json --activations f32,", 2, NULL, "--activations cannot be"},
+    {"good.json --layout tiles", 2, NULL, "stored or tiles16"},
     {"good.json --scales i8", 2, NULL, "f16, bf16 or f32"},
     {"good.json -o ''", 2, NULL, "must not be empty"},
     {"good.json --cache there --no-cache", 2, NULL, "exclude each other"},

@@ -37,6 +37,10 @@ static const char spec_text[] =
     "\"i16\", \"i8\"]},\n"
     "{\"op\": \"qmv\", \"N\": 6, \"K\": 1152, \"bits\": 1, \"group_size\": 128, \"activations\": [\"f32\", "
     "\"i16\", \"i8\"]},\n"
+    "{\"op\": \"qmv\", \"N\": 37, \"K\": 288, \"bits\": 4, \"group_size\": 32, \"activations\": [\"f32\", "
+    "\"i16\", \"i8\"], \"layout\": \"tiles16\"},\n"
+    "{\"op\": \"qmv\", \"N\": 19, \"K\": 192, \"bits\": 3, \"group_size\": 64, \"activations\": [\"f32\", "
+    "\"i8\"], \"mode\": \"symmetric\", \"scales\": \"f32\", \"layout\": \"tiles16\"},\n"
     "{\"op\": \"dequantize\", \"N\": 3, \"K\": 288, \"bits\": 4, \"group_size\": 32},\n"
     "{\"op\": \"dequantize\", \"N\": 3, \"K\": 192, \"bits\": 5, \"group_size\": 64, \"mode\": "
     "\"symmetric\", \"scales\": \"f32\"},\n"
@@ -128,6 +132,33 @@ static void same_bytes_each_time(void **state)
     assert_int_not_equal(run("grep -rnE '/tmp|/home|202[0-9]-' %s", fixture->folder), 0);
 }
 
+/* Inputs come as checkpoints have them; the program packs. */
+static struct kgen_problem as_stored(const struct kgen_problem *problem)
+{
+    struct kgen_problem stored = *problem;
+    stored.layout = problem->op == KGEN_OP_QMV ? KGEN_STORED : problem->layout;
+    return stored;
+}
+
+static void write_packing(const struct fixture *fixture, const struct kgen_problem *problem, const size_t *at,
+                          struct kgen_text *text)
+{
+    const struct {
+        size_t at;
+        long long words, word_bytes;
+    } arrays[] = {
+        {at[KGEN_BUFFER_WEIGHTS], problem->K * problem->bits / 32, 4},
+        {at[KGEN_BUFFER_SCALES], problem->K / problem->group_size, kgen_dtype_bytes(problem->scales)},
+        {at[KGEN_BUFFER_BIASES], problem->K / problem->group_size, kgen_dtype_bytes(problem->scales)},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(arrays); i++) {
+        if (arrays[i].at != SIZE_MAX)
+            kgen_text_printf(text, "        %s_pack_tiles16(input + %zu, packed[%zu], %lld, %lld, %lld);\n",
+                             fixture->spec->identifier, arrays[i].at, i, (long long)problem->N,
+                             arrays[i].words, arrays[i].word_bytes);
+    }
+}
+
 /* Writes the program that runs one variant of every function on inputs from files. */
 static void write_driver(const struct fixture *fixture)
 {
@@ -140,7 +171,8 @@ static void write_driver(const struct fixture *fixture)
         "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include \"qmv.h\"\n"
         "#include \"dequantize.h\"\n#include \"rms_norm.h\"\n#include \"rope.h\"\n#include \"swiglu.h\"\n"
         "#include \"add.h\"\n"
-        "static unsigned char input[1 << 20];\n_Alignas(64) static unsigned char workspace[1 << 20];\n"
+        "static unsigned char input[1 << 20], packed[3][1 << 17];\n_Alignas(64) static unsigned char "
+        "workspace[1 << 20];\n"
         "static float output[1 << 18];\n"
         "static void get(int i)\n{\n    char name[32];\n    sprintf(name, \"in%d.bin\", i);\n"
         "    FILE *file = fopen(name, \"rb\");\n    if (file == NULL || fread(input, 1, sizeof input, file) "
@@ -157,11 +189,12 @@ static void write_driver(const struct fixture *fixture)
                          guards[s], suffixes[s]);
         for (size_t i = 0; i < fixture->spec->count; i++) {
             const struct kgen_problem *problem = &fixture->spec->entries[i].problem;
+            const struct kgen_problem stored = as_stored(problem);
             struct kgen_timing_buffers buffers = {0};
             struct kgen_text name = {0};
             size_t sizes[KGEN_BUFFER_COUNT];
             kgen_operation_sizes(problem, sizes);
-            assert_int_equal(kgen_timing_buffers_fill(&buffers, problem, 0, 1, NULL), 0);
+            assert_int_equal(kgen_timing_buffers_fill(&buffers, &stored, 0, 1, NULL), 0);
             const size_t *at = buffers.offsets;
             kgen_text_printf(&name, "%s_", fixture->spec->identifier);
             kgen_problem_name(problem, &name);
@@ -176,6 +209,8 @@ static void write_driver(const struct fixture *fixture)
                     "        if (%s_workspace_size() > sizeof workspace)\n            return 8;\n"
                     "        %s_prepare((const float *)(const void *)(input + %zu), workspace);\n",
                     name.data, name.data, at[KGEN_BUFFER_X]);
+            if (problem->layout == KGEN_TILES16)
+                write_packing(fixture, problem, at, &text);
             if (problem->op == KGEN_OP_ROPE)
                 kgen_text_printf(&text, "        %s_prepare(77, workspace);\n", name.data);
             if (problem->residual)
@@ -187,6 +222,10 @@ static void write_driver(const struct fixture *fixture)
                 switch (problem->op) {
                 case KGEN_OP_QMV:
                 case KGEN_OP_DEQUANTIZE:
+                    if (problem->layout == KGEN_TILES16) {
+                        kgen_text_puts(&text, "packed[0], packed[1], packed[2], workspace, output");
+                        break;
+                    }
                     kgen_text_printf(&text, "input + %zu, input + %zu, input + %zu, %soutput",
                                      at[KGEN_BUFFER_WEIGHTS], at[KGEN_BUFFER_SCALES],
                                      at[KGEN_BUFFER_BIASES] == SIZE_MAX ? 0 : at[KGEN_BUFFER_BIASES],
@@ -229,7 +268,8 @@ static size_t compare_outputs(const struct fixture *fixture, const char *what)
 {
     size_t elements = 0;
     for (size_t i = 0; i < fixture->spec->count; i++) {
-        const struct kgen_problem *problem = &fixture->spec->entries[i].problem;
+        const struct kgen_problem stored = as_stored(&fixture->spec->entries[i].problem);
+        const struct kgen_problem *problem = &stored;
         struct kgen_timing_buffers buffers = {0};
         struct kgen_arguments arguments = {.position = 77};
         struct kgen_text path = {0}, output = {0};

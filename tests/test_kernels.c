@@ -72,6 +72,27 @@ static void add_long_qmv(struct kgen_text *text)
                     problems[i].K, problems[i].bits, problems[i].group_size, problems[i].format);
 }
 
+/* Rows side by side: every width, group size and precision, with rows that do not fill a tile. */
+static void add_tiles(struct kgen_text *text)
+{
+    static const int all_bits[] = {1, 2, 3, 4, 5, 6, 8}, groups[] = {32, 64, 128}, rows[] = {1, 16, 37};
+    static const char *const formats[] = {"\"mode\": \"affine\", \"scales\": \"f16\"",
+                                          "\"mode\": \"symmetric\", \"scales\": \"bf16\"",
+                                          "\"mode\": \"zero_point\", \"scales\": \"f32\""};
+    static const char *const activations[] = {"f32", "i16", "i8"};
+    size_t turn = 0;
+    for (size_t b = 0; b < KGEN_COUNT_OF(all_bits); b++) {
+        for (size_t g = 0; g < KGEN_COUNT_OF(groups); g++) {
+            for (size_t a = 0; a < KGEN_COUNT_OF(activations); a++, turn++)
+                add_problem(text,
+                            "{\"op\": \"qmv\", \"N\": %d, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s, "
+                            "\"activations\": \"%s\", \"layout\": \"tiles16\"}",
+                            rows[turn % 3], groups[g] * (turn % 2 == 0 ? 3 : 8), all_bits[b], groups[g],
+                            formats[(turn / 3 + b) % 3], activations[a]);
+        }
+    }
+}
+
 static void add_others(struct kgen_text *text)
 {
     static const int sizes[] = {1, 7, 31, 33, 133, 4097};
@@ -169,6 +190,7 @@ static void prove_every_variant(enum kgen_isa isa)
     struct kgen_error error = {0};
     add_qmv(&problems);
     add_long_qmv(&problems);
+    add_tiles(&problems);
     add_others(&problems);
     kgen_text_printf(&text, "{\"kgen_schema\": 1, \"name\": \"shapes\", \"problems\": [\n%s\n]}",
                      problems.data);

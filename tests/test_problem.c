@@ -260,6 +260,17 @@ static void test_write(void **state)
                                    "\"weight_plus_one\":false,\"eps\":1e-06,\"threads\":1}");
     free(text);
     free(norm_text);
+    /* The layout came later: at its default it is left out. */
+    problem.layout = KGEN_TILES16;
+    text = text_of(&problem);
+    assert_string_equal(
+        text, "{\"op\":\"qmv\",\"N\":4096,\"K\":12288,\"bits\":4,\"group_size\":64,\"mode\":\"affine\","
+              "\"scales\":\"f16\",\"activations\":\"f32\",\"layout\":\"tiles16\",\"threads\":2}");
+    free(text);
+    problem.N = 17;
+    assert_int_equal(kgen_packed_rows(&problem), 32);
+    problem.layout = KGEN_STORED;
+    assert_int_equal(kgen_packed_rows(&problem), 17);
 }
 
 static void test_names(void **state)
@@ -267,6 +278,8 @@ static void test_names(void **state)
     (void)state;
     struct kgen_problem affine = qmv(4096, 12288, 4, 64), symmetric = affine, norm = sample(KGEN_OP_RMS_NORM);
     affine.activations = KGEN_I8;
+    struct kgen_problem tiles = affine;
+    tiles.layout = KGEN_TILES16;
     symmetric.mode = KGEN_SYMMETRIC;
     norm.residual = norm.weight_plus_one = 1;
     struct kgen_problem plain = rope(32, 128), linear = rope(32, 128), scaled = rope_llama3(),
@@ -280,6 +293,7 @@ static void test_names(void **state)
         const char *name;
     } cases[] = {
         {affine, "qmv_n4096_k12288_b4_g64_f16_i8"},
+        {tiles, "qmv_n4096_k12288_b4_g64_f16_i8_tiles16"},
         {symmetric, "qmv_n4096_k12288_b4_g64_symmetric_f16_f32"},
         {sample(KGEN_OP_DEQUANTIZE), "dequantize_n4096_k12288_b4_g64_f16"},
         {norm, "rms_norm_r1_s4096_residual_plus_one_eps1em06"},

@@ -134,6 +134,34 @@ static void test_list_options(void **state)
     kgen_spec_free(spec);
 }
 
+/* The layout of the head is that of every qmv that does not say its own; the option replaces the head's. */
+static void test_layouts(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"layout\": \"tiles16\", \"problems\": ["
+        "{\"op\": \"qmv\", \"N\": 2, \"K\": 128, \"bits\": 4, \"group_size\": 64},"
+        "{\"op\": \"qmv\", \"N\": 2, \"K\": 128, \"bits\": 4, \"group_size\": 64,"
+        " \"layout\": \"stored\"},"
+        "{\"op\": \"dequantize\", \"N\": 2, \"K\": 128, \"bits\": 4, \"group_size\": 64}]}";
+    static const struct expected of_head[] = {
+        {"qmv_n2_k128_b4_g64_f16_f32_tiles16", 1, ""},
+        {"qmv_n2_k128_b4_g64_f16_f32", 1, ""},
+        {"dequantize_n2_k128_b4_g64_f16", 1, ""},
+    };
+    struct kgen_spec *spec = parse(text, NULL);
+    COMPARE(spec, of_head);
+    kgen_spec_free(spec);
+    static const struct kgen_spec_options options = {.layout = KGEN_STORED};
+    static const struct expected of_option[] = {
+        {"qmv_n2_k128_b4_g64_f16_f32", 2, ""}, /* two equal problems become one */
+        {"dequantize_n2_k128_b4_g64_f16", 1, ""},
+    };
+    spec = parse(text, &options);
+    COMPARE(spec, of_option);
+    kgen_spec_free(spec);
+}
+
 static void test_identifiers(void **state)
 {
     (void)state;
@@ -425,17 +453,17 @@ static void test_model_options(void **state)
 {
     (void)state;
     static const struct kgen_spec_options options = {
-        .bits = 2, .group_size = 32, .scales = KGEN_F32, .activations = {KGEN_I16}};
+        .bits = 2, .group_size = 32, .scales = KGEN_F32, .activations = {KGEN_I16}, .layout = KGEN_TILES16};
     struct kgen_spec *spec =
         parse(HEAD("qwen3") "\"scales\": \"bf16\", \"activations\": [\"f32\", \"i8\"], "
                             "\"head_dim\": 64, " FOUR_BITS ", \"overrides\": {\"lm_head\": {\"bits\": 8}}}",
               &options);
     static const struct expected expected[] = {
-        {"qmv_n512_k256_b2_g32_f32_i16", 6, "layers.*.self_attn.{q,k,v}_proj"},
-        {"qmv_n256_k256_b2_g32_f32_i16", 6, "layers.*.self_attn.o_proj"},
-        {"qmv_n1024_k256_b2_g32_f32_i16", 6, "layers.*.mlp.{gate,up}_proj"},
-        {"qmv_n256_k512_b2_g32_f32_i16", 6, "layers.*.mlp.down_proj"},
-        {"qmv_n1000_k256_b8_g32_f32_i16", 1, "lm_head"},
+        {"qmv_n512_k256_b2_g32_f32_i16_tiles16", 6, "layers.*.self_attn.{q,k,v}_proj"},
+        {"qmv_n256_k256_b2_g32_f32_i16_tiles16", 6, "layers.*.self_attn.o_proj"},
+        {"qmv_n1024_k256_b2_g32_f32_i16_tiles16", 6, "layers.*.mlp.{gate,up}_proj"},
+        {"qmv_n256_k512_b2_g32_f32_i16_tiles16", 6, "layers.*.mlp.down_proj"},
+        {"qmv_n1000_k256_b8_g32_f32_i16_tiles16", 1, "lm_head"},
     };
     COMPARE_OP(spec, KGEN_OP_QMV, expected);
 }
@@ -544,15 +572,15 @@ static void test_dense_layers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),        cmocka_unit_test(test_list_options),
-        cmocka_unit_test(test_identifiers), cmocka_unit_test(test_qwen),
-        cmocka_unit_test(test_qwen_small),  cmocka_unit_test(test_llama),
-        cmocka_unit_test(test_configs),     cmocka_unit_test(test_experts),
-        cmocka_unit_test(test_overrides),   cmocka_unit_test(test_model_options),
-        cmocka_unit_test(test_biases),      cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_warnings),    cmocka_unit_test(test_dense_layers),
-        cmocka_unit_test(test_tied),        cmocka_unit_test(test_parted),
-        cmocka_unit_test(test_head_dim),
+        cmocka_unit_test(test_list),          cmocka_unit_test(test_list_options),
+        cmocka_unit_test(test_layouts),       cmocka_unit_test(test_identifiers),
+        cmocka_unit_test(test_qwen),          cmocka_unit_test(test_qwen_small),
+        cmocka_unit_test(test_llama),         cmocka_unit_test(test_configs),
+        cmocka_unit_test(test_experts),       cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_model_options), cmocka_unit_test(test_biases),
+        cmocka_unit_test(test_rope),          cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_dense_layers),  cmocka_unit_test(test_tied),
+        cmocka_unit_test(test_parted),        cmocka_unit_test(test_head_dim),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

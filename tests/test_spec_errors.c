@@ -82,6 +82,8 @@ static void test_list(void **state)
         {"{\"problems\": [], \"model_type\": \"llama\"}", 1, 2, "not both", NULL},
         {"{\"problems\": [], \"scales\": \"fp16\"}", 1, 28, "\"scales\" of the spec must be \"f16\"",
          "did you mean \"f16\"?"},
+        {"{\"problems\": [], \"layout\": \"tiles\"}", 1, 28,
+         "\"layout\" of the spec must be \"stored\" or \"tiles16\"", "did you mean \"tiles16\"?"},
         {"{\"problems\": [], \"activations\": []}", 1, 33, "\"activations\" is an empty list", NULL},
         {"{\"problems\": [], \"activations\": [\"i8\", \"i8\"]}", 1, 40, "names i8 twice", NULL},
         {"{\"problems\": [], \"activations\": [\"i8\", 8]}", 1, 40, "not 8", NULL},
@@ -286,6 +288,7 @@ static void test_options(void **state)
         {{.bits = 7}, "the option bits must be 1, 2, 3, 4, 5, 6 or 8, not 7"},
         {{.group_size = 48}, "the option group_size must be 32, 64 or 128, not 48"},
         {{.scales = KGEN_I8}, "the option scales must be"},
+        {{.layout = KGEN_I8}, "the option layout must be"},
         {{.activations = {KGEN_I8, KGEN_F16}}, "the option activations must be"},
     };
     static const char text[] = LIST("{\"op\": \"add\", \"size\": 4}");

@@ -149,6 +149,14 @@ static int read_scales(const char *value, struct kgen_options *options, struct k
                                                   : usage_error(error, "scales", value, "f16, bf16 or f32");
 }
 
+static int read_layout(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    static const int words[] = {KGEN_STORED, KGEN_TILES16};
+    options->spec.layout = find_word(value, strlen(value), words, KGEN_COUNT_OF(words));
+    return options->spec.layout != KGEN_WORD_NONE ? 0
+                                                  : usage_error(error, "layout", value, "stored or tiles16");
+}
+
 static int read_activations(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
     static const int words[] = {KGEN_F32, KGEN_I16, KGEN_I8};
@@ -193,6 +201,8 @@ static const struct option_info option_infos[] = {
     {"bits", 0, "B", WITH_SPEC, read_bits, 0, true, "bits of a weight, where the spec does not say"},
     {"group-size", 0, "G", WITH_SPEC, read_group_size, 0, true, "weights of a group: 32, 64, 128"},
     {"activations", 0, "LIST", WITH_SPEC, read_activations, 0, true, "precisions, such as f32,i8"},
+    {"layout", 0, "NAME", WITH_SPEC, read_layout, 0, true,
+     "of weights, scales and biases: stored (default), or tiles16: 16 rows side by side"},
     {"scales", 0, "TYPE", WITH_SPEC, read_scales, 0, true, "of scales and biases: f16, bf16, f32"},
     {"templates", 0, "DIR", EVERYWHERE, NULL, FIELD(templates), true,
      "read the templates from DIR/<target> instead of those built in"},

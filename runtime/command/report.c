@@ -59,7 +59,7 @@ static void add_choice(struct kgen_table *table, const struct kgen_report *repor
         kgen_variant_name(&choice->variant, &variant);
     else
         kgen_text_printf(&variant, choice->candidates > 0 ? "none of %u candidates passed" : "no candidate",
-                         choice->candidates);
+                         choice->proven + choice->failed);
     if (problem.failed || variant.failed)
         table->failed = true;
     kgen_table_cell(table, "%zu", index + 1);
@@ -126,7 +126,8 @@ static void print_summary(const struct kgen_report *report)
     printf("%s, %d %s", report->session->machine.name, report->session->threads,
            report->session->threads == 1 ? "thread" : "threads");
     if (report->bandwidth != NULL)
-        printf(", reads %.1f GB/s (%.1f with 1 thread), noise %.0f%%; weights are timed cold, the other ops hot;\n"
+        printf(", reads %.1f GB/s (%.1f with 1 thread), noise %.0f%%; weights are timed cold, the other ops "
+               "hot;\n"
                "of bandwidth: against merely reading the same bytes, in turns with the kernel",
                report->bandwidth->all_threads * 1e-9, report->bandwidth->one_thread * 1e-9,
                report->bandwidth->noise * 100);

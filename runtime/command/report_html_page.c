@@ -154,13 +154,16 @@ static void write_winner(const struct kgen_report_problem *problem, struct kgen_
         kgen_html_cell(html, "%s", evidence->chosen->record->variant);
     else if (evidence->candidates == 0)
         kgen_html_cell(html, "no candidate");
+    else if (evidence->passed + evidence->failed == 0)
+        kgen_html_cell(html, "not tried");
     else
         kgen_html_cell(html, evidence->passed > 0 ? "none chosen yet" : "none of %zu candidates passed",
-                       evidence->candidates);
+                       evidence->failed);
     kgen_html_time_cell(html, seconds);
     kgen_html_number(html, "%.1f", rate * 1e-9);
     double share = problem->cold && problem->bandwidth > 0 ? rate / problem->bandwidth : 0;
-    if (problem->cold && evidence->chosen != NULL && evidence->chosen->record->read_seconds > 0 && seconds > 0)
+    if (problem->cold && evidence->chosen != NULL && evidence->chosen->record->read_seconds > 0 &&
+        seconds > 0)
         share = evidence->chosen->record->read_seconds / seconds;
     share_cell(html, share);
     kgen_html_number(html, "%.3f", evidence->chosen != NULL ? evidence->chosen->record->error_of_bound : 0);
