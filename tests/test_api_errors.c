@@ -309,12 +309,28 @@ static void prepare_without_buffers(struct api_fixture *fixture, struct kgen_sta
     kgen_close(context);
 }
 
-static void pack_nothing(struct api_fixture *fixture, struct kgen_status *status)
+static void pack_what_is_not(struct api_fixture *fixture, struct kgen_status *status)
 {
-    struct kgen_plan *made = plan_add(fixture);
-    char byte = 0, packed;
-    assert_int_equal(kgen_function_pack(kgen_plan_at(made, 0), &byte, &packed, status), -1);
+    static const struct kgen_request requests[] = {
+        {.op = "add", .size = 8}, {.op = "qmv", .N = 4, .K = 64, .bits = 4, .group_size = 64}};
+    static const struct {
+        size_t function;
+        const char *buffer;
+        size_t begin, end;
+    } cases[] = {{0, "weights", 0, 1}, {1, "x", 0, 1}, {1, "weights", 0, 5}, {1, "weights", 2, 1}};
+    const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
+    struct kgen_context *context = api_open(&settings);
+    struct kgen_plan *made = kgen_plan_requests(context, requests, 2, NULL);
+    char stored[4 * 32] = {0}, packed[4 * 32];
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        *status = (struct kgen_status){0};
+        assert_int_equal(kgen_function_pack(kgen_plan_at(made, cases[i].function), cases[i].buffer,
+                                            cases[i].begin, cases[i].end, stored, packed, status),
+                         -1);
+        assert_int_equal(status->code, KGEN_BAD_ARGUMENT);
+    }
     kgen_plan_free(made);
+    kgen_close(context);
 }
 
 /* ---- the tables ---- */
@@ -332,7 +348,7 @@ static const struct {
     {"kgen_function_run", KGEN_BAD_ARGUMENT, run_without_buffers},
     {"kgen_function_run_range", KGEN_BAD_ARGUMENT, run_no_range},
     {"kgen_function_prepare", KGEN_BAD_ARGUMENT, prepare_without_buffers},
-    {"kgen_function_pack", KGEN_BAD_ARGUMENT, pack_nothing},
+    {"kgen_function_pack", KGEN_BAD_ARGUMENT, pack_what_is_not},
     {"kgen_threads_open", KGEN_BAD_ARGUMENT, threads_bad},
     {"kgen_threads_open", KGEN_OUT_OF_MEMORY, threads_without_memory},
 };
