@@ -7,19 +7,19 @@
 #include "machine.h"
 #include "timing.h"
 
-enum { KGEN_CONTESTANTS = 8 };
+enum { KGEN_CONTESTANTS = 8, KGEN_CONTEST_ROUNDS = 256 };
 
 struct kgen_contest {
     const struct kgen_machine *machine;
     const struct kgen_templates *templates;
     const struct kgen_timing_buffers *buffers; /* filled for the problem */
-    unsigned rounds;
+    unsigned rounds;                           /* 1 to KGEN_CONTEST_ROUNDS */
 };
 
 struct kgen_contestant {
     struct kgen_kernel kernel;
     unsigned most_rounds; /* of a slow one; 0: all rounds */
-    double seconds;       /* out: the median of one call, cold where the op reads weights, else hot */
+    double seconds;       /* out: of one call, cold where the op reads weights, else hot */
 };
 
 /* Times up to KGEN_CONTESTANTS kernels. Where the op reads weights, *read_seconds is the median time that

@@ -186,8 +186,13 @@ void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limit
     struct samples samples;
     take_samples(timed, true, cold_counts ? reader : NULL, cold_counts ? limits : &brief, &samples);
     timing->repeats = samples.count;
+    /* The memory may change its speed between samples, by more than kernels differ: pairs are compared. */
+    for (unsigned i = 0; i < samples.count && cold_counts && reader != NULL; i++)
+        samples.kernel[i] /= samples.read[i];
     timing->cold_seconds = kgen_median(samples.kernel, samples.count);
     timing->read_seconds = kgen_median(samples.read, samples.count);
+    if (cold_counts && reader != NULL)
+        timing->cold_seconds *= timing->read_seconds;
     take_samples(timed, false, NULL, cold_counts ? &brief : limits, &samples);
     timing->hot_seconds = kgen_median(samples.kernel, samples.count);
     if (!cold_counts)

@@ -278,7 +278,8 @@ static int run_final(struct kgen_trial *trial, size_t *chosen, struct kgen_error
     if (claimed != 0)
         return claimed == 2 ? 0 : claimed;
     size_t best[KGEN_FINALISTS];
-    const size_t count = kgen_trial_best(trial, best, KGEN_FINALISTS);
+    const size_t room = trial->tuner->options.effort >= KGEN_PATIENT ? KGEN_FINALISTS : KGEN_FINALISTS / 2;
+    const size_t count = kgen_trial_best(trial, best, room);
     int stopped = 0;
     if (count > 1)
         stopped = kgen_trial_run_final(trial, best, count, error);

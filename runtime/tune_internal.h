@@ -6,8 +6,8 @@
 #include "timing.h"
 #include "tune.h"
 
-/* So many of the best are timed again, in turns, so that a moment's noise does not choose. */
-enum { KGEN_FINALISTS = 4 };
+/* So many of the best at the most are timed again, in turns, so that a moment's noise does not choose. */
+enum { KGEN_FINALISTS = 8 };
 
 /* Winners of problems of this run. */
 enum { KGEN_WINNERS = 64 };
