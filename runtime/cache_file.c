@@ -17,6 +17,8 @@
 
 /* A lock is held for a millisecond; one that is held for longer belongs to a stopped process. */
 #define LOCK_TRIES 250
+/* Where a file stands for the lock, holding it takes some round trips to a server and its disk. */
+#define FILE_LOCK_TRIES 2500
 #define LOCK_PAUSE_NANOSECONDS 2000000L
 #define READ_LIMIT ((size_t)1 << 31)
 
@@ -75,6 +77,11 @@ int kgen_cache_file_open_read(struct kgen_cache_file *file, const char *path, st
 
 void kgen_cache_file_close(struct kgen_cache_file *file)
 {
+    if (file->waiting.length > 0) {
+        file->impatient = false;
+        kgen_cache_file_append(file, "", 0, NULL);
+        kgen_text_free(&file->waiting);
+    }
     if (file->descriptor >= 0)
         close(file->descriptor);
     free(file->path);
@@ -193,21 +200,22 @@ static void unlock_file(struct kgen_cache_file *file)
     kgen_text_free(&path);
 }
 
-/* Locks the file that the path names. Returns 1 when locked, 0 where there is no locking or it takes too long
- * (a single appending write has to do), -1 when the file cannot be opened again. */
+enum locked { LOCKED, HELD_BY_ANOTHER, NO_LOCK };
+
+/* Locks the file that the path names, if it can be had soon. Returns -1 when it cannot be opened again. */
 static int lock_file(struct kgen_cache_file *file, struct kgen_error *error)
 {
-    for (int try = 0; try < LOCK_TRIES; try++) {
+    for (int try = 0; try < (file->lockless ? FILE_LOCK_TRIES : LOCK_TRIES); try++) {
         if (!is_current(file) && reopen(file, error) != 0)
             return -1;
         const int locked = try_lock(file);
         if (locked < 0)
-            return 0;
+            return NO_LOCK;
         if (locked == 1) {
             const int renewed = kgen_cache_file_renew(file, error);
             if (renewed == 0 || (renewed == 1 && file->lockless)) {
                 file->impatient = false;
-                return 1;
+                return LOCKED;
             }
             unlock_file(file);
             if (renewed < 0)
@@ -219,7 +227,7 @@ static int lock_file(struct kgen_cache_file *file, struct kgen_error *error)
             nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NANOSECONDS}, NULL);
     }
     file->impatient = true;
-    return 0;
+    return HELD_BY_ANOTHER;
 }
 
 /* Whether the file ends within a line. */
@@ -261,14 +269,33 @@ static int append_locked(struct kgen_cache_file *file, const char *line, size_t 
     return result;
 }
 
+/* Keeps a line for later. */
+static int let_wait(struct kgen_cache_file *file, const char *line, size_t length, struct kgen_error *error)
+{
+    kgen_text_append(&file->waiting, line, length);
+    if (file->waiting.failed)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, file->path, 0, 0, "out of memory");
+    return 0;
+}
+
 int kgen_cache_file_append(struct kgen_cache_file *file, const char *line, size_t length,
                            struct kgen_error *error)
 {
     int locked = lock_file(file, error);
     if (locked < 0)
         return -1;
-    int result = append_locked(file, line, length, locked == 1, error);
-    if (locked == 1)
+    if (locked == HELD_BY_ANOTHER && file->lockless)
+        return let_wait(file, line, length, error);
+    int result = 0;
+    if (file->waiting.length > 0) {
+        result = let_wait(file, line, length, error);
+        line = file->waiting.data;
+        length = file->waiting.length;
+    }
+    if (result == 0)
+        result = append_locked(file, line, length, locked == LOCKED, error);
+    kgen_text_free(&file->waiting);
+    if (locked == LOCKED)
         unlock_file(file);
     return result;
 }
@@ -277,7 +304,7 @@ int kgen_cache_file_replace(struct kgen_cache_file *file, size_t expected_length
                             size_t length, struct kgen_error *error)
 {
     int locked = lock_file(file, error);
-    if (locked <= 0)
+    if (locked != LOCKED)
         return locked < 0 ? -1 : 1;
     struct stat status;
     int result = 1;

@@ -18,6 +18,7 @@ struct kgen_cache_file {
     bool probed;    /* whether locks exclude is known */
     bool lockless;  /* they do not: a file beside it stands for one */
     bool impatient; /* waiting for the lock was in vain; appends try it without waiting until one gets it */
+    struct kgen_text waiting; /* lines that could not be written for want of the lock, for the next append */
 };
 
 /* Opens the file, made if need be. A file that can only be read is opened all the same, with writable false
@@ -36,7 +37,9 @@ int kgen_cache_file_read(const struct kgen_cache_file *file, size_t from, char *
 int kgen_cache_file_renew(struct kgen_cache_file *file, struct kgen_error *error);
 
 /* Appends a line that ends with a newline. Where the file ends within a line, it is first ended. A line that
- * does not fit on the disk is taken back whole. */
+ * does not fit on the disk is taken back whole. Where the lock cannot be had, the line is appended without it
+ * on a file system with locks of its own; on others, where appends overwrite each other, it waits for the
+ * next append or the closing of the file. */
 int kgen_cache_file_append(struct kgen_cache_file *file, const char *line, size_t length,
                            struct kgen_error *error);
 

@@ -17,6 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../runtime/cache_claim.h"
+#include "../runtime/cache_file.h"
 #include "cache_fixture.h"
 #include "without_locks.h"
 
@@ -188,13 +190,50 @@ static void test_locks_granted_to_all(void **state)
     run_writers_on_network(*state, kgen_test_grant_locks);
 }
 
+/* In a child: without locks, and with the file that stands for one held by another. */
+static int append_while_held(struct cache_fixture *fixture, const char *lock)
+{
+    kgen_test_refuse_locks();
+    struct kgen_cache *cache = kgen_cache_open(fixture->folder, cache_note, fixture, NULL);
+    for (uint64_t key = 1; key <= 2; key++) {
+        const struct kgen_record record = cache_sample(key);
+        if (kgen_cache_append(cache, &record, NULL) != 0 || kgen_cache_find(cache, key) == NULL)
+            return 1;
+    }
+    if (cache_count_lines(fixture) != 0)
+        return 2;
+    kgen_claim_file_drop(lock);
+    kgen_cache_close(cache);
+    return cache_count_lines(fixture) == 2 ? 0 : 3;
+}
+
+/* What cannot be written for want of a lock file is written later. */
+static void test_lines_wait(void **state)
+{
+    struct cache_fixture *fixture = *state;
+    if (kgen_test_can_refuse_locks() != 0) {
+        print_message("skipped: this kernel lets no process refuse itself locks (seccomp)\n");
+        skip();
+    }
+    char lock[128];
+    snprintf(lock, sizeof lock, "%s" KGEN_CACHE_LOCK_SUFFIX, fixture->file);
+    assert_int_equal(kgen_claim_file_take(lock), 1);
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(append_while_held(fixture, lock));
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(access(lock, F_OK), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CACHE_TEST(test_compaction),           CACHE_TEST(test_no_compaction_without_the_lock),
         CACHE_TEST(test_replaced_while_open),  CACHE_TEST(test_lock_held_by_a_stopped_process),
         CACHE_TEST(test_several_writers),      CACHE_TEST(test_locks_refused),
-        CACHE_TEST(test_locks_granted_to_all),
+        CACHE_TEST(test_locks_granted_to_all), CACHE_TEST(test_lines_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
