@@ -36,7 +36,7 @@ TEST_SUPPORT := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c) tests/fai
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
 
-.PHONY: all help run-tests demo check test tests check-gen sanitize thread-sanitizer valgrind fuzz bench bench-plans bench-isolation bench-cache deps test-deps install uninstall format clean
+.PHONY: all help run-tests demo check test tests check-gen sanitize thread-sanitizer valgrind fuzz bench bench-plans bench-isolation bench-cache deps test-deps install records uninstall format clean
 .SECONDARY:
 
 all: kgen libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## build ./kgen and the library
@@ -84,7 +84,7 @@ thread-sanitizer: test-deps ## run the tests that have threads under ThreadSanit
 # (test_machine) compare the processor with what the kernel says of it.
 VALGRIND_TESTS := $(filter-out tests/test_api_process.c,$(wildcard tests/test_api*.c)) \
 	$(filter-out tests/test_cache_commands.c,$(wildcard tests/test_cache*.c)) $(wildcard tests/test_spec*.c tests/test_template*.c) \
-	$(wildcard tests/test_tune*.c) $(patsubst %,tests/test_%.c,bandwidth expression lower problem reference variant verify verify_broken worker)
+	$(wildcard tests/test_tune*.c) $(patsubst %,tests/test_%.c,bandwidth expression lower lower_count problem reference variant verify verify_broken worker)
 valgrind: test-deps ## run the tests of the API, the cache, the specs and more under valgrind, leaks included
 	@$(MAKE) --no-print-directory REPORTS=build/valgrind-report RUNNER="sh tests/valgrind.sh" \
 		TESTS='$(VALGRIND_TESTS:%.c=build/%)' all run-tests
@@ -120,7 +120,7 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libkgen.a
 
 install: all ## install the command, the library and the specs under PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig
-	install -d $(DESTDIR)$(PREFIX)/share/kgen/specs $(DESTDIR)$(PREFIX)/share/kgen/examples
+	install -d $(DESTDIR)$(PREFIX)/share/kgen/specs $(DESTDIR)$(PREFIX)/share/kgen/examples $(DESTDIR)$(PREFIX)/share/kgen/records
 	install -m 755 kgen $(DESTDIR)$(PREFIX)/bin/kgen
 	install -m 644 runtime/kgen.h $(DESTDIR)$(PREFIX)/include/kgen.h
 	install -m 644 $(BUILD)/lib/libkgen.a $(DESTDIR)$(LIBDIR)/libkgen.a
@@ -130,6 +130,11 @@ install: all ## install the command, the library and the specs under PREFIX (def
 	install -m 644 $(BUILD)/kgen.pc $(DESTDIR)$(LIBDIR)/pkgconfig/kgen.pc
 	install -m 644 tests/examples/*.c $(DESTDIR)$(PREFIX)/share/kgen/examples
 	install -m 644 specs/*.json specs/README.md $(DESTDIR)$(PREFIX)/share/kgen/specs
+
+	for file in runtime/records/*.jsonl; do [ ! -e $$file ] || install -m 644 $$file $(DESTDIR)$(PREFIX)/share/kgen/records; done
+
+records: all ## tune the specs that ship on this machine, patiently, and keep the winners in runtime/records
+	sh runtime/records/update.sh ./kgen
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/kgen $(DESTDIR)$(PREFIX)/include/kgen.h $(DESTDIR)$(LIBDIR)/pkgconfig/kgen.pc

@@ -18,6 +18,7 @@
 #define MAX_ARGUMENTS 16
 
 char kgen_test_binary[PATH_MAX];
+char kgen_test_source[PATH_MAX];
 char kgen_test_folder[64];
 void (*kgen_test_before_exec)(void);
 
@@ -26,11 +27,11 @@ int kgen_test_command_setup(void)
     const char *named = getenv("KGEN_BIN");
     if (named == NULL)
         named = "kgen";
-    char here[PATH_MAX] = "";
-    if (named[0] != '/' && getcwd(here, sizeof here) == NULL)
+    if (getcwd(kgen_test_source, sizeof kgen_test_source) == NULL)
         return -1;
-    const int length = snprintf(kgen_test_binary, sizeof kgen_test_binary, "%s%s%s", here,
-                                named[0] != '/' ? "/" : "", named);
+    const bool relative = named[0] != '/';
+    const int length = snprintf(kgen_test_binary, sizeof kgen_test_binary, "%s%s%s",
+                                relative ? kgen_test_source : "", relative ? "/" : "", named);
     if (length < 0 || (size_t)length >= sizeof kgen_test_binary || access(kgen_test_binary, X_OK) != 0) {
         fprintf(stderr, "no kgen at %s; run make, or set KGEN_BIN\n", named);
         return -1;

@@ -11,6 +11,8 @@
 
 /* $KGEN_BIN, else ./kgen, as an absolute path. */
 extern char kgen_test_binary[PATH_MAX];
+/* The folder in which the tests were started: that of the repository. */
+extern char kgen_test_source[PATH_MAX];
 /* The working folder of the tests. */
 extern char kgen_test_folder[64];
 /* NULL, or what the child does before it becomes kgen. */

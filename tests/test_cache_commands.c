@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <glob.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -190,6 +191,33 @@ static void test_prune(void **state)
 }
 
 /* A winner that is wrong is found out, and wins no more. */
+/* The records that ship: each is a winner of a template as it is now. */
+static void test_shipped_records(void **state)
+{
+    (void)state;
+    glob_t files;
+    char pattern[PATH_MAX + 64], line[PATH_MAX + 64];
+    snprintf(pattern, sizeof pattern, "%s/runtime/records/*.jsonl", kgen_test_source);
+    if (glob(pattern, 0, NULL, &files) != 0) {
+        printf("skipped: there are no records at %s\n", pattern);
+        skip();
+    }
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        snprintf(line, sizeof line, "cache import %s --cache shipped", files.gl_pathv[i]);
+        kgen_test_expect(line, 0, ", 0 known already, 0 lines rejected", "");
+    }
+    globfree(&files);
+    kgen_test_expect("cache prune --cache shipped --dry-run", 0, "0 records of earlier versions", "");
+    struct kgen_cache *cache = open_cache("shipped");
+    assert_true(kgen_cache_count(cache) > 0);
+    for (size_t i = 0; i < kgen_cache_count(cache); i++) {
+        const struct kgen_record *record = kgen_cache_at(cache, i);
+        assert_true(record->chosen);
+        assert_string_equal(record->effort, "patient");
+    }
+    kgen_cache_close(cache);
+}
+
 static void test_verify_finds_a_wrong_winner(void **state)
 {
     (void)state;
@@ -283,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_show),
         cmocka_unit_test(test_other_machine),
         cmocka_unit_test(test_prune),
+        cmocka_unit_test(test_shipped_records),
         cmocka_unit_test(test_verify_finds_a_wrong_winner),
         cmocka_unit_test(test_full_disk_and_read_only_home),
     };
