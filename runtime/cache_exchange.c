@@ -23,6 +23,8 @@ int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *p
     for (size_t i = 0; i < info->field_count; i++) {
         const struct kgen_field *field = &info->fields[i];
         const json_t *value = json_object_get(root, field->name);
+        if (value == NULL && field->later)
+            continue;
         if (json_is_string(value)) {
             for (int word = 0; word < KGEN_WORD_COUNT; word++) {
                 if (strcmp(kgen_word_name((enum kgen_word)word), json_string_value(value)) == 0)

@@ -507,16 +507,58 @@ static void test_other_version(void **state)
     kgen_text_free(&text);
 }
 
+/* What a record says of its problem is that problem, with the fields that are left out at their defaults. */
+static void test_problems_come_back(void **state)
+{
+    (void)state;
+    size_t executed = 0;
+    for (int op = 0; op < KGEN_OP_COUNT; op++) {
+        for (int tiles = 0; tiles < (op == KGEN_OP_QMV ? 2 : 1); tiles++, executed++) {
+            struct kgen_problem problem, back;
+            struct kgen_text text = {0}, again = {0};
+            kgen_problem_init(&problem, (enum kgen_op)op);
+            const struct kgen_op_info *info = kgen_op_info((enum kgen_op)op);
+            for (size_t i = 0; i < info->field_count; i++) {
+                const struct kgen_field *field = &info->fields[i];
+                if (field->required)
+                    kgen_field_set(&problem, field, field->allowed != NULL ? field->allowed[1] : 128);
+            }
+            if (op == KGEN_OP_ROPE)
+                problem.rotary_dim = 64;
+            if (tiles)
+                problem.layout = KGEN_TILES16;
+            problem.threads = 3;
+            assert_int_equal(kgen_problem_check(&problem, "test", 0, 0, NULL), 0);
+            kgen_problem_write(&problem, &text);
+            const struct kgen_record record = sample(1, "m", text.data);
+            assert_int_equal(kgen_record_problem(&record, &back), 0);
+            assert_int_equal(kgen_problem_check(&back, "test", 0, 0, NULL), 0);
+            kgen_problem_write(&back, &again);
+            assert_string_equal(again.data, text.data);
+            assert_int_equal(back.layout, problem.layout);
+            kgen_text_free(&text);
+            kgen_text_free(&again);
+        }
+    }
+    assert_int_equal(executed, KGEN_OP_COUNT + 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_order_of_layers), TEST(test_layers_are_not_written),
-        TEST(test_machines),        TEST(test_related),
-        TEST(test_refresh),         TEST(test_claims),
-        TEST(test_claim_files),     TEST(test_export_and_import),
-        TEST(test_many_records),    TEST(test_other_version),
+        TEST(test_problems_come_back),
+        TEST(test_order_of_layers),
+        TEST(test_layers_are_not_written),
+        TEST(test_machines),
+        TEST(test_related),
+        TEST(test_refresh),
+        TEST(test_claims),
+        TEST(test_claim_files),
+        TEST(test_export_and_import),
+        TEST(test_many_records),
+        TEST(test_other_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
