@@ -7,7 +7,8 @@ kgen=$1
 shift
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-strict="-std=c11 -Wall -Wextra -Wpedantic -Werror -O1 -c -o /dev/null"
+# Not to /dev/null: tcc unlinks its output first, and root may.
+strict="-std=c11 -Wall -Wextra -Wpedantic -Werror -O1 -c -o $folder/object.o"
 checked=0
 for spec in "$@"; do
     name=$(basename "$spec" .json)
@@ -16,7 +17,7 @@ for spec in "$@"; do
     done
     diff -r "$folder/1/$name" "$folder/2/$name"
     for file in "$folder/1/$name"/*.c; do
-        for compiler in "gcc $strict" "clang $strict" "aarch64-linux-gnu-gcc $strict" "tcc -Wall -Werror -c -o /dev/null"; do
+        for compiler in "gcc $strict" "clang $strict" "aarch64-linux-gnu-gcc $strict" "tcc -Wall -Werror -c -o $folder/object.o"; do
             $compiler "$file" || { echo "FAILED: $compiler $(basename "$file") of $name" >&2; exit 1; }
             checked=$((checked + 1))
         done
