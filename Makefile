@@ -39,7 +39,7 @@ LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
 .PHONY: all help run-tests demo check test tests check-gen sanitize thread-sanitizer valgrind fuzz bench bench-plans bench-isolation bench-cache deps test-deps install records uninstall format clean
 .SECONDARY:
 
-all: kgen libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## build ./kgen and the library
+all: kgen libkgen.a $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## build ./kgen and the library
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -118,10 +118,10 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libkgen.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
-install: all ## install the command, the library and the specs under PREFIX (default /usr/local)
+install: $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## install the command, the library and the specs under PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -d $(DESTDIR)$(PREFIX)/share/kgen/specs $(DESTDIR)$(PREFIX)/share/kgen/examples $(DESTDIR)$(PREFIX)/share/kgen/records
-	install -m 755 kgen $(DESTDIR)$(PREFIX)/bin/kgen
+	install -m 755 $(BUILD)/kgen $(DESTDIR)$(PREFIX)/bin/kgen
 	install -m 644 runtime/kgen.h $(DESTDIR)$(PREFIX)/include/kgen.h
 	install -m 644 $(BUILD)/lib/libkgen.a $(DESTDIR)$(LIBDIR)/libkgen.a
 	install -m 755 $(BUILD)/lib/libkgen.so.$(API_MAJOR) $(DESTDIR)$(LIBDIR)/libkgen.so.$(API_MAJOR)
