@@ -214,6 +214,85 @@ static void a_cut_search_goes_on(void **state)
     assert_int_equal(choice.proven, CUTS + fixture->tried);
 }
 
+/* Keeps a record of the first variant: as fast as reading its bytes, with a hot time of so many microseconds.
+ */
+static void seed_record(struct fixture *fixture, const struct kgen_problem *problem,
+                        const struct kgen_variant *variant, double read_microseconds)
+{
+    struct kgen_text engine = {0}, name = {0}, text = {0};
+    assert_int_equal(kgen_engine_describe(KGEN_ENGINE_TCC, NULL, &engine, NULL), 0);
+    kgen_variant_name(variant, &name);
+    kgen_problem_write(problem, &text);
+    const struct kgen_record record = {
+        .key = kgen_record_key(fixture->machine.identity, text.data, kgen_variant_hash(variant), engine.data),
+        .machine = fixture->machine.identity,
+        .problem = text.data,
+        .variant = name.data,
+        .engine = engine.data,
+        .effort = "measure",
+        .verdict = KGEN_PASSED,
+        .detail = "",
+        .cold_seconds = 50e-6,
+        .read_seconds = read_microseconds * 1e-6,
+        .hot_seconds = 1e-6,
+    };
+    assert_int_equal(kgen_cache_append(fixture->cache, &record, NULL), 0);
+    kgen_text_free(&engine);
+    kgen_text_free(&name);
+    kgen_text_free(&text);
+}
+
+/* Some may want more registers than there are. */
+static void count(void *context, const struct kgen_problem *problem, const struct kgen_record *record,
+                  unsigned done, unsigned total)
+{
+    (void)problem, (void)record, (void)done, (void)total;
+    ((struct fixture *)context)->tried++;
+}
+
+/* The candidates tried beside a first one for whose bytes reading takes this long. */
+static unsigned tried_beside(struct fixture *fixture, const struct kgen_problem *problem,
+                             const struct kgen_variant *first, double read_microseconds)
+{
+    struct kgen_choice choice;
+    kgen_cache_close(fixture->cache);
+    fixture->cache = kgen_cache_open(NULL, NULL, NULL, NULL);
+    assert_non_null(fixture->cache);
+    seed_record(fixture, problem, first, read_microseconds);
+    open_tuner(fixture, KGEN_MEASURE);
+    fixture->tried = 0;
+    assert_int_equal(kgen_tune(fixture->tuner, problem, count, fixture, &choice, NULL), 0);
+    return fixture->tried;
+}
+
+/* At the limit of the memory, and computing in much less time: nothing is left to gain. */
+static void the_limit_of_the_memory_ends_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kgen_problem problem;
+    struct kgen_variants variants;
+    const struct kgen_tune_options options = {.effort = KGEN_MEASURE};
+    kgen_templates_free(fixture->templates);
+    fixture->templates = kgen_templates_open(NULL, "c", NULL);
+    kgen_problem_init(&problem, KGEN_OP_QMV);
+    problem.N = 64;
+    problem.K = 1024;
+    problem.bits = 4;
+    problem.group_size = 64;
+    assert_int_equal(
+        kgen_tune_variants(&options, &fixture->machine, fixture->templates, &problem, &variants, NULL), 0);
+    if (variants.count <= 24) {
+        kgen_variants_free(&variants);
+        printf("skipped: this machine has no instruction set for which qmv has many variants\n");
+        skip();
+    }
+    const unsigned at_limit = tried_beside(fixture, &problem, &variants.items[0], 100);
+    const unsigned short_of_it = tried_beside(fixture, &problem, &variants.items[0], 30);
+    kgen_variants_free(&variants);
+    assert_in_range(at_limit, 0, 2); /* those of the fewest instructions, which it begins with */
+    assert_true(short_of_it > 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(more_effort_tries_all, set_up, tear_down),
         cmocka_unit_test_setup_teardown(similar_problems_begin_at_the_winner, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cut_search_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_limit_of_the_memory_ends_it, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
