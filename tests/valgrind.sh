@@ -9,4 +9,4 @@ test_tune | test_worker | test_verify_broken | test_cache_layers | test_cache_sh
 esac
 exec valgrind -q --leak-check=full --errors-for-leak-kinds=definite,indirect,possible \
     --show-leak-kinds=definite,indirect,possible --child-silent-after-fork=$silent \
-    --log-file="$REPORTS.%p" "$@"
+    --log-file="${REPORTS:?names the reports}.%p" "$@"
