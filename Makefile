@@ -18,17 +18,18 @@ PACKAGES := gcc make libc6-dev pkg-config libjansson-dev libtcc-dev libzydis-dev
 TEST_PACKAGES := tcc valgrind libxml2-utils libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user parallel openmpi-bin
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
-KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -DKGEN_DATA_FOLDER='"$(PREFIX)/share/kgen"' $(WARNINGS) -pthread \
+KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -I. -DKGEN_DATA_FOLDER='"$(PREFIX)/share/kgen"' $(WARNINGS) -pthread \
 	-fPIC -fvisibility=hidden -MMD -MP
 LIBRARIES := -ltcc -lZydis -ljansson -lm -ldl
 
-VERSION := $(shell sed -n 's/^\#define KGEN_VERSION "\(.*\)"/\1/p' gen/base.h)
+VERSION := $(shell sed -n 's/^\#define KGEN_VERSION "\(.*\)"/\1/p' gen/base/base.h)
 API_MAJOR := $(shell sed -n 's/^\#define KGEN_API_MAJOR //p' runtime/kgen.h)
 OBJCOPY ?= objcopy
 
-GEN := $(wildcard gen/*.c)
-RUNTIME := $(wildcard runtime/*.c)
-COMMAND := $(wildcard runtime/command/*.c)
+# One folder a step, lowest first; tests/arrows.sh holds that includes point downwards only.
+GEN := $(wildcard gen/base/*.c gen/ops/*.c gen/ops/*/*.c gen/spec/*.c gen/spec/*/*.c gen/template/*.c gen/target/*.c gen/target/*/*.c gen/emit/*.c)
+RUNTIME := $(wildcard $(patsubst %,runtime/%/*.c,process machine jit prove cache tune model api))
+COMMAND := $(wildcard runtime/command/*.c runtime/command/*/*.c)
 TEMPLATES := $(wildcard templates/*/*.c.in templates/*/*.h.in templates/*/*.inc)
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 TEST_SUPPORT := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c) tests/failing_memory.c,$(wildcard tests/*.c))
@@ -99,7 +100,7 @@ fuzz: test-deps $(FUZZERS) ## fuzz the spec reader and the template language, FU
 
 $(BUILD)/fuzz_%: tests/fuzz_%.c $(GEN) $(BUILD)/templates.c
 	@echo "  FUZZ    $@"
-	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -std=c11 -D_POSIX_C_SOURCE=200809L -Igen -o $@ $^ $(LIBRARIES)
+	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -std=c11 -D_POSIX_C_SOURCE=200809L -I. -o $@ $^ $(LIBRARIES)
 
 bench: deps $(BUILD)/bench/bench ## time every qmv of SPEC (default specs/qwen.json) against cc and plain C; JSON to build/bench.json
 	$(Q)$(BUILD)/bench/bench $(or $(SPEC),specs/qwen.json) --json $(BUILD)/bench.json
@@ -153,7 +154,7 @@ libkgen.a: $(BUILD)/lib/libkgen.a
 
 $(BUILD)/libkgen.a: $(LIBRARY_OBJECTS)
 	@echo "  AR      $@"
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 # What is installed exports the functions of kgen.h alone; the tests link build/libkgen.a, which has all.
 $(BUILD)/lib/libkgen.a: $(LIBRARY_OBJECTS)
@@ -163,9 +164,9 @@ $(BUILD)/lib/libkgen.a: $(LIBRARY_OBJECTS)
 	$(Q)$(OBJCOPY) --localize-hidden $(BUILD)/lib/kgen.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $(BUILD)/lib/kgen.o
 
-# runtime/shared/streams.c says what is wrapped.
+# runtime/api/shared/streams.c says what is wrapped.
 WRAPPED := -Wl,--wrap=stdout,--wrap=stderr,--wrap=environ
-$(BUILD)/lib/libkgen.so.$(API_MAJOR): $(LIBRARY_OBJECTS) $(BUILD)/runtime/shared/streams.o
+$(BUILD)/lib/libkgen.so.$(API_MAJOR): $(LIBRARY_OBJECTS) $(BUILD)/runtime/api/shared/streams.o
 	@mkdir -p $(@D)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) -shared -pthread -Wl,-soname,$(@F) -Wl,--exclude-libs,ALL -Wl,-z,defs $(WRAPPED) $(LDFLAGS) \
@@ -186,7 +187,7 @@ $(BUILD)/tests/%: $(BUILD)/tests/%.o $(call objects,$(TEST_SUPPORT)) $(BUILD)/li
 	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -lcmocka $(LIBRARIES)
 
 # The templates travel inside the library.
-$(BUILD)/embed: gen/embed/embed.c
+$(BUILD)/embed: gen/template/embed/embed.c
 	@mkdir -p $(@D)
 	@echo "  CC      $<"
 	$(Q)$(CC) $(CFLAGS) -std=c11 $(WARNINGS) -o $@ $<
@@ -196,10 +197,10 @@ $(BUILD)/templates.c: $(BUILD)/embed $(TEMPLATES)
 	$(Q)$(BUILD)/embed $@ $(TEMPLATES)
 
 $(BUILD)/templates.o: $(BUILD)/templates.c Makefile
-	$(Q)$(CC) $(CFLAGS) $(KGEN_CFLAGS) -Igen -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(KGEN_CFLAGS) -c -o $@ $<
 
 format: ## lay the sources out with clang-format
-	clang-format -i gen/*.[ch] gen/embed/*.c runtime/*.[ch] runtime/shared/*.c tests/examples/*.c runtime/command/*.[ch] tests/*.[ch] bench/*.[ch]
+	git ls-files '*.c' '*.h' | xargs clang-format -i
 
 clean: ## remove what was built
 	rm -rf $(BUILD) kgen libkgen.a

@@ -4,9 +4,9 @@
  * bandwidth measured in the same run, compile times and ratios; with --json FILE writes them as JSON as well.
  * Weights are cold: rotated over copies that exceed twice the last-level cache. */
 #define _DEFAULT_SOURCE
-#include "../runtime/contest.h"
-#include "../runtime/tune.h"
-#include "../runtime/worker.h"
+#include "runtime/tune/contest.h"
+#include "runtime/tune/tune.h"
+#include "runtime/process/worker.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../runtime/cache.h"
-#include "../runtime/cache_record.h"
+#include "runtime/cache/cache.h"
+#include "runtime/cache/record.h"
 
 #define RUNS 21
 #define DEFAULT_RECORDS 100000L

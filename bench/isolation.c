@@ -5,9 +5,9 @@
  * kgen_workers_run().
  *
  *     isolation SPEC [ROUNDS] */
-#include "../runtime/timing.h"
-#include "../runtime/tune.h"
-#include "../runtime/worker.h"
+#include "runtime/tune/timing.h"
+#include "runtime/tune/tune.h"
+#include "runtime/process/worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>

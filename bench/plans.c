@@ -7,9 +7,9 @@
  *
  * Times are over those of the first plan. */
 #define _GNU_SOURCE /* nftw, mkdtemp */
-#include "../runtime/contest.h"
-#include "../runtime/plan.h"
-#include "../runtime/worker.h"
+#include "runtime/tune/contest.h"
+#include "runtime/api/plan.h"
+#include "runtime/process/worker.h"
 
 #include <ftw.h>
 #include <math.h>

@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "../runtime/fill.h"
-#include "../runtime/plan.h"
-#include "../runtime/reference.h"
+#include "runtime/prove/fill.h"
+#include "runtime/api/plan.h"
+#include "runtime/prove/reference.h"
 #include "api_fixture.h"
 
 #include <ftw.h>

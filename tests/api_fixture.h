@@ -3,7 +3,7 @@
 #ifndef KGEN_API_FIXTURE_H
 #define KGEN_API_FIXTURE_H
 
-#include "../runtime/kgen.h"
+#include "runtime/kgen.h"
 
 #include <stdbool.h>
 

@@ -3,7 +3,7 @@
 #ifndef KGEN_CACHE_FIXTURE_H
 #define KGEN_CACHE_FIXTURE_H
 
-#include "../runtime/cache.h"
+#include "runtime/cache/cache.h"
 
 #define CACHE_PROBLEM "{\"op\":\"qmv\",\"N\":7,\"eps\":1e-06}"
 

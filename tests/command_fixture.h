@@ -7,7 +7,7 @@
 #include <limits.h>
 #include <sys/types.h>
 
-#include "../gen/base.h"
+#include "gen/base/base.h"
 
 /* $KGEN_BIN, else ./kgen, as an absolute path. */
 extern char kgen_test_binary[PATH_MAX];

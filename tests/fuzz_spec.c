@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* libFuzzer target of the spec reader. What it accepts must hold, and what it refuses must say why. */
-#include "../gen/spec.h"
+#include "gen/spec/spec.h"
 
 #include <stdlib.h>
 

@@ -3,7 +3,7 @@
  * byte ends one file and begins the next: a.inc, b.inc, c.inc, which the template may include.
  *
  * clang -g -O1 -fsanitize=fuzzer,address,undefined with every file of gen/ and build/templates.c */
-#include "../gen/template_embedded.h"
+#include "gen/template/embedded.h"
 
 #include <stdlib.h>
 #include <string.h>

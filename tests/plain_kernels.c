@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "plain_kernels.h"
 
-#include "../runtime/reference.h"
+#include "runtime/prove/reference.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef PLAIN_KERNELS_H
 #define PLAIN_KERNELS_H
 
-#include "../runtime/operation.h"
+#include "runtime/jit/kernel.h"
 
 /* The kernel of a problem. One problem at a time: kernels have no argument that names it. */
 struct kgen_kernel plain_kernel(const struct kgen_problem *problem);

@@ -3,7 +3,7 @@
 #ifndef PROVE_H
 #define PROVE_H
 
-#include "../runtime/verify.h"
+#include "runtime/prove/verify.h"
 
 enum { PROVE_SEED = 42 };
 

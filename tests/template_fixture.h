@@ -3,7 +3,7 @@
 #ifndef KGEN_TEMPLATE_FIXTURE_H
 #define KGEN_TEMPLATE_FIXTURE_H
 
-#include "../gen/template_embedded.h"
+#include "gen/template/embedded.h"
 
 #define HEAD "$template t \"A template.\"\n"
 

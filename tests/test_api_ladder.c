@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../runtime/plan.h"
+#include "runtime/api/plan.h"
 #include "api_fixture.h"
 
 #include <fcntl.h>

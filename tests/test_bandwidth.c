@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "../runtime/machine.h"
-#include "../runtime/timing.h"
+#include "runtime/machine/machine.h"
+#include "runtime/tune/timing.h"
 
 static void test_every_instruction_set(void **state)
 {

@@ -17,8 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../runtime/cache.h"
-#include "../runtime/tune.h"
+#include "runtime/cache/cache.h"
+#include "runtime/tune/tune.h"
 #include "command_fixture.h"
 
 #define OTHER "00000000000000aa"

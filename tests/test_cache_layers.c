@@ -16,9 +16,9 @@
 #include <unistd.h>
 #include <utime.h>
 
-#include "../runtime/cache_claim.h"
-#include "../runtime/cache_exchange.h"
-#include "../runtime/timing.h"
+#include "runtime/cache/claim.h"
+#include "runtime/cache/exchange.h"
+#include "runtime/tune/timing.h"
 
 #define ADD "{\"op\":\"add\",\"size\":100,\"threads\":1}"
 #define SWIGLU "{\"op\":\"swiglu\",\"size\":100,\"threads\":1}"

@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../runtime/cache_claim.h"
-#include "../runtime/cache_file.h"
+#include "runtime/cache/claim.h"
+#include "runtime/cache/file.h"
 #include "cache_fixture.h"
 #include "without_locks.h"
 

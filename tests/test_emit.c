@@ -2,10 +2,10 @@
 /* Emitted sources: the same bytes each time, no warning under four compilers, and results inside the bound.
  */
 #define _DEFAULT_SOURCE /* mkdtemp */
-#include "../gen/emit.h"
-#include "../gen/signature.h"
-#include "../runtime/reference.h"
-#include "../runtime/timing_buffers.h"
+#include "gen/emit/emit.h"
+#include "gen/ops/signature.h"
+#include "runtime/prove/reference.h"
+#include "runtime/tune/timing_buffers.h"
 
 #include <math.h>
 #include <setjmp.h>

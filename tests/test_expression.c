@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Expressions: operators, precedence, limits, errors with their columns. */
-#include "../gen/expression.h"
+#include "gen/template/expression.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../runtime/cache_record.h"
+#include "runtime/cache/record.h"
 #include "command_fixture.h"
 #include "without_locks.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The engines: from text to addresses, and what they say of text that is wrong. */
-#include "../gen/lower.h"
-#include "../runtime/jit.h"
-#include "../runtime/machine.h"
+#include "gen/target/lower/lower.h"
+#include "runtime/jit/jit.h"
+#include "runtime/machine/machine.h"
 
 #include <dirent.h>
 #include <setjmp.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Every variant of every template, through TinyCC, proven on shapes that fit nothing, for each instruction
  * set that this machine has. A failure prints the problem, the variant and the seed. */
-#include "../gen/spec.h"
-#include "../gen/variant.h"
-#include "../runtime/machine.h"
-#include "../runtime/verify.h"
+#include "gen/spec/spec.h"
+#include "gen/target/variant.h"
+#include "runtime/machine/machine.h"
+#include "runtime/prove/verify.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The lowering: what becomes of statements, registers, scopes and lines, and where errors point. */
-#include "../gen/lower.h"
+#include "gen/target/lower/lower.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

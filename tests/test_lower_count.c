@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Counting instructions: what loops are worth, and that better code counts less. */
-#include "../gen/lower.h"
+#include "gen/target/lower/lower.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

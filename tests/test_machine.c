@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../runtime/machine.h"
+#include "runtime/machine/machine.h"
 
 static void test_facts(void **state)
 {

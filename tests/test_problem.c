@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Problems: fields, checks, canonical text, names, RoPE frequencies. */
-#include "../gen/problem.h"
+#include "gen/ops/problem.h"
 
 #include <locale.h>
 #include <math.h>

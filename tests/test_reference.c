@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "../runtime/fill.h"
-#include "../runtime/reference.h"
+#include "runtime/prove/fill.h"
+#include "runtime/prove/reference.h"
 
 #include <float.h>
 #include <math.h>

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../gen/base.h"
+#include "gen/base/base.h"
 
 static char binary[PATH_MAX];
 static char folder[] = "/tmp/kgen-report-XXXXXX";

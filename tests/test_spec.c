@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Specs that are accepted, and the problems read or derived from them. */
-#include "../gen/spec.h"
+#include "gen/spec/spec.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

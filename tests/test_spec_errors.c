@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Specs that are refused: the place, the message and the hint of each. */
-#include "../gen/spec.h"
+#include "gen/spec/spec.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

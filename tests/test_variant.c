@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Variants: which are listed and in which order, the names their templates see, their names and hashes. */
-#include "../gen/template_embedded.h"
-#include "../gen/variant.h"
+#include "gen/template/embedded.h"
+#include "gen/target/variant.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

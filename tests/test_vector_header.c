@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* kgen_vector.h compiles without a warning, at the compilers' baseline flags, for every instruction set. */
-#include "../gen/isa.h"
-#include "../runtime/jit_internal.h"
+#include "gen/base/isa.h"
+#include "runtime/jit/internal.h"
 #include "vector_ops.h"
 
 #include <setjmp.h>

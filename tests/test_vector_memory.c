@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* No vector operation touches memory beyond the elements it names: each runs against pages that may not be
  * touched, at either end, for every count. */
-#include "../gen/isa.h"
-#include "../runtime/jit.h"
-#include "../runtime/machine.h"
+#include "gen/base/isa.h"
+#include "runtime/jit/jit.h"
+#include "runtime/machine/machine.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

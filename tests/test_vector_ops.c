@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Every operation of vector C: TinyCC's bytes, the compiler's intrinsics and plain arrays give the same bits.
  */
-#include "../gen/lower_internal.h"
-#include "../runtime/jit.h"
-#include "../runtime/jit_internal.h"
-#include "../runtime/machine.h"
+#include "gen/target/lower/internal.h"
+#include "runtime/jit/jit.h"
+#include "runtime/jit/internal.h"
+#include "runtime/machine/machine.h"
 #include "vector_ops.h"
 
 #include <setjmp.h>

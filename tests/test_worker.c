@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "../runtime/guard_buffer.h"
-#include "../runtime/worker.h"
+#include "runtime/process/guard_buffer.h"
+#include "runtime/process/worker.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
 #ifndef KGEN_TESTS_VECTOR_OPS_H
 #define KGEN_TESTS_VECTOR_OPS_H
 
-#include "../gen/base.h"
+#include "gen/base/base.h"
 
 /* One letter for each argument: f and i vectors of any bits, u a vector of bytes up to 127, s one of 32-bit
  * lanes up to 31; p a pointer, c a count, e an int, n an immediate, l a float literal. */

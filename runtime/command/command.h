@@ -4,8 +4,8 @@
 #ifndef KGEN_COMMAND_H
 #define KGEN_COMMAND_H
 
-#include "../tune.h"
-#include "options.h"
+#include "runtime/tune/tune.h"
+#include "runtime/command/options.h"
 
 enum kgen_exit {
     KGEN_EXIT_DONE = 0,

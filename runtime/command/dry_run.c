@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "dry_run.h"
+#include "runtime/command/dry_run.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "json.h"
-#include "table.h"
+#include "runtime/command/json.h"
+#include "runtime/command/table.h"
 
 /* The variants that the effort would look among; of estimate the one that it would take. */
 static int list_variants(const struct kgen_session *session, const struct kgen_options *options,

@@ -3,7 +3,7 @@
 #ifndef KGEN_DRY_RUN_H
 #define KGEN_DRY_RUN_H
 
-#include "command.h"
+#include "runtime/command/command.h"
 
 /* Prints the problems of the session's spec and how many candidates of each template the effort would try.
  * Compiles and writes nothing. Returns an exit status: KGEN_EXIT_NO_CANDIDATE where a problem has none. */

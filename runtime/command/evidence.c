@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "evidence.h"
+#include "runtime/command/evidence.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef KGEN_EVIDENCE_H
 #define KGEN_EVIDENCE_H
 
-#include "command.h"
+#include "runtime/command/command.h"
 
 /* A record, the variant it is of, and the time that counts for its problem; 0: not timed. */
 struct kgen_ranked {

@@ -9,10 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../gen/emit.h"
-#include "dry_run.h"
-#include "progress.h"
-#include "report.h"
+#include "gen/emit/emit.h"
+#include "runtime/command/dry_run.h"
+#include "runtime/command/progress.h"
+#include "runtime/command/report/report.h"
 
 /* Inputs of the proofs follow from it; fixed, so that two runs prove the same. */
 #define SEED UINT64_C(20240229)

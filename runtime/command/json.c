@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "json.h"
+#include "runtime/command/json.h"
 
 #include <math.h>
 #include <stdio.h>

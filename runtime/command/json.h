@@ -3,7 +3,7 @@
 #ifndef KGEN_COMMAND_JSON_H
 #define KGEN_COMMAND_JSON_H
 
-#include "command.h"
+#include "runtime/command/command.h"
 #include <jansson.h>
 
 /* null for what JSON cannot hold. */

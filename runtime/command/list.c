@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json.h"
+#include "runtime/command/json.h"
 
 /* Appends a value of a field as a spec writes it. */
 static void write_value(const struct kgen_field *field, double value, struct kgen_text *text)

@@ -2,8 +2,8 @@
 /* kgen machine: what was detected, and the read bandwidth, measured anew and remembered. */
 #include <stdio.h>
 
-#include "json.h"
-#include "progress.h"
+#include "runtime/command/json.h"
+#include "runtime/command/progress.h"
 
 static void print_size(const char *name, size_t bytes)
 {

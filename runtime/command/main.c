@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The kgen command. */
-#include "command.h"
+#include "runtime/command/command.h"
 
 #include <stdio.h>
 

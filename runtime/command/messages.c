@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "command.h"
+#include "runtime/command/command.h"
 
 #include <stdio.h>
 

@@ -3,9 +3,9 @@
 #ifndef KGEN_OPTIONS_H
 #define KGEN_OPTIONS_H
 
-#include "../../gen/spec.h"
-#include "../jit.h"
-#include "../tune.h"
+#include "gen/spec/spec.h"
+#include "runtime/jit/jit.h"
+#include "runtime/tune/tune.h"
 
 enum kgen_command {
     KGEN_COMMAND_GENERATE,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* struct winsize and TIOCGWINSZ are not in POSIX. */
 #define _DEFAULT_SOURCE
-#include "progress.h"
+#include "runtime/command/progress.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #ifndef KGEN_PROGRESS_H
 #define KGEN_PROGRESS_H
 
-#include "command.h"
+#include "runtime/command/command.h"
 
 struct kgen_progress {
     bool live;           /* a line that renews itself */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "table.h"
+#include "runtime/command/table.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef KGEN_TABLE_H
 #define KGEN_TABLE_H
 
-#include "../../gen/base.h"
+#include "gen/base/base.h"
 #include <stdio.h>
 
 struct kgen_column {

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads JSON values with errors that say where, what was expected and what was found. */
+#include "gen/spec/reader.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void kgen_spec_make_printable(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7F)
+            *text = '?';
+    }
+}
+
+static int fail_at(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, bool key,
+                   const char *format, va_list arguments)
+{
+    char message[sizeof reader->error->message];
+    vsnprintf(message, sizeof message, format, arguments);
+    kgen_spec_make_printable(message);
+    struct kgen_json_place place;
+    int line = 0, column = 0;
+    if (kgen_json_find(reader->text, reader->length, path, &place) == 0)
+        kgen_json_line(reader->text, key ? place.key : place.begin, &line, &column);
+    return kgen_error_set(reader->error, KGEN_ERROR_SPEC, reader->source, line, column, "%s", message);
+}
+
+int kgen_spec_fail(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                   const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fail_at(reader, path, false, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+int kgen_spec_fail_key(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                       const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fail_at(reader, path, true, format, arguments);
+    va_end(arguments);
+    return -1;
+}
+
+int kgen_spec_fail_memory(const struct kgen_spec_reader *reader)
+{
+    return kgen_error_set(reader->error, KGEN_ERROR_MEMORY, reader->source, 0, 0, "out of memory");
+}
+
+const char *kgen_spec_excerpt(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                              char buffer[KGEN_SPEC_EXCERPT])
+{
+    struct kgen_json_place place;
+    if (kgen_json_find(reader->text, reader->length, path, &place) != 0) {
+        snprintf(buffer, KGEN_SPEC_EXCERPT, "?");
+        return buffer;
+    }
+    const char *value = reader->text + place.begin;
+    size_t length = place.end - place.begin;
+    if (*value == '{' || *value == '[') {
+        snprintf(buffer, KGEN_SPEC_EXCERPT, "%s", *value == '{' ? "an object" : "an array");
+        return buffer;
+    }
+    bool cut = length > KGEN_SPEC_EXCERPT - 4;
+    if (cut)
+        length = KGEN_SPEC_EXCERPT - 4;
+    while (cut && length > 0 && ((unsigned char)value[length] & 0xC0) == 0x80)
+        length--; /* not within a character */
+    snprintf(buffer, KGEN_SPEC_EXCERPT, "%.*s%s", (int)length, value, cut ? "..." : "");
+    kgen_spec_make_printable(buffer);
+    return buffer;
+}
+
+/* ---- names ---- */
+
+#define WORD_MAX 40
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t row[WORD_MAX + 1], columns = strlen(b);
+    for (size_t j = 0; j <= columns; j++)
+        row[j] = j;
+    for (size_t i = 1; *a != '\0'; a++, i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= columns; j++) {
+            bool same = lower(*a) == lower(b[j - 1]);
+            size_t best = diagonal + (same ? 0 : 1);
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[columns];
+}
+
+const char *kgen_spec_nearest(const char *word, const char *const *names, size_t count, bool *close)
+{
+    const char *nearest = NULL;
+    size_t least = SIZE_MAX;
+    *close = false;
+    if (strlen(word) > WORD_MAX)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t distance = edit_distance(word, names[i]);
+        if (distance < least) {
+            least = distance;
+            nearest = names[i];
+        }
+    }
+    *close = nearest != NULL && least <= 1 + strlen(nearest) / 3 && least < strlen(nearest);
+    if (nearest != NULL && least == 0)
+        *close = true; /* only the case differs */
+    return nearest;
+}
+
+void kgen_spec_hint_nearest(const struct kgen_spec_reader *reader, const char *word, const char *const *names,
+                            size_t count)
+{
+    bool close;
+    const char *nearest = kgen_spec_nearest(word, names, count, &close);
+    if (close) {
+        kgen_error_hint(reader->error, "did you mean \"%s\"?", nearest);
+        return;
+    }
+    struct kgen_text list = {0};
+    for (size_t i = 0; i < count; i++)
+        kgen_text_printf(&list, "%s\"%s\"", i == 0 ? "" : ", ", names[i]);
+    if (!list.failed && count > 0)
+        kgen_error_hint(reader->error, "known are %s", list.data);
+    kgen_text_free(&list);
+}
+
+int kgen_spec_check_keys(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                         json_t *object, const char *owner, const char *const *names, size_t count)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(object, key, value)
+    {
+        bool known = false;
+        for (size_t i = 0; i < count && !known; i++)
+            known = strcmp(names[i], key) == 0;
+        if (known)
+            continue;
+        struct kgen_json_path member = {path, key, 0};
+        kgen_spec_fail_key(reader, &member, "unknown key \"%s\" in %s", key, owner);
+        kgen_spec_hint_nearest(reader, key, names, count);
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- values ---- */
+
+static int fail_kind(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                     const char *expected)
+{
+    char found[KGEN_SPEC_EXCERPT];
+    return kgen_spec_fail(reader, path, "\"%s\" must be %s, not %s", path->key, expected,
+                          kgen_spec_excerpt(reader, path, found));
+}
+
+int kgen_spec_integer(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                      json_t *object, const char *key, int64_t minimum, int64_t maximum, int64_t *value)
+{
+    json_t *found = json_object_get(object, key);
+    if (found == NULL || json_is_null(found))
+        return 0;
+    if (json_is_integer(found) && json_integer_value(found) >= minimum &&
+        json_integer_value(found) <= maximum) {
+        *value = json_integer_value(found);
+        return 1;
+    }
+    struct kgen_json_path member = {path, key, 0};
+    char expected[80];
+    snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)minimum,
+             (long long)maximum);
+    return fail_kind(reader, &member, expected);
+}
+
+int kgen_spec_real(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
+                   const char *key, double *value)
+{
+    json_t *found = json_object_get(object, key);
+    if (found == NULL || json_is_null(found))
+        return 0;
+    if (json_is_number(found)) {
+        *value = json_number_value(found);
+        return 1;
+    }
+    struct kgen_json_path member = {path, key, 0};
+    return fail_kind(reader, &member, "a number");
+}
+
+int kgen_spec_boolean(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                      json_t *object, const char *key, bool *value)
+{
+    json_t *found = json_object_get(object, key);
+    if (found == NULL || json_is_null(found))
+        return 0;
+    if (json_is_boolean(found)) {
+        *value = json_is_true(found);
+        return 1;
+    }
+    struct kgen_json_path member = {path, key, 0};
+    return fail_kind(reader, &member, "true or false");
+}
+
+int kgen_spec_string(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
+                     const char *key, const char **value)
+{
+    json_t *found = json_object_get(object, key);
+    if (found == NULL || json_is_null(found))
+        return 0;
+    if (json_is_string(found)) {
+        *value = json_string_value(found);
+        return 1;
+    }
+    struct kgen_json_path member = {path, key, 0};
+    return fail_kind(reader, &member, "a string");
+}
+
+int kgen_spec_object(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
+                     const char *key, json_t **value)
+{
+    json_t *found = json_object_get(object, key);
+    if (found == NULL || json_is_null(found))
+        return 0;
+    if (json_is_object(found)) {
+        *value = found;
+        return 1;
+    }
+    struct kgen_json_path member = {path, key, 0};
+    return fail_kind(reader, &member, "an object");
+}
+
+/* ---- fields of problems ---- */
+
+const struct kgen_field *kgen_spec_find_field(enum kgen_op op, const char *name)
+{
+    const struct kgen_op_info *info = kgen_op_info(op);
+    const struct kgen_field *field = info->fields;
+    while (strcmp(field->name, name) != 0)
+        field++;
+    return field;
+}
+
+/* The word of the field that the string names, or KGEN_WORD_NONE. */
+static int64_t find_word(const struct kgen_field *field, const char *name)
+{
+    for (const int *word = field->allowed; *word != -1; word++) {
+        if (strcmp(kgen_word_name((enum kgen_word) * word), name) == 0)
+            return *word;
+    }
+    return KGEN_WORD_NONE;
+}
+
+static int fail_field(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *value,
+                      const char *owner, const struct kgen_field *field)
+{
+    struct kgen_text expected = {0};
+    kgen_field_describe(field, &expected);
+    if (expected.failed) {
+        kgen_text_free(&expected);
+        return kgen_spec_fail_memory(reader);
+    }
+    char found[KGEN_SPEC_EXCERPT];
+    kgen_spec_fail(reader, path, "\"%s\" of %s must be %s, not %s", field->name, owner, expected.data,
+                   kgen_spec_excerpt(reader, path, found));
+    kgen_text_free(&expected);
+    if (field->kind == KGEN_FIELD_INTEGER && json_is_real(value))
+        kgen_error_hint(reader->error, "integers are written without a decimal point or an exponent");
+    if (field->kind == KGEN_FIELD_INTEGER && json_is_string(value))
+        kgen_error_hint(reader->error, "numbers are written without quotes");
+    if (field->kind == KGEN_FIELD_WORD && json_is_string(value)) {
+        const char *names[KGEN_WORD_COUNT];
+        size_t count = 0;
+        for (const int *word = field->allowed; *word != -1; word++)
+            names[count++] = kgen_word_name((enum kgen_word) * word);
+        bool close;
+        const char *nearest = kgen_spec_nearest(json_string_value(value), names, count, &close);
+        if (close)
+            kgen_error_hint(reader->error, "did you mean \"%s\"?", nearest);
+    }
+    return -1;
+}
+
+int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *value,
+                    const char *owner, const struct kgen_field *field, struct kgen_problem *problem)
+{
+    bool right_kind = false;
+    switch (field->kind) {
+    case KGEN_FIELD_INTEGER:
+        right_kind = json_is_integer(value);
+        if (right_kind)
+            kgen_field_set(problem, field, json_integer_value(value));
+        break;
+    case KGEN_FIELD_REAL:
+        right_kind = json_is_number(value);
+        if (right_kind)
+            kgen_field_set_real(problem, field, json_number_value(value));
+        break;
+    case KGEN_FIELD_BOOLEAN:
+        right_kind = json_is_boolean(value);
+        kgen_field_set(problem, field, json_is_true(value));
+        break;
+    case KGEN_FIELD_WORD:
+        right_kind = json_is_string(value);
+        if (right_kind)
+            kgen_field_set(problem, field, find_word(field, json_string_value(value)));
+        break;
+    }
+    if (right_kind && kgen_field_holds(problem, field))
+        return 0;
+    return fail_field(reader, path, value, owner, field);
+}
+
+int kgen_spec_activations(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                          json_t *value, int64_t words[3], size_t *count)
+{
+    const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_QMV, "activations");
+    struct kgen_problem problem;
+    kgen_problem_init(&problem, KGEN_OP_QMV);
+    *count = 0;
+    if (!json_is_array(value)) {
+        if (kgen_spec_field(reader, path, value, "qmv", field, &problem) != 0)
+            return -1;
+        words[(*count)++] = problem.activations;
+        return 0;
+    }
+    if (json_array_size(value) == 0)
+        return kgen_spec_fail(reader, path, "\"activations\" is an empty list");
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        struct kgen_json_path element = {path, NULL, i};
+        if (kgen_spec_field(reader, &element, json_array_get(value, i), "qmv", field, &problem) != 0)
+            return -1;
+        for (size_t j = 0; j < *count; j++) {
+            if (words[j] == problem.activations)
+                return kgen_spec_fail(reader, &element, "\"activations\" names %s twice",
+                                      kgen_word_name((enum kgen_word)words[j]));
+        }
+        words[(*count)++] = problem.activations;
+    }
+    return 0;
+}

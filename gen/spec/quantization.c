@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* Which tensor is quantised how: MLX's "quantization" object, then kgen's "overrides". */
+#include "gen/spec/reader.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Together with the limit on layers these keep the matching of hostile specs short. */
+#define OVERRIDES_MAX 256
+#define PATTERN_MAX 128
+#define STARS_MAX 4
+
+/* What MLX takes where a config has bits and no group_size. */
+#define DEFAULT_GROUP_SIZE 64
+
+static const char *const format_names[] = {"bits", "group_size", "mode"};
+
+/* Reads the keys of a format that are there. */
+static int read_format(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                       json_t *object, struct kgen_spec_format *format)
+{
+    struct kgen_problem problem = {.op = KGEN_OP_QMV};
+    for (size_t i = 0; i < KGEN_COUNT_OF(format_names); i++) {
+        const char *name = format_names[i];
+        json_t *value = json_object_get(object, name);
+        struct kgen_json_path member = {path, name, 0};
+        const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_QMV, name);
+        if (value != NULL && kgen_spec_field(reader, &member, value, path->key, field, &problem) != 0)
+            return -1;
+    }
+    if (problem.bits != 0)
+        format->bits = problem.bits;
+    if (problem.group_size != 0)
+        format->group_size = problem.group_size;
+    if (problem.mode != 0)
+        format->mode = problem.mode;
+    return 0;
+}
+
+/* Reads what is said of a tensor: an object of a format, true, or false where it is not quantised. */
+static int read_tensor(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                       json_t *value, struct kgen_spec_format *format)
+{
+    if (json_is_boolean(value)) {
+        format->quantised = json_is_true(value);
+        return 0;
+    }
+    if (!json_is_object(value)) {
+        char found[KGEN_SPEC_EXCERPT];
+        kgen_spec_fail(reader, path, "\"%s\" must be an object, or false where it is not quantised, not %s",
+                       path->key, kgen_spec_excerpt(reader, path, found));
+        kgen_error_hint(reader->error, "such as {\"bits\": 6, \"group_size\": 64}");
+        return -1;
+    }
+    format->quantised = true;
+    if (kgen_spec_check_keys(reader, path, value, "a quantisation format", format_names,
+                             KGEN_COUNT_OF(format_names)) != 0)
+        return -1;
+    return read_format(reader, path, value, format);
+}
+
+/* Other keys of "quantization" are tensors, which have an object or a boolean. */
+static int check_quantization_keys(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                                   json_t *quantization)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(quantization, key, value)
+    {
+        bool known = json_is_object(value) || json_is_boolean(value);
+        for (size_t i = 0; i < KGEN_COUNT_OF(format_names) && !known; i++)
+            known = strcmp(format_names[i], key) == 0;
+        if (known)
+            continue;
+        struct kgen_json_path member = {path, key, 0};
+        kgen_spec_fail_key(reader, &member, "unknown key \"%s\" in \"quantization\"", key);
+        kgen_spec_hint_nearest(reader, key, format_names, KGEN_COUNT_OF(format_names));
+        return -1;
+    }
+    return 0;
+}
+
+static int read_overrides(const struct kgen_spec_reader *reader, json_t *overrides,
+                          struct kgen_spec_formats *formats)
+{
+    struct kgen_json_path path = {NULL, "overrides", 0};
+    if (json_object_size(overrides) > OVERRIDES_MAX)
+        return kgen_spec_fail(reader, &path, "\"overrides\" has more than %d patterns", OVERRIDES_MAX);
+    formats->overrides = calloc(json_object_size(overrides) + 1, sizeof *formats->overrides);
+    if (formats->overrides == NULL)
+        return kgen_spec_fail_memory(reader);
+    const char *pattern;
+    json_t *value;
+    json_object_foreach(overrides, pattern, value)
+    {
+        struct kgen_json_path member = {&path, pattern, 0};
+        size_t stars = 0;
+        for (const char *c = pattern; *c != '\0'; c++)
+            stars += *c == '*';
+        if (strlen(pattern) > PATTERN_MAX || stars > STARS_MAX)
+            return kgen_spec_fail_key(reader, &member, "a pattern has at most %d characters and %d stars",
+                                      PATTERN_MAX, STARS_MAX);
+        struct kgen_spec_override *override = &formats->overrides[formats->override_count++];
+        override->pattern = pattern;
+        if (read_tensor(reader, &member, value, &override->format) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int kgen_spec_formats_read(const struct kgen_spec_reader *reader, json_t *config,
+                           struct kgen_spec_formats *formats)
+{
+    *formats = (struct kgen_spec_formats){.base = {true, 0, 0, KGEN_AFFINE}, .seen = json_object()};
+    if (formats->seen == NULL)
+        return kgen_spec_fail_memory(reader);
+    json_t *overrides = NULL;
+    struct kgen_json_path path = {NULL, "quantization", 0};
+    if (kgen_spec_object(reader, NULL, config, "quantization", &formats->quantization) < 0 ||
+        kgen_spec_object(reader, NULL, config, "overrides", &overrides) < 0)
+        return -1;
+    if (formats->quantization != NULL &&
+        (check_quantization_keys(reader, &path, formats->quantization) != 0 ||
+         read_format(reader, &path, formats->quantization, &formats->base) != 0))
+        return -1;
+    if (overrides != NULL && read_overrides(reader, overrides, formats) != 0)
+        return -1;
+    if (reader->options->bits != 0)
+        formats->base.bits = reader->options->bits;
+    if (reader->options->group_size != 0)
+        formats->base.group_size = reader->options->group_size;
+    if (formats->base.group_size == 0)
+        formats->base.group_size = DEFAULT_GROUP_SIZE;
+    return 0;
+}
+
+static void apply_override(const struct kgen_spec_override *override, struct kgen_spec_format *format)
+{
+    format->quantised = override->format.quantised;
+    if (override->format.bits != 0)
+        format->bits = override->format.bits;
+    if (override->format.group_size != 0)
+        format->group_size = override->format.group_size;
+    if (override->format.mode != 0)
+        format->mode = override->format.mode;
+}
+
+int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_spec_formats *formats,
+                           const char *tensor, struct kgen_spec_format *format)
+{
+    *format = formats->base;
+    json_t *own = json_object_get(formats->quantization, tensor);
+    if (own != NULL) {
+        struct kgen_json_path path = {NULL, "quantization", 0}, member = {&path, tensor, 0};
+        if (read_tensor(reader, &member, own, format) != 0)
+            return -1;
+        if (json_object_set(formats->seen, tensor, own) != 0)
+            return kgen_spec_fail_memory(reader);
+    }
+    for (size_t i = 0; i < formats->override_count; i++) {
+        struct kgen_spec_override *override = &formats->overrides[i];
+        if (fnmatch(override->pattern, tensor, 0) != 0)
+            continue;
+        override->matched = true;
+        apply_override(override, format);
+    }
+    if (format->quantised && format->bits == 0) {
+        kgen_spec_fail(reader, NULL, "the spec does not say how many bits %s has", tensor);
+        kgen_error_hint(reader->error, "give --bits and --group-size, or a \"quantization\" object such as "
+                                       "{\"bits\": 4, \"group_size\": 64}");
+        return -1;
+    }
+    const struct kgen_spec_format *base = &formats->base;
+    if (!format->quantised || format->bits != base->bits || format->group_size != base->group_size ||
+        format->mode != base->mode)
+        formats->mixed = true;
+    return 0;
+}
+
+void kgen_spec_formats_ignore(struct kgen_spec_formats *formats, const char *tensor)
+{
+    json_t *own = json_object_get(formats->quantization, tensor);
+    if (own != NULL)
+        json_object_set(formats->seen, tensor, own);
+    for (size_t i = 0; i < formats->override_count; i++) {
+        struct kgen_spec_override *override = &formats->overrides[i];
+        override->ignored = override->ignored || fnmatch(override->pattern, tensor, 0) == 0;
+    }
+}
+
+/* Names the last part of a tensor's name that is nearest to that of a name which met nothing. */
+static int fail_unmet(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                      const char *what)
+{
+    static const char *const leaves[] = {"q_proj",  "k_proj",    "v_proj",       "o_proj", "gate_proj",
+                                         "up_proj", "down_proj", "embed_tokens", "lm_head"};
+    kgen_spec_fail_key(reader, path, "%s \"%s\" meets no tensor of this model", what, path->key);
+    const char *dot = strrchr(path->key, '.');
+    const char *leaf = dot != NULL ? dot + 1 : path->key;
+    bool close;
+    const char *nearest = kgen_spec_nearest(leaf, leaves, KGEN_COUNT_OF(leaves), &close);
+    if (close && strcmp(nearest, leaf) != 0)
+        kgen_error_hint(reader->error, "did you mean \"%s\"?", nearest);
+    else
+        kgen_error_hint(reader->error,
+                        "tensors are named as in checkpoints: model.layers.0.self_attn.q_proj, "
+                        "model.layers.0.mlp.down_proj, model.embed_tokens, lm_head");
+    return -1;
+}
+
+int kgen_spec_formats_finish(struct kgen_spec_reader *reader, struct kgen_spec_formats *formats,
+                             const char *ignored)
+{
+    struct kgen_json_path overrides = {NULL, "overrides", 0}, quantization = {NULL, "quantization", 0};
+    for (size_t i = 0; i < formats->override_count; i++) {
+        const struct kgen_spec_override *override = &formats->overrides[i];
+        struct kgen_json_path path = {&overrides, override->pattern, 0};
+        if (override->matched)
+            continue;
+        if (ignored == NULL && !override->ignored)
+            return fail_unmet(reader, &path, "the pattern");
+        if (kgen_spec_warn(reader, "the override \"%s\" meets no tensor that problems are derived from.",
+                           override->pattern) != 0)
+            return -1;
+    }
+    const char *key;
+    json_t *value;
+    json_object_foreach(formats->quantization, key, value)
+    {
+        struct kgen_json_path path = {&quantization, key, 0};
+        bool tensor = json_is_object(value) || json_is_boolean(value);
+        if (tensor && json_object_get(formats->seen, key) == NULL &&
+            (ignored == NULL || fnmatch(ignored, key, 0) != 0))
+            return fail_unmet(reader, &path, "the name");
+    }
+    return 0;
+}
+
+void kgen_spec_formats_free(struct kgen_spec_formats *formats)
+{
+    json_decref(formats->seen);
+    free(formats->overrides);
+    *formats = (struct kgen_spec_formats){0};
+}

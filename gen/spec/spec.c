@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads a spec: what both kinds have in common, and its name. */
+#include "gen/spec/reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_MAX ((size_t)4 << 20)
+#define NAME_LENGTH_MAX 100
+
+/* ---- the name ---- */
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* A name becomes a folder and part of identifiers: "..", "-x" and ".x" would do harm. */
+static bool is_name(const char *name, size_t length)
+{
+    if (length == 0 || length > NAME_LENGTH_MAX || name[0] == '.' || name[0] == '-')
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (!is_letter(name[i]) && !is_digit(name[i]) && (name[i] == '\0' || strchr("-_.", name[i]) == NULL))
+            return false;
+    }
+    return true;
+}
+
+static bool is_keyword(const char *word)
+{
+    static const char *const keywords[] = {
+        "alignas", "alignof",       "asm",      "auto",     "bool",         "break",  "case",    "char",
+        "const",   "continue",      "default",  "do",       "double",       "else",   "enum",    "extern",
+        "false",   "float",         "for",      "goto",     "if",           "inline", "int",     "long",
+        "main",    "nullptr",       "register", "restrict", "return",       "short",  "signed",  "sizeof",
+        "static",  "static_assert", "struct",   "switch",   "thread_local", "true",   "typedef", "typeof",
+        "union",   "unsigned",      "void",     "volatile", "while"};
+    for (size_t i = 0; i < KGEN_COUNT_OF(keywords); i++) {
+        if (strcmp(keywords[i], word) == 0)
+            return true;
+    }
+    return false;
+}
+
+static char *make_identifier(const char *name)
+{
+    struct kgen_text text = {0};
+    for (const char *c = name; *c != '\0'; c++) {
+        char letter = *c;
+        if (letter >= 'A' && letter <= 'Z')
+            letter = (char)(letter - 'A' + 'a');
+        else if (!is_letter(letter) && !is_digit(letter))
+            letter = '_';
+        kgen_text_append(&text, &letter, 1);
+    }
+    if (!text.failed && is_letter(text.data[0]) && !is_keyword(text.data))
+        return text.data;
+    struct kgen_text prefixed = {0};
+    if (!text.failed)
+        kgen_text_printf(&prefixed, "kgen_%s", text.data);
+    kgen_text_free(&text);
+    return prefixed.data;
+}
+
+static int set_name(struct kgen_spec_reader *reader, json_t *root)
+{
+    struct kgen_json_path path = {NULL, "name", 0};
+    const char *name = NULL;
+    int found = kgen_spec_string(reader, NULL, root, "name", &name);
+    if (found < 0)
+        return -1;
+    size_t length = name != NULL ? strlen(name) : 0;
+    if (found == 1 && !is_name(name, length)) {
+        kgen_spec_fail(reader, &path, "\"%.*s\" cannot be a name", NAME_LENGTH_MAX, name);
+        kgen_error_hint(reader->error,
+                        "a name is made of letters, digits, '-', '_' and '.', does not start with "
+                        "'-' or '.', and has at most %d characters",
+                        NAME_LENGTH_MAX);
+        return -1;
+    }
+    if (found == 0) {
+        const char *slash = strrchr(reader->source, '/');
+        name = slash != NULL ? slash + 1 : reader->source;
+        length = strlen(name);
+        if (length > 5 && strcmp(name + length - 5, ".json") == 0)
+            length -= 5;
+        if (!is_name(name, length)) {
+            kgen_error_set(reader->error, KGEN_ERROR_SPEC, reader->source, 0, 0,
+                           "the name of the file cannot name the spec");
+            kgen_error_hint(reader->error, "give the spec a \"name\" of letters, digits, '-', '_' and '.'");
+            return -1;
+        }
+    }
+    reader->spec->name = strndup(name, length);
+    if (reader->spec->name != NULL)
+        reader->spec->identifier = make_identifier(reader->spec->name);
+    return reader->spec->identifier != NULL ? 0 : kgen_spec_fail_memory(reader);
+}
+
+/* ---- the head, and the options ---- */
+
+static int check_option(const struct kgen_spec_reader *reader, const char *name, int64_t value)
+{
+    const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_QMV, name);
+    struct kgen_problem problem;
+    kgen_problem_init(&problem, KGEN_OP_QMV);
+    kgen_field_set(&problem, field, value);
+    if (value == 0 || kgen_field_holds(&problem, field))
+        return 0;
+    struct kgen_text expected = {0};
+    kgen_field_describe(field, &expected);
+    if (expected.failed)
+        kgen_spec_fail_memory(reader);
+    else
+        kgen_error_set(reader->error, KGEN_ERROR_USAGE, NULL, 0, 0, "the option %s must be %s, not %lld",
+                       name, expected.data, (long long)value);
+    kgen_text_free(&expected);
+    return -1;
+}
+
+static int check_options(const struct kgen_spec_reader *reader)
+{
+    const struct kgen_spec_options *options = reader->options;
+    if (check_option(reader, "bits", options->bits) != 0 ||
+        check_option(reader, "group_size", options->group_size) != 0 ||
+        check_option(reader, "scales", options->scales) != 0 ||
+        check_option(reader, "layout", options->layout) != 0)
+        return -1;
+    for (size_t i = 0; i < KGEN_COUNT_OF(options->activations); i++) {
+        if (check_option(reader, "activations", options->activations[i]) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* A word that the head of the spec may say for every qmv, and the command line instead of it. */
+static int read_head_word(const struct kgen_spec_reader *reader, json_t *root, const char *name,
+                          int64_t option, int64_t *word)
+{
+    const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_QMV, name);
+    struct kgen_json_path path = {NULL, name, 0};
+    struct kgen_problem problem;
+    json_t *value = json_object_get(root, name);
+    kgen_problem_init(&problem, KGEN_OP_QMV);
+    if (value != NULL && kgen_spec_field(reader, &path, value, "the spec", field, &problem) != 0)
+        return -1;
+    if (value != NULL)
+        *word = kgen_field_get(&problem, field);
+    if (option != KGEN_WORD_NONE)
+        *word = option;
+    return 0;
+}
+
+/* What the command line says replaces what the head of the spec says. */
+static int read_head(struct kgen_spec_reader *reader, json_t *root)
+{
+    const struct kgen_spec_options *options = reader->options;
+    struct kgen_json_path schema_path = {NULL, "kgen_schema", 0};
+    struct kgen_json_path activations_path = {NULL, "activations", 0};
+    int64_t schema = KGEN_SPEC_SCHEMA;
+    if (kgen_spec_integer(reader, NULL, root, "kgen_schema", 1, INT32_MAX, &schema) < 0)
+        return -1;
+    if (schema != KGEN_SPEC_SCHEMA)
+        return kgen_spec_fail(reader, &schema_path, "the spec is of schema %lld; this kgen reads schema %d",
+                              (long long)schema, KGEN_SPEC_SCHEMA);
+    struct kgen_problem problem;
+    kgen_problem_init(&problem, KGEN_OP_QMV);
+    reader->layout = problem.layout;
+    if (read_head_word(reader, root, "scales", options->scales, &reader->scales) != 0 ||
+        read_head_word(reader, root, "layout", options->layout, &reader->layout) != 0)
+        return -1;
+    json_t *activations = json_object_get(root, "activations");
+    if (activations != NULL && kgen_spec_activations(reader, &activations_path, activations,
+                                                     reader->activations, &reader->activation_count) != 0)
+        return -1;
+    size_t count = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(options->activations); i++) {
+        bool repeated = false;
+        for (size_t j = 0; j < i; j++)
+            repeated = repeated || options->activations[j] == options->activations[i];
+        if (options->activations[i] != KGEN_WORD_NONE && !repeated)
+            reader->activations[count++] = options->activations[i];
+    }
+    if (count > 0)
+        reader->activation_count = count;
+    if (reader->activation_count == 0) {
+        reader->activations[0] = problem.activations;
+        reader->activation_count = 1;
+    }
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static json_t *load(const struct kgen_spec_reader *reader)
+{
+    const char *text = reader->text;
+    size_t length = reader->length;
+    size_t blank = 0;
+    while (blank < length && memchr(" \t\r\n", text[blank], 4) != NULL)
+        blank++;
+    if (blank == length) {
+        kgen_error_set(reader->error, KGEN_ERROR_SPEC, reader->source, 1, 1, "the spec is empty");
+        return NULL;
+    }
+    json_error_t error;
+    json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    if (root == NULL && json_error_code(&error) == json_error_out_of_memory) {
+        kgen_spec_fail_memory(reader);
+    } else if (root == NULL) {
+        kgen_spec_make_printable(error.text);
+        kgen_error_set(reader->error, KGEN_ERROR_SPEC, reader->source, error.line > 0 ? error.line : 1,
+                       error.column > 0 ? error.column : 1, "not valid JSON: %s", error.text);
+    } else if (!json_is_object(root)) {
+        kgen_spec_fail(reader, NULL, "a spec must be an object, not an array");
+        json_decref(root);
+        root = NULL;
+    }
+    return root;
+}
+
+static int read_root(struct kgen_spec_reader *reader, json_t *root)
+{
+    if (read_head(reader, root) != 0)
+        return -1;
+    bool is_list = json_object_get(root, "problems") != NULL;
+    struct kgen_json_path path = {NULL, "problems", 0};
+    if (is_list &&
+        (json_object_get(root, "architectures") != NULL || json_object_get(root, "model_type") != NULL))
+        return kgen_spec_fail_key(reader, &path, "a spec is a model or a list of problems, not both");
+    int result = is_list ? kgen_spec_read_problems(reader, root) : kgen_spec_read_model(reader, root);
+    if (result != 0 || set_name(reader, root) != 0)
+        return -1;
+    return kgen_spec_entries_finish(reader);
+}
+
+struct kgen_spec *kgen_spec_parse(const char *source, const char *text, size_t length,
+                                  const struct kgen_spec_options *options, struct kgen_error *error)
+{
+    static const struct kgen_spec_options none;
+    struct kgen_error ignored = {0};
+    struct kgen_spec_reader reader = {.source = source,
+                                      .text = text,
+                                      .length = length,
+                                      .options = options != NULL ? options : &none,
+                                      .error = error != NULL ? error : &ignored};
+    reader.spec = calloc(1, sizeof *reader.spec);
+    if (reader.spec == NULL) {
+        kgen_spec_fail_memory(&reader);
+        return NULL;
+    }
+    reader.spec->hash = kgen_hash(KGEN_HASH_START, text, length);
+    json_t *root = check_options(&reader) == 0 ? load(&reader) : NULL;
+    int result = root != NULL ? read_root(&reader, root) : -1;
+    json_decref(root);
+    kgen_spec_entries_discard(&reader);
+    if (result == 0)
+        return reader.spec;
+    kgen_spec_free(reader.spec);
+    return NULL;
+}
+
+struct kgen_spec *kgen_spec_read(const char *path, const struct kgen_spec_options *options,
+                                 struct kgen_error *error)
+{
+    struct kgen_text text = {0};
+    struct kgen_spec *spec = NULL;
+    if (kgen_file_read(path, FILE_MAX, &text, error) == 0)
+        spec = kgen_spec_parse(path, text.data, text.length, options, error);
+    kgen_text_free(&text);
+    return spec;
+}
+
+void kgen_spec_free(struct kgen_spec *spec)
+{
+    if (spec == NULL)
+        return;
+    for (size_t i = 0; i < spec->count; i++)
+        free(spec->entries[i].tensors);
+    for (size_t i = 0; i < spec->warning_count; i++)
+        free(spec->warnings[i]);
+    free(spec->entries);
+    free(spec->warnings);
+    free(spec->name);
+    free(spec->identifier);
+    free(spec->summary);
+    free(spec);
+}

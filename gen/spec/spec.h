@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* A spec: the JSON a user writes, read into the problems to solve. The schema is described in
+ * specs/README.md. */
+#ifndef KGEN_SPEC_H
+#define KGEN_SPEC_H
+
+#include "gen/ops/problem.h"
+
+#define KGEN_SPEC_SCHEMA 1
+
+/* What the command line says in place of, or on top of, the spec. Zero or KGEN_WORD_NONE: not given. */
+struct kgen_spec_options {
+    int64_t bits;
+    int64_t group_size;
+    int64_t scales;
+    int64_t activations[3]; /* words */
+    int64_t layout;
+};
+
+/* One distinct problem of a spec, and the tensors or steps of the model that it serves. */
+struct kgen_spec_entry {
+    struct kgen_problem problem;
+    char *tensors; /* for people: "layers.*.mlp.down_proj", several joined by ", "; owned */
+    int64_t calls; /* how often one decode step calls it; 1 in a list of problems unless it says otherwise */
+};
+
+struct kgen_spec {
+    char *name;       /* from "name", else from the file name: letters, digits, '-', '_', '.'; owned */
+    char *identifier; /* the name as a C identifier in lower case; owned */
+    char *summary;    /* for people: "Qwen3ForCausalLM, 36 layers, hidden 4096, 4 bits, group 64" ; owned */
+    uint64_t hash;    /* of the bytes of the file */
+    struct kgen_spec_entry *entries; /* no two with equal problems; owned */
+    size_t count;
+    char **warnings; /* what the spec asks for and kgen does not do yet, one sentence each; owned */
+    size_t warning_count;
+};
+
+/* Reads a spec from a file, or from text with a name to use in errors. options may be NULL. Returns NULL and
+ * fills error on bad input: KGEN_ERROR_SPEC, KGEN_ERROR_IO for the file, KGEN_ERROR_USAGE for an option. The
+ * caller frees it. */
+struct kgen_spec *kgen_spec_read(const char *path, const struct kgen_spec_options *options,
+                                 struct kgen_error *error);
+struct kgen_spec *kgen_spec_parse(const char *source, const char *text, size_t length,
+                                  const struct kgen_spec_options *options, struct kgen_error *error);
+/* NULL is fine. */
+void kgen_spec_free(struct kgen_spec *spec);
+
+#endif

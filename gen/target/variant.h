@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* A variant: a template with every parameter fixed, for one instruction set. */
+#ifndef KGEN_VARIANT_H
+#define KGEN_VARIANT_H
+
+#include "gen/template/template.h"
+
+struct kgen_variant {
+    const struct kgen_template *tmpl; /* borrowed from its set */
+    enum kgen_isa isa;
+    int64_t values[KGEN_PARAM_MAX]; /* in the order of the template's parameters */
+};
+
+struct kgen_variants {
+    struct kgen_variant *items; /* owned */
+    size_t count;
+};
+
+/* Lists every variant that solves the problem with the instruction sets of isas (bits 1 << isa), in a fixed
+ * order: by isa from the widest, template name, then parameters with the defaults first. None is no error:
+ * count is 0. The problem has passed kgen_problem_check. Fails with KGEN_ERROR_TEMPLATE where a $require
+ * cannot be evaluated. */
+int kgen_variants_list(const struct kgen_templates *templates, const struct kgen_problem *problem,
+                       unsigned isas, struct kgen_variants *variants, struct kgen_error *error);
+void kgen_variants_free(struct kgen_variants *variants);
+
+/* Appends the vector C of the variant. Its main function is called function, the others function_prepare and
+ * so on. */
+int kgen_variant_text(const struct kgen_variant *variant, const struct kgen_problem *problem,
+                      const char *function, struct kgen_text *out, struct kgen_error *error);
+
+/* Counts the instructions that one call executes, prepare included: see kgen_lower_count. range is of the
+ * problem: its rows, heads or elements. */
+int kgen_variant_count(const struct kgen_variant *variant, const struct kgen_problem *problem, int64_t range,
+                       double *instructions, struct kgen_error *error);
+
+/* Appends "qmv_i8 avx512 rows=4 prefetch=512". */
+void kgen_variant_name(const struct kgen_variant *variant, struct kgen_text *out);
+
+/* Of all that decides its code apart from the problem: template text, isa, parameters, KGEN_VERSION. */
+uint64_t kgen_variant_hash(const struct kgen_variant *variant);
+
+#endif

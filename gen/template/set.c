@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/* The templates of one target: those in the binary, or those of a folder. */
+#include "gen/base/nearest.h"
+#include "gen/template/embedded.h"
+#include "gen/template/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct kgen_templates {
+    struct kgen_template_file *files; /* owned; in the order of their names */
+    size_t file_count, file_capacity;
+    struct kgen_template **items; /* owned; in the order of their names */
+    size_t count, capacity;
+};
+
+static int fail_memory(struct kgen_error *error, const char *source)
+{
+    return kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory");
+}
+
+void kgen_template_file_free(struct kgen_template_file *file)
+{
+    free(file->name);
+    free(file->source);
+    free(file->text);
+    *file = (struct kgen_template_file){0};
+}
+
+/* Copies text without the carriage returns before line ends. Returns the length of the copy. */
+static size_t copy_text(char *copy, const char *text, size_t length)
+{
+    size_t written = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] != '\r' || i + 1 == length || text[i + 1] != '\n')
+            copy[written++] = text[i];
+    }
+    copy[written] = '\0';
+    return written;
+}
+
+static int fail_nul(const struct kgen_template_file *file, const char *nul, struct kgen_error *error)
+{
+    int line = 1;
+    const char *line_start = file->text;
+    for (const char *at = file->text; at < nul; at++) {
+        if (*at == '\n') {
+            line++;
+            line_start = at + 1;
+        }
+    }
+    return kgen_error_set(error, KGEN_ERROR_TEMPLATE, file->source, line, (int)(nul - line_start) + 1,
+                          "a template is text, and this is a zero byte");
+}
+
+int kgen_template_file_make(struct kgen_template_file *file, const char *name, const char *source,
+                            const char *text, size_t length, struct kgen_error *error)
+{
+    *file = (struct kgen_template_file){0};
+    if (length > KGEN_TEMPLATE_FILE_MAX)
+        return kgen_error_set(error, KGEN_ERROR_TEMPLATE, source, 0, 0,
+                              "the template is larger than %zu bytes", KGEN_TEMPLATE_FILE_MAX);
+    file->name = strdup(name);
+    file->source = strdup(source);
+    file->text = malloc(length + 1);
+    int result = 0;
+    if (file->name == NULL || file->source == NULL || file->text == NULL) {
+        result = fail_memory(error, source);
+    } else {
+        file->length = copy_text(file->text, text, length);
+        const char *nul = memchr(file->text, '\0', file->length);
+        if (nul != NULL)
+            result = fail_nul(file, nul, error);
+    }
+    if (result != 0)
+        kgen_template_file_free(file);
+    return result;
+}
+
+/* "qmv.inc" of "templates/c/qmv.inc" */
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+struct kgen_template *kgen_template_parse(const char *source, const char *text, size_t length,
+                                          const struct kgen_templates *templates, struct kgen_error *error)
+{
+    struct kgen_template_file *file = malloc(sizeof *file);
+    if (file == NULL) {
+        fail_memory(error, source);
+        return NULL;
+    }
+    struct kgen_template *tmpl = NULL;
+    if (kgen_template_file_make(file, base_name(source), source, text, length, error) == 0)
+        tmpl = kgen_template_parse_file(file, templates, false, error);
+    if (tmpl != NULL) {
+        tmpl->own_file = file;
+    } else {
+        kgen_template_file_free(file);
+        free(file);
+    }
+    return tmpl;
+}
+
+const struct kgen_template_file *kgen_templates_file(const struct kgen_templates *set, const char *name,
+                                                     size_t length)
+{
+    for (size_t i = 0; set != NULL && i < set->file_count; i++) {
+        const char *known = set->files[i].name;
+        if (strlen(known) == length && memcmp(known, name, length) == 0)
+            return &set->files[i];
+    }
+    return NULL;
+}
+
+static bool ends_in(const char *name, const char *ending)
+{
+    size_t length = strlen(name), ending_length = strlen(ending);
+    return length > ending_length && strcmp(name + length - ending_length, ending) == 0;
+}
+
+void kgen_templates_hint(const struct kgen_templates *set, const char *name, size_t length,
+                         struct kgen_error *error)
+{
+    struct kgen_nearest nearest;
+    kgen_nearest_start(&nearest, name, length);
+    for (size_t i = 0; set != NULL && i < set->file_count; i++) {
+        if (ends_in(set->files[i].name, ".inc"))
+            kgen_nearest_offer(&nearest, set->files[i].name, strlen(set->files[i].name));
+    }
+    kgen_nearest_hint(&nearest, error);
+}
+
+static int add_file(struct kgen_templates *set, const char *name, const char *source, const char *text,
+                    size_t length, struct kgen_error *error)
+{
+    if (!kgen_array_reserve((void **)&set->files, set->file_count, &set->file_capacity, sizeof *set->files))
+        return fail_memory(error, source);
+    if (kgen_template_file_make(&set->files[set->file_count], name, source, text, length, error) != 0)
+        return -1;
+    set->file_count++;
+    return 0;
+}
+
+static int load_table(struct kgen_templates *set, const struct kgen_embedded_file *files, const char *target,
+                      struct kgen_error *error)
+{
+    size_t target_length = strlen(target);
+    struct kgen_text source = {0};
+    int result = 0;
+    for (const struct kgen_embedded_file *file = files; result == 0 && file->path != NULL; file++) {
+        if (strncmp(file->path, target, target_length) != 0 || file->path[target_length] != '/')
+            continue;
+        kgen_text_clear(&source);
+        kgen_text_printf(&source, "templates/%s", file->path);
+        if (source.failed)
+            result = fail_memory(error, target);
+        else
+            result = add_file(set, base_name(file->path), source.data, file->text, file->length, error);
+    }
+    kgen_text_free(&source);
+    if (result == 0 && set->file_count == 0)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "there are no templates for target '%s'",
+                              target);
+    return result;
+}
+
+static int load_file(struct kgen_templates *set, const char *folder, const char *name,
+                     struct kgen_error *error)
+{
+    struct kgen_text path = {0}, text = {0};
+    kgen_text_printf(&path, "%s/%s", folder, name);
+    int result = -1;
+    if (path.failed)
+        fail_memory(error, folder);
+    else if (kgen_file_read(path.data, KGEN_TEMPLATE_FILE_MAX, &text, error) == 0)
+        result = add_file(set, name, path.data, text.data, text.length, error);
+    kgen_text_free(&path);
+    kgen_text_free(&text);
+    return result;
+}
+
+static int load_folder(struct kgen_templates *set, const char *folder, struct kgen_error *error)
+{
+    static const char hint[] = "a folder of templates holds a folder for each target, as in c/qmv_f32.c.in";
+    DIR *directory = opendir(folder);
+    if (directory == NULL) {
+        kgen_error_set(error, KGEN_ERROR_IO, folder, 0, 0, "cannot read the folder of templates: %s",
+                       strerror(errno));
+        kgen_error_hint(error, "%s", hint);
+        return -1;
+    }
+    int result = 0;
+    for (const struct dirent *entry; result == 0 && (entry = readdir(directory)) != NULL;) {
+        const char *name = entry->d_name;
+        if (name[0] != '.' && (ends_in(name, ".c.in") || ends_in(name, ".h.in") || ends_in(name, ".inc")))
+            result = load_file(set, folder, name, error);
+    }
+    closedir(directory);
+    if (result == 0 && set->file_count == 0) {
+        result = kgen_error_set(error, KGEN_ERROR_IO, folder, 0, 0, "there are no templates in this folder");
+        kgen_error_hint(error, "%s", hint);
+    }
+    return result;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+    return strcmp(((const struct kgen_template_file *)a)->name, ((const struct kgen_template_file *)b)->name);
+}
+
+static int compare_templates(const void *a, const void *b)
+{
+    const struct kgen_template *const *left = a, *const *right = b;
+    return strcmp((*left)->name, (*right)->name);
+}
+
+/* An *.inc is parsed alone as well, so that its errors are found where no template includes it. */
+static int parse_file(struct kgen_templates *set, const struct kgen_template_file *file,
+                      struct kgen_error *error)
+{
+    bool included = ends_in(file->name, ".inc");
+    if (!kgen_array_reserve((void **)&set->items, set->count, &set->capacity, sizeof *set->items))
+        return fail_memory(error, file->source);
+    struct kgen_template *tmpl = kgen_template_parse_file(file, set, included, error);
+    if (tmpl == NULL)
+        return -1;
+    if (included)
+        kgen_template_free(tmpl);
+    else
+        set->items[set->count++] = tmpl;
+    return 0;
+}
+
+static int parse_all(struct kgen_templates *set, struct kgen_error *error)
+{
+    qsort(set->files, set->file_count, sizeof *set->files, compare_files);
+    for (size_t i = 0; i < set->file_count; i++) {
+        if (parse_file(set, &set->files[i], error) != 0)
+            return -1;
+    }
+    if (set->count > 0)
+        qsort(set->items, set->count, sizeof(struct kgen_template *), compare_templates);
+    for (size_t i = 1; i < set->count; i++) {
+        if (compare_templates(&set->items[i - 1], &set->items[i]) == 0)
+            return kgen_error_set(error, KGEN_ERROR_TEMPLATE, set->items[i]->file->source, 0, 0,
+                                  "another file, %s, holds a template of the same name",
+                                  set->items[i - 1]->file->name);
+    }
+    return 0;
+}
+
+/* Parses a set whose files are loaded, or frees one whose files could not be. */
+static struct kgen_templates *finish(struct kgen_templates *set, int loaded, struct kgen_error *error)
+{
+    if (loaded == 0 && parse_all(set, error) == 0)
+        return set;
+    kgen_templates_free(set);
+    return NULL;
+}
+
+struct kgen_templates *kgen_templates_open_table(const struct kgen_embedded_file *files, const char *target,
+                                                 struct kgen_error *error)
+{
+    struct kgen_templates *set = calloc(1, sizeof *set);
+    if (set == NULL) {
+        fail_memory(error, NULL);
+        return NULL;
+    }
+    return finish(set, load_table(set, files, target, error), error);
+}
+
+struct kgen_templates *kgen_templates_open(const char *folder, const char *target, struct kgen_error *error)
+{
+    if (folder == NULL)
+        return kgen_templates_open_table(kgen_embedded_files, target, error);
+    struct kgen_templates *set = calloc(1, sizeof *set);
+    struct kgen_text path = {0};
+    kgen_text_printf(&path, "%s/%s", folder, target);
+    if (set == NULL || path.failed) {
+        fail_memory(error, folder);
+        free(set);
+        set = NULL;
+    } else {
+        set = finish(set, load_folder(set, path.data, error), error);
+    }
+    kgen_text_free(&path);
+    return set;
+}
+
+void kgen_templates_free(struct kgen_templates *templates)
+{
+    if (templates == NULL)
+        return;
+    for (size_t i = 0; i < templates->count; i++)
+        kgen_template_free(templates->items[i]);
+    for (size_t i = 0; i < templates->file_count; i++)
+        kgen_template_file_free(&templates->files[i]);
+    free(templates->items);
+    free(templates->files);
+    free(templates);
+}
+
+size_t kgen_templates_count(const struct kgen_templates *templates)
+{
+    return templates->count;
+}
+
+const struct kgen_template *kgen_templates_at(const struct kgen_templates *templates, size_t index)
+{
+    return templates->items[index];
+}
+
+const struct kgen_template *kgen_templates_find(const struct kgen_templates *templates, const char *name)
+{
+    for (size_t i = 0; i < templates->count; i++) {
+        if (strcmp(templates->items[i]->name, name) == 0)
+            return templates->items[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* The template language. templates/README.md describes it. */
+#ifndef KGEN_TEMPLATE_H
+#define KGEN_TEMPLATE_H
+
+#include "gen/base/isa.h"
+#include "gen/ops/problem.h"
+
+#define KGEN_PARAM_MAX 12
+#define KGEN_PARAM_VALUE_MAX 16
+
+/* What names mean to a template. Zero-initialise; the strings are borrowed and must outlive the bindings. */
+struct kgen_binding {
+    const char *name;
+    int64_t value;            /* where text and table are NULL */
+    const char *text;         /* printed by ${name} */
+    const char *const *table; /* printed by ${name[i]}; table_count strings */
+    size_t table_count;
+};
+struct kgen_bindings {
+    struct kgen_binding *items; /* owned */
+    size_t count, capacity;
+    bool failed; /* out of memory */
+};
+void kgen_bind_value(struct kgen_bindings *bindings, const char *name, int64_t value);
+void kgen_bind_text(struct kgen_bindings *bindings, const char *name, const char *text);
+void kgen_bind_table(struct kgen_bindings *bindings, const char *name, const char *const *table,
+                     size_t count);
+void kgen_bindings_free(struct kgen_bindings *bindings);
+
+struct kgen_param {
+    char name[32];
+    int64_t values[KGEN_PARAM_VALUE_MAX]; /* the first is the default */
+    size_t count;
+};
+
+struct kgen_template; /* a parsed template; read-only after parsing, safe to use from several threads */
+
+/* The set of templates of one target. */
+struct kgen_templates;
+
+/* Opens the templates of target ("c"): those embedded in the binary, or with folder not NULL the files of
+ * folder/<target>. Every template is parsed, with its includes. The caller frees the set, which owns the
+ * templates. */
+struct kgen_templates *kgen_templates_open(const char *folder, const char *target, struct kgen_error *error);
+void kgen_templates_free(struct kgen_templates *templates);
+size_t kgen_templates_count(const struct kgen_templates *templates);
+/* In the order of their names. */
+const struct kgen_template *kgen_templates_at(const struct kgen_templates *templates, size_t index);
+/* NULL where there is none of that name. */
+const struct kgen_template *kgen_templates_find(const struct kgen_templates *templates, const char *name);
+
+/* Parses one template from text that lies in no set; its includes come from templates, which may be NULL. For
+ * tests and fuzzing. Freed by kgen_template_free; those of a set are not. */
+struct kgen_template *kgen_template_parse(const char *source, const char *text, size_t length,
+                                          const struct kgen_templates *templates, struct kgen_error *error);
+void kgen_template_free(struct kgen_template *tmpl);
+
+const char *kgen_template_name(const struct kgen_template *tmpl);
+const char *kgen_template_summary(const struct kgen_template *tmpl);
+/* KGEN_OP_COUNT for a template that declares no op, such as the support header. */
+enum kgen_op kgen_template_op(const struct kgen_template *tmpl);
+/* A bit (1 << isa) for each instruction set. */
+unsigned kgen_template_isas(const struct kgen_template *tmpl);
+size_t kgen_template_param_count(const struct kgen_template *tmpl);
+const struct kgen_param *kgen_template_param(const struct kgen_template *tmpl, size_t index);
+/* Of the text of the template and of everything it includes. */
+uint64_t kgen_template_hash(const struct kgen_template *tmpl);
+
+/* Evaluates the $require lines. Returns 1 where all hold; 0 where one does not, with *reason its text (owned
+ * by the template); -1 on an error. */
+int kgen_template_allows(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
+                         const char **reason, struct kgen_error *error);
+
+/* Appends the text for these bindings to out. Errors carry the file:line:column of the template, or of what
+ * it includes, and leave out as it was. Of several bindings of a name the last counts. */
+int kgen_template_instantiate(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
+                              struct kgen_text *out, struct kgen_error *error);
+
+#endif

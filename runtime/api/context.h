@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a context, and how internal errors and messages reach the host. Internal to the public API.
+ */
+#ifndef KGEN_CONTEXT_H
+#define KGEN_CONTEXT_H
+
+#include "runtime/cache/cache.h"
+#include "runtime/kgen.h"
+#include "runtime/tune/tune.h"
+
+enum { KGEN_THREADS_MAX = 1024 };
+
+struct kgen_context {
+    struct kgen_settings settings; /* the strings are owned */
+    int verbose;                   /* messages up to this level go out; -1: none */
+    struct kgen_templates *templates;
+    struct kgen_machine machine;
+    struct kgen_cache *cache;
+    struct kgen_text engine; /* kgen_engine_describe */
+};
+
+/* Fills status unless it already holds an error; status may be NULL. Returns -1. */
+int kgen_status_set(struct kgen_status *status, enum kgen_status_code code, const char *format, ...)
+    KGEN_PRINTF(3, 4);
+/* The same from an internal error. */
+int kgen_status_from(struct kgen_status *status, const struct kgen_error *error);
+
+/* Says something to the host, if it wants to hear it. */
+void kgen_context_log(const struct kgen_context *context, int level, const char *format, ...)
+    KGEN_PRINTF(3, 4);
+
+#endif

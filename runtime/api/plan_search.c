@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* The search of a plan: time is shared out evenly among the problems, and what one leaves over goes to the
+ * next ones. The cheap ones come first, as they leave most. */
+#include "runtime/api/plan.h"
+
+#include "runtime/tune/timing.h"
+#include "runtime/tune/internal.h"
+
+#include <stdlib.h>
+
+/* A problem is left out where it takes so many times its share of the time to begin with it. */
+#define LEAST_SHARES 4
+/* Less time than that is not worth another pass. */
+#define LEAST_SECONDS 0.1
+
+static const uint64_t seed = UINT64_C(20240229);
+
+static int compare_bytes(const void *a, const void *b)
+{
+    const struct kgen_ladder *const *left = a, *const *right = b;
+    const double left_bytes = kgen_operation_bytes((*left)->problem);
+    const double right_bytes = kgen_operation_bytes((*right)->problem);
+    return (left_bytes > right_bytes) - (left_bytes < right_bytes);
+}
+
+static void log_candidate(void *context, const struct kgen_problem *problem, const struct kgen_record *record,
+                          unsigned done, unsigned total)
+{
+    if (record != NULL)
+        kgen_context_log(context, KGEN_LOG_CANDIDATE, "candidate %u of %u: %s: %s%s%s, %.2f us", done, total,
+                         record->variant, kgen_verdict_name(record->verdict),
+                         record->detail[0] != '\0' ? ": " : "", record->detail,
+                         kgen_record_seconds(problem, record) * 1e6);
+}
+
+/* Seconds to get memory for timing a problem and to fill it: most of it is what the system takes to give
+ * pages.
+ */
+static double setup_seconds(const struct kgen_context *context, const struct kgen_tuner *tuner,
+                            const struct kgen_problem *problem)
+{
+    const double bytes_each_second = 4e8;
+    const double bytes =
+        2 * ((double)kgen_machine_last_level_cache(&context->machine) + kgen_operation_bytes(problem));
+    return bytes <= (double)tuner->buffers.arena_bytes ? 0 : bytes / bytes_each_second;
+}
+
+/* Searches one problem until the clock says until (0: no limit). */
+static int search_one(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_ladder *ladder,
+                      double until, struct kgen_error *error)
+{
+    struct kgen_choice choice;
+    tuner->options.time_limit_seconds = until > 0 ? until - tuner->start : 0;
+    const int result = kgen_tune(tuner, ladder->problem, log_candidate, context, &choice, error);
+    if (result >= 0 && choice.variant.tmpl != NULL) {
+        ladder->best = (struct kgen_choice_made){
+            choice.variant, choice.from_cache && !ladder->has_best ? KGEN_RUNG_RECORD : KGEN_RUNG_TUNED,
+            choice.record.error_of_bound, kgen_record_seconds(ladder->problem, &choice.record)};
+        ladder->has_best = true;
+    }
+    return result;
+}
+
+static bool is_cancelled(const struct kgen_context *context)
+{
+    return kgen_is_cancelled(context->settings.cancel);
+}
+
+/* Goes through the problems once. Those that are not finished stay in order, and count. Returns how many were
+ * searched, or -1. */
+static int search_pass(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_ladder **order,
+                       size_t *count, double deadline, struct kgen_error *error)
+{
+    int searched = 0;
+    size_t left = 0;
+    for (size_t i = 0; i < *count; i++) {
+        const double now = kgen_clock();
+        const double share = (deadline - now) / (double)(*count - i);
+        const bool limited = deadline > 0;
+        struct kgen_ladder *ladder = order[i];
+        order[left++] = ladder;
+        if (is_cancelled(context) || (limited && now >= deadline) ||
+            (limited && setup_seconds(context, tuner, ladder->problem) > LEAST_SHARES * share))
+            continue;
+        const int result = search_one(context, tuner, ladder, limited ? now + share : 0, error);
+        if (result < 0)
+            return -1;
+        searched++;
+        left -= result == 0;
+    }
+    *count = left;
+    return searched;
+}
+
+/* What the searches of a pass leave over is for another pass. */
+static int search_all(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_ladder **order,
+                      size_t count, double deadline, struct kgen_error *error)
+{
+    int searched;
+    do {
+        searched = search_pass(context, tuner, order, &count, deadline, error);
+    } while (searched > 0 && count > 0 && !is_cancelled(context) && kgen_clock() + LEAST_SECONDS < deadline);
+    return searched < 0 ? -1 : count > 0;
+}
+
+int kgen_plan_search(struct kgen_context *context, struct kgen_ladder *ladders, size_t count, double deadline,
+                     struct kgen_error *error)
+{
+    const struct kgen_tune_options options = {
+        .effort = context->settings.effort,
+        .engine = KGEN_ENGINE_TCC,
+        .threads = context->settings.threads,
+        .cancel = context->settings.cancel,
+        .seed = seed,
+    };
+    struct kgen_ladder **order = calloc(count + 1, sizeof(struct kgen_ladder *));
+    if (order == NULL)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    size_t wanting = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!ladders[i].has_best)
+            order[wanting++] = &ladders[i];
+    }
+    int result = -1;
+    struct kgen_tuner *tuner =
+        kgen_tuner_new(context->templates, &context->machine, context->cache, &options, error);
+    if (tuner != NULL) {
+        for (size_t i = 0; i < count; i++) {
+            if (ladders[i].has_best)
+                kgen_tuner_note(tuner, ladders[i].problem, &ladders[i].best.variant);
+        }
+        qsort(order, wanting, sizeof(struct kgen_ladder *), compare_bytes);
+        result = search_all(context, tuner, order, wanting, deadline, error);
+    }
+    kgen_tuner_free(tuner);
+    free(order);
+    return result;
+}

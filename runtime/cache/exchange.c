@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/cache/exchange.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/cache/internal.h"
+#include "runtime/tune/tune.h"
+
+int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *problem)
+{
+    json_t *root = json_loads(record->problem, 0, NULL);
+    const char *op_name = json_string_value(json_object_get(root, "op"));
+    enum kgen_op op;
+    if (op_name == NULL || kgen_op_parse(op_name, &op) != 0) {
+        json_decref(root);
+        return -1;
+    }
+    kgen_problem_init(problem, op);
+    const struct kgen_op_info *info = kgen_op_info(op);
+    for (size_t i = 0; i < info->field_count; i++) {
+        const struct kgen_field *field = &info->fields[i];
+        const json_t *value = json_object_get(root, field->name);
+        if (value == NULL && field->later)
+            continue;
+        if (json_is_string(value)) {
+            for (int word = 0; word < KGEN_WORD_COUNT; word++) {
+                if (strcmp(kgen_word_name((enum kgen_word)word), json_string_value(value)) == 0)
+                    kgen_field_set(problem, field, word);
+            }
+        } else if (field->kind == KGEN_FIELD_REAL) {
+            kgen_field_set_real(problem, field, json_number_value(value));
+        } else {
+            kgen_field_set(problem, field, json_is_true(value) ? 1 : json_integer_value(value));
+        }
+    }
+    problem->threads = json_integer_value(json_object_get(root, "threads"));
+    json_decref(root);
+    return 0;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    const char *const *x = a, *const *y = b;
+    return strcmp(*x, *y);
+}
+
+/* The machine that a fact's line is about, as a new string. */
+static char *fact_machine(const struct kgen_cache_entry *entry)
+{
+    json_t *root = json_loadb(entry->line, entry->length, 0, NULL);
+    const char *machine = json_string_value(json_object_get(root, "machine"));
+    char *copy = machine != NULL ? strdup(machine) : NULL;
+    json_decref(root);
+    return copy;
+}
+
+static void export_facts(const struct kgen_cache *cache, const char **machines, size_t count,
+                         struct kgen_text *lines)
+{
+    qsort(machines, count, sizeof *machines, compare_strings);
+    for (size_t i = 0; i < cache->facts.count; i++) {
+        const struct kgen_cache_entry *entry = &cache->facts.entries[i];
+        char *machine = fact_machine(entry);
+        const char *wanted = machine;
+        if (machine != NULL && count > 0 &&
+            bsearch(&wanted, machines, count, sizeof *machines, compare_strings) != NULL) {
+            kgen_text_append(lines, entry->line, entry->length);
+            kgen_text_puts(lines, "\n");
+        }
+        free(machine);
+    }
+}
+
+long kgen_cache_export(const struct kgen_cache *cache, kgen_record_filter *wants, void *context,
+                       struct kgen_text *lines, struct kgen_error *error)
+{
+    const char **machines = calloc(kgen_cache_count(cache) + 1, sizeof *machines);
+    if (machines == NULL)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    size_t count = 0;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < kgen_cache_count(cache); i++) {
+        const struct kgen_record *record = kgen_cache_at(cache, i);
+        if (record == NULL || (wants != NULL && !wants(context, record)))
+            continue;
+        machines[count++] = record->machine;
+        result = kgen_line_write_record(record, lines, error);
+    }
+    export_facts(cache, machines, count, lines);
+    free(machines);
+    if (lines->failed)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    return result == 0 ? (long)count : -1;
+}
+
+/* One import. */
+struct intake {
+    struct kgen_cache *cache;
+    kgen_import_rejection *reject;
+    void *context;
+    struct kgen_import *counts;
+    size_t line;
+};
+
+static void reject(struct intake *intake, const char *reason)
+{
+    intake->counts->rejected++;
+    if (intake->reject != NULL)
+        intake->reject(intake->context, intake->line, reason);
+}
+
+static enum kgen_effort effort_of(const struct kgen_record *record)
+{
+    enum kgen_effort effort = KGEN_ESTIMATE;
+    kgen_effort_parse(record->effort, &effort);
+    return effort;
+}
+
+static bool is_better(const struct kgen_record *theirs, const struct kgen_record *ours)
+{
+    if (effort_of(theirs) != effort_of(ours))
+        return effort_of(theirs) > effort_of(ours);
+    if ((theirs->final_seconds > 0) != (ours->final_seconds > 0))
+        return theirs->final_seconds > 0;
+    return theirs->chosen && !ours->chosen;
+}
+
+static int take_record(struct intake *intake, const char *line, size_t length, uint64_t key,
+                       struct kgen_error *error)
+{
+    struct kgen_parsed_record *parsed = kgen_line_parse_record(line, length, key);
+    struct kgen_problem problem;
+    int result = 0;
+    if (parsed == NULL) {
+        char reason[128];
+        kgen_line_fault(line, length, reason, sizeof reason);
+        reject(intake, reason);
+    } else if (kgen_record_problem(&parsed->record, &problem) != 0) {
+        reject(intake, "a record of an op that this kgen does not know");
+    } else {
+        const struct kgen_record *ours = kgen_cache_find(intake->cache, key);
+        const bool take = ours == NULL || is_better(&parsed->record, ours);
+        intake->counts->taken += take;
+        intake->counts->known += !take;
+        if (take)
+            result = kgen_cache_append(intake->cache, &parsed->record, error);
+    }
+    kgen_parsed_record_free(parsed);
+    return result;
+}
+
+static int take_fact(struct intake *intake, const char *line, size_t length, uint64_t key,
+                     struct kgen_error *error)
+{
+    if (kgen_cache_index_find(&intake->cache->facts, key) != NULL)
+        return 0;
+    struct kgen_text copy = {0};
+    kgen_text_append(&copy, line, length);
+    kgen_text_puts(&copy, "\n");
+    if (copy.failed) {
+        kgen_text_free(&copy);
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    }
+    intake->counts->facts++;
+    return kgen_cache_remember(intake->cache, &intake->cache->facts, key, &copy, error);
+}
+
+static int take_line(struct intake *intake, const char *line, size_t length, struct kgen_error *error)
+{
+    uint64_t key;
+    char reason[128];
+    switch (kgen_line_classify(line, length, &key)) {
+    case KGEN_LINE_RECORD:
+        return take_record(intake, line, length, key, error);
+    case KGEN_LINE_FACT:
+        return take_fact(intake, line, length, key, error);
+    case KGEN_LINE_BLANK:
+        return 0;
+    default:
+        kgen_line_fault(line, length, reason, sizeof reason);
+        reject(intake, reason);
+        return 0;
+    }
+}
+
+int kgen_cache_import(struct kgen_cache *cache, const char *lines, size_t length, kgen_import_rejection *told,
+                      void *context, struct kgen_import *counts, struct kgen_error *error)
+{
+    struct intake intake = {cache, told, context, counts, 0};
+    int result = 0;
+    for (size_t at = 0; result == 0 && at < length;) {
+        const char *end = memchr(lines + at, '\n', length - at);
+        const size_t line_length = end != NULL ? (size_t)(end - lines) - at : length - at;
+        intake.line++;
+        result = take_line(&intake, lines + at, line_length, error);
+        at += line_length + 1;
+    }
+    return result;
+}

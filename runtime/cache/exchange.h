@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* Records on their way between caches, as lines of text. */
+#ifndef KGEN_CACHE_EXCHANGE_H
+#define KGEN_CACHE_EXCHANGE_H
+
+#include "runtime/cache/cache.h"
+
+/* Reads the problem of a record back. Returns -1 where it is of an op that this version does not know. */
+int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *problem);
+
+/* Whether a record is wanted. */
+typedef bool kgen_record_filter(void *context, const struct kgen_record *record);
+
+/* Appends the lines of the records that a filter wants (NULL: all), and of the facts of their machines.
+ * Layers beneath are left out. Returns the number of records, or -1. */
+long kgen_cache_export(const struct kgen_cache *cache, kgen_record_filter *wants, void *context,
+                       struct kgen_text *lines, struct kgen_error *error);
+
+struct kgen_import {
+    size_t taken;    /* records that are new here, or better than what was here */
+    size_t known;    /* records that are not */
+    size_t facts;    /* about machines, that are new here */
+    size_t rejected; /* lines */
+};
+/* Told of a line that was rejected, and why. */
+typedef void kgen_import_rejection(void *context, size_t line, const char *reason);
+
+/* Takes in the records and facts of a text of lines, and adds to counts. A record of a key that is here
+ * already is better where it comes from a greater effort, or at the same effort from the final round. A line
+ * that is none of ours is rejected, and does not keep the others out. Returns -1 when memory runs out. */
+int kgen_cache_import(struct kgen_cache *cache, const char *lines, size_t length,
+                      kgen_import_rejection *reject, void *context, struct kgen_import *counts,
+                      struct kgen_error *error);
+
+#endif

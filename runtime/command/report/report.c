@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/command/report/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/tune/timing.h"
+#include "runtime/command/json.h"
+#include "runtime/command/table.h"
+
+struct totals {
+    unsigned proven, failed, timed, compiled;
+};
+
+static struct totals add_up(const struct kgen_report *report)
+{
+    struct totals totals = {0};
+    for (size_t i = 0; i < report->count; i++) {
+        totals.proven += report->choices[i].proven;
+        totals.failed += report->choices[i].failed;
+        totals.timed += report->choices[i].timed;
+        totals.compiled += report->choices[i].compiled;
+    }
+    return totals;
+}
+
+/* The time of one call that counts; 0 where it was not timed. */
+static double seconds_of(const struct kgen_choice *choice)
+{
+    return choice->variant.tmpl != NULL ? kgen_record_seconds(&choice->problem, &choice->record) : 0;
+}
+
+/* Bytes per second, likewise. */
+static double rate_of(const struct kgen_choice *choice)
+{
+    const double seconds = seconds_of(choice);
+    return seconds > 0 ? kgen_operation_bytes(&choice->problem) / seconds : 0;
+}
+
+/* Of the read bandwidth, where the weights came from memory; else 0. */
+static double share_of(const struct kgen_report *report, const struct kgen_choice *choice)
+{
+    if (!kgen_timing_is_cold(&choice->problem))
+        return 0;
+    if (choice->record.read_seconds > 0 && seconds_of(choice) > 0)
+        return choice->record.read_seconds / seconds_of(choice);
+    return report->bandwidth == NULL
+               ? 0
+               : rate_of(choice) / kgen_bandwidth_of(report->bandwidth, choice->problem.threads);
+}
+
+static void add_choice(struct kgen_table *table, const struct kgen_report *report, size_t index)
+{
+    const struct kgen_choice *choice = &report->choices[index];
+    const struct kgen_spec_entry *entry = &report->session->spec->entries[index];
+    struct kgen_text problem = {0}, variant = {0};
+    kgen_problem_describe(&choice->problem, &problem);
+    if (choice->variant.tmpl != NULL)
+        kgen_variant_name(&choice->variant, &variant);
+    else
+        kgen_text_printf(&variant, choice->candidates > 0 ? "none of %u candidates passed" : "no candidate",
+                         choice->proven + choice->failed);
+    if (problem.failed || variant.failed)
+        table->failed = true;
+    kgen_table_cell(table, "%zu", index + 1);
+    kgen_table_cell(table, "%s", problem.failed ? "" : problem.data);
+    kgen_table_cell(table, "%s", entry->tensors);
+    kgen_table_cell(table, "%s", variant.failed ? "" : variant.data);
+    const double rate = rate_of(choice);
+    kgen_table_time(table, seconds_of(choice));
+    if (rate > 0)
+        kgen_table_cell(table, "%.1f", rate * 1e-9);
+    else
+        kgen_table_cell(table, "-");
+    const double share = share_of(report, choice);
+    if (share > 0)
+        kgen_table_cell(table, "%.0f%%", 100 * share);
+    else
+        kgen_table_cell(table, "-");
+    if (choice->variant.tmpl != NULL)
+        kgen_table_cell(table, "%.3f", choice->record.error_of_bound);
+    else
+        kgen_table_cell(table, "-");
+    kgen_text_free(&problem);
+    kgen_text_free(&variant);
+}
+
+static int print_table(const struct kgen_report *report)
+{
+    static const struct kgen_column columns[] = {
+        {"#", true, 0},  {"problem", false, 56}, {"tensors", false, 34},    {"variant", false, 76},
+        {"µs", true, 0}, {"GB/s", true, 0},      {"of bandwidth", true, 0}, {"error/bound", true, 0},
+    };
+    struct kgen_table table = {.columns = columns, .column_count = KGEN_COUNT_OF(columns)};
+    for (size_t i = 0; i < report->count; i++)
+        add_choice(&table, report, i);
+    int result = report->count > 0 ? kgen_table_print(&table, stdout) : 0;
+    kgen_table_free(&table);
+    return result;
+}
+
+/* The median over the problems of the median over their candidates. */
+static double median_compile_seconds(const struct kgen_report *report)
+{
+    double *seconds = calloc(report->count + 1, sizeof *seconds);
+    if (seconds == NULL)
+        return 0;
+    size_t known = 0;
+    for (size_t i = 0; i < report->count; i++) {
+        if (report->choices[i].compile_seconds > 0)
+            seconds[known++] = report->choices[i].compile_seconds;
+    }
+    const double median = kgen_median(seconds, known);
+    free(seconds);
+    return median;
+}
+
+static void print_summary(const struct kgen_report *report)
+{
+    const struct totals totals = add_up(report);
+    const char *spec = report->options->arguments[0];
+    if (report->options->shards > 0)
+        printf("share %u of %u of the candidates; no winner is chosen: merge the shares, then kgen %s\n",
+               report->options->shard + 1, report->options->shards, spec);
+    printf("\n%s: %s\n", report->session->spec->name, report->session->spec->summary);
+    printf("%s, %d %s", report->session->machine.name, report->session->threads,
+           report->session->threads == 1 ? "thread" : "threads");
+    if (report->bandwidth != NULL)
+        printf(", reads %.1f GB/s (%.1f with 1 thread), noise %.0f%%; weights are timed cold, the other ops "
+               "hot;\n"
+               "of bandwidth: against merely reading the same bytes, in turns with the kernel",
+               report->bandwidth->all_threads * 1e-9, report->bandwidth->one_thread * 1e-9,
+               report->bandwidth->noise * 100);
+    printf("\n%u candidates proven, %u timed, %u failed", totals.proven, totals.timed, totals.failed);
+    if (totals.failed > 0)
+        printf(" (see kgen explain %s)", spec);
+    if (totals.compiled > 0)
+        printf("; %u compiled in this run of %.1f s\n", totals.compiled, report->seconds);
+    else
+        printf("; all from the cache, in %.2f s\n", report->seconds);
+    const double compile_seconds = median_compile_seconds(report);
+    if (compile_seconds > 0)
+        printf("from template to callable kernel: %.2f ms by %s (median)\n", compile_seconds * 1e3,
+               kgen_engine_name(report->options->engine));
+    if (report->folder != NULL)
+        printf("written to %s/\n", report->folder);
+}
+
+static json_t *choice_json(const struct kgen_report *report, size_t index)
+{
+    const struct kgen_choice *choice = &report->choices[index];
+    const struct kgen_spec_entry *entry = &report->session->spec->entries[index];
+    struct kgen_text name = {0};
+    kgen_problem_name(&choice->problem, &name);
+    json_t *object =
+        json_pack("{s:I, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "number", (json_int_t)index + 1,
+                  "name", name.failed ? "" : name.data, "problem", kgen_json_problem(&choice->problem),
+                  "tensors", kgen_json_string(entry->tensors), "calls", (json_int_t)entry->calls,
+                  "candidates", (json_int_t)choice->candidates, "proven", (json_int_t)choice->proven, "timed",
+                  (json_int_t)choice->timed, "failed", (json_int_t)choice->failed, "compiled",
+                  (json_int_t)choice->compiled, "from_cache", choice->from_cache);
+    kgen_text_free(&name);
+    if (choice->variant.tmpl == NULL) {
+        json_object_set_new(object, "variant", json_null());
+        return object;
+    }
+    const double rate = rate_of(choice);
+    struct kgen_text variant = {0};
+    kgen_variant_name(&choice->variant, &variant);
+    json_t *chosen = json_pack(
+        "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+        variant.failed ? "" : variant.data, "template", kgen_template_name(choice->variant.tmpl), "isa",
+        kgen_isa_info(choice->variant.isa)->name, "parameters", kgen_json_parameters(&choice->variant), "us",
+        kgen_json_positive(seconds_of(choice) * 1e6), "timing",
+        kgen_timing_is_cold(&choice->problem) ? "cold" : "hot", "cold_us",
+        kgen_json_positive(choice->record.cold_seconds * 1e6), "hot_us",
+        kgen_json_positive(choice->record.hot_seconds * 1e6), "compile_us",
+        kgen_json_positive(choice->record.compile_seconds * 1e6), "gb_per_s", kgen_json_positive(rate * 1e-9),
+        "share_of_bandwidth", kgen_json_positive(share_of(report, choice)), "error_of_bound",
+        kgen_json_number(choice->record.error_of_bound));
+    kgen_text_free(&variant);
+    json_object_set_new(object, "variant", chosen);
+    return object;
+}
+
+static int print_json(const struct kgen_report *report)
+{
+    static const char *const endings[] = {"done", "time_limit", "failed", "no_candidate", "interrupted"};
+    const struct totals totals = add_up(report);
+    json_t *problems = json_array();
+    for (size_t i = 0; i < report->count; i++)
+        json_array_append_new(problems, choice_json(report, i));
+    return kgen_json_print(json_pack(
+        "{s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:s, s:s, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:o}", "kgen",
+        KGEN_VERSION, "status", endings[report->ending], "spec", report->session->spec->name, "summary",
+        kgen_json_string(report->session->spec->summary), "machine",
+        kgen_json_machine(&report->session->machine), "read_bandwidth",
+        kgen_json_bandwidth(report->bandwidth), "threads", report->session->threads, "engine",
+        kgen_engine_name(report->options->engine), "effort", kgen_effort_name(report->options->effort),
+        "problems", problems, "candidates", "proven", (json_int_t)totals.proven, "timed",
+        (json_int_t)totals.timed, "failed", (json_int_t)totals.failed, "compiled",
+        (json_int_t)totals.compiled, "seconds", kgen_json_number(report->seconds), "folder",
+        report->folder != NULL ? kgen_json_string(report->folder) : json_null()));
+}
+
+int kgen_report_print(const struct kgen_report *report)
+{
+    if (report->options->json)
+        return print_json(report);
+    if (report->options->shards == 0 && print_table(report) != 0) {
+        fputs("kgen: error: out of memory\n", stderr);
+        return -1;
+    }
+    print_summary(report);
+    return 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What the engines share. */
+#ifndef KGEN_JIT_INTERNAL_H
+#define KGEN_JIT_INTERNAL_H
+
+#include "runtime/jit/jit.h"
+
+struct kgen_code {
+    enum kgen_engine engine;
+    void *handle; /* TCCState, or what dlopen gave */
+};
+
+/* Appends a #line directive, so that compilers speak of the lines of source. */
+void kgen_jit_put_line(struct kgen_text *out, const char *source);
+
+/* room NULL: the code lies in memory of its own. */
+int kgen_jit_tcc(struct kgen_code *code, const char *source, const char *vector_c, enum kgen_isa isa,
+                 struct kgen_code_room *room, struct kgen_error *error);
+void *kgen_jit_tcc_symbol(const struct kgen_code *code, const char *name);
+void kgen_jit_tcc_free(struct kgen_code *code);
+/* Asks a worker process: libtcc never runs in the calling one. */
+int kgen_jit_tcc_describe(struct kgen_text *out, struct kgen_error *error);
+
+int kgen_jit_cc(struct kgen_code *code, const char *source, const char *vector_c, enum kgen_isa isa,
+                const struct kgen_cc_options *options, struct kgen_error *error);
+int kgen_jit_cc_describe(const struct kgen_cc_options *options, struct kgen_text *out,
+                         struct kgen_error *error);
+
+/* Appends kgen_vector.h, from the templates in the binary. */
+int kgen_jit_put_header(struct kgen_text *out, struct kgen_error *error);
+
+/* Runs a program found along PATH and waits for it. Appends what it prints, on both outputs, to output.
+ * Returns its exit status, or -1 where it could not be started or died of a signal. */
+int kgen_program_run(const char *const *arguments, struct kgen_text *output, struct kgen_error *error);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* sched_getaffinity and CPU_COUNT are not in POSIX. */
+#define _GNU_SOURCE
+#include "runtime/machine/machine.h"
+
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
+static int usable_threads(void)
+{
+    cpu_set_t processors;
+    if (sched_getaffinity(0, sizeof processors, &processors) == 0)
+        return CPU_COUNT(&processors);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (int)online : 1;
+}
+
+/* Reads the first line of a small file; empty where there is none. */
+static void read_line(const char *path, char *line, int size)
+{
+    line[0] = '\0';
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return;
+    if (fgets(line, size, file) == NULL)
+        line[0] = '\0';
+    line[strcspn(line, "\n")] = '\0';
+    fclose(file);
+}
+
+static size_t parse_size(const char *text)
+{
+    char *end;
+    size_t size = strtoull(text, &end, 10);
+    return *end == 'K' ? size << 10 : *end == 'M' ? size << 20 : *end == 'G' ? size << 30 : size;
+}
+
+static size_t configured(int name)
+{
+    long size = sysconf(name);
+    return size > 0 ? (size_t)size : 0;
+}
+
+static void detect_caches(struct kgen_machine *machine)
+{
+    size_t *sizes[] = {&machine->l1d_bytes, &machine->l2_bytes, &machine->l3_bytes};
+    for (int i = 0; i < 16; i++) {
+        char path[96], level[16], type[32], size[32];
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/level", i);
+        read_line(path, level, sizeof level);
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/type", i);
+        read_line(path, type, sizeof type);
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size", i);
+        read_line(path, size, sizeof size);
+        int number = level[0] - '0';
+        if (number >= 1 && number <= (int)KGEN_COUNT_OF(sizes) && strcmp(type, "Instruction") != 0)
+            *sizes[number - 1] = parse_size(size);
+    }
+#if defined(_SC_LEVEL1_DCACHE_SIZE)
+    const int names[] = {_SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE};
+    for (size_t i = 0; i < KGEN_COUNT_OF(sizes); i++) {
+        if (*sizes[i] == 0)
+            *sizes[i] = configured(names[i]);
+    }
+#endif
+}
+
+#if defined(__x86_64__)
+
+struct registers {
+    unsigned a, b, c, d;
+};
+
+static struct registers cpuid(unsigned leaf, unsigned subleaf)
+{
+    struct registers r = {0};
+    if (__get_cpuid_count(leaf, subleaf, &r.a, &r.b, &r.c, &r.d) == 0)
+        return (struct registers){0};
+    return r;
+}
+
+/* The registers that the operating system saves: XCR0. */
+static uint64_t saved_state(void)
+{
+    unsigned low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+}
+
+static bool all_of(uint64_t bits, uint64_t wanted)
+{
+    return (bits & wanted) == wanted;
+}
+
+#define BIT(n) (UINT64_C(1) << (n))
+
+static unsigned detect_isas(void)
+{
+    unsigned isas = 1u << KGEN_ISA_SCALAR;
+    const struct registers basic = cpuid(1, 0), extended = cpuid(7, 0);
+    const uint64_t osxsave = BIT(27), avx = BIT(28), fma = BIT(12), f16c = BIT(29);
+    if (!all_of(basic.c, osxsave | avx | fma | f16c))
+        return isas;
+    const uint64_t state = saved_state();
+    const uint64_t ymm = BIT(1) | BIT(2), zmm = ymm | BIT(5) | BIT(6) | BIT(7);
+    const uint64_t avx2 = BIT(5), bmi2 = BIT(8), f = BIT(16), dq = BIT(17), bw = BIT(30), vl = BIT(31),
+                   vnni = BIT(11);
+    if (all_of(state, ymm) && all_of(extended.b, avx2 | bmi2))
+        isas |= 1u << KGEN_ISA_AVX2;
+    if (all_of(state, zmm) && all_of(extended.b, avx2 | bmi2 | f | dq | bw | vl) && all_of(extended.c, vnni))
+        isas |= 1u << KGEN_ISA_AVX512;
+    return isas;
+}
+
+static void copy_trimmed(char *to, size_t size, const char *from)
+{
+    from += strspn(from, " ");
+    snprintf(to, size, "%s", from);
+    for (size_t length = strlen(to); length > 0 && to[length - 1] == ' '; length--)
+        to[length - 1] = '\0';
+}
+
+static void detect_processor(struct kgen_machine *machine)
+{
+    snprintf(machine->architecture, sizeof machine->architecture, "x86_64");
+    const struct registers vendor = cpuid(0, 0), version = cpuid(1, 0);
+    const unsigned letters[] = {vendor.b, vendor.d, vendor.c};
+    memcpy(machine->vendor, letters, sizeof letters);
+    unsigned family = version.a >> 8 & 15, model = version.a >> 4 & 15;
+    if (family == 6 || family == 15)
+        model += (version.a >> 16 & 15) << 4;
+    if (family == 15)
+        family += version.a >> 20 & 255;
+    machine->family = (int)family;
+    machine->model = (int)model;
+    machine->stepping = (int)(version.a & 15);
+    char name[49] = "";
+    for (unsigned i = 0; i < 3; i++) {
+        const struct registers part = cpuid(0x80000002 + i, 0);
+        memcpy(name + 16 * i, &part, sizeof part);
+    }
+    copy_trimmed(machine->name, sizeof machine->name, name);
+    machine->isas = detect_isas();
+}
+
+#elif defined(__aarch64__)
+
+/* The number after "name : " in a line of /proc/cpuinfo, or -1 where the line says something else. */
+static int cpuinfo_number(const char *line, const char *name)
+{
+    const char *colon = strchr(line, ':');
+    return strncmp(line, name, strlen(name)) == 0 && colon != NULL ? (int)strtol(colon + 1, NULL, 0) : -1;
+}
+
+/* From the lines of the first processor: they tell what its MIDR register holds. */
+static void detect_processor(struct kgen_machine *machine)
+{
+    snprintf(machine->architecture, sizeof machine->architecture, "aarch64");
+    machine->isas = 1u << KGEN_ISA_SCALAR;
+    const unsigned long advanced_simd = 1ul << 1;
+    if ((getauxval(AT_HWCAP) & advanced_simd) != 0)
+        machine->isas |= 1u << KGEN_ISA_NEON;
+    int implementer = 0, variant = 0, revision = 0;
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    char line[256];
+    while (file != NULL && fgets(line, sizeof line, file) != NULL && line[0] != '\n') {
+        int number;
+        if ((number = cpuinfo_number(line, "CPU implementer")) >= 0)
+            implementer = number;
+        else if ((number = cpuinfo_number(line, "CPU architecture")) >= 0)
+            machine->family = number;
+        else if ((number = cpuinfo_number(line, "CPU part")) >= 0)
+            machine->model = number;
+        else if ((number = cpuinfo_number(line, "CPU variant")) >= 0)
+            variant = number;
+        else if ((number = cpuinfo_number(line, "CPU revision")) >= 0)
+            revision = number;
+    }
+    if (file != NULL)
+        fclose(file);
+    machine->stepping = variant * 16 + revision;
+    snprintf(machine->vendor, sizeof machine->vendor, "0x%02x", (unsigned)implementer & 255);
+    snprintf(machine->name, sizeof machine->name, "AArch64 implementer 0x%02x part 0x%03x",
+             (unsigned)implementer, (unsigned)machine->model);
+}
+
+#else
+
+static void detect_processor(struct kgen_machine *machine)
+{
+    snprintf(machine->architecture, sizeof machine->architecture, "unknown");
+    machine->isas = 1u << KGEN_ISA_SCALAR;
+}
+
+#endif
+
+static void identify(struct kgen_machine *machine)
+{
+    uint64_t hash = kgen_hash_string(KGEN_HASH_START, machine->architecture);
+    hash = kgen_hash_string(hash, machine->vendor);
+    hash = kgen_hash_string(hash, machine->name);
+    const uint64_t numbers[] = {(uint64_t)machine->family,   (uint64_t)machine->model,
+                                (uint64_t)machine->stepping, (uint64_t)machine->l1d_bytes,
+                                (uint64_t)machine->l2_bytes, (uint64_t)machine->l3_bytes,
+                                (uint64_t)machine->isas};
+    hash = kgen_hash(hash, numbers, sizeof numbers);
+    snprintf(machine->identity, sizeof machine->identity, "%016" PRIx64, hash);
+}
+
+void kgen_machine_detect(struct kgen_machine *machine)
+{
+    *machine = (struct kgen_machine){0};
+    detect_processor(machine);
+    detect_caches(machine);
+    machine->threads = usable_threads();
+    identify(machine);
+}
+
+enum kgen_isa kgen_machine_best_isa(const struct kgen_machine *machine)
+{
+    enum kgen_isa best = KGEN_ISA_SCALAR;
+    for (int isa = 0; isa < KGEN_ISA_COUNT; isa++) {
+        if ((machine->isas >> isa & 1) != 0 &&
+            kgen_isa_info((enum kgen_isa)isa)->vector_bytes > kgen_isa_info(best)->vector_bytes)
+            best = (enum kgen_isa)isa;
+    }
+    return best;
+}
+
+size_t kgen_machine_last_level_cache(const struct kgen_machine *machine)
+{
+    size_t greatest = machine->l1d_bytes;
+    if (machine->l2_bytes > greatest)
+        greatest = machine->l2_bytes;
+    if (machine->l3_bytes > greatest)
+        greatest = machine->l3_bytes;
+    return greatest;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* What this machine is, and how fast it reads memory. */
+#ifndef KGEN_MACHINE_H
+#define KGEN_MACHINE_H
+
+#include "gen/base/isa.h"
+#include "gen/template/template.h"
+
+struct kgen_machine {
+    char architecture[16]; /* "x86_64", "aarch64" */
+    char vendor[16];       /* "AuthenticAMD", ... */
+    char name[64];         /* as the processor calls itself */
+    int family, model, stepping;
+    int threads;                          /* processors this process may use */
+    size_t l1d_bytes, l2_bytes, l3_bytes; /* 0 where unknown */
+    unsigned isas;                        /* bits 1 << isa; scalar is always there */
+    char identity[17];                    /* a hash of all of the above but threads, in hexadecimal */
+};
+
+void kgen_machine_detect(struct kgen_machine *machine);
+/* The widest instruction set of the machine. */
+enum kgen_isa kgen_machine_best_isa(const struct kgen_machine *machine);
+/* The greatest cache: what "cold" has to exceed. */
+size_t kgen_machine_last_level_cache(const struct kgen_machine *machine);
+
+/* Appends what a machine is, as a JSON object on one line, and reads it back. Reading returns -1 where the
+ * text is none; what it does not say is left 0. */
+int kgen_machine_write(const struct kgen_machine *machine, struct kgen_text *text);
+int kgen_machine_read(const char *text, size_t length, struct kgen_machine *machine);
+
+/* Measures the read bandwidth of main memory in bytes per second with 1 and with n threads: the best of
+ * several passes over a buffer of at least four times the last-level cache, in huge pages where the system
+ * grants them, read by a kernel from templates/c/read_bandwidth.c.in for the machine's widest vectors through
+ * TinyCC. Works in a child process; takes about half a second. */
+struct kgen_bandwidth {
+    int threads;
+    double one_thread, all_threads;
+    double noise; /* the middle half of the passes with all threads is so far apart, over their median */
+};
+int kgen_bandwidth_measure(const struct kgen_machine *machine, const struct kgen_templates *templates,
+                           int threads, struct kgen_bandwidth *bandwidth, struct kgen_error *error);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* What worker.c and worker_child.c share: the memory between the parent and its child, and the child's side.
+ */
+#ifndef KGEN_WORKER_CHILD_H
+#define KGEN_WORKER_CHILD_H
+
+#include "runtime/process/worker.h"
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+/* Lies in memory shared by both, followed by the result. The parent writes while the child waits for a job.
+ */
+struct kgen_worker_shared {
+    _Atomic int64_t deadline; /* of the stage, on kgen_worker_clock */
+    char stage[24];
+    /* Written by the child's signal handler. */
+    volatile int signal;
+    volatile bool fault, fault_is_write;
+    volatile uintptr_t fault_address;
+    struct kgen_guard_list guards;
+    alignas(64) unsigned char result[];
+};
+
+struct kgen_worker {
+    struct kgen_worker_shared *shared;
+    int socket; /* the child's end: receives the index of a job, sends one byte when it is done */
+};
+
+struct kgen_worker_job {
+    kgen_job *run;
+    void *context;
+    size_t memory_bytes;
+};
+
+/* Monotonic nanoseconds. */
+int64_t kgen_worker_clock(void);
+
+/* The life of a child: set-up, then jobs until the socket closes. parent is the process that forked it. */
+_Noreturn void kgen_worker_child(struct kgen_worker *worker, pid_t parent, const struct kgen_worker_job *job);
+
+#endif

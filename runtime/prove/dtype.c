@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* Packed weights and narrow floating-point numbers, one value at a time. */
+#include "runtime/prove/reference.h"
+
+#include <math.h>
+#include <string.h>
+
+unsigned kgen_packed_value(const unsigned char *row, int64_t bits, int64_t i)
+{
+    int64_t first = i * bits;
+    unsigned shift = (unsigned)(first % 8);
+    unsigned word = row[first / 8];
+    /* The next byte is read only where the value reaches into it: it may lie beyond the row. */
+    if (shift + (unsigned)bits > 8)
+        word |= (unsigned)row[first / 8 + 1] << 8;
+    return (word >> shift) & ((1u << bits) - 1);
+}
+
+static uint32_t float_bits(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static float bits_float(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static double f16_value(uint16_t half)
+{
+    int exponent = half >> 10 & 31;
+    int fraction = half & 1023;
+    double magnitude;
+    if (exponent == 31)
+        magnitude = fraction == 0 ? (double)INFINITY : (double)NAN;
+    else if (exponent == 0)
+        magnitude = ldexp(fraction, -24);
+    else
+        magnitude = ldexp(fraction + 1024, exponent - 25);
+    return (half & 0x8000) != 0 ? -magnitude : magnitude;
+}
+
+double kgen_dtype_value(const void *array, int64_t dtype, int64_t i)
+{
+    if (dtype == KGEN_F16)
+        return f16_value(((const uint16_t *)array)[i]);
+    if (dtype == KGEN_BF16)
+        return (double)bits_float((uint32_t)((const uint16_t *)array)[i] << 16);
+    return (double)((const float *)array)[i];
+}
+
+uint16_t kgen_to_f16(float value)
+{
+    uint32_t bits = float_bits(value);
+    uint32_t sign = bits >> 16 & 0x8000;
+    uint32_t magnitude = bits & 0x7fffffff;
+    if (magnitude > 0x7f800000)
+        return (uint16_t)(sign | 0x7e00);
+    if (magnitude >= float_bits(65520.0f)) /* half way from the greatest number to the next */
+        return (uint16_t)(sign | 0x7c00);
+    if (magnitude < float_bits(0x1p-14f))
+        return (uint16_t)(sign | (uint32_t)rintf(ldexpf(fabsf(value), 24)));
+    uint32_t even = magnitude >> 13 & 1;
+    return (uint16_t)(sign | (magnitude - (UINT32_C(112) << 23) + 0xfff + even) >> 13);
+}
+
+uint16_t kgen_to_bf16(float value)
+{
+    uint32_t bits = float_bits(value);
+    if ((bits & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(bits >> 16 | 0x40);
+    uint32_t even = bits >> 16 & 1;
+    return (uint16_t)((bits + 0x7fff + even) >> 16);
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/* Which candidates are tried, and in what order.
+ *
+ * A space of few variants is tried whole, and so is every space with the effort exhaustive, all but very
+ * large ones with patient, and those that are divided into shares. In a larger one the search climbs:
+ *
+ *   1. It begins with the winners of similar problems in this run, with the first variant of each template
+ * and instruction set, whose parameters are those that its author trusts most, and with the variants that
+ *      execute the fewest instructions (kgen_variant_count).
+ *   2. It tries the neighbours of the best, which differ in one parameter; then those of the second best, and
+ *      so on down to a number that depends on the effort, as one time is not to be trusted. Whenever a better
+ *      one turns up it goes on from there. It ends where none is left to try.
+ *
+ * On the way it leaves out what cannot win: a variant with so many instructions that it would take longer
+ * than the best does, even at the speed of the quickest instructions seen for this problem. With the effort
+ * measure it ends early where the best is as fast as reading its bytes, and computes in much less time than
+ * that.
+ *
+ * Candidates are tried in the order of their instructions: times far above the best's are not taken to the
+ * end, which saves the more the earlier there is a good one, and a time limit may cut the search anywhere. */
+#include "runtime/tune/internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SMALL_SPACE = 24,   /* so many variants are all tried with the effort measure, */
+    LARGE_SPACE = 1024, /* and so many with patient */
+    SIMILAR = 3,        /* winners of similar problems to begin with, */
+    CHEAPEST = 2        /* and variants of few instructions */
+};
+
+/* So many of the best have their neighbours tried. */
+static const size_t leaders[] = {[KGEN_MEASURE] = 3, [KGEN_PATIENT] = 8, [KGEN_EXHAUSTIVE] = 8};
+
+/* What would take so many times as long as the best is left out. */
+static const double hopeless_factor = 1.25;
+
+/* At the limit: the time of the best over that of reading is no more than the first, and its hot time no more
+ * than the second. */
+static const double limit_cold = 1.03, limit_hot = 0.7;
+
+static bool tries_all(const struct kgen_trial *trial)
+{
+    const struct kgen_tune_options *options = &trial->tuner->options;
+    const size_t count = trial->variants.count;
+    return options->shards > 0 || options->effort == KGEN_EXHAUSTIVE || count <= SMALL_SPACE ||
+           (options->effort == KGEN_PATIENT && count <= LARGE_SPACE);
+}
+
+/* Whether a variant is the first of its template and instruction set. */
+static bool is_first(const struct kgen_trial *trial, size_t variant)
+{
+    const struct kgen_variant *items = trial->variants.items;
+    return variant == 0 || items[variant].tmpl != items[variant - 1].tmpl ||
+           items[variant].isa != items[variant - 1].isa;
+}
+
+bool kgen_trial_is_settled(const struct kgen_trial *trial)
+{
+    if (kgen_trial_chosen(trial) == trial->variants.count)
+        return false;
+    const struct kgen_tune_options *options = &trial->tuner->options;
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        const bool wanted = options->shards > 0
+                                ? kgen_shard_has(trial->keys[i], options->shard, options->shards)
+                                : tries_all(trial) || is_first(trial, i);
+        if (wanted && !kgen_trial_has_record(trial, i))
+            return false;
+    }
+    return true;
+}
+
+/* Infinite where the variant cannot be lowered, or not be counted. */
+static double instructions_of(struct kgen_trial *trial, size_t variant)
+{
+    double *instructions = &trial->instructions[variant];
+    if (*instructions == 0 &&
+        kgen_variant_count(&trial->variants.items[variant], &trial->problem,
+                           (int64_t)kgen_operation_range(&trial->problem), instructions, NULL) != 0)
+        *instructions = INFINITY;
+    return *instructions;
+}
+
+static void sort_waiting(struct kgen_trial *trial)
+{
+    size_t *waiting = trial->waiting;
+    for (size_t i = 1; i < trial->waiting_count; i++) {
+        const size_t moved = waiting[i];
+        const double instructions = instructions_of(trial, moved);
+        size_t j = i;
+        for (; j > 0 && instructions_of(trial, waiting[j - 1]) > instructions; j--)
+            waiting[j] = waiting[j - 1];
+        waiting[j] = moved;
+    }
+}
+
+/* Has a variant tried in this round. */
+static void add(struct kgen_trial *trial, size_t variant)
+{
+    if (kgen_trial_has_record(trial, variant))
+        return;
+    for (size_t i = 0; i < trial->waiting_count; i++) {
+        if (trial->waiting[i] == variant)
+            return;
+    }
+    trial->waiting[trial->waiting_count++] = variant;
+}
+
+static int run_all(struct kgen_trial *trial, struct kgen_error *error)
+{
+    const struct kgen_tune_options *options = &trial->tuner->options;
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        if (!kgen_trial_has_record(trial, i) &&
+            (options->shards == 0 || kgen_shard_has(trial->keys[i], options->shard, options->shards)))
+            trial->waiting[trial->waiting_count++] = i;
+    }
+    sort_waiting(trial);
+    return kgen_trial_run_waiting(trial, error);
+}
+
+/* In how many fields two problems of one op differ. */
+static int differences(const struct kgen_problem *a, const struct kgen_problem *b)
+{
+    const struct kgen_op_info *op = kgen_op_info(a->op);
+    int count = a->threads != b->threads;
+    for (size_t i = 0; i < op->field_count; i++) {
+        const struct kgen_field *field = &op->fields[i];
+        count += field->kind == KGEN_FIELD_REAL
+                     ? kgen_field_get_real(a, field) != kgen_field_get_real(b, field)
+                     : kgen_field_get(a, field) != kgen_field_get(b, field);
+    }
+    return count;
+}
+
+static bool same_variant(const struct kgen_variant *a, const struct kgen_variant *b)
+{
+    return a->tmpl == b->tmpl && a->isa == b->isa &&
+           memcmp(a->values, b->values, kgen_template_param_count(a->tmpl) * sizeof *a->values) == 0;
+}
+
+/* Winners of the problems that differ least, the latest first. */
+static void add_similar(struct kgen_trial *trial)
+{
+    const struct kgen_tuner *tuner = trial->tuner;
+    const size_t known = tuner->winner_count < KGEN_WINNERS ? tuner->winner_count : KGEN_WINNERS;
+    const size_t room = trial->waiting_count + SIMILAR;
+    for (int most = 1; most <= 3; most++) {
+        for (size_t i = 1; i <= known && trial->waiting_count < room; i++) {
+            const struct kgen_winner *winner = &tuner->winners[(tuner->winner_count - i) % KGEN_WINNERS];
+            if (winner->problem.op != trial->problem.op ||
+                differences(&winner->problem, &trial->problem) != most)
+                continue;
+            for (size_t j = 0; j < trial->variants.count; j++) {
+                if (same_variant(&winner->variant, &trial->variants.items[j]))
+                    add(trial, j);
+            }
+        }
+    }
+}
+
+/* One variant of each of the least numbers of instructions. */
+static void add_cheapest(struct kgen_trial *trial)
+{
+    double floor = 0;
+    for (int n = 0; n < CHEAPEST; n++) {
+        size_t cheapest = trial->variants.count;
+        for (size_t i = 0; i < trial->variants.count; i++) {
+            const double instructions = instructions_of(trial, i);
+            if (instructions > floor && isfinite(instructions) &&
+                (cheapest == trial->variants.count || instructions < instructions_of(trial, cheapest)))
+                cheapest = i;
+        }
+        if (cheapest == trial->variants.count)
+            return;
+        floor = instructions_of(trial, cheapest);
+        add(trial, cheapest);
+    }
+}
+
+static int run_beginnings(struct kgen_trial *trial, struct kgen_error *error)
+{
+    add_similar(trial);
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        if (is_first(trial, i))
+            add(trial, i);
+    }
+    const int result = kgen_trial_run_waiting(trial, error);
+    if (result != 0)
+        return result;
+    add_cheapest(trial);
+    return kgen_trial_run_waiting(trial, error);
+}
+
+static const struct kgen_record *record_of(const struct kgen_trial *trial, size_t variant)
+{
+    return kgen_cache_find(trial->tuner->cache, trial->keys[variant]);
+}
+
+/* The least seconds an instruction took, of all that were timed hot. */
+static double least_seconds_of_instruction(struct kgen_trial *trial)
+{
+    double least = 0;
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        const struct kgen_record *record = record_of(trial, i);
+        if (record == NULL || record->verdict != KGEN_PASSED || record->hot_seconds <= 0)
+            continue;
+        const double seconds = record->hot_seconds / instructions_of(trial, i);
+        if (least == 0 || seconds < least)
+            least = seconds;
+    }
+    return least;
+}
+
+static bool are_neighbours(const struct kgen_variant *a, const struct kgen_variant *b)
+{
+    if (a->tmpl != b->tmpl || a->isa != b->isa)
+        return false;
+    int differing = 0;
+    for (size_t i = 0; i < kgen_template_param_count(a->tmpl); i++)
+        differing += a->values[i] != b->values[i];
+    return differing == 1;
+}
+
+/* Has the neighbours of a variant tried, without those that cannot win against the best. */
+static void add_neighbours(struct kgen_trial *trial, size_t leader, size_t best)
+{
+    const double seconds_each = least_seconds_of_instruction(trial);
+    const double longest = hopeless_factor * kgen_record_seconds(&trial->problem, record_of(trial, best));
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        if (!are_neighbours(&trial->variants.items[i], &trial->variants.items[leader]) ||
+            kgen_trial_has_record(trial, i))
+            continue;
+        const double instructions = instructions_of(trial, i);
+        if (!isfinite(instructions) || instructions * seconds_each <= longest)
+            add(trial, i);
+    }
+    sort_waiting(trial);
+}
+
+static bool is_at_limit(const struct kgen_trial *trial, size_t best)
+{
+    const struct kgen_record *record = record_of(trial, best);
+    return trial->tuner->options.effort == KGEN_MEASURE && record->read_seconds > 0 &&
+           record->cold_seconds <= limit_cold * record->read_seconds &&
+           record->hot_seconds <= limit_hot * record->read_seconds;
+}
+
+static int climb(struct kgen_trial *trial, struct kgen_error *error)
+{
+    enum { MOST_LEADERS = 8 };
+    size_t best[MOST_LEADERS];
+    int result = run_beginnings(trial, error);
+    while (result == 0) {
+        const size_t count = kgen_trial_best(trial, best, leaders[trial->tuner->options.effort]);
+        if (count == 0 || is_at_limit(trial, best[0]))
+            break;
+        for (size_t i = 0; i < count && trial->waiting_count == 0; i++)
+            add_neighbours(trial, best[i], best[0]);
+        if (trial->waiting_count == 0)
+            break;
+        result = kgen_trial_run_waiting(trial, error);
+    }
+    return result;
+}
+
+int kgen_trial_search(struct kgen_trial *trial, struct kgen_error *error)
+{
+    trial->waiting_count = 0;
+    if (tries_all(trial))
+        return run_all(trial, error);
+    int result = climb(trial, error);
+    /* Where nothing that was tried is right, anything may be. */
+    size_t best;
+    if (result == 0 && kgen_trial_best(trial, &best, 1) == 0)
+        result = run_all(trial, error);
+    return result;
+}

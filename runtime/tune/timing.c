@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/tune/timing.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A sample shorter than this says more about the clock than about the kernel. */
+static const double shortest_sample = 20e-6;
+
+/* Weights of this size stay in the second-level caches that two or more cores have. */
+#define HOT_BYTES ((double)(512 << 10))
+
+enum { MOST_SAMPLES = 1000, WORKSPACE_ALIGNMENT = 64 };
+
+double kgen_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+bool kgen_timing_is_cold(const struct kgen_problem *problem)
+{
+    return problem->op == KGEN_OP_QMV || problem->op == KGEN_OP_DEQUANTIZE;
+}
+
+static void *allocate(size_t bytes)
+{
+    const size_t rounded = (bytes + WORKSPACE_ALIGNMENT - 1) / WORKSPACE_ALIGNMENT * WORKSPACE_ALIGNMENT;
+    void *memory = aligned_alloc(WORKSPACE_ALIGNMENT, rounded);
+    if (memory != NULL)
+        memset(memory, 0, rounded);
+    return memory;
+}
+
+int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
+                    const struct kgen_timing_buffers *buffers, struct kgen_team *team,
+                    struct kgen_error *error)
+{
+    memset(timed, 0, sizeof *timed);
+    timed->kernel = *kernel;
+    timed->buffers = buffers;
+    timed->team = kernel->problem.threads > 1 ? team : NULL;
+    timed->arguments.position = 1000;
+    timed->hot_kernel = *kernel;
+    timed->hot_scale = 1;
+    const double bytes = kgen_operation_bytes(&kernel->problem);
+    if (kernel->problem.op == KGEN_OP_QMV && bytes > HOT_BYTES) {
+        const int64_t rows = (int64_t)((double)kernel->problem.N * HOT_BYTES / bytes);
+        timed->hot_kernel.problem.N = rows > 1 ? rows : 1;
+        timed->hot_scale = (double)kernel->problem.N / (double)timed->hot_kernel.problem.N;
+    }
+    timed->batch = 1;
+    size_t sizes[KGEN_BUFFER_COUNT];
+    kgen_operation_sizes(&kernel->problem, sizes);
+    sizes[KGEN_BUFFER_WORKSPACE] = kernel->workspace_bytes;
+    static const enum kgen_buffer own[] = {KGEN_BUFFER_Y, KGEN_BUFFER_RESIDUAL, KGEN_BUFFER_WORKSPACE};
+    for (size_t i = 0; i < KGEN_COUNT_OF(own); i++) {
+        if (sizes[own[i]] == 0)
+            continue;
+        timed->arguments.buffers[own[i]] = allocate(sizes[own[i]]);
+        if (timed->arguments.buffers[own[i]] == NULL) {
+            kgen_timed_close(timed);
+            return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+        }
+    }
+    kgen_timed_sample(timed, true); /* starts the threads and touches the outputs */
+    const double seconds = kgen_timed_sample(timed, kgen_timing_is_cold(&kernel->problem));
+    if (seconds < shortest_sample)
+        timed->batch = (unsigned)(shortest_sample / (seconds + 1e-9)) + 1;
+    return 0;
+}
+
+void kgen_timed_close(struct kgen_timed *timed)
+{
+    free(timed->arguments.buffers[KGEN_BUFFER_Y]);
+    free(timed->arguments.buffers[KGEN_BUFFER_RESIDUAL]);
+    free(timed->arguments.buffers[KGEN_BUFFER_WORKSPACE]);
+    memset(timed, 0, sizeof *timed);
+}
+
+static double cold_sample(struct kgen_timed *timed)
+{
+    const double start = kgen_clock();
+    for (unsigned i = 0; i < timed->batch; i++) {
+        kgen_timing_buffers_point(timed->buffers, timed->next_copy++, &timed->arguments);
+        kgen_kernel_run_team(&timed->kernel, &timed->arguments, timed->team);
+    }
+    return (kgen_clock() - start) / timed->batch;
+}
+
+/* Where the rows are few, their time stands for that of all rows, but prepare is done once for all of them. */
+static double hot_sample(struct kgen_timed *timed)
+{
+    const struct kgen_kernel *kernel = &timed->hot_kernel;
+    const bool few_rows = timed->hot_scale > 1;
+    kgen_timing_buffers_point(timed->buffers, 0, &timed->arguments);
+    const double start = kgen_clock();
+    if (few_rows)
+        kgen_kernel_prepare(kernel, &timed->arguments);
+    const double prepared = kgen_clock();
+    for (unsigned i = 0; i < timed->batch; i++) {
+        if (few_rows)
+            kgen_kernel_run_divided(kernel, &timed->arguments, timed->team);
+        else
+            kgen_kernel_run_team(kernel, &timed->arguments, timed->team);
+    }
+    return prepared - start + (kgen_clock() - prepared) / timed->batch * timed->hot_scale;
+}
+
+double kgen_timed_sample(struct kgen_timed *timed, bool cold)
+{
+    return cold ? cold_sample(timed) : hot_sample(timed);
+}
+
+static int compare_doubles(const void *left, const void *right)
+{
+    const double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+double kgen_median(double *values, size_t count)
+{
+    if (count == 0)
+        return 0;
+    qsort(values, count, sizeof *values, compare_doubles);
+    return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+double kgen_noise(double *values, size_t count)
+{
+    const double median = kgen_median(values, count);
+    if (count < 4 || median <= 0)
+        return 0;
+    return (values[count - 1 - count / 4] - values[count / 4]) / median;
+}
+
+double kgen_timing_cost(bool cold, double cold_seconds, double hot_seconds, double read_seconds)
+{
+    if (!cold)
+        return hot_seconds;
+    return (cold_seconds + 0.2 * hot_seconds) / (read_seconds > 0 ? read_seconds : 1);
+}
+
+/* Samples of a kernel, and of the reader in turns with it. */
+struct samples {
+    double kernel[MOST_SAMPLES], read[MOST_SAMPLES];
+    unsigned count;
+};
+
+static bool is_hopeless(const struct samples *samples, double hopeless_cost)
+{
+    if (samples->count != 2 || hopeless_cost <= 0)
+        return false;
+    return kgen_timing_cost(true, samples->kernel[0], 0, samples->read[0]) > hopeless_cost &&
+           kgen_timing_cost(true, samples->kernel[1], 0, samples->read[1]) > hopeless_cost;
+}
+
+static void take_samples(struct kgen_timed *timed, bool cold, struct kgen_reader *reader,
+                         const struct kgen_timing_limits *limits, struct samples *samples)
+{
+    const struct kgen_timing_buffers *buffers = timed->buffers;
+    const unsigned most = limits->most_repeats < MOST_SAMPLES ? limits->most_repeats : MOST_SAMPLES;
+    const double start = kgen_clock();
+    samples->count = 0;
+    while (samples->count < most &&
+           (samples->count < limits->least_repeats || kgen_clock() - start < limits->least_seconds)) {
+        samples->read[samples->count] = 0;
+        if (reader != NULL)
+            samples->read[samples->count] =
+                kgen_reader_pass(reader, kgen_timing_buffers_copy(buffers, timed->next_copy++),
+                                 buffers->copy_bytes, timed->team);
+        samples->kernel[samples->count++] = kgen_timed_sample(timed, cold);
+        if (is_hopeless(samples, limits->hopeless_cost))
+            break;
+    }
+}
+
+void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limits *limits,
+                        struct kgen_reader *reader, struct kgen_timing *timing)
+{
+    const bool cold_counts = kgen_timing_is_cold(&timed->kernel.problem);
+    /* The time that does not count is taken with few samples. */
+    const struct kgen_timing_limits brief = {3, 0.0005, 25, 0};
+    struct samples samples;
+    take_samples(timed, true, cold_counts ? reader : NULL, cold_counts ? limits : &brief, &samples);
+    timing->repeats = samples.count;
+    /* The memory may change its speed between samples, by more than kernels differ: pairs are compared. */
+    for (unsigned i = 0; i < samples.count && cold_counts && reader != NULL; i++)
+        samples.kernel[i] /= samples.read[i];
+    timing->cold_seconds = kgen_median(samples.kernel, samples.count);
+    timing->read_seconds = kgen_median(samples.read, samples.count);
+    if (cold_counts && reader != NULL)
+        timing->cold_seconds *= timing->read_seconds;
+    take_samples(timed, false, NULL, cold_counts ? &brief : limits, &samples);
+    timing->hot_seconds = kgen_median(samples.kernel, samples.count);
+    if (!cold_counts)
+        timing->repeats = samples.count;
+}

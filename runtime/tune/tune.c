@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/tune/tune.h"
+
+#include "runtime/tune/timing.h"
+#include "runtime/tune/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const effort_names[] = {"estimate", "measure", "patient", "exhaustive"};
+
+const char *kgen_effort_name(enum kgen_effort effort)
+{
+    return effort_names[effort];
+}
+
+int kgen_effort_parse(const char *name, enum kgen_effort *effort)
+{
+    for (size_t i = 0; i < KGEN_COUNT_OF(effort_names); i++) {
+        if (strcmp(effort_names[i], name) == 0) {
+            *effort = (enum kgen_effort)i;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+struct kgen_tuner *kgen_tuner_new(const struct kgen_templates *templates, const struct kgen_machine *machine,
+                                  struct kgen_cache *cache, const struct kgen_tune_options *options,
+                                  struct kgen_error *error)
+{
+    struct kgen_tuner *tuner = calloc(1, sizeof *tuner);
+    if (tuner == NULL) {
+        kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+        return NULL;
+    }
+    tuner->templates = templates;
+    tuner->machine = machine;
+    tuner->cache = cache;
+    tuner->options = *options;
+    tuner->start = kgen_clock();
+    if (kgen_engine_describe(options->engine, &options->cc, &tuner->engine, error) != 0 ||
+        kgen_cache_set_machine(cache, machine, error) != 0) {
+        kgen_tuner_free(tuner);
+        return NULL;
+    }
+    return tuner;
+}
+
+void kgen_tuner_free(struct kgen_tuner *tuner)
+{
+    if (tuner == NULL)
+        return;
+    kgen_timing_buffers_free(&tuner->buffers);
+    kgen_text_free(&tuner->engine);
+    free(tuner);
+}
+
+bool kgen_tuner_stopped(const struct kgen_tuner *tuner)
+{
+    if (kgen_is_cancelled(tuner->options.cancel))
+        return true;
+    return tuner->options.time_limit_seconds > 0 &&
+           kgen_clock() - tuner->start > tuner->options.time_limit_seconds;
+}
+
+int kgen_tune_variants(const struct kgen_tune_options *options, const struct kgen_machine *machine,
+                       const struct kgen_templates *templates, const struct kgen_problem *problem,
+                       struct kgen_variants *variants, struct kgen_error *error)
+{
+    const unsigned isas = options->isas != 0 ? options->isas : machine->isas;
+    *variants = (struct kgen_variants){0};
+    if (options->effort >= KGEN_PATIENT)
+        return kgen_variants_list(templates, problem, isas, variants, error);
+    for (int isa = KGEN_ISA_COUNT - 1; isa >= 0 && variants->count == 0; isa--) {
+        if ((isas & (1u << isa)) != 0 &&
+            kgen_variants_list(templates, problem, 1u << isa, variants, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+void kgen_tuner_note(struct kgen_tuner *tuner, const struct kgen_problem *problem,
+                     const struct kgen_variant *winner)
+{
+    tuner->winners[tuner->winner_count++ % KGEN_WINNERS] = (struct kgen_winner){*problem, *winner};
+}
+
+static enum kgen_effort effort_of(const struct kgen_record *record)
+{
+    enum kgen_effort effort = KGEN_ESTIMATE;
+    kgen_effort_parse(record->effort, &effort);
+    return effort;
+}
+
+/* Whether a record answers what this effort asks: a failure does, a time does when it was taken at least as
+ * carefully. */
+static bool record_suffices(const struct kgen_tuner *tuner, const struct kgen_record *record)
+{
+    return record != NULL && (record->verdict != KGEN_PASSED || effort_of(record) >= tuner->options.effort);
+}
+
+bool kgen_trial_has_record(const struct kgen_trial *trial, size_t variant)
+{
+    return record_suffices(trial->tuner, kgen_cache_find(trial->tuner->cache, trial->keys[variant]));
+}
+
+/* The low bits of a hash are as good as the others, but the cache's tables are made of them. */
+bool kgen_shard_has(uint64_t record_key, unsigned shard, unsigned shards)
+{
+    return (record_key >> 32) % shards == shard;
+}
+
+int kgen_tune_threads(const struct kgen_problem *problem, int threads)
+{
+    return problem->op == KGEN_OP_QMV ? threads : 1;
+}
+
+double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen_record *record)
+{
+    if (record->final_seconds > 0)
+        return record->final_seconds;
+    return kgen_timing_is_cold(problem) ? record->cold_seconds : record->hot_seconds;
+}
+
+double kgen_record_cost(const struct kgen_problem *problem, const struct kgen_record *record)
+{
+    const double seconds = kgen_record_seconds(problem, record);
+    const bool cold = kgen_timing_is_cold(problem);
+    return kgen_timing_cost(cold, seconds, cold ? record->hot_seconds : seconds, record->read_seconds);
+}
+
+static int open_trial(struct kgen_tuner *tuner, const struct kgen_problem *problem, struct kgen_trial *trial,
+                      struct kgen_error *error)
+{
+    memset(trial, 0, sizeof *trial);
+    trial->tuner = tuner;
+    trial->problem = *problem;
+    trial->problem.threads = kgen_tune_threads(problem, tuner->options.threads);
+    kgen_problem_write(&trial->problem, &trial->problem_text);
+    if (trial->problem_text.failed)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    if (kgen_tune_variants(&tuner->options, tuner->machine, tuner->templates, &trial->problem,
+                           &trial->variants, error) != 0)
+        return -1;
+    const size_t count = trial->variants.count;
+    trial->keys = calloc(count + 1, sizeof *trial->keys);
+    trial->instructions = calloc(count + 1, sizeof *trial->instructions);
+    trial->waiting = calloc(count + 1, sizeof *trial->waiting);
+    trial->pending = calloc(count + 1, sizeof *trial->pending);
+    if (trial->keys == NULL || trial->instructions == NULL || trial->waiting == NULL ||
+        trial->pending == NULL)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        trial->keys[i] = kgen_record_key(tuner->machine->identity, trial->problem_text.data,
+                                         kgen_variant_hash(&trial->variants.items[i]), tuner->engine.data);
+    return kgen_cache_refresh(tuner->cache, error);
+}
+
+static void close_trial(struct kgen_trial *trial)
+{
+    kgen_variants_free(&trial->variants);
+    kgen_text_free(&trial->problem_text);
+    kgen_verify_cases_free(trial->cases);
+    free(trial->keys);
+    free(trial->instructions);
+    free(trial->waiting);
+    free(trial->pending);
+}
+
+size_t kgen_trial_chosen(const struct kgen_trial *trial)
+{
+    size_t chosen = trial->variants.count;
+    double best = 0;
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+        if (record == NULL || !record->chosen || record->verdict != KGEN_PASSED ||
+            effort_of(record) < trial->tuner->options.effort)
+            continue;
+        const double cost = kgen_record_cost(&trial->problem, record);
+        if (chosen == trial->variants.count || cost < best) {
+            chosen = i;
+            best = cost;
+        }
+    }
+    return chosen;
+}
+
+/* Whether variant a is slower than variant b; both have records. */
+static bool slower(const struct kgen_trial *trial, size_t a, size_t b)
+{
+    const struct kgen_record *record_a = kgen_cache_find(trial->tuner->cache, trial->keys[a]);
+    const struct kgen_record *record_b = kgen_cache_find(trial->tuner->cache, trial->keys[b]);
+    return kgen_record_cost(&trial->problem, record_a) > kgen_record_cost(&trial->problem, record_b);
+}
+
+static void sort_by_time(const struct kgen_trial *trial, size_t *indexes, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        for (size_t j = i; j > 0; j--) {
+            if (!slower(trial, indexes[j - 1], indexes[j]))
+                break;
+            const size_t swapped = indexes[j];
+            indexes[j] = indexes[j - 1];
+            indexes[j - 1] = swapped;
+        }
+    }
+}
+
+size_t kgen_trial_best(const struct kgen_trial *trial, size_t *indexes, size_t room)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+        if (record == NULL || record->verdict != KGEN_PASSED)
+            continue;
+        if (count < room)
+            indexes[count++] = i;
+        else if (slower(trial, indexes[count - 1], i))
+            indexes[count - 1] = i;
+        sort_by_time(trial, indexes, count);
+    }
+    return count;
+}
+
+/* Notes in the records which variant is the winner now. */
+static int mark_chosen(struct kgen_trial *trial, size_t chosen, struct kgen_error *error)
+{
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        const struct kgen_record *found = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+        if (found == NULL || found->chosen == (i == chosen))
+            continue;
+        struct kgen_record record = *found;
+        record.chosen = i == chosen;
+        if (kgen_cache_append(trial->tuner->cache, &record, error) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void fill_choice(const struct kgen_trial *trial, size_t chosen, struct kgen_choice *choice)
+{
+    memset(choice, 0, sizeof *choice);
+    choice->problem = trial->problem;
+    choice->candidates = (unsigned)trial->variants.count;
+    choice->compiled = trial->compiled;
+    choice->from_cache = trial->compiled == 0;
+    double *compile_seconds = calloc(trial->variants.count + 1, sizeof *compile_seconds);
+    size_t compiled = 0;
+    for (size_t i = 0; i < trial->variants.count; i++) {
+        const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+        if (record == NULL)
+            continue;
+        if (compile_seconds != NULL && record->compile_seconds > 0)
+            compile_seconds[compiled++] = record->compile_seconds;
+        choice->failed += record->verdict != KGEN_PASSED;
+        choice->proven += record->verdict == KGEN_PASSED;
+        choice->timed += record->cold_seconds > 0 || record->hot_seconds > 0;
+    }
+    choice->compile_seconds = compile_seconds != NULL ? kgen_median(compile_seconds, compiled) : 0;
+    free(compile_seconds);
+    /* The record is there, but for want of memory to read it. */
+    const struct kgen_record *record =
+        chosen < trial->variants.count ? kgen_cache_find(trial->tuner->cache, trial->keys[chosen]) : NULL;
+    if (record != NULL) {
+        choice->variant = trial->variants.items[chosen];
+        choice->record = *record;
+    }
+}
+
+/* The final round, which is for one process: the others take what it chose. */
+static int run_final(struct kgen_trial *trial, size_t *chosen, struct kgen_error *error)
+{
+    const int claimed = kgen_trial_claim_final(trial, error);
+    if (claimed == 2)
+        *chosen = kgen_trial_chosen(trial);
+    if (claimed != 0)
+        return claimed == 2 ? 0 : claimed;
+    size_t best[KGEN_FINALISTS];
+    const size_t room = trial->tuner->options.effort >= KGEN_PATIENT ? KGEN_FINALISTS : KGEN_FINALISTS / 2;
+    const size_t count = kgen_trial_best(trial, best, room);
+    int stopped = 0;
+    if (count > 1)
+        stopped = kgen_trial_run_final(trial, best, count, error);
+    if (stopped == 0 && count > 0) {
+        /* The finalists were timed side by side, so only their times are compared. */
+        sort_by_time(trial, best, count);
+        *chosen = best[0];
+        stopped = mark_chosen(trial, *chosen, error);
+    }
+    kgen_trial_release_final(trial);
+    return stopped;
+}
+
+static int run_trial(struct kgen_trial *trial, size_t *chosen, struct kgen_error *error)
+{
+    int stopped = kgen_trial_search(trial, error);
+    if (stopped < 0)
+        return -1;
+    size_t best;
+    *chosen = kgen_trial_best(trial, &best, 1) > 0 ? best : trial->variants.count;
+    if (stopped == 0 && trial->tuner->options.shards == 0)
+        stopped = run_final(trial, chosen, error);
+    return stopped;
+}
+
+/* Proves variants in their order, defaults first, until one passes. */
+static int run_estimate(struct kgen_trial *trial, size_t *chosen, struct kgen_error *error)
+{
+    int stopped = 0;
+    *chosen = trial->variants.count;
+    for (size_t i = 0; i < trial->variants.count && stopped == 0; i++) {
+        const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+        if (record == NULL) {
+            trial->waiting[0] = i;
+            trial->waiting_count = 1;
+            stopped = kgen_trial_run_waiting(trial, error);
+            record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+        }
+        if (record != NULL && record->verdict == KGEN_PASSED) {
+            *chosen = i;
+            break;
+        }
+    }
+    return stopped;
+}
+
+int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
+              void *context, struct kgen_choice *choice, struct kgen_error *error)
+{
+    struct kgen_trial trial;
+    int result = open_trial(tuner, problem, &trial, error);
+    if (result == 0) {
+        trial.progress = progress;
+        trial.progress_context = context;
+        size_t chosen = kgen_trial_chosen(&trial);
+        if (tuner->options.effort == KGEN_ESTIMATE)
+            result = chosen == trial.variants.count ? run_estimate(&trial, &chosen, error) : 0;
+        else if (!kgen_trial_is_settled(&trial))
+            result = run_trial(&trial, &chosen, error);
+        if (result >= 0)
+            fill_choice(&trial, chosen, choice);
+        if (result >= 0 && choice->variant.tmpl != NULL)
+            kgen_tuner_note(tuner, &choice->problem, &choice->variant);
+    }
+    close_trial(&trial);
+    return result;
+}

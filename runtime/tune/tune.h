@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* Tuning: compile, prove and time every candidate of a problem in worker processes, re-time the best,
+ * remember. */
+#ifndef KGEN_TUNE_H
+#define KGEN_TUNE_H
+
+#include "gen/spec/spec.h"
+#include "gen/target/variant.h"
+#include "runtime/cache/cache.h"
+#include "runtime/kgen.h"
+#include "runtime/machine/machine.h"
+
+const char *kgen_effort_name(enum kgen_effort effort);
+int kgen_effort_parse(const char *name, enum kgen_effort *effort);
+
+struct kgen_tune_options {
+    enum kgen_effort effort;
+    enum kgen_engine engine;
+    struct kgen_cc_options cc;
+    unsigned isas; /* bits; 0: by effort and machine */
+    int threads;
+    double time_limit_seconds;  /* for the whole run of the tuner; 0: none */
+    double stage_limit_seconds; /* compiling, proving or timing one candidate takes longer: it hangs; 0: 60 */
+    const volatile int *cancel; /* NULL, or becomes not 0 to stop with what is known */
+    uint64_t seed;
+    /* With shards greater than 0: only the candidates of share number shard, of 0 to shards - 1; the shares
+     * follow from the keys of the records. No winner is chosen: that is for a run that knows them all. */
+    unsigned shard, shards;
+};
+
+/* The threads that a problem is tuned for, of those that the options allow: the other ops of a decode step
+ * than qmv are too short to be worth waking a second one. */
+int kgen_tune_threads(const struct kgen_problem *problem, int threads);
+
+/* The time of one call that counts: that of the final round where there was one, else cold or hot, whichever
+ * fits the op (kgen_timing_is_cold); 0 where it was not timed. */
+double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen_record *record);
+/* What records of one problem are ranked by; less is better. See kgen_timing_cost. */
+double kgen_record_cost(const struct kgen_problem *problem, const struct kgen_record *record);
+
+/* Lists the variants among which a winner is looked for: of the instruction sets of options->isas; where they
+ * are 0, of all that the machine has with the efforts patient and exhaustive, else of the widest for which
+ * there is a template. As kgen_variants_list. */
+int kgen_tune_variants(const struct kgen_tune_options *options, const struct kgen_machine *machine,
+                       const struct kgen_templates *templates, const struct kgen_problem *problem,
+                       struct kgen_variants *variants, struct kgen_error *error);
+
+/* The outcome for one problem. */
+struct kgen_choice {
+    struct kgen_problem problem;    /* with threads */
+    struct kgen_variant variant;    /* the winner; tmpl NULL where no candidate passed */
+    struct kgen_record record;      /* the winner's; strings valid until the cache changes */
+    unsigned candidates;            /* that there are; not every search tries them all */
+    unsigned proven, failed, timed; /* of them, records of earlier runs included */
+    unsigned compiled;              /* in this run; 0 when all came from the cache */
+    bool from_cache;
+    double compile_seconds; /* from variant to callable pointer: the median over the candidates; 0 where
+                               unknown */
+};
+
+/* Told of each candidate as it is done. */
+typedef void kgen_tune_progress(void *context, const struct kgen_problem *problem,
+                                const struct kgen_record *record, unsigned done, unsigned total);
+
+struct kgen_tuner; /* holds the timing buffers; one thread at a time */
+struct kgen_tuner *kgen_tuner_new(const struct kgen_templates *templates, const struct kgen_machine *machine,
+                                  struct kgen_cache *cache, const struct kgen_tune_options *options,
+                                  struct kgen_error *error);
+void kgen_tuner_free(struct kgen_tuner *tuner);
+/* Tells the tuner of a winner of another problem, near which the search of similar problems begins. The tuner
+ * notes those that it finds by itself. */
+void kgen_tuner_note(struct kgen_tuner *tuner, const struct kgen_problem *problem,
+                     const struct kgen_variant *winner);
+
+/* Whether a candidate belongs to share number shard of shards. */
+bool kgen_shard_has(uint64_t record_key, unsigned shard, unsigned shards);
+
+/* Tunes one problem, or takes its winner from the cache. Several processes may tune at one cache at once:
+ * each candidate is tried by one of them, and measurements on one machine take turns (turn.h). Returns 0 with
+ * a choice (check variant.tmpl), 1 when stopped by cancel or the time limit (the choice is the best so far),
+ * -1 on an error. */
+int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
+              void *context, struct kgen_choice *choice, struct kgen_error *error);
+
+#endif
