@@ -29,7 +29,7 @@ struct kgen_tuner {
 };
 
 /* The tuning of one problem. */
-struct kgen_trial {
+struct kgen_tuning {
     struct kgen_tuner *tuner;
     struct kgen_problem problem;
     struct kgen_text problem_text;
@@ -52,36 +52,36 @@ struct kgen_trial {
 bool kgen_tuner_stopped(const struct kgen_tuner *tuner);
 
 /* Fills indexes with the fastest proven variants, best first, at most room of them; returns how many. */
-size_t kgen_trial_best(const struct kgen_trial *trial, size_t *indexes, size_t room);
+size_t kgen_tuning_best(const struct kgen_tuning *tuning, size_t *indexes, size_t room);
 
 /* Whether a variant has a record that answers what the effort asks. */
-bool kgen_trial_has_record(const struct kgen_trial *trial, size_t variant);
+bool kgen_tuning_has_record(const struct kgen_tuning *tuning, size_t variant);
 
 /* The variant that a run, this or another, has chosen at this effort or a greater one, or variants.count. */
-size_t kgen_trial_chosen(const struct kgen_trial *trial);
+size_t kgen_tuning_chosen(const struct kgen_tuning *tuning);
 
 /* Whether the search for this problem is over: a winner was chosen, and the templates hold nothing new since.
  */
-bool kgen_trial_is_settled(const struct kgen_trial *trial);
+bool kgen_tuning_is_settled(const struct kgen_tuning *tuning);
 
 /* Tries candidates as the effort says; tune_search.c describes how. Returns 0; 1 when stopped; -1. */
-int kgen_trial_search(struct kgen_trial *trial, struct kgen_error *error);
+int kgen_tuning_search(struct kgen_tuning *tuning, struct kgen_error *error);
 
 /* Sees to it that every waiting variant gets a record: from this process, or from others at work on the same
  * cache, whose claims it respects. Returns 0; 1 when stopped; -1. */
-int kgen_trial_run_waiting(struct kgen_trial *trial, struct kgen_error *error);
+int kgen_tuning_run_waiting(struct kgen_tuning *tuning, struct kgen_error *error);
 
 /* Claims the final round of the problem, waiting for another process that has it. Returns 0 with the claim;
  * 2 where another process has chosen meanwhile; 1 when stopped; -1. */
-int kgen_trial_claim_final(struct kgen_trial *trial, struct kgen_error *error);
-void kgen_trial_release_final(struct kgen_trial *trial);
+int kgen_tuning_claim_final(struct kgen_tuning *tuning, struct kgen_error *error);
+void kgen_tuning_release_final(struct kgen_tuning *tuning);
 
 /* Compiles, proves and times the pending variants in worker processes, and records each. Returns 0; 1 when
  * stopped; -1. */
-int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error);
+int kgen_tuning_run_candidates(struct kgen_tuning *tuning, struct kgen_error *error);
 
 /* Times the given proven variants again, in turns, and records it. Returns 0; 1 when stopped; -1. */
-int kgen_trial_run_final(struct kgen_trial *trial, const size_t *indexes, size_t count,
-                         struct kgen_error *error);
+int kgen_tuning_run_final(struct kgen_tuning *tuning, const size_t *indexes, size_t count,
+                          struct kgen_error *error);
 
 #endif

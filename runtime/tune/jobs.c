@@ -3,9 +3,9 @@
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "runtime/tune/internal.h"
 
-#include "runtime/tune/contest.h"
 #include "runtime/process/turn.h"
 #include "runtime/process/worker.h"
+#include "runtime/tune/contest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +15,9 @@
 static const char function[] = "kernel";
 
 /* Seconds a stage may take before it counts as hung. */
-static double stage_limit(const struct kgen_trial *trial)
+static double stage_limit(const struct kgen_tuning *tuning)
 {
-    const double limit = trial->tuner->options.stage_limit_seconds;
+    const double limit = tuning->tuner->options.stage_limit_seconds;
     return limit > 0 ? limit : 60;
 }
 
@@ -41,7 +41,7 @@ struct candidate_result {
 };
 
 struct batch {
-    struct kgen_trial *trial;
+    struct kgen_tuning *tuning;
     double *best_cost; /* shared with the children; 0 until one was timed */
     struct kgen_error *error;
     bool failed; /* a record could not be kept */
@@ -55,17 +55,17 @@ static void fail(struct kgen_verification *verification, enum kgen_verdict verdi
 }
 
 /* From a variant to its callable functions. Returns NULL with the reason in verification. */
-static struct kgen_code *compile(const struct kgen_trial *trial, const struct kgen_variant *variant,
+static struct kgen_code *compile(const struct kgen_tuning *tuning, const struct kgen_variant *variant,
                                  struct kgen_kernel *kernel, struct kgen_verification *verification)
 {
-    const struct kgen_tune_options *options = &trial->tuner->options;
+    const struct kgen_tune_options *options = &tuning->tuner->options;
     struct kgen_error error = {0};
     struct kgen_text text = {0};
     struct kgen_code *code = NULL;
-    if (kgen_variant_text(variant, &trial->problem, function, &text, &error) == 0)
+    if (kgen_variant_text(variant, &tuning->problem, function, &text, &error) == 0)
         code = kgen_jit_compile(options->engine, kgen_template_name(variant->tmpl), text.data, variant->isa,
                                 &options->cc, &error);
-    if (code != NULL && kgen_kernel_find(&trial->problem, code, function, kernel, &error) != 0) {
+    if (code != NULL && kgen_kernel_find(&tuning->problem, code, function, kernel, &error) != 0) {
         kgen_code_free(code);
         code = NULL;
     }
@@ -79,7 +79,7 @@ static struct kgen_code *compile(const struct kgen_trial *trial, const struct kg
 static void time_candidate(const struct batch *batch, const struct kgen_kernel *kernel,
                            struct candidate_result *result)
 {
-    const struct kgen_tuner *tuner = batch->trial->tuner;
+    const struct kgen_tuner *tuner = batch->tuning->tuner;
     struct kgen_timed timed;
     struct kgen_error error = {0};
     const int threads = (int)kernel->problem.threads;
@@ -113,51 +113,51 @@ static int take_turn(struct kgen_worker *worker, enum kgen_turn_kind kind)
 static void candidate_job(size_t index, void *result_memory, struct kgen_worker *worker, void *context)
 {
     struct batch *batch = context;
-    const struct kgen_trial *trial = batch->trial;
+    const struct kgen_tuning *tuning = batch->tuning;
     struct candidate_result *result = result_memory;
-    const struct kgen_variant *variant = &trial->variants.items[trial->pending[index]];
+    const struct kgen_variant *variant = &tuning->variants.items[tuning->pending[index]];
     struct kgen_error error = {0};
     struct kgen_kernel kernel;
 
     int turn = take_turn(worker, KGEN_TURN_WORK);
-    kgen_worker_stage(worker, "compile", stage_limit(trial));
+    kgen_worker_stage(worker, "compile", stage_limit(tuning));
     const double start = kgen_clock();
-    struct kgen_code *code = compile(trial, variant, &kernel, &result->verification);
+    struct kgen_code *code = compile(tuning, variant, &kernel, &result->verification);
     result->compile_seconds = kgen_clock() - start;
     if (code == NULL) {
         kgen_turn_end(turn);
         return;
     }
-    kgen_worker_stage(worker, "verify", stage_limit(trial));
-    struct kgen_verify_options options = {.seed = trial->tuner->options.seed,
-                                          .threads = trial->tuner->options.threads,
+    kgen_worker_stage(worker, "verify", stage_limit(tuning));
+    struct kgen_verify_options options = {.seed = tuning->tuner->options.seed,
+                                          .threads = tuning->tuner->options.threads,
                                           .guards = kgen_worker_guards(worker)};
-    if (kgen_verify_with(trial->cases, &kernel, &options, &result->verification, &error) != 0)
+    if (kgen_verify_with(tuning->cases, &kernel, &options, &result->verification, &error) != 0)
         fail(&result->verification, KGEN_WORKER_EXITED, &error);
     kgen_turn_end(turn);
-    if (result->verification.verdict == KGEN_PASSED && trial->tuner->options.effort > KGEN_ESTIMATE) {
+    if (result->verification.verdict == KGEN_PASSED && tuning->tuner->options.effort > KGEN_ESTIMATE) {
         turn = take_turn(worker, KGEN_TURN_MEASURE);
-        kgen_worker_stage(worker, "time", stage_limit(trial));
+        kgen_worker_stage(worker, "time", stage_limit(tuning));
         time_candidate(batch, &kernel, result);
         kgen_turn_end(turn);
     }
     kgen_code_free(code);
 }
 
-static int append_record(struct kgen_trial *trial, size_t variant, const struct candidate_result *result,
+static int append_record(struct kgen_tuning *tuning, size_t variant, const struct candidate_result *result,
                          struct kgen_error *error)
 {
     struct kgen_text name = {0};
-    kgen_variant_name(&trial->variants.items[variant], &name);
+    kgen_variant_name(&tuning->variants.items[variant], &name);
     if (name.failed)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     const struct kgen_record record = {
-        .key = trial->keys[variant],
-        .machine = trial->tuner->machine->identity,
-        .problem = trial->problem_text.data,
+        .key = tuning->keys[variant],
+        .machine = tuning->tuner->machine->identity,
+        .problem = tuning->problem_text.data,
         .variant = name.data,
-        .engine = trial->tuner->engine.data,
-        .effort = kgen_effort_name(trial->tuner->options.effort),
+        .engine = tuning->tuner->engine.data,
+        .effort = kgen_effort_name(tuning->tuner->options.effort),
         .verdict = result->verification.verdict,
         .detail = result->verification.detail,
         .error_of_bound = result->verification.error_of_bound,
@@ -168,16 +168,16 @@ static int append_record(struct kgen_trial *trial, size_t variant, const struct 
         .read_seconds = result->timing.read_seconds,
         .repeats = result->timing.repeats,
     };
-    const int appended = kgen_cache_append(trial->tuner->cache, &record, error);
+    const int appended = kgen_cache_append(tuning->tuner->cache, &record, error);
     kgen_text_free(&name);
     return appended;
 }
 
-static size_t count_recorded(const struct kgen_trial *trial)
+static size_t count_recorded(const struct kgen_tuning *tuning)
 {
     size_t count = 0;
-    for (size_t i = 0; i < trial->variants.count; i++)
-        count += kgen_trial_has_record(trial, i);
+    for (size_t i = 0; i < tuning->variants.count; i++)
+        count += kgen_tuning_has_record(tuning, i);
     return count;
 }
 
@@ -186,71 +186,71 @@ static int candidate_report(size_t index, const struct kgen_outcome *outcome, co
                             void *context)
 {
     struct batch *batch = context;
-    struct kgen_trial *trial = batch->trial;
-    const size_t variant = trial->pending[index];
+    struct kgen_tuning *tuning = batch->tuning;
+    const size_t variant = tuning->pending[index];
     struct candidate_result result;
     memcpy(&result, result_memory, sizeof result);
-    trial->compiled++;
+    tuning->compiled++;
     if (outcome->kind != KGEN_OUTCOME_DONE) {
         memset(&result.timing, 0, sizeof result.timing);
         kgen_outcome_verdict(outcome, &result.verification);
     }
-    if (append_record(trial, variant, &result, batch->error) != 0) {
+    if (append_record(tuning, variant, &result, batch->error) != 0) {
         batch->failed = true;
         return 1;
     }
-    const double cost = kgen_timing_cost(kgen_timing_is_cold(&trial->problem), result.timing.cold_seconds,
+    const double cost = kgen_timing_cost(kgen_timing_is_cold(&tuning->problem), result.timing.cold_seconds,
                                          result.timing.hot_seconds, result.timing.read_seconds);
     if (result.verification.verdict == KGEN_PASSED && cost > 0 &&
         (*batch->best_cost == 0 || cost < *batch->best_cost))
         *batch->best_cost = cost;
-    if (trial->progress != NULL)
-        trial->progress(trial->progress_context, &trial->problem,
-                        kgen_cache_find(trial->tuner->cache, trial->keys[variant]),
-                        (unsigned)count_recorded(trial), (unsigned)trial->variants.count);
-    return kgen_tuner_stopped(trial->tuner);
+    if (tuning->progress != NULL)
+        tuning->progress(tuning->progress_context, &tuning->problem,
+                         kgen_cache_find(tuning->tuner->cache, tuning->keys[variant]),
+                         (unsigned)count_recorded(tuning), (unsigned)tuning->variants.count);
+    return kgen_tuner_stopped(tuning->tuner);
 }
 
 /* What the timing of this problem needs, made once. */
-static int fill_buffers(struct kgen_trial *trial, struct kgen_error *error)
+static int fill_buffers(struct kgen_tuning *tuning, struct kgen_error *error)
 {
-    struct kgen_tuner *tuner = trial->tuner;
-    if (tuner->options.effort > KGEN_ESTIMATE && !trial->filled) {
-        if (kgen_timing_buffers_fill(&tuner->buffers, &trial->problem,
+    struct kgen_tuner *tuner = tuning->tuner;
+    if (tuner->options.effort > KGEN_ESTIMATE && !tuning->filled) {
+        if (kgen_timing_buffers_fill(&tuner->buffers, &tuning->problem,
                                      kgen_machine_last_level_cache(tuner->machine), tuner->options.seed,
                                      error) != 0)
             return -1;
-        trial->filled = true;
+        tuning->filled = true;
     }
     return 0;
 }
 
-static int make_cases(struct kgen_trial *trial, struct kgen_error *error)
+static int make_cases(struct kgen_tuning *tuning, struct kgen_error *error)
 {
-    if (trial->cases == NULL)
-        trial->cases = kgen_verify_cases_new(&trial->problem, trial->tuner->options.seed, error);
-    return trial->cases != NULL ? 0 : -1;
+    if (tuning->cases == NULL)
+        tuning->cases = kgen_verify_cases_new(&tuning->problem, tuning->tuner->options.seed, error);
+    return tuning->cases != NULL ? 0 : -1;
 }
 
-int kgen_trial_run_candidates(struct kgen_trial *trial, struct kgen_error *error)
+int kgen_tuning_run_candidates(struct kgen_tuning *tuning, struct kgen_error *error)
 {
-    struct kgen_tuner *tuner = trial->tuner;
+    struct kgen_tuner *tuner = tuning->tuner;
     if (kgen_tuner_stopped(tuner))
         return 1;
-    struct batch batch = {.trial = trial, .error = error};
+    struct batch batch = {.tuning = tuning, .error = error};
     void *shared = mmap(NULL, sizeof(double), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     batch.best_cost = shared;
-    *batch.best_cost = trial->best_cost;
+    *batch.best_cost = tuning->best_cost;
     int result = -1;
-    if (fill_buffers(trial, error) == 0 && make_cases(trial, error) == 0) {
-        const struct kgen_worker_options options = {.limit_seconds = stage_limit(trial),
+    if (fill_buffers(tuning, error) == 0 && make_cases(tuning, error) == 0) {
+        const struct kgen_worker_options options = {.limit_seconds = stage_limit(tuning),
                                                     .cancel = tuner->options.cancel};
-        result = kgen_workers_run(&options, trial->pending_count, sizeof(struct candidate_result),
+        result = kgen_workers_run(&options, tuning->pending_count, sizeof(struct candidate_result),
                                   candidate_job, candidate_report, &batch, error);
     }
-    trial->best_cost = *batch.best_cost;
+    tuning->best_cost = *batch.best_cost;
     munmap(shared, sizeof(double));
     return batch.failed ? -1 : result;
 }
@@ -261,7 +261,7 @@ struct final_result {
 };
 
 struct final {
-    struct kgen_trial *trial;
+    struct kgen_tuning *tuning;
     const size_t *indexes;
     size_t count;
     struct kgen_error *error;
@@ -274,23 +274,23 @@ static void final_job(size_t index, void *result_memory, struct kgen_worker *wor
 {
     (void)index;
     const struct final *final = context;
-    const struct kgen_trial *trial = final->trial;
-    const struct kgen_tuner *tuner = trial->tuner;
+    const struct kgen_tuning *tuning = final->tuning;
+    const struct kgen_tuner *tuner = tuning->tuner;
     struct final_result *result = result_memory;
     struct kgen_code *codes[KGEN_FINALISTS] = {NULL};
     struct kgen_contestant contestants[KGEN_FINALISTS] = {{.seconds = 0}};
     struct kgen_verification failure = {0};
     const struct kgen_contest contest = {tuner->machine, tuner->templates, &tuner->buffers,
                                          final_rounds[tuner->options.effort]};
-    kgen_worker_stage(worker, "compile", stage_limit(trial));
+    kgen_worker_stage(worker, "compile", stage_limit(tuning));
     bool compiled = true;
     for (size_t i = 0; i < final->count && compiled; i++) {
         codes[i] =
-            compile(trial, &trial->variants.items[final->indexes[i]], &contestants[i].kernel, &failure);
+            compile(tuning, &tuning->variants.items[final->indexes[i]], &contestants[i].kernel, &failure);
         compiled = codes[i] != NULL;
     }
     const int turn = take_turn(worker, KGEN_TURN_MEASURE);
-    kgen_worker_stage(worker, "time", stage_limit(trial));
+    kgen_worker_stage(worker, "time", stage_limit(tuning));
     if (compiled && kgen_contest_run(&contest, contestants, final->count, &result->read_seconds, NULL) == 0) {
         for (size_t i = 0; i < final->count; i++)
             result->seconds[i] = contestants[i].seconds;
@@ -309,24 +309,24 @@ static int final_report(size_t index, const struct kgen_outcome *outcome, const 
     return 0;
 }
 
-int kgen_trial_run_final(struct kgen_trial *trial, const size_t *indexes, size_t count,
-                         struct kgen_error *error)
+int kgen_tuning_run_final(struct kgen_tuning *tuning, const size_t *indexes, size_t count,
+                          struct kgen_error *error)
 {
-    struct kgen_tuner *tuner = trial->tuner;
-    struct final final = {.trial = trial, .indexes = indexes, .count = count, .error = error};
-    if (fill_buffers(trial, error) != 0)
+    struct kgen_tuner *tuner = tuning->tuner;
+    struct final final = {.tuning = tuning, .indexes = indexes, .count = count, .error = error};
+    if (fill_buffers(tuning, error) != 0)
         return -1;
-    const struct kgen_worker_options options = {.limit_seconds = stage_limit(trial),
+    const struct kgen_worker_options options = {.limit_seconds = stage_limit(tuning),
                                                 .cancel = tuner->options.cancel};
     int result =
         kgen_workers_run(&options, 1, sizeof(struct final_result), final_job, final_report, &final, error);
     if (result != 0)
         return result;
-    trial->compiled += (unsigned)count;
+    tuning->compiled += (unsigned)count;
     for (size_t i = 0; i < count && final.outcome.kind == KGEN_OUTCOME_DONE; i++) {
         if (final.result.seconds[i] <= 0)
             continue;
-        struct kgen_record record = *kgen_cache_find(tuner->cache, trial->keys[indexes[i]]);
+        struct kgen_record record = *kgen_cache_find(tuner->cache, tuning->keys[indexes[i]]);
         record.final_seconds = final.result.seconds[i];
         record.read_seconds = final.result.read_seconds;
         if (kgen_cache_append(tuner->cache, &record, error) != 0)

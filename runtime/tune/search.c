@@ -41,83 +41,83 @@ static const double hopeless_factor = 1.25;
  * than the second. */
 static const double limit_cold = 1.03, limit_hot = 0.7;
 
-static bool tries_all(const struct kgen_trial *trial)
+static bool tries_all(const struct kgen_tuning *tuning)
 {
-    const struct kgen_tune_options *options = &trial->tuner->options;
-    const size_t count = trial->variants.count;
+    const struct kgen_tune_options *options = &tuning->tuner->options;
+    const size_t count = tuning->variants.count;
     return options->shards > 0 || options->effort == KGEN_EXHAUSTIVE || count <= SMALL_SPACE ||
            (options->effort == KGEN_PATIENT && count <= LARGE_SPACE);
 }
 
 /* Whether a variant is the first of its template and instruction set. */
-static bool is_first(const struct kgen_trial *trial, size_t variant)
+static bool is_first(const struct kgen_tuning *tuning, size_t variant)
 {
-    const struct kgen_variant *items = trial->variants.items;
+    const struct kgen_variant *items = tuning->variants.items;
     return variant == 0 || items[variant].tmpl != items[variant - 1].tmpl ||
            items[variant].isa != items[variant - 1].isa;
 }
 
-bool kgen_trial_is_settled(const struct kgen_trial *trial)
+bool kgen_tuning_is_settled(const struct kgen_tuning *tuning)
 {
-    if (kgen_trial_chosen(trial) == trial->variants.count)
+    if (kgen_tuning_chosen(tuning) == tuning->variants.count)
         return false;
-    const struct kgen_tune_options *options = &trial->tuner->options;
-    for (size_t i = 0; i < trial->variants.count; i++) {
+    const struct kgen_tune_options *options = &tuning->tuner->options;
+    for (size_t i = 0; i < tuning->variants.count; i++) {
         const bool wanted = options->shards > 0
-                                ? kgen_shard_has(trial->keys[i], options->shard, options->shards)
-                                : tries_all(trial) || is_first(trial, i);
-        if (wanted && !kgen_trial_has_record(trial, i))
+                                ? kgen_shard_has(tuning->keys[i], options->shard, options->shards)
+                                : tries_all(tuning) || is_first(tuning, i);
+        if (wanted && !kgen_tuning_has_record(tuning, i))
             return false;
     }
     return true;
 }
 
 /* Infinite where the variant cannot be lowered, or not be counted. */
-static double instructions_of(struct kgen_trial *trial, size_t variant)
+static double instructions_of(struct kgen_tuning *tuning, size_t variant)
 {
-    double *instructions = &trial->instructions[variant];
+    double *instructions = &tuning->instructions[variant];
     if (*instructions == 0 &&
-        kgen_variant_count(&trial->variants.items[variant], &trial->problem,
-                           (int64_t)kgen_operation_range(&trial->problem), instructions, NULL) != 0)
+        kgen_variant_count(&tuning->variants.items[variant], &tuning->problem,
+                           (int64_t)kgen_operation_range(&tuning->problem), instructions, NULL) != 0)
         *instructions = INFINITY;
     return *instructions;
 }
 
-static void sort_waiting(struct kgen_trial *trial)
+static void sort_waiting(struct kgen_tuning *tuning)
 {
-    size_t *waiting = trial->waiting;
-    for (size_t i = 1; i < trial->waiting_count; i++) {
+    size_t *waiting = tuning->waiting;
+    for (size_t i = 1; i < tuning->waiting_count; i++) {
         const size_t moved = waiting[i];
-        const double instructions = instructions_of(trial, moved);
+        const double instructions = instructions_of(tuning, moved);
         size_t j = i;
-        for (; j > 0 && instructions_of(trial, waiting[j - 1]) > instructions; j--)
+        for (; j > 0 && instructions_of(tuning, waiting[j - 1]) > instructions; j--)
             waiting[j] = waiting[j - 1];
         waiting[j] = moved;
     }
 }
 
 /* Has a variant tried in this round. */
-static void add(struct kgen_trial *trial, size_t variant)
+static void add(struct kgen_tuning *tuning, size_t variant)
 {
-    if (kgen_trial_has_record(trial, variant))
+    if (kgen_tuning_has_record(tuning, variant))
         return;
-    for (size_t i = 0; i < trial->waiting_count; i++) {
-        if (trial->waiting[i] == variant)
+    for (size_t i = 0; i < tuning->waiting_count; i++) {
+        if (tuning->waiting[i] == variant)
             return;
     }
-    trial->waiting[trial->waiting_count++] = variant;
+    tuning->waiting[tuning->waiting_count++] = variant;
 }
 
-static int run_all(struct kgen_trial *trial, struct kgen_error *error)
+static int run_all(struct kgen_tuning *tuning, struct kgen_error *error)
 {
-    const struct kgen_tune_options *options = &trial->tuner->options;
-    for (size_t i = 0; i < trial->variants.count; i++) {
-        if (!kgen_trial_has_record(trial, i) &&
-            (options->shards == 0 || kgen_shard_has(trial->keys[i], options->shard, options->shards)))
-            trial->waiting[trial->waiting_count++] = i;
+    const struct kgen_tune_options *options = &tuning->tuner->options;
+    for (size_t i = 0; i < tuning->variants.count; i++) {
+        if (!kgen_tuning_has_record(tuning, i) &&
+            (options->shards == 0 || kgen_shard_has(tuning->keys[i], options->shard, options->shards)))
+            tuning->waiting[tuning->waiting_count++] = i;
     }
-    sort_waiting(trial);
-    return kgen_trial_run_waiting(trial, error);
+    sort_waiting(tuning);
+    return kgen_tuning_run_waiting(tuning, error);
 }
 
 /* In how many fields two problems of one op differ. */
@@ -141,72 +141,72 @@ static bool same_variant(const struct kgen_variant *a, const struct kgen_variant
 }
 
 /* Winners of the problems that differ least, the latest first. */
-static void add_similar(struct kgen_trial *trial)
+static void add_similar(struct kgen_tuning *tuning)
 {
-    const struct kgen_tuner *tuner = trial->tuner;
+    const struct kgen_tuner *tuner = tuning->tuner;
     const size_t known = tuner->winner_count < KGEN_WINNERS ? tuner->winner_count : KGEN_WINNERS;
-    const size_t room = trial->waiting_count + SIMILAR;
+    const size_t room = tuning->waiting_count + SIMILAR;
     for (int most = 1; most <= 3; most++) {
-        for (size_t i = 1; i <= known && trial->waiting_count < room; i++) {
+        for (size_t i = 1; i <= known && tuning->waiting_count < room; i++) {
             const struct kgen_winner *winner = &tuner->winners[(tuner->winner_count - i) % KGEN_WINNERS];
-            if (winner->problem.op != trial->problem.op ||
-                differences(&winner->problem, &trial->problem) != most)
+            if (winner->problem.op != tuning->problem.op ||
+                differences(&winner->problem, &tuning->problem) != most)
                 continue;
-            for (size_t j = 0; j < trial->variants.count; j++) {
-                if (same_variant(&winner->variant, &trial->variants.items[j]))
-                    add(trial, j);
+            for (size_t j = 0; j < tuning->variants.count; j++) {
+                if (same_variant(&winner->variant, &tuning->variants.items[j]))
+                    add(tuning, j);
             }
         }
     }
 }
 
 /* One variant of each of the least numbers of instructions. */
-static void add_cheapest(struct kgen_trial *trial)
+static void add_cheapest(struct kgen_tuning *tuning)
 {
     double floor = 0;
     for (int n = 0; n < CHEAPEST; n++) {
-        size_t cheapest = trial->variants.count;
-        for (size_t i = 0; i < trial->variants.count; i++) {
-            const double instructions = instructions_of(trial, i);
+        size_t cheapest = tuning->variants.count;
+        for (size_t i = 0; i < tuning->variants.count; i++) {
+            const double instructions = instructions_of(tuning, i);
             if (instructions > floor && isfinite(instructions) &&
-                (cheapest == trial->variants.count || instructions < instructions_of(trial, cheapest)))
+                (cheapest == tuning->variants.count || instructions < instructions_of(tuning, cheapest)))
                 cheapest = i;
         }
-        if (cheapest == trial->variants.count)
+        if (cheapest == tuning->variants.count)
             return;
-        floor = instructions_of(trial, cheapest);
-        add(trial, cheapest);
+        floor = instructions_of(tuning, cheapest);
+        add(tuning, cheapest);
     }
 }
 
-static int run_beginnings(struct kgen_trial *trial, struct kgen_error *error)
+static int run_beginnings(struct kgen_tuning *tuning, struct kgen_error *error)
 {
-    add_similar(trial);
-    for (size_t i = 0; i < trial->variants.count; i++) {
-        if (is_first(trial, i))
-            add(trial, i);
+    add_similar(tuning);
+    for (size_t i = 0; i < tuning->variants.count; i++) {
+        if (is_first(tuning, i))
+            add(tuning, i);
     }
-    const int result = kgen_trial_run_waiting(trial, error);
+    const int result = kgen_tuning_run_waiting(tuning, error);
     if (result != 0)
         return result;
-    add_cheapest(trial);
-    return kgen_trial_run_waiting(trial, error);
+    add_cheapest(tuning);
+    return kgen_tuning_run_waiting(tuning, error);
 }
 
-static const struct kgen_record *record_of(const struct kgen_trial *trial, size_t variant)
+static const struct kgen_record *record_of(const struct kgen_tuning *tuning, size_t variant)
 {
-    return kgen_cache_find(trial->tuner->cache, trial->keys[variant]);
+    return kgen_cache_find(tuning->tuner->cache, tuning->keys[variant]);
 }
 
 /* The least seconds an instruction took, of all that were timed hot. */
-static double least_seconds_of_instruction(struct kgen_trial *trial)
+static double least_seconds_of_instruction(struct kgen_tuning *tuning)
 {
     double least = 0;
-    for (size_t i = 0; i < trial->variants.count; i++) {
-        const struct kgen_record *record = record_of(trial, i);
+    for (size_t i = 0; i < tuning->variants.count; i++) {
+        const struct kgen_record *record = record_of(tuning, i);
         if (record == NULL || record->verdict != KGEN_PASSED || record->hot_seconds <= 0)
             continue;
-        const double seconds = record->hot_seconds / instructions_of(trial, i);
+        const double seconds = record->hot_seconds / instructions_of(tuning, i);
         if (least == 0 || seconds < least)
             least = seconds;
     }
@@ -224,56 +224,56 @@ static bool are_neighbours(const struct kgen_variant *a, const struct kgen_varia
 }
 
 /* Has the neighbours of a variant tried, without those that cannot win against the best. */
-static void add_neighbours(struct kgen_trial *trial, size_t leader, size_t best)
+static void add_neighbours(struct kgen_tuning *tuning, size_t leader, size_t best)
 {
-    const double seconds_each = least_seconds_of_instruction(trial);
-    const double longest = hopeless_factor * kgen_record_seconds(&trial->problem, record_of(trial, best));
-    for (size_t i = 0; i < trial->variants.count; i++) {
-        if (!are_neighbours(&trial->variants.items[i], &trial->variants.items[leader]) ||
-            kgen_trial_has_record(trial, i))
+    const double seconds_each = least_seconds_of_instruction(tuning);
+    const double longest = hopeless_factor * kgen_record_seconds(&tuning->problem, record_of(tuning, best));
+    for (size_t i = 0; i < tuning->variants.count; i++) {
+        if (!are_neighbours(&tuning->variants.items[i], &tuning->variants.items[leader]) ||
+            kgen_tuning_has_record(tuning, i))
             continue;
-        const double instructions = instructions_of(trial, i);
+        const double instructions = instructions_of(tuning, i);
         if (!isfinite(instructions) || instructions * seconds_each <= longest)
-            add(trial, i);
+            add(tuning, i);
     }
-    sort_waiting(trial);
+    sort_waiting(tuning);
 }
 
-static bool is_at_limit(const struct kgen_trial *trial, size_t best)
+static bool is_at_limit(const struct kgen_tuning *tuning, size_t best)
 {
-    const struct kgen_record *record = record_of(trial, best);
-    return trial->tuner->options.effort == KGEN_MEASURE && record->read_seconds > 0 &&
+    const struct kgen_record *record = record_of(tuning, best);
+    return tuning->tuner->options.effort == KGEN_MEASURE && record->read_seconds > 0 &&
            record->cold_seconds <= limit_cold * record->read_seconds &&
            record->hot_seconds <= limit_hot * record->read_seconds;
 }
 
-static int climb(struct kgen_trial *trial, struct kgen_error *error)
+static int climb(struct kgen_tuning *tuning, struct kgen_error *error)
 {
     enum { MOST_LEADERS = 8 };
     size_t best[MOST_LEADERS];
-    int result = run_beginnings(trial, error);
+    int result = run_beginnings(tuning, error);
     while (result == 0) {
-        const size_t count = kgen_trial_best(trial, best, leaders[trial->tuner->options.effort]);
-        if (count == 0 || is_at_limit(trial, best[0]))
+        const size_t count = kgen_tuning_best(tuning, best, leaders[tuning->tuner->options.effort]);
+        if (count == 0 || is_at_limit(tuning, best[0]))
             break;
-        for (size_t i = 0; i < count && trial->waiting_count == 0; i++)
-            add_neighbours(trial, best[i], best[0]);
-        if (trial->waiting_count == 0)
+        for (size_t i = 0; i < count && tuning->waiting_count == 0; i++)
+            add_neighbours(tuning, best[i], best[0]);
+        if (tuning->waiting_count == 0)
             break;
-        result = kgen_trial_run_waiting(trial, error);
+        result = kgen_tuning_run_waiting(tuning, error);
     }
     return result;
 }
 
-int kgen_trial_search(struct kgen_trial *trial, struct kgen_error *error)
+int kgen_tuning_search(struct kgen_tuning *tuning, struct kgen_error *error)
 {
-    trial->waiting_count = 0;
-    if (tries_all(trial))
-        return run_all(trial, error);
-    int result = climb(trial, error);
+    tuning->waiting_count = 0;
+    if (tries_all(tuning))
+        return run_all(tuning, error);
+    int result = climb(tuning, error);
     /* Where nothing that was tried is right, anything may be. */
     size_t best;
-    if (result == 0 && kgen_trial_best(trial, &best, 1) == 0)
-        result = run_all(trial, error);
+    if (result == 0 && kgen_tuning_best(tuning, &best, 1) == 0)
+        result = run_all(tuning, error);
     return result;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/tune/tune.h"
 
-#include "runtime/tune/timing.h"
 #include "runtime/tune/internal.h"
+#include "runtime/tune/timing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,9 +101,9 @@ static bool record_suffices(const struct kgen_tuner *tuner, const struct kgen_re
     return record != NULL && (record->verdict != KGEN_PASSED || effort_of(record) >= tuner->options.effort);
 }
 
-bool kgen_trial_has_record(const struct kgen_trial *trial, size_t variant)
+bool kgen_tuning_has_record(const struct kgen_tuning *tuning, size_t variant)
 {
-    return record_suffices(trial->tuner, kgen_cache_find(trial->tuner->cache, trial->keys[variant]));
+    return record_suffices(tuning->tuner, kgen_cache_find(tuning->tuner->cache, tuning->keys[variant]));
 }
 
 /* The low bits of a hash are as good as the others, but the cache's tables are made of them. */
@@ -131,55 +131,55 @@ double kgen_record_cost(const struct kgen_problem *problem, const struct kgen_re
     return kgen_timing_cost(cold, seconds, cold ? record->hot_seconds : seconds, record->read_seconds);
 }
 
-static int open_trial(struct kgen_tuner *tuner, const struct kgen_problem *problem, struct kgen_trial *trial,
-                      struct kgen_error *error)
+static int open_tuning(struct kgen_tuner *tuner, const struct kgen_problem *problem,
+                       struct kgen_tuning *tuning, struct kgen_error *error)
 {
-    memset(trial, 0, sizeof *trial);
-    trial->tuner = tuner;
-    trial->problem = *problem;
-    trial->problem.threads = kgen_tune_threads(problem, tuner->options.threads);
-    kgen_problem_write(&trial->problem, &trial->problem_text);
-    if (trial->problem_text.failed)
+    memset(tuning, 0, sizeof *tuning);
+    tuning->tuner = tuner;
+    tuning->problem = *problem;
+    tuning->problem.threads = kgen_tune_threads(problem, tuner->options.threads);
+    kgen_problem_write(&tuning->problem, &tuning->problem_text);
+    if (tuning->problem_text.failed)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-    if (kgen_tune_variants(&tuner->options, tuner->machine, tuner->templates, &trial->problem,
-                           &trial->variants, error) != 0)
+    if (kgen_tune_variants(&tuner->options, tuner->machine, tuner->templates, &tuning->problem,
+                           &tuning->variants, error) != 0)
         return -1;
-    const size_t count = trial->variants.count;
-    trial->keys = calloc(count + 1, sizeof *trial->keys);
-    trial->instructions = calloc(count + 1, sizeof *trial->instructions);
-    trial->waiting = calloc(count + 1, sizeof *trial->waiting);
-    trial->pending = calloc(count + 1, sizeof *trial->pending);
-    if (trial->keys == NULL || trial->instructions == NULL || trial->waiting == NULL ||
-        trial->pending == NULL)
+    const size_t count = tuning->variants.count;
+    tuning->keys = calloc(count + 1, sizeof *tuning->keys);
+    tuning->instructions = calloc(count + 1, sizeof *tuning->instructions);
+    tuning->waiting = calloc(count + 1, sizeof *tuning->waiting);
+    tuning->pending = calloc(count + 1, sizeof *tuning->pending);
+    if (tuning->keys == NULL || tuning->instructions == NULL || tuning->waiting == NULL ||
+        tuning->pending == NULL)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     for (size_t i = 0; i < count; i++)
-        trial->keys[i] = kgen_record_key(tuner->machine->identity, trial->problem_text.data,
-                                         kgen_variant_hash(&trial->variants.items[i]), tuner->engine.data);
+        tuning->keys[i] = kgen_record_key(tuner->machine->identity, tuning->problem_text.data,
+                                          kgen_variant_hash(&tuning->variants.items[i]), tuner->engine.data);
     return kgen_cache_refresh(tuner->cache, error);
 }
 
-static void close_trial(struct kgen_trial *trial)
+static void close_tuning(struct kgen_tuning *tuning)
 {
-    kgen_variants_free(&trial->variants);
-    kgen_text_free(&trial->problem_text);
-    kgen_verify_cases_free(trial->cases);
-    free(trial->keys);
-    free(trial->instructions);
-    free(trial->waiting);
-    free(trial->pending);
+    kgen_variants_free(&tuning->variants);
+    kgen_text_free(&tuning->problem_text);
+    kgen_verify_cases_free(tuning->cases);
+    free(tuning->keys);
+    free(tuning->instructions);
+    free(tuning->waiting);
+    free(tuning->pending);
 }
 
-size_t kgen_trial_chosen(const struct kgen_trial *trial)
+size_t kgen_tuning_chosen(const struct kgen_tuning *tuning)
 {
-    size_t chosen = trial->variants.count;
+    size_t chosen = tuning->variants.count;
     double best = 0;
-    for (size_t i = 0; i < trial->variants.count; i++) {
-        const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+    for (size_t i = 0; i < tuning->variants.count; i++) {
+        const struct kgen_record *record = kgen_cache_find(tuning->tuner->cache, tuning->keys[i]);
         if (record == NULL || !record->chosen || record->verdict != KGEN_PASSED ||
-            effort_of(record) < trial->tuner->options.effort)
+            effort_of(record) < tuning->tuner->options.effort)
             continue;
-        const double cost = kgen_record_cost(&trial->problem, record);
-        if (chosen == trial->variants.count || cost < best) {
+        const double cost = kgen_record_cost(&tuning->problem, record);
+        if (chosen == tuning->variants.count || cost < best) {
             chosen = i;
             best = cost;
         }
@@ -188,18 +188,18 @@ size_t kgen_trial_chosen(const struct kgen_trial *trial)
 }
 
 /* Whether variant a is slower than variant b; both have records. */
-static bool slower(const struct kgen_trial *trial, size_t a, size_t b)
+static bool slower(const struct kgen_tuning *tuning, size_t a, size_t b)
 {
-    const struct kgen_record *record_a = kgen_cache_find(trial->tuner->cache, trial->keys[a]);
-    const struct kgen_record *record_b = kgen_cache_find(trial->tuner->cache, trial->keys[b]);
-    return kgen_record_cost(&trial->problem, record_a) > kgen_record_cost(&trial->problem, record_b);
+    const struct kgen_record *record_a = kgen_cache_find(tuning->tuner->cache, tuning->keys[a]);
+    const struct kgen_record *record_b = kgen_cache_find(tuning->tuner->cache, tuning->keys[b]);
+    return kgen_record_cost(&tuning->problem, record_a) > kgen_record_cost(&tuning->problem, record_b);
 }
 
-static void sort_by_time(const struct kgen_trial *trial, size_t *indexes, size_t count)
+static void sort_by_time(const struct kgen_tuning *tuning, size_t *indexes, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
         for (size_t j = i; j > 0; j--) {
-            if (!slower(trial, indexes[j - 1], indexes[j]))
+            if (!slower(tuning, indexes[j - 1], indexes[j]))
                 break;
             const size_t swapped = indexes[j];
             indexes[j] = indexes[j - 1];
@@ -208,48 +208,48 @@ static void sort_by_time(const struct kgen_trial *trial, size_t *indexes, size_t
     }
 }
 
-size_t kgen_trial_best(const struct kgen_trial *trial, size_t *indexes, size_t room)
+size_t kgen_tuning_best(const struct kgen_tuning *tuning, size_t *indexes, size_t room)
 {
     size_t count = 0;
-    for (size_t i = 0; i < trial->variants.count; i++) {
-        const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+    for (size_t i = 0; i < tuning->variants.count; i++) {
+        const struct kgen_record *record = kgen_cache_find(tuning->tuner->cache, tuning->keys[i]);
         if (record == NULL || record->verdict != KGEN_PASSED)
             continue;
         if (count < room)
             indexes[count++] = i;
-        else if (slower(trial, indexes[count - 1], i))
+        else if (slower(tuning, indexes[count - 1], i))
             indexes[count - 1] = i;
-        sort_by_time(trial, indexes, count);
+        sort_by_time(tuning, indexes, count);
     }
     return count;
 }
 
 /* Notes in the records which variant is the winner now. */
-static int mark_chosen(struct kgen_trial *trial, size_t chosen, struct kgen_error *error)
+static int mark_chosen(struct kgen_tuning *tuning, size_t chosen, struct kgen_error *error)
 {
-    for (size_t i = 0; i < trial->variants.count; i++) {
-        const struct kgen_record *found = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+    for (size_t i = 0; i < tuning->variants.count; i++) {
+        const struct kgen_record *found = kgen_cache_find(tuning->tuner->cache, tuning->keys[i]);
         if (found == NULL || found->chosen == (i == chosen))
             continue;
         struct kgen_record record = *found;
         record.chosen = i == chosen;
-        if (kgen_cache_append(trial->tuner->cache, &record, error) != 0)
+        if (kgen_cache_append(tuning->tuner->cache, &record, error) != 0)
             return -1;
     }
     return 0;
 }
 
-static void fill_choice(const struct kgen_trial *trial, size_t chosen, struct kgen_choice *choice)
+static void fill_choice(const struct kgen_tuning *tuning, size_t chosen, struct kgen_choice *choice)
 {
     memset(choice, 0, sizeof *choice);
-    choice->problem = trial->problem;
-    choice->candidates = (unsigned)trial->variants.count;
-    choice->compiled = trial->compiled;
-    choice->from_cache = trial->compiled == 0;
-    double *compile_seconds = calloc(trial->variants.count + 1, sizeof *compile_seconds);
+    choice->problem = tuning->problem;
+    choice->candidates = (unsigned)tuning->variants.count;
+    choice->compiled = tuning->compiled;
+    choice->from_cache = tuning->compiled == 0;
+    double *compile_seconds = calloc(tuning->variants.count + 1, sizeof *compile_seconds);
     size_t compiled = 0;
-    for (size_t i = 0; i < trial->variants.count; i++) {
-        const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+    for (size_t i = 0; i < tuning->variants.count; i++) {
+        const struct kgen_record *record = kgen_cache_find(tuning->tuner->cache, tuning->keys[i]);
         if (record == NULL)
             continue;
         if (compile_seconds != NULL && record->compile_seconds > 0)
@@ -262,61 +262,61 @@ static void fill_choice(const struct kgen_trial *trial, size_t chosen, struct kg
     free(compile_seconds);
     /* The record is there, but for want of memory to read it. */
     const struct kgen_record *record =
-        chosen < trial->variants.count ? kgen_cache_find(trial->tuner->cache, trial->keys[chosen]) : NULL;
+        chosen < tuning->variants.count ? kgen_cache_find(tuning->tuner->cache, tuning->keys[chosen]) : NULL;
     if (record != NULL) {
-        choice->variant = trial->variants.items[chosen];
+        choice->variant = tuning->variants.items[chosen];
         choice->record = *record;
     }
 }
 
 /* The final round, which is for one process: the others take what it chose. */
-static int run_final(struct kgen_trial *trial, size_t *chosen, struct kgen_error *error)
+static int run_final(struct kgen_tuning *tuning, size_t *chosen, struct kgen_error *error)
 {
-    const int claimed = kgen_trial_claim_final(trial, error);
+    const int claimed = kgen_tuning_claim_final(tuning, error);
     if (claimed == 2)
-        *chosen = kgen_trial_chosen(trial);
+        *chosen = kgen_tuning_chosen(tuning);
     if (claimed != 0)
         return claimed == 2 ? 0 : claimed;
     size_t best[KGEN_FINALISTS];
-    const size_t room = trial->tuner->options.effort >= KGEN_PATIENT ? KGEN_FINALISTS : KGEN_FINALISTS / 2;
-    const size_t count = kgen_trial_best(trial, best, room);
+    const size_t room = tuning->tuner->options.effort >= KGEN_PATIENT ? KGEN_FINALISTS : KGEN_FINALISTS / 2;
+    const size_t count = kgen_tuning_best(tuning, best, room);
     int stopped = 0;
     if (count > 1)
-        stopped = kgen_trial_run_final(trial, best, count, error);
+        stopped = kgen_tuning_run_final(tuning, best, count, error);
     if (stopped == 0 && count > 0) {
         /* The finalists were timed side by side, so only their times are compared. */
-        sort_by_time(trial, best, count);
+        sort_by_time(tuning, best, count);
         *chosen = best[0];
-        stopped = mark_chosen(trial, *chosen, error);
+        stopped = mark_chosen(tuning, *chosen, error);
     }
-    kgen_trial_release_final(trial);
+    kgen_tuning_release_final(tuning);
     return stopped;
 }
 
-static int run_trial(struct kgen_trial *trial, size_t *chosen, struct kgen_error *error)
+static int run_search(struct kgen_tuning *tuning, size_t *chosen, struct kgen_error *error)
 {
-    int stopped = kgen_trial_search(trial, error);
+    int stopped = kgen_tuning_search(tuning, error);
     if (stopped < 0)
         return -1;
     size_t best;
-    *chosen = kgen_trial_best(trial, &best, 1) > 0 ? best : trial->variants.count;
-    if (stopped == 0 && trial->tuner->options.shards == 0)
-        stopped = run_final(trial, chosen, error);
+    *chosen = kgen_tuning_best(tuning, &best, 1) > 0 ? best : tuning->variants.count;
+    if (stopped == 0 && tuning->tuner->options.shards == 0)
+        stopped = run_final(tuning, chosen, error);
     return stopped;
 }
 
 /* Proves variants in their order, defaults first, until one passes. */
-static int run_estimate(struct kgen_trial *trial, size_t *chosen, struct kgen_error *error)
+static int run_estimate(struct kgen_tuning *tuning, size_t *chosen, struct kgen_error *error)
 {
     int stopped = 0;
-    *chosen = trial->variants.count;
-    for (size_t i = 0; i < trial->variants.count && stopped == 0; i++) {
-        const struct kgen_record *record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+    *chosen = tuning->variants.count;
+    for (size_t i = 0; i < tuning->variants.count && stopped == 0; i++) {
+        const struct kgen_record *record = kgen_cache_find(tuning->tuner->cache, tuning->keys[i]);
         if (record == NULL) {
-            trial->waiting[0] = i;
-            trial->waiting_count = 1;
-            stopped = kgen_trial_run_waiting(trial, error);
-            record = kgen_cache_find(trial->tuner->cache, trial->keys[i]);
+            tuning->waiting[0] = i;
+            tuning->waiting_count = 1;
+            stopped = kgen_tuning_run_waiting(tuning, error);
+            record = kgen_cache_find(tuning->tuner->cache, tuning->keys[i]);
         }
         if (record != NULL && record->verdict == KGEN_PASSED) {
             *chosen = i;
@@ -329,21 +329,21 @@ static int run_estimate(struct kgen_trial *trial, size_t *chosen, struct kgen_er
 int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
               void *context, struct kgen_choice *choice, struct kgen_error *error)
 {
-    struct kgen_trial trial;
-    int result = open_trial(tuner, problem, &trial, error);
+    struct kgen_tuning tuning;
+    int result = open_tuning(tuner, problem, &tuning, error);
     if (result == 0) {
-        trial.progress = progress;
-        trial.progress_context = context;
-        size_t chosen = kgen_trial_chosen(&trial);
+        tuning.progress = progress;
+        tuning.progress_context = context;
+        size_t chosen = kgen_tuning_chosen(&tuning);
         if (tuner->options.effort == KGEN_ESTIMATE)
-            result = chosen == trial.variants.count ? run_estimate(&trial, &chosen, error) : 0;
-        else if (!kgen_trial_is_settled(&trial))
-            result = run_trial(&trial, &chosen, error);
+            result = chosen == tuning.variants.count ? run_estimate(&tuning, &chosen, error) : 0;
+        else if (!kgen_tuning_is_settled(&tuning))
+            result = run_search(&tuning, &chosen, error);
         if (result >= 0)
-            fill_choice(&trial, chosen, choice);
+            fill_choice(&tuning, chosen, choice);
         if (result >= 0 && choice->variant.tmpl != NULL)
             kgen_tuner_note(tuner, &choice->problem, &choice->variant);
     }
-    close_trial(&trial);
+    close_tuning(&tuning);
     return result;
 }
