@@ -84,6 +84,18 @@ static const struct {
     {"kv_add(kv_zero(), kv_zero());", 3, 1, KGEN_ERROR_TEMPLATE, "the value of this is not used"},
     {"kv_f32 a = kv_zero();\nn = 1; }\nint g(int a) { return kv_load(a);", 5, 23, KGEN_ERROR_TEMPLATE,
      "kv_load stands in C"},
+    {"for (int i = 0; i < 4; i++) kv_prefetch(p + i, 4);", 3, 29, KGEN_ERROR_TEMPLATE,
+     "kv_prefetch takes 1 argument, not more than 1"},
+    {"for (int i = 0; i < 4; i++) kv_prefetch();", 3, 41, KGEN_ERROR_TEMPLATE,
+     "kv_prefetch wants an argument here"},
+    {"for (int i = 0; i < 4; i++) kv_prefetch(p + i)\nn = 1;", 4, 1, KGEN_ERROR_TEMPLATE, "expected ';'"},
+    {"for (int i = 0; i < 4; i++) kv_prefetch(p + i;", 3, 46, KGEN_ERROR_TEMPLATE, "expected ')'"},
+    {"for (int i = 0; i < 4; i++) kv_prefech(p + i);", 3, 29, KGEN_ERROR_TEMPLATE,
+     "kv_prefech is not a vector operation"},
+    {"for (int i = 0; i < 4; i++) { kv_prefetch(p + i);", 2, 1, KGEN_ERROR_TEMPLATE, "not closed"},
+    {"kv_f32 a = kv_zero();\nfor (int i = 0; i < 4; i++) kv_prefetch(a + i);", 4, 41, KGEN_ERROR_TEMPLATE,
+     "a C expression is wanted here, and a is a vector"},
+    {"for (int i = 0; i < 4 kv_prefetch(p + i);", 3, 23, KGEN_ERROR_TEMPLATE, "kv_prefetch stands in C"},
     {"/* no end", 3, 1, KGEN_ERROR_TEMPLATE, "does not end"},
     {"char *s = \"no end;", 3, 11, KGEN_ERROR_TEMPLATE, "does not end"},
     {"{ n = 1;", 2, 1, KGEN_ERROR_TEMPLATE, "this bracket is not closed"},
@@ -329,6 +341,109 @@ static void test_upper_halves_are_cleared(void **state)
     }
 }
 
+/* ---- loops of prefetches ---- */
+
+#define P(offset) "kv_prefetch(p + " #offset ");"
+
+/* A loop, and the same prefetches one by one: the lowering makes the same of both. */
+static const struct {
+    const char *loop, *straight;
+} prefetch_loops[] = {
+    {"for (int i = 0; i < 256; i += 64) kv_prefetch(p + i + 8192);", P(8192) P(8256) P(8320) P(8384)},
+    {"for (int i = 0; i < 256; i += 64) { kv_prefetch(p + i + 8192); }", P(8192) P(8256) P(8320) P(8384)},
+    {"for (int i = 0; i < 130; i += 64) kv_prefetch(p + 8192 + i);", P(8192) P(8256) P(8320)},
+    {"for (size_t line = 64; line < 66; line++) kv_prefetch(p + line);", P(64) P(65)},
+    {"for (size_t i = 0; i < 3u; i += 1) kv_prefetch(p + 4096 + i * 64 - 64);", P(4032) P(4096) P(4160)},
+    {"for (int i = 0; i < 2; i++) kv_prefetch(p + 64 * i + 16);", P(16) P(80)},
+    {"for (int i = 0; i < 2; i++) kv_prefetch(p + i + 64 * i + 16);", P(16) P(81)},
+    {"for (int i = 0; i < 128; i += 64) kv_prefetch((const uint8_t *)(x + 128) + i + 32);",
+     "kv_prefetch((const uint8_t *)(x + 128) + 32); kv_prefetch((const uint8_t *)(x + 128) + 96);"},
+    {"for (int i = 0; i < 128; i += 64) kv_prefetch(p + n * 4 + i + 1);",
+     "kv_prefetch(p + n * 4 + 1); kv_prefetch(p + n * 4 + 65);"},
+    {"for (int i = 4; i < 4; i++) kv_prefetch(p + i);", ""},
+    {"for (int i = 5; i < 4; i++) kv_prefetch(p + i);", ""},
+    {"for (int i = 0; i < 128; i += 64) kv_prefetch(p + i + 1);\nfor (int i = 0; i < 128; i += 64) "
+     "kv_prefetch(p + i + 129);",
+     P(1) P(65) "\n" P(129) P(193)},
+};
+
+/* The text of a function between two vector statements. */
+static void put_between(struct kgen_text *text, const char *body)
+{
+    kgen_text_printf(text, BODY("kv_store(x, kv_zero());%s\nkv_store(x, kv_zero());"), body);
+}
+
+static void test_prefetch_loops(void **state)
+{
+    (void)state;
+    static const enum kgen_isa isas[] = {KGEN_ISA_AVX2, KGEN_ISA_AVX512};
+    size_t executed = 0;
+    for (size_t i = 0; i < 2 * KGEN_COUNT_OF(prefetch_loops); i++, executed++) {
+        struct kgen_text texts[2] = {{0}, {0}}, out[2] = {{0}, {0}};
+        put_between(&texts[0], prefetch_loops[i / 2].loop);
+        put_between(&texts[1], prefetch_loops[i / 2].straight);
+        for (int k = 0; k < 2; k++)
+            lower(texts[k].data, isas[i % 2], &out[k]);
+        if (strcmp(out[0].data, out[1].data) != 0)
+            fail_msg("%s\nbecomes\n%s\nnot\n%s", prefetch_loops[i / 2].loop, out[0].data, out[1].data);
+        for (int k = 0; k < 2; k++) {
+            kgen_text_free(&texts[k]);
+            kgen_text_free(&out[k]);
+        }
+    }
+    assert_int_equal(executed, 2 * KGEN_COUNT_OF(prefetch_loops));
+}
+
+/* Everything else stays the loop that it is. */
+static void test_other_loops_stay(void **state)
+{
+    (void)state;
+    static const char *const loops[] = {
+        "for (int i = 0; i < n; i++) kv_prefetch(p + i);",
+        "for (int i = n; i < 9; i++) kv_prefetch(p + i);",
+        "for (int i = 0; i < 9; i += n) kv_prefetch(p + i);",
+        "for (int i = 0; i < 9; i += 0) kv_prefetch(p + i);",
+        "for (int i = 0; i < 9; i += -1) kv_prefetch(p + i);",
+        "for (int i = 0; i < 9; i--) kv_prefetch(p + i);",
+        "for (int i = 9; i > 0; i--) kv_prefetch(p + i);",
+        "for (int i = 0; i != 9; i++) kv_prefetch(p + i);",
+        "for (int i = 0; i < 1.5; i++) kv_prefetch(p + i);",
+        "for (int i = 0; n < 9; i++) kv_prefetch(p + i);",
+        "for (int i = 0; i < 9; n++) kv_prefetch(p + i);",
+        "for (int k = 0; i < 9; i++) kv_prefetch(p + i);",
+        "for (n = 0; n < 9; n++) kv_prefetch(p + n);",
+        "for (int8_t i = 0; i < 200; i++) kv_prefetch(p + i);",
+        "for (int i = 0, j = 0; i < 9; i++) kv_prefetch(p + i);",
+        "for (int i = 0; i < 9, n; i++) kv_prefetch(p + i);",
+        "for (;;) kv_prefetch(p);",
+        "for (int i = 0; i < 257; i++) kv_prefetch(p + i);",
+        "for (int i = 0; i < 33554432; i += 16777216) kv_prefetch(p + i);",
+        "for (int i = 0; i < 256; i++) kv_prefetch(p + i * 16777216);",
+        "for (int i = 0; i < 9; i++) kv_prefetch(p);",
+        "for (int i = 0; i < 9; i++) kv_prefetch(p - i);",
+        "for (int i = 0; i < 9; i++) kv_prefetch(p + i * i);",
+        "for (int i = 0; i < 9; i++) kv_prefetch(p + i * n);",
+        "for (int i = 0; i < 9; i++) kv_prefetch(p + i % 4);",
+        "for (int i = 0; i < 9; i++) kv_prefetch(p + (i & 4));",
+        "for (int i = 0; i < 9; i++) kv_prefetch(n ? p : p + i);",
+        "for (int i = 0; i < 9; i++) kv_prefetch(p + n - i + 4);",
+        "for (int i = 0; i < 9; i++) kv_prefetch(p++ + i);",
+        "for (int i = 0; i < 9; i++) kv_prefetch((p += 4) + i);",
+        "for (int i = 0; i < 9; i++) { kv_prefetch(p + i); n++; }",
+        "for (int i = 0; i < 9; i++) { kv_prefetch(p + i); kv_prefetch(p + i + 64); }",
+        "for (int i = 0; i < 9; i++) { n++; kv_prefetch(p + i); }",
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(loops); i++) {
+        struct kgen_text text = {0}, out = {0};
+        put_between(&text, loops[i]);
+        lower(text.data, KGEN_ISA_AVX512, &out);
+        if (count_of(out.data, "for (") != 1)
+            fail_msg("%s\nbecomes\n%s", loops[i], out.data);
+        kgen_text_free(&text);
+        kgen_text_free(&out);
+    }
+}
+
 static void test_no_lowering_to_neon(void **state)
 {
     (void)state;
@@ -349,6 +464,8 @@ int main(void)
         cmocka_unit_test(test_lines_stay),
         cmocka_unit_test(test_other_text_passes),
         cmocka_unit_test(test_upper_halves_are_cleared),
+        cmocka_unit_test(test_prefetch_loops),
+        cmocka_unit_test(test_other_loops_stay),
         cmocka_unit_test(test_no_lowering_to_neon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,12 @@ static const struct {
      100, 16},
     {FUNCTION("for (size_t i = begin; i < end; i++) { for (int j = 0; j < 5; j++) {@} }"), 7, 35},
     {FUNCTION("for (int i = 0; i < 10; i++) y[i] = 0; {@}"), 100, 1},
+    /* A statement of a loop without braces is no block: the next block counts once. */
+    {FUNCTION("for (int i = 0; i < 10; i++) kv_store(y, kv_zero()); {@}"), 100, 1},
+    {FUNCTION("for (int i = 0; i < 10; i += 4) kv_prefetch(x + i); {@}"), 100, 1},
+    {FUNCTION("for (int i = 0; i < 10; i++) for (int j = 0; j < 8; j++) kv_prefetch(x + j); {@}"), 100, 1},
+    {FUNCTION("for (int i = 0; i < 10; i++) { for (int j = 0; j < 8; j++) kv_prefetch(x + j); @}"), 100, 10},
+    {FUNCTION("for (int i = 0; j < 10; i++) {@}"), 100, 1},
     /* Functions count where they are called. */
     {FUNCTION("for (int i = 0; i < 5; i++) {@}") "void g(void)\n{\n}\n", 100, 5},
     {FUNCTION("@") "void g(const float *x, float *y)\n{\nf(x, y, 0, 1);\nf(x, y, 0, 1);\n}\n", 100, 2},
@@ -117,6 +123,27 @@ static void test_prefetches_count_nothing(void **state)
         count(FUNCTION("kv_store(y, kv_load(x)); kv_store(y + 16, kv_load(x + 16));"), KGEN_ISA_AVX512, 1));
 }
 
+/* A loop of prefetches is unrolled: it counts what its prefetches count, whatever the number of them. */
+static void test_prefetch_loops_count_as_prefetches(void **state)
+{
+    (void)state;
+    static const char *const pairs_of_text[][2] = {
+        {FUNCTION("for (int i = 0; i < 2048; i += 64) kv_prefetch(x + i + 8192);"),
+         FUNCTION("kv_prefetch(x + 8192);")},
+        {FUNCTION("for (int k = 0; k < 6; k++) { for (int i = 0; i < 2048; i += 64) kv_prefetch(x + i); }"),
+         FUNCTION("for (int k = 0; k < 6; k++) { kv_prefetch(x); }")},
+        /* The operands of the last statement of a block count as often as the block. */
+        {FUNCTION("kv_store(y, kv_zero()); for (int k = 0; k < 6; k++) kv_store(y, kv_load(x));"),
+         FUNCTION("kv_store(y, kv_zero()); for (int k = 0; k < 6; k++) { kv_store(y, kv_load(x)); }")},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(pairs_of_text); i++) {
+        const double first = count(pairs_of_text[i][0], KGEN_ISA_AVX512, 1);
+        const double second = count(pairs_of_text[i][1], KGEN_ISA_AVX512, 1);
+        if (first != second)
+            fail_msg("%s counts %g, %s %g", pairs_of_text[i][0], first, pairs_of_text[i][1], second);
+    }
+}
+
 static void test_errors(void **state)
 {
     (void)state;
@@ -142,6 +169,7 @@ int main(void)
         cmocka_unit_test(test_loops),
         cmocka_unit_test(test_fewer_is_less),
         cmocka_unit_test(test_prefetches_count_nothing),
+        cmocka_unit_test(test_prefetch_loops_count_as_prefetches),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  *   lower.c         walks the text: functions, scopes, variables, statements
  *   lower_parse.c   tokens, and the tree of one vector statement
  *   lower_c.c       what the C between vector statements does to vector registers
+ *   loop.c          loops with literal bounds, runs of prefetches
  *   lower_ops.c     the table of operations
  *   lower_select.c  from an operation to its instructions
  *   lower_asm.c     from instructions and C operands to asm statements
@@ -163,6 +164,26 @@ struct kgen_group {
 };
 #define KGEN_MASK_REGISTER 1000
 
+/* The head of `for (int i = 0; i < 16; i += 4)`. */
+struct kgen_loop {
+    struct kgen_span init, condition, step;
+    int body;           /* the token after the head */
+    int64_t increment;  /* at least 1 */
+    bool is_literal;    /* begin and end are known */
+    int64_t begin, end; /* of the variable; end is excluded */
+};
+
+/* A loop whose body is a single `kv_prefetch(BASE + OFFSET + SCALE * i);`. */
+struct kgen_prefetch_loop {
+    struct kgen_loop head;
+    struct kgen_span base;
+    int64_t offset, scale; /* bytes */
+    int after;             /* the token after the loop */
+};
+
+/* A literal offset beyond this stays in the C expression. */
+#define KGEN_OFFSET_MAX (1 << 24)
+
 /* A list of tokens. */
 struct kgen_token_list {
     int *items; /* owned */
@@ -212,6 +233,12 @@ bool kgen_token_is(const struct kgen_lowering *lowering, int token, const char *
 bool kgen_tokens_equal(const struct kgen_lowering *lowering, int a, int b);
 /* The bracket that closes the one at open, or -1 (and an error) where there is none. */
 int kgen_matching(struct kgen_lowering *lowering, int open);
+/* Reads "12", "-12" or "0x1f" with suffixes; false where the tokens are anything else. */
+bool kgen_read_integer(const struct kgen_lowering *lowering, struct kgen_span span, int64_t *value);
+/* Splits an address `base + 64 + 4 * i` into its base, which span becomes, the sum of its literals, and the
+ * factor of i. i is the name at token variable; with -1 there is none, and scale is 0. */
+void kgen_split_address(const struct kgen_lowering *lowering, struct kgen_span *span, int variable,
+                        int64_t *literal, int64_t *scale);
 /* Parses a vector expression from token begin. Returns its node and the token after it. NULL on an error. */
 const struct kgen_node *kgen_parse_expression(struct kgen_lowering *lowering, int begin, int *end);
 /* The index of a vector variable in scope, or -1. */
@@ -219,6 +246,17 @@ int kgen_find_variable(const struct kgen_lowering *lowering, int token);
 /* Sets the error at a token; returns -1. */
 int kgen_lower_error(struct kgen_lowering *lowering, enum kgen_error_code code, int token, const char *format,
                      ...) KGEN_PRINTF(4, 5);
+
+/* loop.c */
+/* Reads the head of the loop at a token. False where it is no loop that counts up. */
+bool kgen_loop_read(const struct kgen_lowering *lowering, int token, struct kgen_loop *loop);
+/* How often the body of a loop with literal bounds is run. */
+int64_t kgen_loop_turns(const struct kgen_loop *loop);
+/* Reads the loop at a token. False where it is not one of prefetches that can be unrolled. */
+bool kgen_prefetch_loop_read(const struct kgen_lowering *lowering, int token,
+                             struct kgen_prefetch_loop *loop);
+/* Emits the prefetches of the loop, one instruction each. */
+void kgen_prefetch_loop_emit(struct kgen_lowering *lowering, const struct kgen_prefetch_loop *loop);
 
 /* lower_ops.c */
 const struct kgen_operation *kgen_operation_find(const char *name, size_t length);

@@ -88,15 +88,16 @@ static bool outer_has_vectors(const struct kgen_lowering *lowering, int scopes)
 /* Ends the innermost scope. Where it is the last with vectors, SSE code may follow it. */
 static void close_scope(struct kgen_lowering *lowering, struct walk *walk, int token)
 {
-    const struct kgen_scope *scope = &lowering->scopes[--lowering->scope_count];
+    const struct kgen_scope *scope = &lowering->scopes[lowering->scope_count - 1];
     while (lowering->variable_count > scope->variables)
         kgen_register_give(lowering, lowering->variables[--lowering->variable_count].reg);
-    if (scope->has_vectors && !outer_has_vectors(lowering, lowering->scope_count)) {
+    if (scope->has_vectors && !outer_has_vectors(lowering, lowering->scope_count - 1)) {
         if (!group_is_open(lowering))
             copy_until(lowering, walk, lowering->tokens.items[token].start);
         kgen_emit_vzeroupper(lowering);
     }
     end_group(lowering, walk);
+    lowering->scope_count--;
 }
 
 /* ---- vector statements ---- */
@@ -161,6 +162,15 @@ static int declaration(struct kgen_lowering *lowering, int token)
                                        : finish_statement(lowering, name + 1);
 }
 
+static int prefetch_loop(struct kgen_lowering *lowering, int token)
+{
+    struct kgen_prefetch_loop loop;
+    if (!kgen_prefetch_loop_read(lowering, token, &loop))
+        return -1;
+    kgen_prefetch_loop_emit(lowering, &loop);
+    return lowering->failed ? -1 : loop.after;
+}
+
 static int store(struct kgen_lowering *lowering, int token)
 {
     int end = token;
@@ -173,7 +183,7 @@ static int store(struct kgen_lowering *lowering, int token)
     return finish_statement(lowering, end);
 }
 
-enum statement { NOT_VECTOR, DECLARATION, ASSIGNMENT, CALL };
+enum statement { NOT_VECTOR, DECLARATION, ASSIGNMENT, CALL, PREFETCH_LOOP };
 
 /* What a token begins where it begins a statement. */
 static enum statement statement_at(const struct kgen_lowering *lowering, int token)
@@ -188,6 +198,9 @@ static enum statement statement_at(const struct kgen_lowering *lowering, int tok
             return NOT_VECTOR;
         return is(lowering, token + 1, "(") ? CALL : NOT_VECTOR;
     }
+    struct kgen_prefetch_loop loop;
+    if (is(lowering, token, "for"))
+        return kgen_prefetch_loop_read(lowering, token, &loop) ? PREFETCH_LOOP : NOT_VECTOR;
     return is(lowering, token + 1, "=") && kgen_find_variable(lowering, token) >= 0 ? ASSIGNMENT : NOT_VECTOR;
 }
 
@@ -210,7 +223,10 @@ static void vector_statement(struct kgen_lowering *lowering, struct walk *walk, 
     int token = walk->token;
     lowering->statement = token;
     lowering->node_count = 0;
-    lowering->scopes[lowering->scope_count - 1].has_vectors = true;
+    struct kgen_scope *scope = &lowering->scopes[lowering->scope_count - 1];
+    const double runs = scope->runs;
+    scope->has_vectors = true;
+    scope->runs = kgen_count_scope(lowering);
     if (group_is_open(lowering))
         skip_until(walk, tokens[token].start);
     else
@@ -222,15 +238,17 @@ static void vector_statement(struct kgen_lowering *lowering, struct walk *walk, 
     }
     if (alone)
         kgen_text_puts(lowering->out, "{");
-    int end = kind == DECLARATION  ? declaration(lowering, token)
-              : kind == ASSIGNMENT ? assign(lowering, kgen_find_variable(lowering, token), token + 2)
-                                   : store(lowering, token);
+    int end = kind == DECLARATION     ? declaration(lowering, token)
+              : kind == ASSIGNMENT    ? assign(lowering, kgen_find_variable(lowering, token), token + 2)
+              : kind == PREFETCH_LOOP ? prefetch_loop(lowering, token)
+                                      : store(lowering, token);
     if (end < 0)
         return;
     skip_until(walk, tokens[end - 1].start + 1);
     walk->token = end;
     if (alone || lowering->group.sealed || !group_is_open(lowering))
         end_group(lowering, walk);
+    scope->runs = runs;
     if (alone)
         kgen_text_puts(lowering->out, "}");
 }

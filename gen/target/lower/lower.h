@@ -10,7 +10,7 @@
 
 /* The version of the code that the lowering makes; part of every cache key. Raise it when that code changes.
  */
-#define KGEN_LOWER_VERSION 1
+#define KGEN_LOWER_VERSION 2
 
 /* Appends the lowered text to out. isa is KGEN_ISA_AVX2 or KGEN_ISA_AVX512, or KGEN_ISA_SCALAR for text
  * without vector statements, which is copied. The result includes nothing and needs the prelude of

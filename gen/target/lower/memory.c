@@ -324,11 +324,16 @@ struct kgen_value kgen_select_store_sum(struct kgen_lowering *lowering, const st
     return stored(lowering, value);
 }
 
+void kgen_emit_prefetch(struct kgen_lowering *lowering, const struct kgen_node *pointer)
+{
+    struct kgen_arg address = kgen_address(lowering, pointer, 1);
+    EMIT(lowering, 0, ZYDIS_MNEMONIC_PREFETCHT0, address);
+}
+
 struct kgen_value kgen_select_prefetch(struct kgen_lowering *lowering, const struct kgen_node *node,
                                        int target)
 {
     (void)target;
-    struct kgen_arg address = kgen_address(lowering, node->args[0], 1);
-    EMIT(lowering, 0, ZYDIS_MNEMONIC_PREFETCHT0, address);
+    kgen_emit_prefetch(lowering, node->args[0]);
     return (struct kgen_value){.reg = -1};
 }

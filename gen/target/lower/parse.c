@@ -230,8 +230,7 @@ static struct kgen_node *new_node(struct kgen_lowering *lowering, enum kgen_node
     return node;
 }
 
-/* Reads "12", "-12" or "0x1f" with suffixes. */
-static bool read_integer(const struct kgen_lowering *lowering, struct kgen_span span, int64_t *value)
+bool kgen_read_integer(const struct kgen_lowering *lowering, struct kgen_span span, int64_t *value)
 {
     bool negative = span.end - span.begin == 2 && sign_of(lowering, span.begin) == '-';
     if (span.end - span.begin != (negative ? 2 : 1))
@@ -269,22 +268,11 @@ static bool read_float(const struct kgen_lowering *lowering, struct kgen_span sp
     return end == token->start + token->length;
 }
 
-/* Splits "base + 64" and "base - 64" where no operator of lower precedence stands outside of brackets. */
-static void split_offset(const struct kgen_lowering *lowering, struct kgen_node *node)
+/* Whether the operators outside of brackets bind no weaker than `+`. */
+static bool is_sum(const struct kgen_lowering *lowering, struct kgen_span span)
 {
-    int last = node->span.end - 1, depth = 0;
-    if (node->span.end - node->span.begin < 3)
-        return;
-    char sign = sign_of(lowering, last - 1);
-    if (sign != '+' && sign != '-')
-        return;
-    const struct kgen_token *before = &lowering->tokens.items[last - 2];
-    bool binary = before->kind == KGEN_TOKEN_NAME || before->kind == KGEN_TOKEN_NUMBER ||
-                  sign_of(lowering, last - 2) == ')' || sign_of(lowering, last - 2) == ']';
-    int64_t offset;
-    if (!binary || !read_integer(lowering, (struct kgen_span){last, last + 1}, &offset) || offset > 1 << 24)
-        return;
-    for (int i = node->span.begin; i < last; i++) {
+    int depth = 0;
+    for (int i = span.begin; i < span.end; i++) {
         const struct kgen_token *token = &lowering->tokens.items[i];
         char c = sign_of(lowering, i);
         if (c == '(' || c == '[')
@@ -294,10 +282,68 @@ static void split_offset(const struct kgen_lowering *lowering, struct kgen_node 
         else if (depth == 0 && token->kind == KGEN_TOKEN_SIGN &&
                  !(token->length == 1 && strchr("+-*/%.&", c)) && !kgen_token_is(lowering, i, "->") &&
                  !kgen_token_is(lowering, i, "++") && !kgen_token_is(lowering, i, "--"))
-            return;
+            return false;
     }
-    node->literal = sign == '-' ? -offset : offset;
-    node->span.end = last - 1;
+    return true;
+}
+
+/* Whether a token is `+` or `-` between two operands of the span. */
+static bool is_binary_sign(const struct kgen_lowering *lowering, struct kgen_span span, int token)
+{
+    char sign = sign_of(lowering, token);
+    if (token <= span.begin || (sign != '+' && sign != '-'))
+        return false;
+    const struct kgen_token *before = &lowering->tokens.items[token - 1];
+    char last = sign_of(lowering, token - 1);
+    return before->kind == KGEN_TOKEN_NAME || before->kind == KGEN_TOKEN_NUMBER || last == ')' || last == ']';
+}
+
+static bool read_offset(const struct kgen_lowering *lowering, int token, int64_t *offset)
+{
+    return kgen_read_integer(lowering, (struct kgen_span){token, token + 1}, offset) &&
+           *offset <= KGEN_OFFSET_MAX;
+}
+
+/* Takes `+ 64` or `- 64` off the end of a span. */
+static bool take_literal(const struct kgen_lowering *lowering, struct kgen_span *span, int64_t *literal)
+{
+    int64_t offset;
+    const int sign = span->end - 2;
+    if (!is_binary_sign(lowering, *span, sign) || !read_offset(lowering, sign + 1, &offset))
+        return false;
+    *literal += sign_of(lowering, sign) == '-' ? -offset : offset;
+    span->end = sign;
+    return true;
+}
+
+/* Takes `+ i`, `+ i * 4` or `+ 4 * i` off the end of a span, where i is the name at token variable. */
+static bool take_variable(const struct kgen_lowering *lowering, struct kgen_span *span, int variable,
+                          int64_t *scale)
+{
+    int64_t factor = 1;
+    const int last = span->end - 1, first = sign_of(lowering, last - 1) == '*' ? last - 2 : last;
+    const bool is_first = kgen_tokens_equal(lowering, first, variable);
+    const bool is_last = kgen_tokens_equal(lowering, last, variable);
+    if (!is_binary_sign(lowering, *span, first - 1) || sign_of(lowering, first - 1) != '+' ||
+        (!is_first && !is_last))
+        return false;
+    if (first != last && !read_offset(lowering, is_first ? last : first, &factor))
+        return false;
+    *scale += factor;
+    span->end = first - 1;
+    return true;
+}
+
+void kgen_split_address(const struct kgen_lowering *lowering, struct kgen_span *span, int variable,
+                        int64_t *literal, int64_t *scale)
+{
+    *literal = *scale = 0;
+    if (!is_sum(lowering, *span))
+        return;
+    while (*literal <= KGEN_OFFSET_MAX && *literal >= -KGEN_OFFSET_MAX && *scale <= KGEN_OFFSET_MAX &&
+           (take_literal(lowering, span, literal) ||
+            (variable >= 0 && take_variable(lowering, span, variable, scale))))
+        ;
 }
 
 /* The C expression from begin to the comma or bracket that ends it. */
@@ -333,9 +379,10 @@ static struct kgen_node *parse_c(struct kgen_lowering *lowering, const struct kg
             kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, begin, "%s wants a float literal",
                              operation->name);
     } else if (type == KGEN_TYPE_POINTER) {
-        split_offset(lowering, node);
+        int64_t scale;
+        kgen_split_address(lowering, &node->span, -1, &node->literal, &scale);
     } else {
-        node->is_literal = read_integer(lowering, node->span, &node->literal);
+        node->is_literal = kgen_read_integer(lowering, node->span, &node->literal);
         int64_t low = type == KGEN_TYPE_VALUE ? INT32_MIN : 0, high = operation->width - 1;
         if (type == KGEN_TYPE_VALUE)
             high = UINT32_MAX;

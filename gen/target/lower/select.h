@@ -63,7 +63,9 @@ static inline struct kgen_arg kgen_immediate(int64_t value)
  * new one. The other values of the statement's own are given back. */
 struct kgen_value kgen_result(struct kgen_lowering *lowering, int target, struct kgen_value *values,
                               int count);
-/* lower_memory.c: the memory operand that a pointer node names. */
+/* lower_memory.c: */
+void kgen_emit_prefetch(struct kgen_lowering *lowering, const struct kgen_node *pointer);
+/* The memory operand that a pointer node names. */
 struct kgen_arg kgen_address(struct kgen_lowering *lowering, const struct kgen_node *pointer, int bytes);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of vector C's operations. templates/README.md describes them. */
-#include "gen/target/lower/select.h"
 #include "gen/base/nearest.h"
+#include "gen/target/lower/select.h"
 
 #include <string.h>
 
