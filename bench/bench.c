@@ -97,7 +97,7 @@ static int run(struct bench *bench, const struct kgen_choice *choice, struct kge
 {
     bench->choice = choice;
     struct kgen_variants plain = {0};
-    if (kgen_variants_list(bench->templates, &choice->problem, 1u << KGEN_ISA_SCALAR, &plain, error) != 0)
+    if (kgen_variants_list(bench->templates, &choice->problem, 1u << KGEN_ISA_GENERIC, &plain, error) != 0)
         return -1;
     if (plain.count == 0)
         return kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0, "there is no plain C variant");

@@ -97,7 +97,7 @@ static void test_broken_default(void **state)
     break_add(fixture->folder);
     settings.templates_folder = templates;
     struct kgen_context *context = api_open(&settings);
-    const bool has_vectors = kgen_machine_best_isa(&context->machine) != KGEN_ISA_SCALAR;
+    const bool has_vectors = kgen_machine_best_isa(&context->machine) != KGEN_ISA_GENERIC;
     kgen_close(context);
     if (!has_vectors) {
         print_message("skipped: this machine has plain C only\n");
@@ -181,7 +181,7 @@ static void test_broken_record(void **state)
     struct kgen_plan *plan = kgen_plan_requests(context, &add, 1, NULL);
     struct kgen_function_facts facts;
     kgen_function_query(kgen_plan_at(plan, 0), &facts, sizeof facts);
-    if (kgen_machine_best_isa(&context->machine) != KGEN_ISA_SCALAR) {
+    if (kgen_machine_best_isa(&context->machine) != KGEN_ISA_GENERIC) {
         assert_int_equal(facts.rung, KGEN_RUNG_PLAIN);
         assert_non_null(strstr(fixture->messages, "(record) is passed over: wrong_element"));
     }
@@ -197,7 +197,7 @@ static void test_no_rung(void **state)
     snprintf(templates, sizeof templates, "%s/t", fixture->folder);
     break_add(fixture->folder);
     settings.templates_folder = templates;
-    snprintf(command, sizeof command, "sed -i 's/\\(a\\[[^]]*\\]\\) + /\\1 - /' %s/t/c/add_scalar.c.in",
+    snprintf(command, sizeof command, "sed -i 's/\\(a\\[[^]]*\\]\\) + /\\1 - /' %s/t/c/add_generic.c.in",
              fixture->folder);
     assert_int_equal(system(command), 0);
     struct kgen_context *context = api_open(&settings);

@@ -24,7 +24,7 @@ static void test_every_instruction_set(void **state)
     for (int isa = 0; isa < KGEN_ISA_COUNT; isa++) {
         if ((all >> isa & 1) == 0)
             continue;
-        machine.isas = 1u << KGEN_ISA_SCALAR | 1u << isa;
+        machine.isas = 1u << KGEN_ISA_GENERIC | 1u << isa;
         struct kgen_bandwidth bandwidth = {0};
         if (kgen_bandwidth_measure(&machine, templates, 2, &bandwidth, &error) != 0)
             fail_msg("%s: %s", kgen_isa_info((enum kgen_isa)isa)->name, error.message);

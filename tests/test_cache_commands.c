@@ -28,7 +28,7 @@ static const char spec[] = "{\"name\": \"two\", \"problems\": [{\"op\": \"add\",
 
 /* A template whose kernels are wrong. */
 static const char wrong[] =
-    "$template add_wrong \"y = a\"\n$op add\n$isa scalar\n"
+    "$template add_wrong \"y = a\"\n$op add\n$isa generic\n"
     "void ${function}(const float *a, const float *b, float *y, size_t begin, size_t end)\n"
     "{\n    (void)b;\n    for (size_t i = begin; i < end; i++)\n        y[i] = a[i];\n}\n";
 
@@ -242,7 +242,7 @@ static void test_verify_finds_a_wrong_winner(void **state)
     const struct kgen_record record = {.key = kgen_record_key(machine.identity, text.data, hash, engine.data),
                                        .machine = machine.identity,
                                        .problem = text.data,
-                                       .variant = "add_wrong scalar",
+                                       .variant = "add_wrong generic",
                                        .engine = engine.data,
                                        .effort = "measure",
                                        .detail = "",

@@ -183,7 +183,7 @@ static struct kgen_machine sample_machine(const char *identity)
     snprintf(machine.vendor, sizeof machine.vendor, "AuthenticAMD");
     snprintf(machine.name, sizeof machine.name, "a \"processor\" \\ of \xc3\xa9lite");
     machine.l3_bytes = (size_t)1 << 25;
-    machine.isas = 1u << KGEN_ISA_AVX2 | 1u << KGEN_ISA_SCALAR;
+    machine.isas = 1u << KGEN_ISA_AVX2 | 1u << KGEN_ISA_GENERIC;
     return machine;
 }
 

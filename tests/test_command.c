@@ -338,7 +338,7 @@ static int group_setup(void **state)
     for (size_t i = 0; i < KGEN_COUNT_OF(files); i++)
         kgen_test_put_file(files[i].path, files[i].text);
     kgen_test_put_file("unclosed/c/broken.c.in",
-                       "$template broken \"never ends\"\n$op add\n$isa scalar\n$if 1\ntext\n");
+                       "$template broken \"never ends\"\n$op add\n$isa generic\n$if 1\ntext\n");
     return 0;
 }
 

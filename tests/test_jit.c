@@ -28,7 +28,7 @@ static struct kgen_code *compile(enum kgen_engine engine, const char *text,
                                  const struct kgen_cc_options *options)
 {
     struct kgen_error error = {0};
-    struct kgen_code *code = kgen_jit_compile(engine, "t.c", text, KGEN_ISA_SCALAR, options, &error);
+    struct kgen_code *code = kgen_jit_compile(engine, "t.c", text, KGEN_ISA_GENERIC, options, &error);
     if (code == NULL)
         fail_msg("%d: %s", error.line, error.message);
     return code;
@@ -104,7 +104,7 @@ static void test_errors_have_places(void **state)
     for (int engine = KGEN_ENGINE_TCC; engine <= KGEN_ENGINE_CC; engine++) {
         for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
             struct kgen_error error = {0};
-            assert_null(kgen_jit_compile((enum kgen_engine)engine, "some/t.c", cases[i].text, KGEN_ISA_SCALAR,
+            assert_null(kgen_jit_compile((enum kgen_engine)engine, "some/t.c", cases[i].text, KGEN_ISA_GENERIC,
                                          NULL, &error));
             assert_int_equal(error.code, KGEN_ERROR_COMPILE);
             assert_string_equal(error.source, "some/t.c");
@@ -114,7 +114,7 @@ static void test_errors_have_places(void **state)
         }
         struct kgen_error error = {0};
         assert_null(kgen_jit_compile((enum kgen_engine)engine, "t.c",
-                                     "int g(int);\nint f(int a) { return g(a); }", KGEN_ISA_SCALAR, NULL,
+                                     "int g(int);\nint f(int a) { return g(a); }", KGEN_ISA_GENERIC, NULL,
                                      &error));
         assert_int_equal(error.code, KGEN_ERROR_COMPILE);
         assert_non_null(strstr(error.message, "g"));
@@ -208,7 +208,7 @@ static void test_compiler_is_missing_or_fails(void **state)
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
         struct kgen_error error = {0};
         assert_null(
-            kgen_jit_compile(KGEN_ENGINE_CC, "t.c", "int f;", KGEN_ISA_SCALAR, &cases[i].options, &error));
+            kgen_jit_compile(KGEN_ENGINE_CC, "t.c", "int f;", KGEN_ISA_GENERIC, &cases[i].options, &error));
         assert_int_not_equal(error.code, KGEN_ERROR_NONE);
         if (strstr(error.message, cases[i].message) == NULL)
             fail_msg("%zu: %s", i, error.message);

@@ -225,10 +225,10 @@ static void prove_every_variant(enum kgen_isa isa)
     kgen_text_free(&text);
 }
 
-static void scalar(void **state)
+static void generic(void **state)
 {
     (void)state;
-    prove_every_variant(KGEN_ISA_SCALAR);
+    prove_every_variant(KGEN_ISA_GENERIC);
 }
 
 static void avx2(void **state)
@@ -245,7 +245,7 @@ static void avx512(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(scalar), cmocka_unit_test(avx2),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(generic), cmocka_unit_test(avx2),
                                        cmocka_unit_test(avx512)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@ static void test_facts(void **state)
     assert_in_range(machine.threads, 1, 4096);
     assert_int_equal(strlen(machine.identity), 16);
     assert_int_equal(strspn(machine.identity, "0123456789abcdef"), 16);
-    assert_true((machine.isas >> KGEN_ISA_SCALAR & 1) == 1);
+    assert_true((machine.isas >> KGEN_ISA_GENERIC & 1) == 1);
     assert_true((machine.isas >> kgen_machine_best_isa(&machine) & 1) == 1);
     assert_true(kgen_machine_last_level_cache(&machine) >= machine.l2_bytes);
 #if defined(__x86_64__)
@@ -107,15 +107,30 @@ static void test_best_isa(void **state)
         unsigned isas;
         enum kgen_isa best;
     } cases[] = {
-        {1u << KGEN_ISA_SCALAR, KGEN_ISA_SCALAR},
-        {1u << KGEN_ISA_SCALAR | 1u << KGEN_ISA_NEON, KGEN_ISA_NEON},
-        {1u << KGEN_ISA_SCALAR | 1u << KGEN_ISA_AVX2, KGEN_ISA_AVX2},
-        {1u << KGEN_ISA_SCALAR | 1u << KGEN_ISA_AVX2 | 1u << KGEN_ISA_AVX512, KGEN_ISA_AVX512},
+        {1u << KGEN_ISA_GENERIC, KGEN_ISA_GENERIC},
+        {1u << KGEN_ISA_GENERIC | 1u << KGEN_ISA_NEON, KGEN_ISA_NEON},
+        {1u << KGEN_ISA_GENERIC | 1u << KGEN_ISA_AVX2, KGEN_ISA_AVX2},
+        {1u << KGEN_ISA_GENERIC | 1u << KGEN_ISA_AVX2 | 1u << KGEN_ISA_AVX512, KGEN_ISA_AVX512},
     };
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
         const struct kgen_machine machine = {.isas = cases[i].isas};
         assert_int_equal(kgen_machine_best_isa(&machine), cases[i].best);
     }
+}
+
+/* Each name, and the one that older records hold for generic. */
+static void test_isa_names(void **state)
+{
+    (void)state;
+    enum kgen_isa found;
+    for (int isa = 0; isa < KGEN_ISA_COUNT; isa++) {
+        assert_int_equal(kgen_isa_parse(kgen_isa_info((enum kgen_isa)isa)->name, &found), 0);
+        assert_int_equal(found, isa);
+    }
+    assert_int_equal(kgen_isa_parse("generic", &found), 0);
+    assert_int_equal(kgen_isa_parse("scalar", &found), 0);
+    assert_int_equal(found, KGEN_ISA_GENERIC);
+    assert_int_equal(kgen_isa_parse("plain", &found), -1);
 }
 
 static void test_last_level_cache(void **state)
@@ -132,11 +147,9 @@ static void test_last_level_cache(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_facts),
-        cmocka_unit_test(test_instruction_sets),
-        cmocka_unit_test(test_affinity),
-        cmocka_unit_test(test_best_isa),
-        cmocka_unit_test(test_last_level_cache),
+        cmocka_unit_test(test_facts),     cmocka_unit_test(test_instruction_sets),
+        cmocka_unit_test(test_affinity),  cmocka_unit_test(test_best_isa),
+        cmocka_unit_test(test_isa_names), cmocka_unit_test(test_last_level_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

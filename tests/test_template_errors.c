@@ -58,7 +58,7 @@ static void test_parse_errors(void **state)
         {HEAD "$isa\n", T, 2, 5, "expected the name of an instruction set, found the end of the line", "", 0,
          0},
         {HEAD "$isa avx512 sse\n", T, 2, 13, "unknown instruction set 'sse'",
-         "known are avx512, avx2, neon and scalar", 0, 0},
+         "known are avx512, avx2, neon and generic", 0, 0},
         {HEAD "$isa avx2, neon\n", T, 2, 10, "expected the name of an instruction set, found ','", "", 0, 0},
         {HEAD "$isa avx2 avx2\n", T, 2, 11, "this instruction set is named twice", "", 0, 0},
         {HEAD "$isa avx2\n$isa neon\n", T, 3, 1, "a second $isa", "", 0, 0},

@@ -16,7 +16,7 @@
 /* A template for `add`, whose body does its work in a way of its own for each value of `way`. */
 static const char head[] = "$template planted \"a right candidate among broken ones\"\n"
                            "$op add\n"
-                           "$isa scalar\n"
+                           "$isa generic\n"
                            "$param way = ";
 static const char body[] =
     "void ${function}(const float *a, const float *b, float *y, size_t begin, size_t end)\n"

@@ -20,7 +20,7 @@
 #define DETOURS(loop)                                                                                        \
     "$template detours \"add, by way of some detours\"\n"                                                    \
     "$op add\n"                                                                                              \
-    "$isa scalar\n"                                                                                          \
+    "$isa generic\n"                                                                                          \
     "$param a = 0, 1, 2, 3\n"                                                                                \
     "$param b = 0, 1, 2, 3\n"                                                                                \
     "$param c = 0, 1, 2, 3, 4, 5\n"                                                                          \
@@ -168,17 +168,17 @@ static void similar_problems_begin_at_the_winner(void **state)
     struct fixture *fixture = *state;
     open_tuner(fixture, KGEN_MEASURE);
     tune(fixture, 100);
-    assert_string_equal(fixture->first, "detours scalar a=0 b=0 c=0");
+    assert_string_equal(fixture->first, "detours generic a=0 b=0 c=0");
     const unsigned before = fixture->tried;
     tune(fixture, 120);
-    assert_string_equal(fixture->first, "detours scalar a=3 b=1 c=2");
+    assert_string_equal(fixture->first, "detours generic a=3 b=1 c=2");
     assert_true(fixture->tried < before);
     /* A tuner that is told of a winner does the same. */
     struct kgen_problem problem;
     kgen_problem_init(&problem, KGEN_OP_ADD);
     problem.size = 100;
     struct kgen_variants variants;
-    assert_int_equal(kgen_variants_list(fixture->templates, &problem, 1u << KGEN_ISA_SCALAR, &variants, NULL),
+    assert_int_equal(kgen_variants_list(fixture->templates, &problem, 1u << KGEN_ISA_GENERIC, &variants, NULL),
                      0);
     open_tuner(fixture, KGEN_MEASURE);
     struct kgen_text told = {0};

@@ -56,9 +56,9 @@ static struct kgen_templates *open_texts(const char *const *paths_and_texts, siz
 static const char qmv_b_text[] = "$template qmv_b \"B.\"\n$op qmv\n$isa avx512 avx2\n$param rows = 2, 1, 4\n"
                                  "$param ahead = 0, 512\n$require N % rows == 0, \"rows\"\n"
                                  "$require rows < 4 || isa == avx512 && ahead, \"registers\"\n${rows}\n";
-static const char qmv_a_text[] = "$template qmv_a \"A.\"\n$op qmv\n$isa avx2 scalar\n"
+static const char qmv_a_text[] = "$template qmv_a \"A.\"\n$op qmv\n$isa avx2 generic\n"
                                  "$require activations == i8 && bits <= 4, \"bits\"\nx\n";
-static const char add_text[] = "$template add \"Adds.\"\n$op add\n$isa avx512 avx2 scalar neon\nx\n";
+static const char add_text[] = "$template add \"Adds.\"\n$op add\n$isa avx512 avx2 generic neon\nx\n";
 static const char header_text[] = "$template kv \"Support.\"\n$param rows = 1\nx\n";
 
 static const char *const list_texts[] = {
@@ -76,11 +76,11 @@ static void test_list(void **state)
         {96, 4, EVERY_ISA,
          "qmv_b avx512 rows=2 ahead=0|qmv_b avx512 rows=2 ahead=512|qmv_b avx512 rows=1 ahead=0|"
          "qmv_b avx512 rows=1 ahead=512|qmv_b avx512 rows=4 ahead=512|qmv_a avx2|qmv_b avx2 rows=2 ahead=0|"
-         "qmv_b avx2 rows=2 ahead=512|qmv_b avx2 rows=1 ahead=0|qmv_b avx2 rows=1 ahead=512|qmv_a scalar|"},
+         "qmv_b avx2 rows=2 ahead=512|qmv_b avx2 rows=1 ahead=0|qmv_b avx2 rows=1 ahead=512|qmv_a generic|"},
         {7, 8, EVERY_ISA,
          "qmv_b avx512 rows=1 ahead=0|qmv_b avx512 rows=1 ahead=512|qmv_b avx2 rows=1 ahead=0|"
          "qmv_b avx2 rows=1 ahead=512|"},
-        {7, 4, 1u << KGEN_ISA_SCALAR | 1u << KGEN_ISA_NEON, "qmv_a scalar|"},
+        {7, 4, 1u << KGEN_ISA_GENERIC | 1u << KGEN_ISA_NEON, "qmv_a generic|"},
         {7, 4, 1u << KGEN_ISA_NEON, ""},
         {7, 4, 0, ""},
     };
@@ -151,7 +151,7 @@ static void test_list_errors(void **state)
 static char *variant_text(const struct kgen_problem *problem, enum kgen_isa isa, const char *body)
 {
     struct kgen_text text = {0}, out = {0};
-    kgen_text_printf(&text, "$template v \"V.\"\n$op %s\n$isa avx512 avx2 neon scalar\n$param rows_ = 3\n%s",
+    kgen_text_printf(&text, "$template v \"V.\"\n$op %s\n$isa avx512 avx2 neon generic\n$param rows_ = 3\n%s",
                      kgen_op_info(problem->op)->name, body);
     struct kgen_templates *set = open_texts((const char *const[]){"c/v.c.in", text.data}, 1);
     struct kgen_variant variant = {kgen_templates_at(set, 0), isa, {3}};
@@ -173,13 +173,13 @@ static void test_names(void **state)
         {KGEN_ISA_AVX512, "my_kernel 64 16 32 3 1000"},
         {KGEN_ISA_AVX2, "my_kernel 32 8 16 3 0100"},
         {KGEN_ISA_NEON, "my_kernel 16 4 32 3 0010"},
-        {KGEN_ISA_SCALAR, "my_kernel 0 0 0 3 0001"},
+        {KGEN_ISA_GENERIC, "my_kernel 0 0 0 3 0001"},
     };
     struct kgen_problem problem = qmv_problem();
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
         char *text = variant_text(&problem, cases[i].isa,
                                   "${function} ${vector_bytes} ${lanes} ${registers} ${rows_} "
-                                  "${isa == avx512}${isa == avx2}${isa == neon}${isa == scalar}");
+                                  "${isa == avx512}${isa == avx2}${isa == neon}${isa == generic}");
         assert_string_equal(text, cases[i].expected);
         free(text);
     }

@@ -23,19 +23,19 @@ static const struct {
     {"gcc", KGEN_ISA_AVX512, "-O2", 16},
     {"gcc", KGEN_ISA_AVX2, "-O0", 8},
     {"gcc", KGEN_ISA_AVX2, "-O2", 8},
-    {"gcc", KGEN_ISA_SCALAR, "-O2", 4},
-    {"gcc", KGEN_ISA_SCALAR, "-DKV_BYTES=64", 16},
+    {"gcc", KGEN_ISA_GENERIC, "-O2", 4},
+    {"gcc", KGEN_ISA_GENERIC, "-DKV_BYTES=64", 16},
     {"clang", KGEN_ISA_AVX512, "-O0", 16},
     {"clang", KGEN_ISA_AVX512, "-O2", 16},
     {"clang", KGEN_ISA_AVX2, "-O0", 8},
     {"clang", KGEN_ISA_AVX2, "-O2", 8},
-    {"clang", KGEN_ISA_SCALAR, "-O2", 4},
-    {"tcc", KGEN_ISA_SCALAR, "-O0", 4},
-    {"tcc", KGEN_ISA_SCALAR, "-DKV_BYTES=32", 8},
+    {"clang", KGEN_ISA_GENERIC, "-O2", 4},
+    {"tcc", KGEN_ISA_GENERIC, "-O0", 4},
+    {"tcc", KGEN_ISA_GENERIC, "-DKV_BYTES=32", 8},
     {"aarch64-linux-gnu-gcc", KGEN_ISA_NEON, "-O0", 4},
     {"aarch64-linux-gnu-gcc", KGEN_ISA_NEON, "-O2", 4},
     {"aarch64-linux-gnu-gcc", KGEN_ISA_NEON, "-march=armv8.2-a+dotprod", 4},
-    {"aarch64-linux-gnu-gcc", KGEN_ISA_SCALAR, "-O2", 4},
+    {"aarch64-linux-gnu-gcc", KGEN_ISA_GENERIC, "-O2", 4},
 };
 
 static void test_no_warnings(void **state)
@@ -98,7 +98,7 @@ static void test_scalar_conversions(void **state)
     for (int engine = KGEN_ENGINE_TCC; engine <= KGEN_ENGINE_CC; engine++) {
         struct kgen_error error = {0};
         struct kgen_code *code =
-            kgen_jit_compile((enum kgen_engine)engine, "convert.c", text, KGEN_ISA_SCALAR, NULL, &error);
+            kgen_jit_compile((enum kgen_engine)engine, "convert.c", text, KGEN_ISA_GENERIC, NULL, &error);
         if (code == NULL)
             fail_msg("%s", error.message);
         void (*convert)(const uint16_t *, float *);

@@ -192,7 +192,7 @@ static void test_cc_avx2(void **state)
 static void test_cc_plain(void **state)
 {
     (void)state;
-    check(KGEN_ENGINE_CC, KGEN_ISA_SCALAR);
+    check(KGEN_ENGINE_CC, KGEN_ISA_GENERIC);
 }
 
 int main(void)

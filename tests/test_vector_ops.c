@@ -107,7 +107,7 @@ static void check_isa(enum kgen_isa isa)
     assert_in_range(count, vector_op_count, VECTOR_CASE_MAX);
     char flags[64];
     snprintf(flags, sizeof flags, "-O0 -DKV_BYTES=%d", lanes * 4);
-    struct kgen_code *plain = compile(KGEN_ENGINE_CC, text.data, KGEN_ISA_SCALAR, flags);
+    struct kgen_code *plain = compile(KGEN_ENGINE_CC, text.data, KGEN_ISA_GENERIC, flags);
     struct kgen_code *tcc = compile(KGEN_ENGINE_TCC, text.data, isa, NULL);
     size_t compared = compare("tcc", tcc, plain, count, lanes);
     kgen_code_free(tcc);
@@ -208,7 +208,7 @@ static void check_neon(const char *flag)
     const char *arguments[] = {compiler, "-O1", flag, "-static", "-o", program, source, NULL};
     if (kgen_program_run(arguments, &output, &error) != 0)
         fail_msg("%s", output.data);
-    struct kgen_code *plain = compile(KGEN_ENGINE_CC, text.data, KGEN_ISA_SCALAR, "-O0 -DKV_BYTES=16");
+    struct kgen_code *plain = compile(KGEN_ENGINE_CC, text.data, KGEN_ISA_GENERIC, "-O0 -DKV_BYTES=16");
     snprintf(command, sizeof command, "%s %s < %s", emulator, program, input);
     FILE *results = popen(command, "r");
     assert_non_null(results);

@@ -18,7 +18,7 @@ static const struct {
     {KGEN_ISA_AVX512, "avx512", "KGEN_X86", "kgen_cpu_has_avx512()"},
     {KGEN_ISA_AVX2, "avx2", "KGEN_X86", "kgen_cpu_has_avx2()"},
     {KGEN_ISA_NEON, "neon", "KGEN_NEON", NULL},
-    {KGEN_ISA_SCALAR, "plain", NULL, NULL},
+    {KGEN_ISA_GENERIC, "plain", NULL, NULL},
 };
 
 static const char cpu_text[] = "#if defined(__x86_64__) && defined(__GNUC__) && !defined(__TINYC__)\n"

@@ -136,7 +136,7 @@ static int declare_isa(struct kgen_parser *parser, struct kgen_cursor *cursor)
         if (isa < 0) {
             kgen_error_set(cursor->error, KGEN_ERROR_TEMPLATE, cursor->source, cursor->line, column,
                            "unknown instruction set '%.*s'", (int)(length > 63 ? 63 : length), name);
-            kgen_error_hint(cursor->error, "known are avx512, avx2, neon and scalar");
+            kgen_error_hint(cursor->error, "known are avx512, avx2, neon and generic");
             return -1;
         }
         if ((parser->tmpl->isas & 1u << isa) != 0)

@@ -113,7 +113,7 @@ static size_t find_related(const struct kgen_ladder *ladder, bool same_microarch
 static size_t find_plain(const struct kgen_ladder *ladder)
 {
     size_t i = 0;
-    while (i < ladder->variants.count && ladder->variants.items[i].isa != KGEN_ISA_SCALAR)
+    while (i < ladder->variants.count && ladder->variants.items[i].isa != KGEN_ISA_GENERIC)
         i++;
     return i;
 }

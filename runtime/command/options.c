@@ -54,7 +54,7 @@ static int read_isa(const char *value, struct kgen_options *options, struct kgen
     options->isa_given = strcmp(value, "auto") != 0;
     if (!options->isa_given || kgen_isa_parse(value, &options->isa) == 0)
         return 0;
-    return usage_error(error, "isa", value, "avx512, avx2, neon, scalar, or auto");
+    return usage_error(error, "isa", value, "avx512, avx2, neon, generic, or auto");
 }
 
 static int read_engine(const char *value, struct kgen_options *options, struct kgen_error *error)
@@ -190,7 +190,7 @@ static const struct option_info option_infos[] = {
      "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
     {"target", 0, "NAME", WITH_SPEC | IN(LIST), read_target, 0, false, "language of the kernels: c"},
     {"isa", 0, "NAME", TUNING, read_isa, 0, true,
-     "only this instruction set: avx512, avx2, neon, scalar (default: auto)"},
+     "only this instruction set: avx512, avx2, neon, generic (default: auto)"},
     {"engine", 0, "NAME", WITH_SPEC, read_engine, 0, true,
      "compile candidates with tcc in memory, or cc (default: tcc)"},
     {"effort", 0, "NAME", TUNING, read_effort, 0, true,

@@ -200,7 +200,7 @@ static void version_job(size_t index, void *result, struct kgen_worker *worker, 
     (void)worker;
     (void)context;
     struct kgen_code code = {0};
-    if (kgen_jit_tcc(&code, "version", "int version = __TINYC__;", KGEN_ISA_SCALAR, NULL, NULL) == 0)
+    if (kgen_jit_tcc(&code, "version", "int version = __TINYC__;", KGEN_ISA_GENERIC, NULL, NULL) == 0)
         memcpy(result, tcc_get_symbol(code.handle, "version"), sizeof(int));
 }
 

@@ -106,7 +106,7 @@ static bool all_of(uint64_t bits, uint64_t wanted)
 
 static unsigned detect_isas(void)
 {
-    unsigned isas = 1u << KGEN_ISA_SCALAR;
+    unsigned isas = 1u << KGEN_ISA_GENERIC;
     const struct registers basic = cpuid(1, 0), extended = cpuid(7, 0);
     const uint64_t osxsave = BIT(27), avx = BIT(28), fma = BIT(12), f16c = BIT(29);
     if (!all_of(basic.c, osxsave | avx | fma | f16c))
@@ -166,7 +166,7 @@ static int cpuinfo_number(const char *line, const char *name)
 static void detect_processor(struct kgen_machine *machine)
 {
     snprintf(machine->architecture, sizeof machine->architecture, "aarch64");
-    machine->isas = 1u << KGEN_ISA_SCALAR;
+    machine->isas = 1u << KGEN_ISA_GENERIC;
     const unsigned long advanced_simd = 1ul << 1;
     if ((getauxval(AT_HWCAP) & advanced_simd) != 0)
         machine->isas |= 1u << KGEN_ISA_NEON;
@@ -199,7 +199,7 @@ static void detect_processor(struct kgen_machine *machine)
 static void detect_processor(struct kgen_machine *machine)
 {
     snprintf(machine->architecture, sizeof machine->architecture, "unknown");
-    machine->isas = 1u << KGEN_ISA_SCALAR;
+    machine->isas = 1u << KGEN_ISA_GENERIC;
 }
 
 #endif
@@ -228,7 +228,7 @@ void kgen_machine_detect(struct kgen_machine *machine)
 
 enum kgen_isa kgen_machine_best_isa(const struct kgen_machine *machine)
 {
-    enum kgen_isa best = KGEN_ISA_SCALAR;
+    enum kgen_isa best = KGEN_ISA_GENERIC;
     for (int isa = 0; isa < KGEN_ISA_COUNT; isa++) {
         if ((machine->isas >> isa & 1) != 0 &&
             kgen_isa_info((enum kgen_isa)isa)->vector_bytes > kgen_isa_info(best)->vector_bytes)

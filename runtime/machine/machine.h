@@ -13,7 +13,7 @@ struct kgen_machine {
     int family, model, stepping;
     int threads;                          /* processors this process may use */
     size_t l1d_bytes, l2_bytes, l3_bytes; /* 0 where unknown */
-    unsigned isas;                        /* bits 1 << isa; scalar is always there */
+    unsigned isas;                        /* bits 1 << isa; generic is always there */
     char identity[17];                    /* a hash of all of the above but threads, in hexadecimal */
 };
 

@@ -25,7 +25,7 @@ struct kgen_reader {
 static enum kgen_isa widest_of_tcc(const struct kgen_machine *machine)
 {
     enum kgen_isa isa = kgen_machine_best_isa(machine);
-    return isa == KGEN_ISA_AVX512 || isa == KGEN_ISA_AVX2 ? isa : KGEN_ISA_SCALAR;
+    return isa == KGEN_ISA_AVX512 || isa == KGEN_ISA_AVX2 ? isa : KGEN_ISA_GENERIC;
 }
 
 static int instantiate(const struct kgen_templates *templates, enum kgen_isa isa, struct kgen_text *text,

@@ -452,7 +452,7 @@ static int lower(const char *source, const char *vector_c, enum kgen_isa isa, st
                  struct kgen_text *out, struct kgen_error *error)
 {
     const struct kgen_isa_info *info = kgen_isa_info(isa);
-    if (isa != KGEN_ISA_AVX2 && isa != KGEN_ISA_AVX512 && !(isa == KGEN_ISA_SCALAR && counting->on))
+    if (isa != KGEN_ISA_AVX2 && isa != KGEN_ISA_AVX512 && !(isa == KGEN_ISA_GENERIC && counting->on))
         return kgen_error_set(error, KGEN_ERROR_USAGE, source, 0, 0, "there is no lowering to %s",
                               info->name);
     struct kgen_lowering *lowering = calloc(1, sizeof *lowering);
@@ -480,7 +480,7 @@ static int lower(const char *source, const char *vector_c, enum kgen_isa isa, st
 int kgen_lower(const char *source, const char *vector_c, enum kgen_isa isa, struct kgen_text *out,
                struct kgen_error *error)
 {
-    if (isa == KGEN_ISA_SCALAR) {
+    if (isa == KGEN_ISA_GENERIC) {
         kgen_text_puts(out, vector_c);
         return out->failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory") : 0;
     }
