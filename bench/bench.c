@@ -4,9 +4,9 @@
  * bandwidth measured in the same run, compile times and ratios; with --json FILE writes them as JSON as well.
  * Weights are cold: rotated over copies that exceed twice the last-level cache. */
 #define _DEFAULT_SOURCE
+#include "runtime/process/worker.h"
 #include "runtime/tune/contest.h"
 #include "runtime/tune/tune.h"
-#include "runtime/process/worker.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -67,7 +67,10 @@ static void job(size_t index, void *memory, struct kgen_worker *worker, void *co
     struct result *result = memory;
     struct kgen_code *codes[CONTENDERS] = {NULL};
     struct kgen_contestant contestants[CONTENDERS] = {[PLAIN_TCC] = {.most_rounds = 3}};
-    const struct kgen_contest contest = {&bench->machine, bench->templates, &bench->buffers, bench->rounds};
+    const struct kgen_contest contest = {.machine = &bench->machine,
+                                         .templates = bench->templates,
+                                         .buffers = &bench->buffers,
+                                         .rounds = bench->rounds};
     struct kgen_error error = {0};
     kgen_worker_stage(worker, "compile", 120);
     for (int i = 0; i < CONTENDERS && error.code == KGEN_ERROR_NONE; i++)

@@ -7,9 +7,9 @@
  *
  * Times are over those of the first plan. */
 #define _GNU_SOURCE /* nftw, mkdtemp */
-#include "runtime/tune/contest.h"
 #include "runtime/api/plan.h"
 #include "runtime/process/worker.h"
+#include "runtime/tune/contest.h"
 
 #include <ftw.h>
 #include <math.h>
@@ -144,7 +144,9 @@ static int compare(struct entrant *entrants, size_t count, struct kgen_error *er
     struct kgen_templates *templates = kgen_templates_open(NULL, "c", error);
     int result = templates != NULL ? 0 : -1;
     for (size_t index = 0; result == 0 && index < entrants[0].plan->count; index++) {
-        struct heat heat = {.contest = {&machine, templates, &buffers, ROUNDS}, .count = count};
+        struct heat heat = {
+            .contest = {.machine = &machine, .templates = templates, .buffers = &buffers, .rounds = ROUNDS},
+            .count = count};
         for (size_t i = 0; i < count; i++)
             heat.contestants[i].kernel = entrants[i].plan->functions[index].kernel;
         const struct kgen_problem *problem = &heat.contestants[0].kernel.problem;

@@ -5,10 +5,12 @@
 #include "runtime/tune/tune.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -54,6 +56,8 @@ static const char body[] =
     "$end\n"
     "}\n";
 
+enum { ENDLESS = 6 };
+
 static const struct {
     int way;
     const char *name;
@@ -65,10 +69,13 @@ static const struct {
     {3, "write past the end", {KGEN_WRITE_PAST_END, KGEN_WRITE_PAST_END}},
     {4, "read past the end", {KGEN_READ_PAST_END, KGEN_READ_PAST_END}},
     {5, "crash", {KGEN_CRASHED, KGEN_CRASHED}},
-    {6, "endless loop", {KGEN_TIMED_OUT, KGEN_TIMED_OUT}},
+    {ENDLESS, "endless loop", {KGEN_TIMED_OUT, KGEN_TIMED_OUT}},
     {7, "does not compile", {KGEN_COMPILE_FAILED, KGEN_COMPILE_FAILED}},
     {8, "differing second run", {KGEN_NOT_REPEATABLE, KGEN_WRONG_ELEMENT}},
 };
+
+static double now, later;      /* of the tuner's clock; with each candidate that is done, now becomes later */
+static char last_message[512]; /* of the tuner's log */
 
 struct fixture {
     char folder[64];
@@ -112,6 +119,8 @@ static int set_up(void **state)
     kgen_machine_detect(&fixture->machine);
     kgen_problem_init(&fixture->problem, KGEN_OP_ADD);
     fixture->problem.size = 1003;
+    now = later = 0;
+    last_message[0] = '\0';
     *state = fixture;
     return 0;
 }
@@ -133,6 +142,41 @@ static void warn(void *context, int level, const char *message)
     print_message("%s\n", message);
 }
 
+/* ---- the clock and the limits of the tuner ---- */
+
+static double read_clock(void *context)
+{
+    (void)context;
+    return now;
+}
+
+static void pass_time(void *context, const struct kgen_problem *problem, const struct kgen_record *record,
+                      unsigned done, unsigned total)
+{
+    (void)context, (void)problem, (void)record, (void)done, (void)total;
+    now = later;
+}
+
+/* The loop that does not end is not waited for; what ends has all the time it wants, on however slow a
+ * machine. */
+static double limit_of(void *context, const struct kgen_variant *variant)
+{
+    (void)context;
+    return variant->values[0] == ENDLESS ? 0.2 : 1000;
+}
+
+static void keep_message(void *context, int level, const char *message)
+{
+    (void)context, (void)level;
+    snprintf(last_message, sizeof last_message, "%s", message);
+}
+
+static const struct kgen_tune_options usual = {.effort = KGEN_MEASURE,
+                                               .threads = 2,
+                                               .seed = 3,
+                                               .log = keep_message,
+                                               .times = {.clock = read_clock, .stage_limit = limit_of}};
+
 /* Tunes the fixture's problem with the records of its folder. */
 static int tune(const struct fixture *fixture, const struct kgen_tune_options *options,
                 struct kgen_cache **cache, struct kgen_choice *choice)
@@ -143,16 +187,13 @@ static int tune(const struct fixture *fixture, const struct kgen_tune_options *o
     assert_non_null(*cache);
     struct kgen_tuner *tuner = kgen_tuner_new(fixture->templates, &fixture->machine, *cache, options, &error);
     assert_non_null(tuner);
-    const int result = kgen_tune(tuner, &fixture->problem, NULL, NULL, choice, &error);
+    const int result = kgen_tune(tuner, &fixture->problem, pass_time, NULL, choice, &error);
     if (result < 0)
         fail_msg("%s", error.message);
     kgen_tuner_free(tuner);
     assert_int_equal(warnings, 0);
     return result;
 }
-
-static const struct kgen_tune_options usual = {
-    .effort = KGEN_MEASURE, .threads = 2, .stage_limit_seconds = 1, .seed = 3};
 
 static void broken_candidates_are_named(void **state)
 {
@@ -239,13 +280,129 @@ static void stopping_keeps_what_is_known(void **state)
     assert_null(choice.variant.tmpl);
     assert_int_equal(kgen_cache_count(cache), 0);
     kgen_cache_close(cache);
-    /* The right one is done before the time is up, in the one that hangs. */
+    /* The time is up when the first of them is done, which is the right one. */
     options.cancel = NULL;
     options.time_limit_seconds = 0.5;
+    later = 1;
     assert_int_equal(tune(fixture, &options, &cache, &choice), 1);
+    assert_int_equal(kgen_cache_count(cache), 1);
     assert_non_null(choice.variant.tmpl);
     assert_int_equal(choice.variant.values[0], 0);
     kgen_cache_close(cache);
+}
+
+/* ---- limits that follow the machine ---- */
+
+static double skip_ahead(void *context)
+{
+    double *seconds = context;
+    return *seconds += 1e9;
+}
+
+static double brief_limit(void *context, const struct kgen_variant *variant)
+{
+    (void)context, (void)variant;
+    return 1e-6;
+}
+
+/* Takes longer than the brief limit on every machine. */
+static void take_long(void *context, const struct kgen_problem *problem, const struct kgen_variant *variant,
+                      bool final, struct kgen_timing *timing)
+{
+    (void)context, (void)problem, (void)variant, (void) final;
+    nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL);
+    timing->hot_seconds = timing->cold_seconds = 1e-6;
+}
+
+/* The same candidate hangs on a machine as fast as ever, and is in time where an empty job takes very long.
+ */
+static void limits_follow_the_machine(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kgen_cache *cache;
+    struct kgen_choice choice;
+    struct kgen_tune_options options = usual;
+    double seconds = 0;
+    options.times = (struct kgen_tune_times){
+        .clock = read_clock, .stage_limit = brief_limit, .measure = take_long, .context = &seconds};
+    open_templates(fixture, "0");
+    assert_int_equal(tune(fixture, &options, &cache, &choice), 0);
+    assert_int_equal(kgen_cache_at(cache, 0)->verdict, KGEN_TIMED_OUT);
+    assert_int_equal(kgen_cache_clear(cache, NULL), 0);
+    kgen_cache_close(cache);
+    options.times.clock = skip_ahead;
+    assert_int_equal(tune(fixture, &options, &cache, &choice), 0);
+    assert_int_equal(choice.proven, 1);
+    kgen_cache_close(cache);
+}
+
+/* ---- finalists that fail ---- */
+
+enum { FASTEST = 10, SECOND, THIRD };
+
+/* What the fastest does when it is timed again. */
+enum finish { CRASHES, HANGS, EXITS };
+
+static void fail_in_final(void *context, const struct kgen_problem *problem,
+                          const struct kgen_variant *variant, bool final, struct kgen_timing *timing)
+{
+    const enum finish *finish = context;
+    (void)problem;
+    timing->hot_seconds = timing->cold_seconds = 1e-6 * (double)variant->values[0];
+    if (!final || variant->values[0] != FASTEST)
+        return;
+    if (*finish == CRASHES)
+        raise(SIGSEGV);
+    if (*finish == EXITS)
+        _exit(3);
+    for (;;)
+        pause();
+}
+
+static double limit_of_fastest(void *context, const struct kgen_variant *variant)
+{
+    (void)context;
+    return variant->values[0] == FASTEST ? 2 : 1000;
+}
+
+static void failures_in_the_final_round_are_told(void **state)
+{
+    static const struct {
+        enum finish finish;
+        enum kgen_verdict verdict;
+        const char *detail;
+    } cases[] = {{CRASHES, KGEN_CRASHED, "timed again: SIGSEGV (11) in the final round"},
+                 {HANGS, KGEN_TIMED_OUT, "timed again: not done within its time limit in the final round"},
+                 {EXITS, KGEN_WORKER_EXITED, "timed again: the process ended with exit status 3"}};
+    struct fixture *fixture = *state;
+    open_templates(fixture, "10, 11, 12");
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        struct kgen_cache *cache;
+        struct kgen_choice choice;
+        struct kgen_tune_options options = usual;
+        enum finish finish = cases[i].finish;
+        options.times = (struct kgen_tune_times){
+            .stage_limit = limit_of_fastest, .measure = fail_in_final, .context = &finish};
+        assert_int_equal(tune(fixture, &options, &cache, &choice), 0);
+        assert_int_equal(choice.variant.values[0], SECOND);
+        assert_int_equal(choice.proven, 2);
+        assert_int_equal(choice.failed, 1);
+        assert_true(choice.record.final_seconds > 0);
+        assert_non_null(strstr(last_message, cases[i].detail));
+        assert_non_null(strstr(last_message, "add_n1003: planted generic way=10 "));
+        size_t found = 0;
+        for (size_t r = 0; r < kgen_cache_count(cache); r++) {
+            const struct kgen_record *record = kgen_cache_at(cache, r);
+            if (strstr(record->variant, "way=10") == NULL)
+                continue;
+            assert_int_equal(record->verdict, cases[i].verdict);
+            assert_non_null(strstr(record->detail, cases[i].detail));
+            found++;
+        }
+        assert_int_equal(found, 1);
+        assert_int_equal(kgen_cache_clear(cache, NULL), 0);
+        kgen_cache_close(cache);
+    }
 }
 
 int main(void)
@@ -255,6 +412,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_broken_candidates, set_up, tear_down),
         cmocka_unit_test_setup_teardown(estimate_proves_and_does_not_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stopping_keeps_what_is_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(limits_follow_the_machine, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(failures_in_the_final_round_are_told, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,11 @@ static void log_candidate(void *context, const struct kgen_problem *problem, con
                          kgen_record_seconds(problem, record) * 1e6);
 }
 
+static void log_message(void *context, int level, const char *message)
+{
+    kgen_context_log(context, level, "%s", message);
+}
+
 /* Seconds to get memory for timing a problem and to fill it: most of it is what the system takes to give
  * pages.
  */
@@ -112,6 +117,8 @@ int kgen_plan_search(struct kgen_context *context, struct kgen_ladder *ladders, 
         .threads = context->settings.threads,
         .cancel = context->settings.cancel,
         .seed = seed,
+        .log = log_message,
+        .log_context = context,
     };
     struct kgen_ladder **order = calloc(count + 1, sizeof(struct kgen_ladder *));
     if (order == NULL)

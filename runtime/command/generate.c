@@ -124,6 +124,8 @@ static int tune_all(struct run *run, struct kgen_error *error)
         .seed = SEED,
         .shard = options->shard,
         .shards = options->shards,
+        .log = kgen_say_log,
+        .log_context = (void *)(uintptr_t)options,
     };
     struct kgen_tuner *tuner = kgen_tuner_new(run->session->templates, &run->session->machine,
                                               run->session->cache, &tune_options, error);

@@ -14,6 +14,12 @@ struct state {
     double *samples; /* rounds for each contestant, then for the reader */
 };
 
+static void announce(const struct kgen_contest *contest, size_t kernel)
+{
+    if (contest->before != NULL)
+        contest->before(contest->context, kernel);
+}
+
 static int open_state(struct state *state, const struct kgen_contest *contest,
                       const struct kgen_contestant *contestants, size_t count, struct kgen_error *error)
 {
@@ -32,6 +38,7 @@ static int open_state(struct state *state, const struct kgen_contest *contest,
             return -1;
     }
     for (size_t i = 0; i < count; i++, state->opened++) {
+        announce(contest, i);
         if (kgen_timed_open(&state->timed[i], &contestants[i].kernel, contest->buffers, state->team, error) !=
             0)
             return -1;
@@ -60,6 +67,7 @@ static void run_rounds(struct state *state, const struct kgen_contest *contest,
             const size_t i = (round + place) % count;
             if (!takes_part(&contestants[i], round))
                 continue;
+            announce(contest, i);
             state->timed[i].next_copy = copy;
             state->samples[i * rounds + round] = kgen_timed_sample(&state->timed[i], cold);
             copy = state->timed[i].next_copy;

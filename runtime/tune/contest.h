@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Timing several kernels of one problem side by side, in turns, so that a slow moment of the machine meets
- * all of them. */
+/* A contest times several kernels of one problem side by side: in each round every kernel gives one sample,
+ * in turns, so that a slow moment of the machine slows all of them. The final round of a search is a contest
+ * of its best candidates; the benchmarks use it as well. */
 #ifndef KGEN_CONTEST_H
 #define KGEN_CONTEST_H
 
@@ -14,6 +15,9 @@ struct kgen_contest {
     const struct kgen_templates *templates;
     const struct kgen_timing_buffers *buffers; /* filled for the problem */
     unsigned rounds;                           /* 1 to KGEN_CONTEST_ROUNDS */
+    /* NULL, or called with the index of the kernel that runs next, before each of its samples. */
+    void (*before)(void *context, size_t kernel);
+    void *context;
 };
 
 struct kgen_contestant {

@@ -3,6 +3,9 @@
 #ifndef KGEN_TUNE_INTERNAL_H
 #define KGEN_TUNE_INTERNAL_H
 
+#include "runtime/process/turn.h"
+#include "runtime/process/worker.h"
+#include "runtime/prove/verify.h"
 #include "runtime/tune/timing.h"
 #include "runtime/tune/tune.h"
 
@@ -28,6 +31,12 @@ struct kgen_tuner {
     size_t winner_count;                      /* of all that were noted */
 };
 
+/* In memory shared with the worker processes. */
+struct kgen_tuning_shared {
+    double best_cost; /* of the candidates timed by this process; 0 until one was */
+    double slowness;  /* of the machine, before the jobs that run now; at least 1 */
+};
+
 /* The tuning of one problem. */
 struct kgen_tuning {
     struct kgen_tuner *tuner;
@@ -42,11 +51,14 @@ struct kgen_tuning {
     size_t pending_count;
     struct kgen_verify_cases *cases; /* NULL until needed */
     bool filled;                     /* the tuner's buffers hold this problem's inputs */
-    double best_cost;                /* of the candidates timed by this process; 0 until one was */
+    struct kgen_tuning_shared *shared;
     unsigned compiled;
     kgen_tune_progress *progress; /* may be NULL */
     void *progress_context;
 };
+
+/* Seconds of the tuner's clock. */
+double kgen_tuner_clock(const struct kgen_tuner *tuner);
 
 /* Whether the tuner was cancelled or its time is up. */
 bool kgen_tuner_stopped(const struct kgen_tuner *tuner);
@@ -76,11 +88,43 @@ int kgen_tuning_run_waiting(struct kgen_tuning *tuning, struct kgen_error *error
 int kgen_tuning_claim_final(struct kgen_tuning *tuning, struct kgen_error *error);
 void kgen_tuning_release_final(struct kgen_tuning *tuning);
 
+/* ---- what candidates and finalists share ---- */
+
+/* Runs jobs in worker processes as kgen_workers_run does, after one of its own that says how slow the machine
+ * is just now (shared->slowness). Job and report get the indexes from 0 to count - 1. */
+int kgen_tuning_run_jobs(struct kgen_tuning *tuning, size_t count, size_t result_bytes, kgen_job *job,
+                         kgen_job_report *report, void *context, struct kgen_error *error);
+
+/* Seconds that a stage of a variant may take before it counts as hung: the limit of the options, times how
+ * slow the machine is, but no more than KGEN_STAGE_LIMIT_MOST unless the options say more. */
+double kgen_tuning_stage_limit(const struct kgen_tuning *tuning, const struct kgen_variant *variant);
+/* So that all stages of a candidate end before its claim may be taken over. */
+#define KGEN_STAGE_LIMIT_MOST 150.0
+
+/* In a worker: waits for a turn (turn.h), which is no fault of the candidate and has a limit of its own. */
+int kgen_tuning_take_turn(struct kgen_worker *worker, enum kgen_turn_kind kind);
+
+/* In a worker: compiles a variant to the functions of a kernel. Returns NULL with the reason in verification.
+ */
+struct kgen_code *kgen_tuning_compile(const struct kgen_tuning *tuning, const struct kgen_variant *variant,
+                                      struct kgen_kernel *kernel, struct kgen_verification *verification);
+
+/* Makes the verification a failed one, with the error as its detail. */
+void kgen_verification_fail(struct kgen_verification *verification, enum kgen_verdict verdict,
+                            const struct kgen_error *error);
+
+/* Fills the tuner's buffers with this problem's inputs where that has not been done. */
+int kgen_tuning_fill_buffers(struct kgen_tuning *tuning, struct kgen_error *error);
+
+/* Tells the caller's progress of the record of a variant. */
+void kgen_tuning_tell(const struct kgen_tuning *tuning, size_t variant);
+
 /* Compiles, proves and times the pending variants in worker processes, and records each. Returns 0; 1 when
  * stopped; -1. */
 int kgen_tuning_run_candidates(struct kgen_tuning *tuning, struct kgen_error *error);
 
-/* Times the given proven variants again, in turns, and records it. Returns 0; 1 when stopped; -1. */
+/* Times the given proven variants again, in turns, and records it. Returns 0; 1 when stopped; 2 where one of
+ * them crashed, hung or could not be compiled, which is told and recorded: it has passed no longer; -1. */
 int kgen_tuning_run_final(struct kgen_tuning *tuning, const size_t *indexes, size_t count,
                           struct kgen_error *error);
 

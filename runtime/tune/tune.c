@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "runtime/tune/tune.h"
 
 #include "runtime/tune/internal.h"
-#include "runtime/tune/timing.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static const char *const effort_names[] = {"estimate", "measure", "patient", "exhaustive"};
 
@@ -39,7 +39,7 @@ struct kgen_tuner *kgen_tuner_new(const struct kgen_templates *templates, const 
     tuner->machine = machine;
     tuner->cache = cache;
     tuner->options = *options;
-    tuner->start = kgen_clock();
+    tuner->start = kgen_tuner_clock(tuner);
     if (kgen_engine_describe(options->engine, &options->cc, &tuner->engine, error) != 0 ||
         kgen_cache_set_machine(cache, machine, error) != 0) {
         kgen_tuner_free(tuner);
@@ -57,12 +57,18 @@ void kgen_tuner_free(struct kgen_tuner *tuner)
     free(tuner);
 }
 
+double kgen_tuner_clock(const struct kgen_tuner *tuner)
+{
+    const struct kgen_tune_times *times = &tuner->options.times;
+    return times->clock != NULL ? times->clock(times->context) : kgen_clock();
+}
+
 bool kgen_tuner_stopped(const struct kgen_tuner *tuner)
 {
     if (kgen_is_cancelled(tuner->options.cancel))
         return true;
     return tuner->options.time_limit_seconds > 0 &&
-           kgen_clock() - tuner->start > tuner->options.time_limit_seconds;
+           kgen_tuner_clock(tuner) - tuner->start > tuner->options.time_limit_seconds;
 }
 
 int kgen_tune_variants(const struct kgen_tune_options *options, const struct kgen_machine *machine,
@@ -136,6 +142,12 @@ static int open_tuning(struct kgen_tuner *tuner, const struct kgen_problem *prob
 {
     memset(tuning, 0, sizeof *tuning);
     tuning->tuner = tuner;
+    void *shared =
+        mmap(NULL, sizeof *tuning->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    tuning->shared = shared;
+    tuning->shared->slowness = 1;
     tuning->problem = *problem;
     tuning->problem.threads = kgen_tune_threads(problem, tuner->options.threads);
     kgen_problem_write(&tuning->problem, &tuning->problem_text);
@@ -167,6 +179,8 @@ static void close_tuning(struct kgen_tuning *tuning)
     free(tuning->instructions);
     free(tuning->waiting);
     free(tuning->pending);
+    if (tuning->shared != NULL)
+        munmap(tuning->shared, sizeof *tuning->shared);
 }
 
 size_t kgen_tuning_chosen(const struct kgen_tuning *tuning)
@@ -279,10 +293,14 @@ static int run_final(struct kgen_tuning *tuning, size_t *chosen, struct kgen_err
         return claimed == 2 ? 0 : claimed;
     size_t best[KGEN_FINALISTS];
     const size_t room = tuning->tuner->options.effort >= KGEN_PATIENT ? KGEN_FINALISTS : KGEN_FINALISTS / 2;
-    const size_t count = kgen_tuning_best(tuning, best, room);
-    int stopped = 0;
-    if (count > 1)
-        stopped = kgen_tuning_run_final(tuning, best, count, error);
+    size_t count;
+    int stopped;
+    /* Where a finalist fails, the next best takes its place. */
+    do {
+        count = kgen_tuning_best(tuning, best, room);
+        stopped = count > 1 ? kgen_tuning_run_final(tuning, best, count, error) : 0;
+    } while (stopped == 2);
+    *chosen = count > 0 ? best[0] : tuning->variants.count;
     if (stopped == 0 && count > 0) {
         /* The finalists were timed side by side, so only their times are compared. */
         sort_by_time(tuning, best, count);

@@ -9,9 +9,24 @@
 #include "runtime/cache/cache.h"
 #include "runtime/kgen.h"
 #include "runtime/machine/machine.h"
+#include "runtime/tune/timing.h"
 
 const char *kgen_effort_name(enum kgen_effort effort);
 int kgen_effort_parse(const char *name, enum kgen_effort *effort);
+
+/* Where the tuner takes its times from. A member that is NULL stands for the machine's own clock, limits and
+ * measurements. A test sets them, so that its verdict does not depend on measured time. */
+struct kgen_tune_times {
+    /* Seconds of a clock that never goes back: for the time limit, and for how slow the machine is now. */
+    double (*clock)(void *context);
+    /* Seconds that a stage of this variant may take, in place of stage_limit_seconds. */
+    double (*stage_limit)(void *context, const struct kgen_variant *variant);
+    /* Fills timing for a proven variant, in place of timing it. Runs in the worker process, where it may
+     * crash or hang as a kernel may. In the final round it is called once for each finalist. */
+    void (*measure)(void *context, const struct kgen_problem *problem, const struct kgen_variant *variant,
+                    bool final, struct kgen_timing *timing);
+    void *context;
+};
 
 struct kgen_tune_options {
     enum kgen_effort effort;
@@ -19,13 +34,18 @@ struct kgen_tune_options {
     struct kgen_cc_options cc;
     unsigned isas; /* bits; 0: by effort and machine */
     int threads;
-    double time_limit_seconds;  /* for the whole run of the tuner; 0: none */
-    double stage_limit_seconds; /* compiling, proving or timing one candidate takes longer: it hangs; 0: 60 */
+    double time_limit_seconds; /* for the whole run of the tuner; 0: none */
+    /* A candidate whose compilation, proof or timing takes longer hangs; 0: 60. Where the machine is slow
+     * just now, the limit grows with it: see kgen_tuning_stage_limit. */
+    double stage_limit_seconds;
     const volatile int *cancel; /* NULL, or becomes not 0 to stop with what is known */
     uint64_t seed;
     /* With shards greater than 0: only the candidates of share number shard, of 0 to shards - 1; the shares
      * follow from the keys of the records. No winner is chosen: that is for a run that knows them all. */
     unsigned shard, shards;
+    struct kgen_tune_times times; /* zeroed but in tests */
+    kgen_log *log;                /* told of what goes wrong in a final round; may be NULL */
+    void *log_context;
 };
 
 /* The threads that a problem is tuned for, of those that the options allow: the other ops of a decode step
