@@ -118,6 +118,55 @@ static void test_best_isa(void **state)
     }
 }
 
+/* A set of features gives the instruction sets that need no more than it. */
+static void test_isas_of_features(void **state)
+{
+    (void)state;
+    static const unsigned generic = 1u << KGEN_ISA_GENERIC, avx2 = 1u << KGEN_ISA_AVX2,
+                          avx512 = 1u << KGEN_ISA_AVX512, neon = 1u << KGEN_ISA_NEON;
+    static const struct {
+        const char *features;
+        unsigned isas;
+    } cases[] = {
+        {"", generic},
+        {"  ", generic},
+        {"asimd", generic | neon},
+        {"avx2 fma f16c bmi2", generic | avx2},
+        {" bmi2 f16c fma avx2 avx512f ", generic | avx2},
+        {"avx2 fma f16c", generic},
+        {"avx2x fma f16c bmi2", generic},
+        {"avx fma f16c bmi2", generic},
+        {"avx512f avx512bw avx512vl avx512dq avx512vnni", generic},
+        {"avx512f avx512bw avx512vl avx512dq avx512vnni avx2 fma f16c bmi2", generic | avx2 | avx512},
+        {"avx512f avx512bw avx512vl avx512dq avx2 fma f16c bmi2", generic | avx2},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        const unsigned found = kgen_isas_of_features(cases[i].features);
+        if (found != cases[i].isas)
+            fail_msg("'%s' gives %#x, not %#x", cases[i].features, found, cases[i].isas);
+    }
+}
+
+/* The columns of each row agree with one another. */
+static void test_isa_rows(void **state)
+{
+    (void)state;
+    for (int i = 0; i < KGEN_ISA_COUNT; i++) {
+        const struct kgen_isa_info *isa = kgen_isa_info((enum kgen_isa)i);
+        assert_true(isa->name != NULL && isa->needs != NULL && isa->cc_flags != NULL);
+        assert_int_equal(strncmp(isa->header_name, "KV_ISA_", 7), 0);
+        assert_int_equal(isa->test != NULL, isa->tested_features != NULL);
+        /* What is tested at run time is among what is needed, and stands under a guard. */
+        if (isa->test != NULL) {
+            assert_non_null(isa->guard);
+            assert_int_equal(kgen_isas_of_features(isa->features) >> i & 1, 1);
+        }
+        const bool has_vectors = isa->encoding == KGEN_ENCODING_VEX || isa->encoding == KGEN_ENCODING_EVEX;
+        assert_true(!has_vectors || isa->vector_bytes > 0);
+        assert_int_equal(kgen_isas_of_tcc() >> i & 1, isa->encoding != KGEN_ENCODING_NONE);
+    }
+}
+
 /* Each name, and the one that older records hold for generic. */
 static void test_isa_names(void **state)
 {
@@ -147,9 +196,14 @@ static void test_last_level_cache(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_facts),     cmocka_unit_test(test_instruction_sets),
-        cmocka_unit_test(test_affinity),  cmocka_unit_test(test_best_isa),
-        cmocka_unit_test(test_isa_names), cmocka_unit_test(test_last_level_cache),
+        cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_instruction_sets),
+        cmocka_unit_test(test_affinity),
+        cmocka_unit_test(test_best_isa),
+        cmocka_unit_test(test_isas_of_features),
+        cmocka_unit_test(test_isa_rows),
+        cmocka_unit_test(test_isa_names),
+        cmocka_unit_test(test_last_level_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

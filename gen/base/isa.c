@@ -3,13 +3,47 @@
 
 #include <string.h>
 
+#define AVX2_FEATURES "avx2 fma f16c bmi2"
+#define AVX512_FEATURES "avx512f avx512bw avx512vl avx512dq avx512vnni"
+
 static const struct kgen_isa_info isas[KGEN_ISA_COUNT] = {
-    [KGEN_ISA_GENERIC] = {"generic", 0, 0, "plain C", "", "KV_ISA_PLAIN"},
-    [KGEN_ISA_NEON] = {"neon", 16, 32, "AArch64 Advanced SIMD", "", "KV_ISA_NEON"},
-    [KGEN_ISA_AVX2] = {"avx2", 32, 16, "AVX2, FMA, F16C, BMI2", "-mavx2 -mfma -mf16c -mbmi2", "KV_ISA_AVX2"},
-    [KGEN_ISA_AVX512] = {"avx512", 64, 32, "AVX-512 F, BW, VL, DQ and VNNI",
-                         "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c",
-                         "KV_ISA_AVX512"},
+    [KGEN_ISA_GENERIC] = {.name = "generic",
+                          .needs = "plain C",
+                          .features = "",
+                          .cc_flags = "",
+                          .header_name = "KV_ISA_PLAIN",
+                          .encoding = KGEN_ENCODING_VERBATIM},
+    [KGEN_ISA_NEON] = {.name = "neon",
+                       .vector_bytes = 16,
+                       .registers = 32,
+                       .needs = "AArch64 Advanced SIMD",
+                       .features = "asimd",
+                       .cc_flags = "",
+                       .header_name = "KV_ISA_NEON",
+                       .encoding = KGEN_ENCODING_NONE,
+                       .guard = "KGEN_NEON"},
+    [KGEN_ISA_AVX2] = {.name = "avx2",
+                       .vector_bytes = 32,
+                       .registers = 16,
+                       .needs = "AVX2, FMA, F16C, BMI2",
+                       .features = AVX2_FEATURES,
+                       .cc_flags = "-mavx2 -mfma -mf16c -mbmi2",
+                       .header_name = "KV_ISA_AVX2",
+                       .encoding = KGEN_ENCODING_VEX,
+                       .guard = "KGEN_X86",
+                       .test = "kgen_cpu_has_avx2",
+                       .tested_features = "avx2 fma"},
+    [KGEN_ISA_AVX512] = {.name = "avx512",
+                         .vector_bytes = 64,
+                         .registers = 32,
+                         .needs = "AVX-512 F, BW, VL, DQ and VNNI",
+                         .features = AVX2_FEATURES " " AVX512_FEATURES,
+                         .cc_flags = "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c",
+                         .header_name = "KV_ISA_AVX512",
+                         .encoding = KGEN_ENCODING_EVEX,
+                         .guard = "KGEN_X86",
+                         .test = "kgen_cpu_has_avx512",
+                         .tested_features = "avx2 fma " AVX512_FEATURES},
 };
 
 const struct kgen_isa_info *kgen_isa_info(enum kgen_isa isa)
@@ -28,4 +62,47 @@ int kgen_isa_parse(const char *name, enum kgen_isa *isa)
         }
     }
     return -1;
+}
+
+/* Whether a list of words separated by blanks has one of this length. */
+static bool has_word(const char *list, const char *word, size_t length)
+{
+    while (*(list += strspn(list, " ")) != '\0') {
+        const size_t here = strcspn(list, " ");
+        if (here == length && memcmp(list, word, length) == 0)
+            return true;
+        list += here;
+    }
+    return false;
+}
+
+unsigned kgen_isas_of_features(const char *features)
+{
+    unsigned found = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(isas); i++) {
+        const char *word = isas[i].features;
+        while (*(word += strspn(word, " ")) != '\0' && has_word(features, word, strcspn(word, " ")))
+            word += strcspn(word, " ");
+        if (*word == '\0')
+            found |= 1u << i;
+    }
+    return found;
+}
+
+unsigned kgen_isas_of_tcc(void)
+{
+    unsigned found = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(isas); i++)
+        found |= isas[i].encoding != KGEN_ENCODING_NONE ? 1u << i : 0;
+    return found;
+}
+
+enum kgen_isa kgen_isas_widest(unsigned set)
+{
+    enum kgen_isa widest = KGEN_ISA_GENERIC;
+    for (size_t i = 0; i < KGEN_COUNT_OF(isas); i++) {
+        if ((set >> i & 1) != 0 && isas[i].vector_bytes > isas[widest].vector_bytes)
+            widest = (enum kgen_isa)i;
+    }
+    return widest;
 }

@@ -123,6 +123,17 @@ static int bind_problem(struct context *context, const struct kgen_problem *prob
     return 0;
 }
 
+void kgen_bind_isa(struct kgen_bindings *bindings, enum kgen_isa isa)
+{
+    const struct kgen_isa_info *info = kgen_isa_info(isa);
+    for (int i = 0; i < KGEN_ISA_COUNT; i++)
+        kgen_bind_value(bindings, kgen_isa_info((enum kgen_isa)i)->name, i);
+    kgen_bind_value(bindings, "isa", isa);
+    kgen_bind_value(bindings, "vector_bytes", info->vector_bytes);
+    kgen_bind_value(bindings, "lanes", info->vector_bytes / 4);
+    kgen_bind_value(bindings, "registers", info->registers);
+}
+
 static int context_open(struct context *context, const struct kgen_problem *problem, const char *function,
                         struct kgen_error *error)
 {
@@ -130,8 +141,6 @@ static int context_open(struct context *context, const struct kgen_problem *prob
     struct kgen_bindings *bindings = &context->bindings;
     for (int word = 0; word < KGEN_WORD_COUNT; word++)
         kgen_bind_value(bindings, kgen_word_name((enum kgen_word)word), word);
-    for (int isa = 0; isa < KGEN_ISA_COUNT; isa++)
-        kgen_bind_value(bindings, kgen_isa_info((enum kgen_isa)isa)->name, isa);
     kgen_bind_text(bindings, "function", function);
     if (bind_problem(context, problem, error) != 0)
         return -1;
@@ -149,12 +158,8 @@ static void context_close(struct context *context)
 static void bind_variant(struct context *context, const struct kgen_variant *variant)
 {
     struct kgen_bindings *bindings = &context->bindings;
-    const struct kgen_isa_info *isa = kgen_isa_info(variant->isa);
     bindings->count = context->fixed;
-    kgen_bind_value(bindings, "isa", variant->isa);
-    kgen_bind_value(bindings, "vector_bytes", isa->vector_bytes);
-    kgen_bind_value(bindings, "lanes", isa->vector_bytes / 4);
-    kgen_bind_value(bindings, "registers", isa->registers);
+    kgen_bind_isa(bindings, variant->isa);
     for (size_t i = 0; i < kgen_template_param_count(variant->tmpl); i++)
         kgen_bind_value(bindings, kgen_template_param(variant->tmpl, i)->name, variant->values[i]);
 }

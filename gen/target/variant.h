@@ -24,6 +24,9 @@ int kgen_variants_list(const struct kgen_templates *templates, const struct kgen
                        unsigned isas, struct kgen_variants *variants, struct kgen_error *error);
 void kgen_variants_free(struct kgen_variants *variants);
 
+/* Binds what a template sees of an instruction set: isa, the names of all, vector_bytes, lanes, registers. */
+void kgen_bind_isa(struct kgen_bindings *bindings, enum kgen_isa isa);
+
 /* Appends the vector C of the variant. Its main function is called function, the others function_prepare and
  * so on. */
 int kgen_variant_text(const struct kgen_variant *variant, const struct kgen_problem *problem,

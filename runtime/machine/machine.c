@@ -97,29 +97,35 @@ static uint64_t saved_state(void)
     return (uint64_t)high << 32 | low;
 }
 
-static bool all_of(uint64_t bits, uint64_t wanted)
-{
-    return (bits & wanted) == wanted;
-}
-
-#define BIT(n) (UINT64_C(1) << (n))
+/* The features that instruction sets ask for: bit of ebx or ecx of a leaf of cpuid, and what of XCR0 the
+ * operating system must save. */
+enum { SAVES_YMM = 1 << 1 | 1 << 2, SAVES_ZMM = SAVES_YMM | 1 << 5 | 1 << 6 | 1 << 7 };
+static const struct {
+    const char *name;
+    unsigned leaf;
+    char reg;
+    unsigned bit, saved;
+} features[] = {
+    {"fma", 1, 'c', 12, SAVES_YMM},        {"f16c", 1, 'c', 29, SAVES_YMM},
+    {"avx2", 7, 'b', 5, SAVES_YMM},        {"bmi2", 7, 'b', 8, 0},
+    {"avx512f", 7, 'b', 16, SAVES_ZMM},    {"avx512dq", 7, 'b', 17, SAVES_ZMM},
+    {"avx512bw", 7, 'b', 30, SAVES_ZMM},   {"avx512vl", 7, 'b', 31, SAVES_ZMM},
+    {"avx512vnni", 7, 'c', 11, SAVES_ZMM},
+};
 
 static unsigned detect_isas(void)
 {
-    unsigned isas = 1u << KGEN_ISA_GENERIC;
-    const struct registers basic = cpuid(1, 0), extended = cpuid(7, 0);
-    const uint64_t osxsave = BIT(27), avx = BIT(28), fma = BIT(12), f16c = BIT(29);
-    if (!all_of(basic.c, osxsave | avx | fma | f16c))
-        return isas;
-    const uint64_t state = saved_state();
-    const uint64_t ymm = BIT(1) | BIT(2), zmm = ymm | BIT(5) | BIT(6) | BIT(7);
-    const uint64_t avx2 = BIT(5), bmi2 = BIT(8), f = BIT(16), dq = BIT(17), bw = BIT(30), vl = BIT(31),
-                   vnni = BIT(11);
-    if (all_of(state, ymm) && all_of(extended.b, avx2 | bmi2))
-        isas |= 1u << KGEN_ISA_AVX2;
-    if (all_of(state, zmm) && all_of(extended.b, avx2 | bmi2 | f | dq | bw | vl) && all_of(extended.c, vnni))
-        isas |= 1u << KGEN_ISA_AVX512;
-    return isas;
+    const unsigned basic = cpuid(1, 0).c, osxsave_and_avx = 1u << 27 | 1u << 28;
+    const uint64_t state = (basic & osxsave_and_avx) == osxsave_and_avx ? saved_state() : 0;
+    char found[256] = "";
+    for (size_t i = 0; i < KGEN_COUNT_OF(features); i++) {
+        const struct registers r = cpuid(features[i].leaf, 0);
+        const unsigned bits = features[i].reg == 'b' ? r.b : r.c;
+        const size_t length = strlen(found);
+        if ((bits >> features[i].bit & 1) != 0 && (state & features[i].saved) == features[i].saved)
+            snprintf(found + length, sizeof found - length, " %s", features[i].name);
+    }
+    return kgen_isas_of_features(found);
 }
 
 static void copy_trimmed(char *to, size_t size, const char *from)
@@ -166,10 +172,8 @@ static int cpuinfo_number(const char *line, const char *name)
 static void detect_processor(struct kgen_machine *machine)
 {
     snprintf(machine->architecture, sizeof machine->architecture, "aarch64");
-    machine->isas = 1u << KGEN_ISA_GENERIC;
     const unsigned long advanced_simd = 1ul << 1;
-    if ((getauxval(AT_HWCAP) & advanced_simd) != 0)
-        machine->isas |= 1u << KGEN_ISA_NEON;
+    machine->isas = kgen_isas_of_features((getauxval(AT_HWCAP) & advanced_simd) != 0 ? "asimd" : "");
     int implementer = 0, variant = 0, revision = 0;
     FILE *file = fopen("/proc/cpuinfo", "r");
     char line[256];
@@ -199,7 +203,7 @@ static void detect_processor(struct kgen_machine *machine)
 static void detect_processor(struct kgen_machine *machine)
 {
     snprintf(machine->architecture, sizeof machine->architecture, "unknown");
-    machine->isas = 1u << KGEN_ISA_GENERIC;
+    machine->isas = kgen_isas_of_features("");
 }
 
 #endif
@@ -228,13 +232,7 @@ void kgen_machine_detect(struct kgen_machine *machine)
 
 enum kgen_isa kgen_machine_best_isa(const struct kgen_machine *machine)
 {
-    enum kgen_isa best = KGEN_ISA_GENERIC;
-    for (int isa = 0; isa < KGEN_ISA_COUNT; isa++) {
-        if ((machine->isas >> isa & 1) != 0 &&
-            kgen_isa_info((enum kgen_isa)isa)->vector_bytes > kgen_isa_info(best)->vector_bytes)
-            best = (enum kgen_isa)isa;
-    }
-    return best;
+    return kgen_isas_widest(machine->isas);
 }
 
 size_t kgen_machine_last_level_cache(const struct kgen_machine *machine)

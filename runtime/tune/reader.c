@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gen/target/variant.h"
 #include "runtime/jit/jit.h"
 #include "runtime/tune/timing.h"
 
@@ -21,13 +22,6 @@ struct kgen_reader {
     size_t bytes;
 };
 
-/* TinyCC's lowering knows the vectors of x86-64 only. */
-static enum kgen_isa widest_of_tcc(const struct kgen_machine *machine)
-{
-    enum kgen_isa isa = kgen_machine_best_isa(machine);
-    return isa == KGEN_ISA_AVX512 || isa == KGEN_ISA_AVX2 ? isa : KGEN_ISA_GENERIC;
-}
-
 static int instantiate(const struct kgen_templates *templates, enum kgen_isa isa, struct kgen_text *text,
                        struct kgen_error *error)
 {
@@ -40,14 +34,8 @@ static int instantiate(const struct kgen_templates *templates, enum kgen_isa isa
                               "the template " TEMPLATE_NAME " is not written for %s",
                               kgen_isa_info(isa)->name);
     struct kgen_bindings bindings = {0};
-    const struct kgen_isa_info *info = kgen_isa_info(isa);
     kgen_bind_text(&bindings, "function", FUNCTION_NAME);
-    kgen_bind_value(&bindings, "isa", isa);
-    for (int i = 0; i < KGEN_ISA_COUNT; i++)
-        kgen_bind_value(&bindings, kgen_isa_info((enum kgen_isa)i)->name, i);
-    kgen_bind_value(&bindings, "vector_bytes", info->vector_bytes);
-    kgen_bind_value(&bindings, "lanes", info->vector_bytes / 4);
-    kgen_bind_value(&bindings, "registers", info->registers);
+    kgen_bind_isa(&bindings, isa);
     int result = bindings.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory")
                                  : kgen_template_instantiate(tmpl, &bindings, text, error);
     kgen_bindings_free(&bindings);
@@ -63,7 +51,7 @@ struct kgen_reader *kgen_reader_open(const struct kgen_machine *machine,
         kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
         return NULL;
     }
-    const enum kgen_isa isa = widest_of_tcc(machine);
+    const enum kgen_isa isa = kgen_isas_widest(machine->isas & kgen_isas_of_tcc());
     struct kgen_text text = {0};
     reader->sinks = aligned_alloc(SINK_BYTES, (parts > 1 ? (size_t)parts : 1) * SINK_BYTES);
     if (reader->sinks == NULL)

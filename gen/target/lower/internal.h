@@ -203,7 +203,8 @@ struct kgen_c_facts {
 
 struct kgen_lowering {
     const char *source;
-    enum kgen_isa isa;
+    const struct kgen_isa_info *isa;
+    bool evex; /* its encoding is EVEX, else VEX */
     int vector_bytes, lanes, registers;
     struct kgen_text *out;
     struct kgen_error *error;

@@ -327,7 +327,7 @@ static void end_function(struct kgen_lowering *lowering, struct walk *walk, bool
     const struct kgen_token *t = &lowering->tokens.items[name];
     bool again = lowering->facts.uses_float && pool->used_low && pool->first == 0;
     if (!again && pool->most + pool->first > lowering->registers) {
-        const char *isa = kgen_isa_info(lowering->isa)->name;
+        const char *isa = lowering->isa->name;
         kgen_lower_error(lowering, KGEN_ERROR_CANDIDATE, pool->most_token,
                          pool->first > 0
                              ? "%.*s needs %d vector registers; %s has %d, of which its scalar floating "
@@ -452,14 +452,15 @@ static int lower(const char *source, const char *vector_c, enum kgen_isa isa, st
                  struct kgen_text *out, struct kgen_error *error)
 {
     const struct kgen_isa_info *info = kgen_isa_info(isa);
-    if (isa != KGEN_ISA_AVX2 && isa != KGEN_ISA_AVX512 && !(isa == KGEN_ISA_GENERIC && counting->on))
+    if (info->encoding == KGEN_ENCODING_NONE)
         return kgen_error_set(error, KGEN_ERROR_USAGE, source, 0, 0, "there is no lowering to %s",
                               info->name);
     struct kgen_lowering *lowering = calloc(1, sizeof *lowering);
     if (lowering == NULL)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory");
     lowering->source = source;
-    lowering->isa = isa;
+    lowering->isa = info;
+    lowering->evex = info->encoding == KGEN_ENCODING_EVEX;
     lowering->vector_bytes = info->vector_bytes;
     lowering->lanes = info->vector_bytes / 4;
     lowering->registers = info->registers;
@@ -480,7 +481,7 @@ static int lower(const char *source, const char *vector_c, enum kgen_isa isa, st
 int kgen_lower(const char *source, const char *vector_c, enum kgen_isa isa, struct kgen_text *out,
                struct kgen_error *error)
 {
-    if (isa == KGEN_ISA_GENERIC) {
+    if (kgen_isa_info(isa)->encoding == KGEN_ENCODING_VERBATIM) {
         kgen_text_puts(out, vector_c);
         return out->failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory") : 0;
     }

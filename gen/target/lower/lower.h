@@ -12,10 +12,11 @@
  */
 #define KGEN_LOWER_VERSION 2
 
-/* Appends the lowered text to out. isa is KGEN_ISA_AVX2 or KGEN_ISA_AVX512, or KGEN_ISA_GENERIC for text
- * without vector statements, which is copied. The result includes nothing and needs the prelude of
- * kgen_lower_prelude before it. Errors: KGEN_ERROR_TEMPLATE with source:line:column for text that is not
- * vector C, KGEN_ERROR_CANDIDATE where it needs more registers than there are. */
+/* Appends the lowered text to out, in the encoding of the instruction set; text whose encoding is
+ * KGEN_ENCODING_VERBATIM is copied. The result includes nothing and needs the prelude of kgen_lower_prelude
+ * before it. Errors: KGEN_ERROR_USAGE for an instruction set without a lowering, KGEN_ERROR_TEMPLATE with
+ * source:line:column for text that is not vector C, KGEN_ERROR_CANDIDATE where it needs more registers than
+ * there are. */
 int kgen_lower(const char *source, const char *vector_c, enum kgen_isa isa, struct kgen_text *out,
                struct kgen_error *error);
 
@@ -24,7 +25,8 @@ int kgen_lower(const char *source, const char *vector_c, enum kgen_isa isa, stru
  * rule of thumb. Loops count as often as literal bounds say; a loop up to a variable (`row + 2 <= row_end`)
  * runs through the range, or what earlier ones of its function have left of it; a function of the text counts
  * where a statement calls it; all other code counts once.
- * Costs a fraction of compiling. Errors as kgen_lower; text for KGEN_ISA_GENERIC is counted by its C alone. */
+ * Costs a fraction of compiling. Errors as kgen_lower; text without vector statements is counted by its C
+ * alone. */
 int kgen_lower_count(const char *source, const char *vector_c, enum kgen_isa isa, int64_t range,
                      double *instructions, struct kgen_error *error);
 

@@ -2,21 +2,6 @@
 /* Loads and stores. None touches memory beyond the elements it names. */
 #include "gen/target/lower/select.h"
 
-static bool is_avx512(const struct kgen_lowering *lowering)
-{
-    return lowering->isa == KGEN_ISA_AVX512;
-}
-
-static uint16_t mnemonic_of(const struct kgen_lowering *lowering, const struct kgen_node *node)
-{
-    return node->operation->mnemonic[is_avx512(lowering) ? 0 : 1];
-}
-
-static struct kgen_arg whole(const struct kgen_lowering *lowering, int reg)
-{
-    return kgen_vector(reg, lowering->vector_bytes);
-}
-
 static struct kgen_arg address_from(const struct kgen_node *pointer, int base, int bytes)
 {
     return kgen_memory(base, pointer->literal * pointer->element, bytes);
@@ -82,7 +67,7 @@ struct kgen_value kgen_select_broadcast(struct kgen_lowering *lowering, const st
 static void emit_zero(struct kgen_lowering *lowering, int reg)
 {
     struct kgen_arg to = whole(lowering, reg);
-    if (is_avx512(lowering))
+    if (lowering->evex)
         EMIT(lowering, KGEN_EVEX, ZYDIS_MNEMONIC_VPXORD, to, to, to);
     else
         EMIT(lowering, 0, ZYDIS_MNEMONIC_VPXOR, to, to, to);
@@ -103,7 +88,7 @@ struct kgen_value kgen_select_load_first(struct kgen_lowering *lowering, const s
     struct kgen_arg to = whole(lowering, result.reg);
     if (count->is_literal && count->literal == lowering->lanes) {
         EMIT(lowering, 0, ZYDIS_MNEMONIC_VMOVUPS, to, source);
-    } else if (is_avx512(lowering)) {
+    } else if (lowering->evex) {
         emit_mask(lowering, count, general[1]);
         EMIT_MASKED(lowering, KGEN_ZEROING, mnemonic_of(lowering, node), to, source);
     } else {
@@ -214,7 +199,7 @@ struct kgen_value kgen_select_load_half_first(struct kgen_lowering *lowering, co
     }
     uint8_t general[2] = {0};
     kgen_group_operands(lowering, node->args, 2, general);
-    if (is_avx512(lowering)) {
+    if (lowering->evex) {
         emit_mask(lowering, count, general[1]);
         EMIT_MASKED(lowering, KGEN_ZEROING, mnemonic_of(lowering, node), to,
                     address_from(pointer, general[0], lowering->vector_bytes / 2));
@@ -257,7 +242,7 @@ struct kgen_value kgen_select_store_first(struct kgen_lowering *lowering, const 
     struct kgen_arg source = whole(lowering, value.reg);
     if (count->is_literal && count->literal == lowering->lanes) {
         EMIT(lowering, 0, ZYDIS_MNEMONIC_VMOVUPS, to, source);
-    } else if (is_avx512(lowering)) {
+    } else if (lowering->evex) {
         emit_mask(lowering, count, general[1]);
         EMIT_MASKED(lowering, 0, mnemonic_of(lowering, node), to, source);
     } else {
@@ -275,7 +260,7 @@ struct kgen_value kgen_select_store_narrow(struct kgen_lowering *lowering, const
     struct kgen_value value = kgen_evaluate(lowering, node->args[1], target);
     uint16_t mnemonic = mnemonic_of(lowering, node);
     struct kgen_arg to = kgen_address(lowering, node->args[0], lowering->lanes * node->operation->element);
-    if (is_avx512(lowering)) {
+    if (lowering->evex) {
         EMIT(lowering, KGEN_EVEX, mnemonic, to, whole(lowering, value.reg));
         return stored(lowering, value);
     }
@@ -302,7 +287,7 @@ struct kgen_value kgen_select_store_sum(struct kgen_lowering *lowering, const st
     bool is_max = mnemonic_of(lowering, node) == ZYDIS_MNEMONIC_VMAXPS;
     uint16_t combine = mnemonic_of(lowering, node);
     struct kgen_arg x = kgen_vector(sum, 16), u = kgen_vector(upper, 16), lower = kgen_vector(value.reg, 16);
-    if (is_avx512(lowering)) {
+    if (lowering->evex) {
         struct kgen_arg y = kgen_vector(sum, 32);
         EMIT(lowering, KGEN_EVEX, ZYDIS_MNEMONIC_VEXTRACTF32X8, y, whole(lowering, value.reg),
              kgen_immediate(1));

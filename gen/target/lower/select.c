@@ -4,21 +4,6 @@
 
 #include <string.h>
 
-static bool is_avx512(const struct kgen_lowering *lowering)
-{
-    return lowering->isa == KGEN_ISA_AVX512;
-}
-
-static uint16_t mnemonic_of(const struct kgen_lowering *lowering, const struct kgen_node *node)
-{
-    return node->operation->mnemonic[is_avx512(lowering) ? 0 : 1];
-}
-
-static struct kgen_arg whole(const struct kgen_lowering *lowering, int reg)
-{
-    return kgen_vector(reg, lowering->vector_bytes);
-}
-
 static const struct kgen_node *skip_renames(const struct kgen_node *node)
 {
     while (node->kind == KGEN_NODE_CALL && (node->operation->flags & KGEN_OPERATION_RENAMES) != 0)
@@ -75,7 +60,7 @@ static bool foldable(const struct kgen_lowering *lowering, const struct kgen_nod
     if (node->kind != KGEN_NODE_CALL)
         return false;
     return (node->operation->flags & KGEN_OPERATION_LOADS) != 0 ||
-           (lanes_32 && is_avx512(lowering) && node->operation->select == kgen_select_broadcast);
+           (lanes_32 && lowering->evex && node->operation->select == kgen_select_broadcast);
 }
 
 static struct kgen_value fold(const struct kgen_node *node)
@@ -140,7 +125,7 @@ static int embedded_flag(struct kgen_value value)
 
 static int evex_flag(const struct kgen_lowering *lowering)
 {
-    return is_avx512(lowering) ? KGEN_EVEX : 0;
+    return lowering->evex ? KGEN_EVEX : 0;
 }
 
 struct kgen_value kgen_select_rename(struct kgen_lowering *lowering, const struct kgen_node *node, int target)
@@ -169,7 +154,7 @@ struct kgen_value kgen_select_zero(struct kgen_lowering *lowering, const struct 
 
 static void emit_from_general(struct kgen_lowering *lowering, int reg, int general)
 {
-    if (is_avx512(lowering)) {
+    if (lowering->evex) {
         EMIT(lowering, KGEN_EVEX, ZYDIS_MNEMONIC_VPBROADCASTD, whole(lowering, reg),
              kgen_general(general, 4));
     } else {
@@ -239,7 +224,7 @@ struct kgen_value kgen_select_abs(struct kgen_lowering *lowering, const struct k
 struct kgen_value kgen_select_shift(struct kgen_lowering *lowering, const struct kgen_node *node, int target)
 {
     struct kgen_value value;
-    bool folds = is_avx512(lowering) && foldable(lowering, node->args[0], lanes_32(node));
+    bool folds = lowering->evex && foldable(lowering, node->args[0], lanes_32(node));
     evaluate_arguments(lowering, node, 1, folds ? 0 : -1, -1, target, &value);
     struct kgen_arg source = operand(lowering, value);
     struct kgen_value result = kgen_result(lowering, target, &value, 1);
@@ -314,7 +299,7 @@ static struct kgen_value permute2_avx2(struct kgen_lowering *lowering, const str
 struct kgen_value kgen_select_permute2(struct kgen_lowering *lowering, const struct kgen_node *node,
                                        int target)
 {
-    if (!is_avx512(lowering))
+    if (!lowering->evex)
         return permute2_avx2(lowering, node, target);
     struct kgen_value v[3];
     evaluate_arguments(lowering, node, 3, foldable(lowering, node->args[1], true) ? 1 : -1, -1, target, v);
@@ -442,7 +427,7 @@ static int ones_register(struct kgen_lowering *lowering)
 
 struct kgen_value kgen_select_dot(struct kgen_lowering *lowering, const struct kgen_node *node, int target)
 {
-    if (is_avx512(lowering))
+    if (lowering->evex)
         return dot_vnni(lowering, node, target);
     struct kgen_value v[3];
     evaluate_arguments(lowering, node, 3, foldable(lowering, node->args[2], false) ? 2 : -1, 0, target, v);
@@ -462,7 +447,7 @@ struct kgen_value kgen_select_dot(struct kgen_lowering *lowering, const struct k
 struct kgen_value kgen_select_dot_u8i8(struct kgen_lowering *lowering, const struct kgen_node *node,
                                        int target)
 {
-    if (is_avx512(lowering))
+    if (lowering->evex)
         return dot_vnni(lowering, node, target);
     struct kgen_value v[3];
     evaluate_arguments(lowering, node, 3, -1, 0, target, v);

@@ -58,6 +58,17 @@ static inline struct kgen_arg kgen_immediate(int64_t value)
     return (struct kgen_arg){.kind = KGEN_ARG_IMMEDIATE, .value = value};
 }
 
+/* The instruction of an operation under the encoding in use. */
+static inline uint16_t mnemonic_of(const struct kgen_lowering *lowering, const struct kgen_node *node)
+{
+    return node->operation->mnemonic[lowering->evex ? 0 : 1];
+}
+/* A vector register in its full width. */
+static inline struct kgen_arg whole(const struct kgen_lowering *lowering, int reg)
+{
+    return kgen_vector(reg, lowering->vector_bytes);
+}
+
 /* lower_select.c: */
 /* The register for a result: target, or the register of one of the values that is the statement's own, or a
  * new one. The other values of the statement's own are given back. */
