@@ -5,6 +5,7 @@
  * Weights are cold: rotated over copies that exceed twice the last-level cache. */
 #define _DEFAULT_SOURCE
 #include "runtime/process/worker.h"
+#include "runtime/tune/bandwidth.h"
 #include "runtime/tune/contest.h"
 #include "runtime/tune/tune.h"
 
@@ -214,7 +215,7 @@ int main(int argc, char **argv)
     const bool has_folder = kgen_cache_folder(NULL, &folder) == 0;
     struct kgen_cache *cache = kgen_cache_open(has_folder ? folder.data : NULL, warn, NULL, &error);
     const struct kgen_tune_options options = {
-        .effort = KGEN_MEASURE, .threads = bench.machine.threads, .seed = 1};
+        .effort = KGEN_EFFORT_MEASURE, .threads = bench.machine.threads, .seed = 1};
     struct kgen_tuner *tuner =
         cache != NULL ? kgen_tuner_new(templates, &bench.machine, cache, &options, &error) : NULL;
     struct kgen_bandwidth bandwidth;

@@ -5,9 +5,9 @@
  * kgen_workers_run().
  *
  *     isolation SPEC [ROUNDS] */
+#include "runtime/process/worker.h"
 #include "runtime/tune/timing.h"
 #include "runtime/tune/tune.h"
-#include "runtime/process/worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +75,7 @@ static int run_round(const struct kgen_spec *spec, const struct kgen_templates *
 {
     /* One share of one: all candidates are tried, and no winner is looked for. */
     const struct kgen_tune_options options = {
-        .effort = KGEN_MEASURE, .threads = machine->threads, .seed = 1, .shards = 1};
+        .effort = KGEN_EFFORT_MEASURE, .threads = machine->threads, .seed = 1, .shards = 1};
     struct kgen_cache *cache = kgen_cache_open(NULL, NULL, NULL, error);
     struct kgen_tuner *tuner =
         cache != NULL ? kgen_tuner_new(templates, machine, cache, &options, error) : NULL;

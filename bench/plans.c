@@ -59,7 +59,11 @@ static int parse(struct entrant *entrant, const char *name)
     entrant->settings.cache_folder = entrant->folder;
     if (colon != NULL)
         entrant->settings.seconds = atof(colon + 1);
-    return kgen_effort_parse(effort, &entrant->settings.effort);
+    enum kgen_search_effort parsed;
+    if (kgen_effort_parse(effort, &parsed) != 0)
+        return -1;
+    entrant->settings.effort = (enum kgen_effort)parsed;
+    return 0;
 }
 
 /* Opens a context, makes the plan, and says how long both took together. */

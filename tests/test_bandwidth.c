@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "runtime/machine/machine.h"
+#include "runtime/tune/bandwidth.h"
 #include "runtime/tune/timing.h"
 
 static void test_every_instruction_set(void **state)

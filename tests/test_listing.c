@@ -2,7 +2,7 @@
 /* What the encoder wrote, as binutils reads it: the listings in tests/listings/ give vector statements and
  * the instructions that they become. KGEN_LISTING_UPDATE=1 rewrites the listings; read what changed. */
 #include "gen/target/lower/internal.h"
-#include "runtime/jit/internal.h"
+#include "runtime/process/program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

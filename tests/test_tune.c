@@ -171,7 +171,7 @@ static void keep_message(void *context, int level, const char *message)
     snprintf(last_message, sizeof last_message, "%s", message);
 }
 
-static const struct kgen_tune_options usual = {.effort = KGEN_MEASURE,
+static const struct kgen_tune_options usual = {.effort = KGEN_EFFORT_MEASURE,
                                                .threads = 2,
                                                .seed = 3,
                                                .log = keep_message,
@@ -252,7 +252,7 @@ static void estimate_proves_and_does_not_time(void **state)
     struct kgen_cache *cache;
     struct kgen_choice choice;
     struct kgen_tune_options options = usual;
-    options.effort = KGEN_ESTIMATE;
+    options.effort = KGEN_EFFORT_ESTIMATE;
     open_templates(fixture, "1, 5, 0");
     assert_int_equal(tune(fixture, &options, &cache, &choice), 0);
     assert_non_null(choice.variant.tmpl);

@@ -21,7 +21,7 @@
 #define DETOURS(loop)                                                                                        \
     "$template detours \"add, by way of some detours\"\n"                                                    \
     "$op add\n"                                                                                              \
-    "$isa generic\n"                                                                                          \
+    "$isa generic\n"                                                                                         \
     "$param a = 0, 1, 2, 3\n"                                                                                \
     "$param b = 0, 1, 2, 3\n"                                                                                \
     "$param c = 0, 1, 2, 3, 4, 5\n"                                                                          \
@@ -110,7 +110,7 @@ static int tear_down(void **state)
     return system(command);
 }
 
-static void open_tuner(struct fixture *fixture, enum kgen_effort effort)
+static void open_tuner(struct fixture *fixture, enum kgen_search_effort effort)
 {
     const struct kgen_tune_options options = {.effort = effort,
                                               .threads = 1,
@@ -154,7 +154,7 @@ static struct kgen_choice tune(struct fixture *fixture, int64_t size)
 static void few_are_tried(void **state)
 {
     struct fixture *fixture = *state;
-    open_tuner(fixture, KGEN_MEASURE);
+    open_tuner(fixture, KGEN_EFFORT_MEASURE);
     struct kgen_choice choice = tune(fixture, 100);
     assert_in_range(fixture->tried, 5, FEW);
     assert_int_equal(choice.proven, fixture->tried);
@@ -167,7 +167,7 @@ static void few_are_tried(void **state)
 static void counting_shows_the_way(void **state)
 {
     struct fixture *fixture = *state;
-    open_tuner(fixture, KGEN_MEASURE);
+    open_tuner(fixture, KGEN_EFFORT_MEASURE);
     tune(fixture, 100);
     assert_in_range(fixture->tried, 2, 4); /* the first, and those of the fewest instructions */
 }
@@ -175,11 +175,11 @@ static void counting_shows_the_way(void **state)
 static void more_effort_tries_all(void **state)
 {
     struct fixture *fixture = *state;
-    open_tuner(fixture, KGEN_MEASURE);
+    open_tuner(fixture, KGEN_EFFORT_MEASURE);
     tune(fixture, 100);
     const unsigned measured = fixture->tried;
     assert_in_range(measured, 5, FEW);
-    open_tuner(fixture, KGEN_PATIENT);
+    open_tuner(fixture, KGEN_EFFORT_PATIENT);
     const struct kgen_choice choice = tune(fixture, 100);
     assert_int_equal(fixture->tried, VARIANTS);
     assert_int_equal(choice.proven, VARIANTS);
@@ -188,7 +188,7 @@ static void more_effort_tries_all(void **state)
 static void similar_problems_begin_at_the_winner(void **state)
 {
     struct fixture *fixture = *state;
-    open_tuner(fixture, KGEN_MEASURE);
+    open_tuner(fixture, KGEN_EFFORT_MEASURE);
     tune(fixture, 100);
     assert_string_equal(fixture->first, "detours generic a=0 b=0 c=0");
     const unsigned before = fixture->tried;
@@ -200,9 +200,9 @@ static void similar_problems_begin_at_the_winner(void **state)
     kgen_problem_init(&problem, KGEN_OP_ADD);
     problem.size = 100;
     struct kgen_variants variants;
-    assert_int_equal(kgen_variants_list(fixture->templates, &problem, 1u << KGEN_ISA_GENERIC, &variants, NULL),
-                     0);
-    open_tuner(fixture, KGEN_MEASURE);
+    assert_int_equal(
+        kgen_variants_list(fixture->templates, &problem, 1u << KGEN_ISA_GENERIC, &variants, NULL), 0);
+    open_tuner(fixture, KGEN_EFFORT_MEASURE);
     struct kgen_text told = {0};
     kgen_variant_name(&variants.items[7], &told);
     kgen_tuner_note(fixture->tuner, &problem, &variants.items[7]);
@@ -222,7 +222,7 @@ static void a_cut_search_goes_on(void **state)
     kgen_problem_init(&problem, KGEN_OP_ADD);
     problem.size = 100;
     for (unsigned cuts = 1; cuts <= CUTS; cuts++) {
-        open_tuner(fixture, KGEN_MEASURE);
+        open_tuner(fixture, KGEN_EFFORT_MEASURE);
         fixture->tried = 0;
         fixture->cancels = true;
         assert_int_equal(kgen_tune(fixture->tuner, &problem, note, fixture, &choice, NULL), 1);
@@ -231,7 +231,7 @@ static void a_cut_search_goes_on(void **state)
         assert_non_null(choice.variant.tmpl);
     }
     fixture->cancels = false;
-    open_tuner(fixture, KGEN_MEASURE);
+    open_tuner(fixture, KGEN_EFFORT_MEASURE);
     choice = tune(fixture, 100);
     assert_int_equal(choice.proven, CUTS + fixture->tried);
 }
@@ -281,7 +281,7 @@ static unsigned tried_beside(struct fixture *fixture, const struct kgen_problem 
     fixture->cache = kgen_cache_open(NULL, NULL, NULL, NULL);
     assert_non_null(fixture->cache);
     seed_record(fixture, problem, first, read_microseconds);
-    open_tuner(fixture, KGEN_MEASURE);
+    open_tuner(fixture, KGEN_EFFORT_MEASURE);
     fixture->tried = 0;
     assert_int_equal(kgen_tune(fixture->tuner, problem, count, fixture, &choice, NULL), 0);
     return fixture->tried;
@@ -293,7 +293,7 @@ static void the_limit_of_the_memory_ends_it(void **state)
     struct fixture *fixture = *state;
     struct kgen_problem problem;
     struct kgen_variants variants;
-    const struct kgen_tune_options options = {.effort = KGEN_MEASURE};
+    const struct kgen_tune_options options = {.effort = KGEN_EFFORT_MEASURE};
     kgen_templates_free(fixture->templates);
     fixture->templates = kgen_templates_open(NULL, "c", NULL);
     kgen_problem_init(&problem, KGEN_OP_QMV);

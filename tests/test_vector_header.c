@@ -2,6 +2,7 @@
 /* kgen_vector.h compiles without a warning, at the compilers' baseline flags, for every instruction set. */
 #include "gen/base/isa.h"
 #include "runtime/jit/internal.h"
+#include "runtime/process/program.h"
 #include "vector_ops.h"
 
 #include <setjmp.h>

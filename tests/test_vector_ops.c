@@ -2,9 +2,10 @@
 /* Every operation of vector C: TinyCC's bytes, the compiler's intrinsics and plain arrays give the same bits.
  */
 #include "gen/target/lower/internal.h"
-#include "runtime/jit/jit.h"
 #include "runtime/jit/internal.h"
+#include "runtime/jit/jit.h"
 #include "runtime/machine/machine.h"
+#include "runtime/process/program.h"
 #include "vector_ops.h"
 
 #include <setjmp.h>

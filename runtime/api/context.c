@@ -58,6 +58,18 @@ char *kgen_status_format(const struct kgen_status *status, char *text, size_t si
 
 /* ---- messages ---- */
 
+_Static_assert((int)KGEN_ESTIMATE == (int)KGEN_EFFORT_ESTIMATE &&
+                   (int)KGEN_MEASURE == (int)KGEN_EFFORT_MEASURE &&
+                   (int)KGEN_PATIENT == (int)KGEN_EFFORT_PATIENT &&
+                   (int)KGEN_EXHAUSTIVE == (int)KGEN_EFFORT_EXHAUSTIVE,
+               "the efforts of kgen.h are those of the tuner");
+_Static_assert((int)KGEN_LOG_WARNING == (int)KGEN_MESSAGE_WARNING, "a warning has one level");
+
+enum kgen_search_effort kgen_context_effort(const struct kgen_context *context)
+{
+    return (enum kgen_search_effort)context->settings.effort;
+}
+
 static int verbose_of_environment(void)
 {
     const char *value = getenv("KGEN_VERBOSE");

@@ -19,6 +19,9 @@ struct kgen_context {
     struct kgen_text engine; /* kgen_engine_describe */
 };
 
+/* The effort of the settings, as the tuner and the records call it. */
+enum kgen_search_effort kgen_context_effort(const struct kgen_context *context);
+
 /* Fills status unless it already holds an error; status may be NULL. Returns -1. */
 int kgen_status_set(struct kgen_status *status, enum kgen_status_code code, const char *format, ...)
     KGEN_PRINTF(3, 4);

@@ -40,7 +40,7 @@ static void offer(struct kgen_ladder *ladder, const struct kgen_variant *variant
                                              kgen_record_seconds(ladder->problem, record)};
 }
 
-bool kgen_ladder_recorded(struct kgen_ladder *ladder, enum kgen_effort effort, bool any_proven)
+bool kgen_ladder_recorded(struct kgen_ladder *ladder, enum kgen_search_effort effort, bool any_proven)
 {
     const struct kgen_cache *cache = ladder->context->cache;
     double best_cost = 0;
@@ -51,7 +51,7 @@ bool kgen_ladder_recorded(struct kgen_ladder *ladder, enum kgen_effort effort, b
             if (chosen && !kgen_cache_is_chosen(cache, key))
                 continue;
             const struct kgen_record *record = kgen_cache_find(cache, key);
-            enum kgen_effort taken = KGEN_ESTIMATE;
+            enum kgen_search_effort taken = KGEN_EFFORT_ESTIMATE;
             if (record == NULL || record->verdict != KGEN_PASSED ||
                 kgen_record_seconds(ladder->problem, record) <= 0 ||
                 kgen_effort_parse(record->effort, &taken) != 0 || taken < effort)

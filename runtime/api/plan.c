@@ -92,8 +92,9 @@ static int find_best(struct making *making)
     const bool searches = settings->effort > KGEN_ESTIMATE && !settings->cache_only;
     size_t wanting = 0;
     for (size_t i = 0; i < making->plan->count; i++)
-        wanting += !kgen_ladder_recorded(&making->ladders[i], searches ? settings->effort : KGEN_ESTIMATE,
-                                         !searches);
+        wanting += !kgen_ladder_recorded(
+            &making->ladders[i], searches ? kgen_context_effort(making->context) : KGEN_EFFORT_ESTIMATE,
+            !searches);
     if (wanting == 0 || !searches)
         return 0;
     const double begin = kgen_clock();

@@ -56,7 +56,7 @@ void kgen_ladder_close(struct kgen_ladder *ladder);
 
 /* Looks for the winner in the cache, of at least this effort; with any_proven also for the best of those that
  * were never chosen. True where there is one, which is then the first thing to try. */
-bool kgen_ladder_recorded(struct kgen_ladder *ladder, enum kgen_effort effort, bool any_proven);
+bool kgen_ladder_recorded(struct kgen_ladder *ladder, enum kgen_search_effort effort, bool any_proven);
 
 /* Steps to the next variant to try. False where there is none left. */
 bool kgen_ladder_step(struct kgen_ladder *ladder, struct kgen_choice_made *choice);

@@ -3,8 +3,8 @@
  * next ones. The cheap ones come first, as they leave most. */
 #include "runtime/api/plan.h"
 
-#include "runtime/tune/timing.h"
 #include "runtime/tune/internal.h"
+#include "runtime/tune/timing.h"
 
 #include <stdlib.h>
 
@@ -112,7 +112,7 @@ int kgen_plan_search(struct kgen_context *context, struct kgen_ladder *ladders, 
                      struct kgen_error *error)
 {
     const struct kgen_tune_options options = {
-        .effort = context->settings.effort,
+        .effort = kgen_context_effort(context),
         .engine = KGEN_ENGINE_TCC,
         .threads = context->settings.threads,
         .cancel = context->settings.cancel,

@@ -22,7 +22,7 @@ static void say(const struct kgen_cache *cache, int level, const char *text)
 
 void kgen_cache_warn(const struct kgen_cache *cache, const char *text)
 {
-    say(cache, 0, text);
+    say(cache, KGEN_MESSAGE_WARNING, text);
 }
 
 void kgen_cache_warn_error(const struct kgen_cache *cache, const struct kgen_error *error,
@@ -152,7 +152,7 @@ static void open_file(struct kgen_cache *cache, const char *folder)
     kgen_text_free(&path);
 }
 
-struct kgen_cache *kgen_cache_new(const char *folder, kgen_log *log, void *log_context,
+struct kgen_cache *kgen_cache_new(const char *folder, kgen_message_log *log, void *log_context,
                                   struct kgen_error *error)
 {
     struct kgen_cache *cache = calloc(1, sizeof *cache);
@@ -172,7 +172,7 @@ struct kgen_cache *kgen_cache_new(const char *folder, kgen_log *log, void *log_c
     return NULL;
 }
 
-struct kgen_cache *kgen_cache_open(const char *folder, kgen_log *log, void *log_context,
+struct kgen_cache *kgen_cache_open(const char *folder, kgen_message_log *log, void *log_context,
                                    struct kgen_error *error)
 {
     struct kgen_cache *cache = kgen_cache_new(folder != NULL ? folder : "", log, log_context, error);

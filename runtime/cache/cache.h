@@ -7,7 +7,8 @@
 #ifndef KGEN_CACHE_H
 #define KGEN_CACHE_H
 
-#include "runtime/kgen.h"
+#include "gen/base/log.h"
+#include "runtime/cache/effort.h"
 #include "runtime/machine/machine.h"
 #include "runtime/prove/verify.h"
 
@@ -49,11 +50,11 @@ int kgen_cache_folder(const char *explicit_folder, struct kgen_text *folder);
 /* Opens the cache of a folder, made if need be, and reads its records. A folder that cannot be made or
  * written gives a warning through log and a cache that only remembers in memory. folder NULL: in memory only.
  * Returns NULL only when memory runs out. */
-struct kgen_cache *kgen_cache_open(const char *folder, kgen_log *log, void *log_context,
+struct kgen_cache *kgen_cache_open(const char *folder, kgen_message_log *log, void *log_context,
                                    struct kgen_error *error);
 /* kgen_cache_open with layers beneath: $KGEN_SYSTEM_CACHE_DIR, else /usr/share/kgen/cache and the cache
  * folder where kgen was installed; then the records that ship with kgen for known machines. */
-struct kgen_cache *kgen_cache_open_layers(const char *folder, kgen_log *log, void *log_context,
+struct kgen_cache *kgen_cache_open_layers(const char *folder, kgen_message_log *log, void *log_context,
                                           struct kgen_error *error);
 /* Lays records beneath all others: those of a file, or of the files *.jsonl of a folder in the order of their
  * names. They are read, never written. What does not exist is no error; what cannot be read is a warning. */

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "runtime/cache/internal.h"
-#include "runtime/tune/tune.h"
 
 int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *problem)
 {
@@ -112,9 +111,9 @@ static void reject(struct intake *intake, const char *reason)
         intake->reject(intake->context, intake->line, reason);
 }
 
-static enum kgen_effort effort_of(const struct kgen_record *record)
+static enum kgen_search_effort effort_of(const struct kgen_record *record)
 {
-    enum kgen_effort effort = KGEN_ESTIMATE;
+    enum kgen_search_effort effort = KGEN_EFFORT_ESTIMATE;
     kgen_effort_parse(record->effort, &effort);
     return effort;
 }

@@ -8,7 +8,7 @@
 #include "runtime/cache/index.h"
 
 struct kgen_cache_messages {
-    kgen_log *log;
+    kgen_message_log *log;
     void *context;
     bool told_damage;
 };
@@ -26,7 +26,7 @@ struct kgen_cache {
 };
 
 /* A cache with no file. */
-struct kgen_cache *kgen_cache_new(const char *folder, kgen_log *log, void *log_context,
+struct kgen_cache *kgen_cache_new(const char *folder, kgen_message_log *log, void *log_context,
                                   struct kgen_error *error);
 /* Reads the file. Returns -1 only when memory runs out. */
 int kgen_cache_load(struct kgen_cache *cache);

@@ -97,7 +97,7 @@ int kgen_cache_add_layer(struct kgen_cache *cache, const char *path, struct kgen
     return S_ISDIR(status.st_mode) ? add_folder(cache, path, error) : add_file(cache, path, error);
 }
 
-struct kgen_cache *kgen_cache_open_layers(const char *folder, kgen_log *log, void *log_context,
+struct kgen_cache *kgen_cache_open_layers(const char *folder, kgen_message_log *log, void *log_context,
                                           struct kgen_error *error)
 {
     struct kgen_cache *cache = kgen_cache_open(folder, log, log_context, error);

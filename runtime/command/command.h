@@ -4,8 +4,9 @@
 #ifndef KGEN_COMMAND_H
 #define KGEN_COMMAND_H
 
-#include "runtime/tune/tune.h"
 #include "runtime/command/options.h"
+#include "runtime/tune/bandwidth.h"
+#include "runtime/tune/tune.h"
 
 enum kgen_exit {
     KGEN_EXIT_DONE = 0,
@@ -30,7 +31,7 @@ void kgen_say_error(const struct kgen_error *error);
 void kgen_say_warning(const char *format, ...) KGEN_PRINTF(1, 2);
 /* A plain line. */
 void kgen_say(const char *format, ...) KGEN_PRINTF(1, 2);
-/* A kgen_log for libraries; information only with -v. context: the struct kgen_options. */
+/* A kgen_message_log for libraries; information only with -v. context: the struct kgen_options. */
 void kgen_say_log(void *context, int level, const char *message);
 
 /* Prints the error and returns the exit status of its code. */

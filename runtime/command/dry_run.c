@@ -17,7 +17,7 @@ static int list_variants(const struct kgen_session *session, const struct kgen_o
     if (kgen_tune_variants(&tune_options, &session->machine, session->templates, problem, variants, error) !=
         0)
         return -1;
-    if (options->effort == KGEN_ESTIMATE && variants->count > 1)
+    if (options->effort == KGEN_EFFORT_ESTIMATE && variants->count > 1)
         variants->count = 1;
     return 0;
 }

@@ -35,7 +35,7 @@ void kgen_say(const char *format, ...)
 void kgen_say_log(void *context, int level, const char *message)
 {
     const struct kgen_options *options = context;
-    if (level == 0)
+    if (level == KGEN_MESSAGE_WARNING)
         kgen_say_warning("%s", message);
     else if (options->verbose)
         kgen_say("kgen: %s", message);

@@ -382,7 +382,7 @@ static int getopt_error(int code, char **argv, struct kgen_error *error)
 
 int kgen_options_parse(int argc, char **argv, struct kgen_options *options, struct kgen_error *error)
 {
-    *options = (struct kgen_options){.target = "c", .engine = KGEN_ENGINE_TCC, .effort = KGEN_MEASURE};
+    *options = (struct kgen_options){.target = "c", .engine = KGEN_ENGINE_TCC, .effort = KGEN_EFFORT_MEASURE};
     struct option long_options[OPTION_COUNT + 1];
     char letters[2 * OPTION_COUNT + 2];
     fill_getopt(long_options, letters);

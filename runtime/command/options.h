@@ -32,7 +32,7 @@ struct kgen_options {
     bool isa_given; /* false: auto */
     enum kgen_isa isa;
     enum kgen_engine engine;
-    enum kgen_effort effort;
+    enum kgen_search_effort effort;
     double time_limit_seconds; /* 0: none */
     int threads;               /* 0: those of the machine */
     struct kgen_spec_options spec;

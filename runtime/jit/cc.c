@@ -2,6 +2,7 @@
 /* The system's compiler, through a shared object. */
 #include "gen/template/template.h"
 #include "runtime/jit/internal.h"
+#include "runtime/process/program.h"
 
 #include <dlfcn.h>
 #include <errno.h>

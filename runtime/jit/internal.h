@@ -29,8 +29,4 @@ int kgen_jit_cc_describe(const struct kgen_cc_options *options, struct kgen_text
 /* Appends kgen_vector.h, from the templates in the binary. */
 int kgen_jit_put_header(struct kgen_text *out, struct kgen_error *error);
 
-/* Runs a program found along PATH and waits for it. Appends what it prints, on both outputs, to output.
- * Returns its exit status, or -1 where it could not be started or died of a signal. */
-int kgen_program_run(const char *const *arguments, struct kgen_text *output, struct kgen_error *error);
-
 #endif

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What this machine is, and how fast it reads memory. */
+/* What this machine is. */
 #ifndef KGEN_MACHINE_H
 #define KGEN_MACHINE_H
 
 #include "gen/base/isa.h"
-#include "gen/template/template.h"
 
 struct kgen_machine {
     char architecture[16]; /* "x86_64", "aarch64" */
@@ -27,17 +26,5 @@ size_t kgen_machine_last_level_cache(const struct kgen_machine *machine);
  * text is none; what it does not say is left 0. */
 int kgen_machine_write(const struct kgen_machine *machine, struct kgen_text *text);
 int kgen_machine_read(const char *text, size_t length, struct kgen_machine *machine);
-
-/* Measures the read bandwidth of main memory in bytes per second with 1 and with n threads: the best of
- * several passes over a buffer of at least four times the last-level cache, in huge pages where the system
- * grants them, read by a kernel from templates/c/read_bandwidth.c.in for the machine's widest vectors through
- * TinyCC. Works in a child process; takes about half a second. */
-struct kgen_bandwidth {
-    int threads;
-    double one_thread, all_threads;
-    double noise; /* the middle half of the passes with all threads is so far apart, over their median */
-};
-int kgen_bandwidth_measure(const struct kgen_machine *machine, const struct kgen_templates *templates,
-                           int threads, struct kgen_bandwidth *bandwidth, struct kgen_error *error);
 
 #endif

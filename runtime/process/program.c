@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Running another program, without a shell. */
-#include "runtime/jit/internal.h"
+#include "runtime/process/program.h"
 
 #include <errno.h>
 #include <fcntl.h>

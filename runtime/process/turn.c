@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runtime/tune/timing.h"
+#include "gen/base/clock.h"
 
 /* Bytes of the file. Who comes takes the door for as long as it takes to get the room: shared to work,
  * exclusive to measure. */

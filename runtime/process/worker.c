@@ -90,7 +90,7 @@ static bool child_send(struct pool *pool, size_t index)
 {
     struct kgen_worker_shared *shared = pool->shared;
     memset(shared, 0, sizeof *shared + pool->result_bytes);
-    atomic_store(&shared->deadline, kgen_worker_clock() + (int64_t)(pool->options->limit_seconds * 1e9));
+    atomic_store(&shared->deadline, kgen_clock_nanoseconds() + (int64_t)(pool->options->limit_seconds * 1e9));
     ssize_t sent;
     do {
         sent = send(pool->socket, &index, sizeof index, MSG_NOSIGNAL);
@@ -106,7 +106,7 @@ static enum waited child_wait(struct pool *pool)
     for (;;) {
         if (is_cancelled(pool))
             return WAITED_CANCEL;
-        int64_t left = atomic_load(&pool->shared->deadline) - kgen_worker_clock();
+        int64_t left = atomic_load(&pool->shared->deadline) - kgen_clock_nanoseconds();
         int64_t milliseconds = left / 1000000 + 1;
         if (milliseconds > CANCEL_MILLISECONDS)
             milliseconds = CANCEL_MILLISECONDS;
@@ -118,7 +118,7 @@ static enum waited child_wait(struct pool *pool)
                 continue;
             return length == 1 ? WAITED_DONE : WAITED_ENDED;
         }
-        if (ready == 0 && left <= 0 && atomic_load(&pool->shared->deadline) <= kgen_worker_clock())
+        if (ready == 0 && left <= 0 && atomic_load(&pool->shared->deadline) <= kgen_clock_nanoseconds())
             return WAITED_TIME_OUT;
     }
 }

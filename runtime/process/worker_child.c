@@ -12,22 +12,14 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
-
-int64_t kgen_worker_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
 
 void kgen_worker_stage(struct kgen_worker *worker, const char *stage, double limit_seconds)
 {
     struct kgen_worker_shared *shared = worker->shared;
     snprintf(shared->stage, sizeof shared->stage, "%s", stage);
-    atomic_store(&shared->deadline, kgen_worker_clock() + (int64_t)(limit_seconds * 1e9));
+    atomic_store(&shared->deadline, kgen_clock_nanoseconds() + (int64_t)(limit_seconds * 1e9));
 }
 
 struct kgen_guard_list *kgen_worker_guards(struct kgen_worker *worker)

@@ -4,6 +4,7 @@
 #ifndef KGEN_WORKER_CHILD_H
 #define KGEN_WORKER_CHILD_H
 
+#include "gen/base/clock.h"
 #include "runtime/process/worker.h"
 
 #include <stdalign.h>
@@ -13,7 +14,7 @@
 /* Lies in memory shared by both, followed by the result. The parent writes while the child waits for a job.
  */
 struct kgen_worker_shared {
-    _Atomic int64_t deadline; /* of the stage, on kgen_worker_clock */
+    _Atomic int64_t deadline; /* of the stage, on kgen_clock_nanoseconds */
     char stage[24];
     /* Written by the child's signal handler. */
     volatile int signal;
@@ -33,9 +34,6 @@ struct kgen_worker_job {
     void *context;
     size_t memory_bytes;
 };
-
-/* Monotonic nanoseconds. */
-int64_t kgen_worker_clock(void);
 
 /* The life of a child: set-up, then jobs until the socket closes. parent is the process that forked it. */
 _Noreturn void kgen_worker_child(struct kgen_worker *worker, pid_t parent, const struct kgen_worker_job *job);

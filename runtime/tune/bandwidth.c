@@ -6,15 +6,15 @@
  * flatter. */
 /* madvise and MAP_ANONYMOUS are not in POSIX. */
 #define _DEFAULT_SOURCE
-#include "runtime/machine/machine.h"
+#include "runtime/tune/bandwidth.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
-#include "runtime/tune/reader.h"
-#include "runtime/tune/timing.h"
 #include "runtime/process/turn.h"
 #include "runtime/process/worker.h"
+#include "runtime/tune/reader.h"
+#include "runtime/tune/timing.h"
 
 #define PASSES 15
 #define BUFFER_LEAST ((size_t)256 << 20)

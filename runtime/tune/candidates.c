@@ -6,10 +6,10 @@
 
 /* Limits of the first timing of each candidate, by effort. */
 static const struct kgen_timing_limits timing_limits[] = {
-    [KGEN_ESTIMATE] = {0, 0, 0, 0},
-    [KGEN_MEASURE] = {5, 0.008, 100, 0},
-    [KGEN_PATIENT] = {9, 0.03, 300, 0},
-    [KGEN_EXHAUSTIVE] = {25, 0.1, 1000, 0},
+    [KGEN_EFFORT_ESTIMATE] = {0, 0, 0, 0},
+    [KGEN_EFFORT_MEASURE] = {5, 0.008, 100, 0},
+    [KGEN_EFFORT_PATIENT] = {9, 0.03, 300, 0},
+    [KGEN_EFFORT_EXHAUSTIVE] = {25, 0.1, 1000, 0},
 };
 /* A candidate that costs so many times as much as the best so far is not worth more samples. */
 static const double hopeless_factor = 1.5;
@@ -89,7 +89,7 @@ static void candidate_job(size_t index, void *result_memory, struct kgen_worker 
     if (kgen_verify_with(tuning->cases, &kernel, &options, &result->verification, &error) != 0)
         kgen_verification_fail(&result->verification, KGEN_WORKER_EXITED, &error);
     kgen_turn_end(turn);
-    if (result->verification.verdict == KGEN_PASSED && tuning->tuner->options.effort > KGEN_ESTIMATE) {
+    if (result->verification.verdict == KGEN_PASSED && tuning->tuner->options.effort > KGEN_EFFORT_ESTIMATE) {
         turn = kgen_tuning_take_turn(worker, KGEN_TURN_MEASURE);
         kgen_worker_stage(worker, "time", limit);
         time_candidate(tuning, variant, &kernel, result);

@@ -8,8 +8,10 @@
 #include <string.h>
 
 /* Samples of each finalist, by effort. */
-static const unsigned final_rounds[] = {
-    [KGEN_ESTIMATE] = 0, [KGEN_MEASURE] = 11, [KGEN_PATIENT] = 31, [KGEN_EXHAUSTIVE] = 75};
+static const unsigned final_rounds[] = {[KGEN_EFFORT_ESTIMATE] = 0,
+                                        [KGEN_EFFORT_MEASURE] = 11,
+                                        [KGEN_EFFORT_PATIENT] = 31,
+                                        [KGEN_EFFORT_EXHAUSTIVE] = 75};
 
 struct final_result {
     double seconds[KGEN_FINALISTS];
@@ -145,7 +147,7 @@ static void tell(const struct kgen_tuning *tuning, const char *what, const char 
     kgen_problem_name(&tuning->problem, &problem);
     kgen_text_printf(&text, "%s: %s %s; %s", problem.failed ? "" : problem.data, what, detail, consequence);
     if (options->log != NULL && !text.failed)
-        options->log(options->log_context, KGEN_LOG_WARNING, text.data);
+        options->log(options->log_context, KGEN_MESSAGE_WARNING, text.data);
     kgen_text_free(&text);
     kgen_text_free(&problem);
 }

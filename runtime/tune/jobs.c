@@ -63,7 +63,7 @@ struct kgen_code *kgen_tuning_compile(const struct kgen_tuning *tuning, const st
 int kgen_tuning_fill_buffers(struct kgen_tuning *tuning, struct kgen_error *error)
 {
     struct kgen_tuner *tuner = tuning->tuner;
-    if (tuner->options.effort > KGEN_ESTIMATE && !tuning->filled) {
+    if (tuner->options.effort > KGEN_EFFORT_ESTIMATE && !tuning->filled) {
         if (kgen_timing_buffers_fill(&tuner->buffers, &tuning->problem,
                                      kgen_machine_last_level_cache(tuner->machine), tuner->options.seed,
                                      error) != 0)

@@ -4,6 +4,7 @@
 #ifndef KGEN_READER_H
 #define KGEN_READER_H
 
+#include "gen/template/template.h"
 #include "runtime/machine/machine.h"
 #include "runtime/process/team.h"
 

@@ -32,7 +32,8 @@ enum {
 };
 
 /* So many of the best have their neighbours tried. */
-static const size_t leaders[] = {[KGEN_MEASURE] = 3, [KGEN_PATIENT] = 8, [KGEN_EXHAUSTIVE] = 8};
+static const size_t leaders[] = {
+    [KGEN_EFFORT_MEASURE] = 3, [KGEN_EFFORT_PATIENT] = 8, [KGEN_EFFORT_EXHAUSTIVE] = 8};
 
 /* What would take so many times as long as the best is left out. */
 static const double hopeless_factor = 1.25;
@@ -45,8 +46,8 @@ static bool tries_all(const struct kgen_tuning *tuning)
 {
     const struct kgen_tune_options *options = &tuning->tuner->options;
     const size_t count = tuning->variants.count;
-    return options->shards > 0 || options->effort == KGEN_EXHAUSTIVE || count <= SMALL_SPACE ||
-           (options->effort == KGEN_PATIENT && count <= LARGE_SPACE);
+    return options->shards > 0 || options->effort == KGEN_EFFORT_EXHAUSTIVE || count <= SMALL_SPACE ||
+           (options->effort == KGEN_EFFORT_PATIENT && count <= LARGE_SPACE);
 }
 
 /* Whether a variant is the first of its template and instruction set. */
@@ -242,7 +243,7 @@ static void add_neighbours(struct kgen_tuning *tuning, size_t leader, size_t bes
 static bool is_at_limit(const struct kgen_tuning *tuning, size_t best)
 {
     const struct kgen_record *record = record_of(tuning, best);
-    return tuning->tuner->options.effort == KGEN_MEASURE && record->read_seconds > 0 &&
+    return tuning->tuner->options.effort == KGEN_EFFORT_MEASURE && record->read_seconds > 0 &&
            record->cold_seconds <= limit_cold * record->read_seconds &&
            record->hot_seconds <= limit_hot * record->read_seconds;
 }

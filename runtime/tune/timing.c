@@ -13,13 +13,6 @@ static const double shortest_sample = 20e-6;
 
 enum { MOST_SAMPLES = 1000, WORKSPACE_ALIGNMENT = 64 };
 
-double kgen_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 bool kgen_timing_is_cold(const struct kgen_problem *problem)
 {
     return problem->op == KGEN_OP_QMV || problem->op == KGEN_OP_DEQUANTIZE;
@@ -90,7 +83,8 @@ static double cold_sample(struct kgen_timed *timed)
     return (kgen_clock() - start) / timed->batch;
 }
 
-/* Where the rows are few, their time stands for that of all rows, but prepare is done once for all of them. */
+/* Where the rows are few, their time stands for that of all rows, but prepare is done once for all of them.
+ */
 static double hot_sample(struct kgen_timed *timed)
 {
     const struct kgen_kernel *kernel = &timed->hot_kernel;

@@ -3,6 +3,7 @@
 #ifndef KGEN_TIMING_H
 #define KGEN_TIMING_H
 
+#include "gen/base/clock.h"
 #include "runtime/tune/reader.h"
 #include "runtime/tune/timing_buffers.h"
 
@@ -31,9 +32,6 @@ struct kgen_timed {
     struct kgen_team *team; /* borrowed; NULL for one thread */
     unsigned batch;         /* calls a sample, so that a sample is long against the clock */
 };
-
-/* Seconds of a monotonic clock. */
-double kgen_clock(void);
 
 /* Whether the time that counts for a problem is the cold one: where it reads weights. Activations are still
  * in cache when the next op of a decode step reads them. */

@@ -8,24 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static const char *const effort_names[] = {"estimate", "measure", "patient", "exhaustive"};
-
-const char *kgen_effort_name(enum kgen_effort effort)
-{
-    return effort_names[effort];
-}
-
-int kgen_effort_parse(const char *name, enum kgen_effort *effort)
-{
-    for (size_t i = 0; i < KGEN_COUNT_OF(effort_names); i++) {
-        if (strcmp(effort_names[i], name) == 0) {
-            *effort = (enum kgen_effort)i;
-            return 0;
-        }
-    }
-    return -1;
-}
-
 struct kgen_tuner *kgen_tuner_new(const struct kgen_templates *templates, const struct kgen_machine *machine,
                                   struct kgen_cache *cache, const struct kgen_tune_options *options,
                                   struct kgen_error *error)
@@ -77,7 +59,7 @@ int kgen_tune_variants(const struct kgen_tune_options *options, const struct kge
 {
     const unsigned isas = options->isas != 0 ? options->isas : machine->isas;
     *variants = (struct kgen_variants){0};
-    if (options->effort >= KGEN_PATIENT)
+    if (options->effort >= KGEN_EFFORT_PATIENT)
         return kgen_variants_list(templates, problem, isas, variants, error);
     for (int isa = KGEN_ISA_COUNT - 1; isa >= 0 && variants->count == 0; isa--) {
         if ((isas & (1u << isa)) != 0 &&
@@ -93,9 +75,9 @@ void kgen_tuner_note(struct kgen_tuner *tuner, const struct kgen_problem *proble
     tuner->winners[tuner->winner_count++ % KGEN_WINNERS] = (struct kgen_winner){*problem, *winner};
 }
 
-static enum kgen_effort effort_of(const struct kgen_record *record)
+static enum kgen_search_effort effort_of(const struct kgen_record *record)
 {
-    enum kgen_effort effort = KGEN_ESTIMATE;
+    enum kgen_search_effort effort = KGEN_EFFORT_ESTIMATE;
     kgen_effort_parse(record->effort, &effort);
     return effort;
 }
@@ -292,7 +274,8 @@ static int run_final(struct kgen_tuning *tuning, size_t *chosen, struct kgen_err
     if (claimed != 0)
         return claimed == 2 ? 0 : claimed;
     size_t best[KGEN_FINALISTS];
-    const size_t room = tuning->tuner->options.effort >= KGEN_PATIENT ? KGEN_FINALISTS : KGEN_FINALISTS / 2;
+    const size_t room =
+        tuning->tuner->options.effort >= KGEN_EFFORT_PATIENT ? KGEN_FINALISTS : KGEN_FINALISTS / 2;
     size_t count;
     int stopped;
     /* Where a finalist fails, the next best takes its place. */
@@ -353,7 +336,7 @@ int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen
         tuning.progress = progress;
         tuning.progress_context = context;
         size_t chosen = kgen_tuning_chosen(&tuning);
-        if (tuner->options.effort == KGEN_ESTIMATE)
+        if (tuner->options.effort == KGEN_EFFORT_ESTIMATE)
             result = chosen == tuning.variants.count ? run_estimate(&tuning, &chosen, error) : 0;
         else if (!kgen_tuning_is_settled(&tuning))
             result = run_search(&tuning, &chosen, error);

@@ -7,12 +7,8 @@
 #include "gen/spec/spec.h"
 #include "gen/target/variant.h"
 #include "runtime/cache/cache.h"
-#include "runtime/kgen.h"
 #include "runtime/machine/machine.h"
 #include "runtime/tune/timing.h"
-
-const char *kgen_effort_name(enum kgen_effort effort);
-int kgen_effort_parse(const char *name, enum kgen_effort *effort);
 
 /* Where the tuner takes its times from. A member that is NULL stands for the machine's own clock, limits and
  * measurements. A test sets them, so that its verdict does not depend on measured time. */
@@ -29,7 +25,7 @@ struct kgen_tune_times {
 };
 
 struct kgen_tune_options {
-    enum kgen_effort effort;
+    enum kgen_search_effort effort;
     enum kgen_engine engine;
     struct kgen_cc_options cc;
     unsigned isas; /* bits; 0: by effort and machine */
@@ -44,7 +40,7 @@ struct kgen_tune_options {
      * follow from the keys of the records. No winner is chosen: that is for a run that knows them all. */
     unsigned shard, shards;
     struct kgen_tune_times times; /* zeroed but in tests */
-    kgen_log *log;                /* told of what goes wrong in a final round; may be NULL */
+    kgen_message_log *log;        /* told of what goes wrong in a final round; may be NULL */
     void *log_context;
 };
 
