@@ -72,7 +72,7 @@ static const struct {
     {"good.json --isa avx1024", 2, NULL, "--isa cannot be 'avx1024'"},
     {"good.json --engine llvm", 2, NULL, "tcc or cc"},
     {"good.json --effort heroic", 2, NULL, "estimate, measure, patient or exhaustive"},
-    {"good.json --target cuda", 2, NULL, "the only target"},
+    {"good.json --target cuda", 2, NULL, "the targets are: c"},
     {"good.json --time-limit 0", 2, NULL, "--time-limit cannot be '0'"},
     {"good.json --time-limit nan", 2, NULL, "--time-limit cannot be 'nan'"},
     {"good.json --threads 0", 2, NULL, "--threads cannot be '0'"},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gen/base/isa.h"
+#include "gen/base/word_list.h"
 
 #include <string.h>
 
@@ -64,26 +65,11 @@ int kgen_isa_parse(const char *name, enum kgen_isa *isa)
     return -1;
 }
 
-/* Whether a list of words separated by blanks has one of this length. */
-static bool has_word(const char *list, const char *word, size_t length)
-{
-    while (*(list += strspn(list, " ")) != '\0') {
-        const size_t here = strcspn(list, " ");
-        if (here == length && memcmp(list, word, length) == 0)
-            return true;
-        list += here;
-    }
-    return false;
-}
-
 unsigned kgen_isas_of_features(const char *features)
 {
     unsigned found = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(isas); i++) {
-        const char *word = isas[i].features;
-        while (*(word += strspn(word, " ")) != '\0' && has_word(features, word, strcspn(word, " ")))
-            word += strcspn(word, " ");
-        if (*word == '\0')
+        if (kgen_word_list_has_all(features, isas[i].features))
             found |= 1u << i;
     }
     return found;

@@ -2,7 +2,7 @@
 /* Variants: which there are for a problem, and their text. */
 #include "gen/target/variant.h"
 
-#include "gen/target/lower/lower.h"
+#include "gen/target/target.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -250,8 +250,9 @@ int kgen_variant_count(const struct kgen_variant *variant, const struct kgen_pro
     struct kgen_text text = {0};
     int result = kgen_variant_text(variant, problem, "kernel", &text, error);
     if (result == 0)
-        result = kgen_lower_count(kgen_template_name(variant->tmpl), text.data, variant->isa, range,
-                                  instructions, error);
+        result = kgen_target_of_isa(variant->isa)
+                     ->count(kgen_template_name(variant->tmpl), text.data, variant->isa, range, instructions,
+                             error);
     kgen_text_free(&text);
     return result;
 }

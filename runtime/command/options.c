@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "gen/target/target.h"
 #include "runtime/command/command.h"
 
 #include <errno.h>
@@ -73,8 +74,18 @@ static int read_effort(const char *value, struct kgen_options *options, struct k
 
 static int read_target(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
-    options->target = value;
-    return strcmp(value, "c") == 0 ? 0 : usage_error(error, "target", value, "the only target so far is c");
+    if (kgen_target_find(value, NULL) != NULL) {
+        options->target = value;
+        return 0;
+    }
+    struct kgen_text names = {0};
+    kgen_text_puts(&names, "the targets are: ");
+    const struct kgen_target *target;
+    for (size_t i = 0; (target = kgen_target_at(i)) != NULL; i++)
+        kgen_text_printf(&names, "%s%s", i > 0 ? ", " : "", target->name);
+    usage_error(error, "target", value, names.failed ? "" : names.data);
+    kgen_text_free(&names);
+    return -1;
 }
 
 static int read_time_limit(const char *value, struct kgen_options *options, struct kgen_error *error)
@@ -382,7 +393,8 @@ static int getopt_error(int code, char **argv, struct kgen_error *error)
 
 int kgen_options_parse(int argc, char **argv, struct kgen_options *options, struct kgen_error *error)
 {
-    *options = (struct kgen_options){.target = "c", .engine = KGEN_ENGINE_TCC, .effort = KGEN_EFFORT_MEASURE};
+    *options = (struct kgen_options){
+        .target = kgen_target_at(0)->name, .engine = KGEN_ENGINE_TCC, .effort = KGEN_EFFORT_MEASURE};
     struct option long_options[OPTION_COUNT + 1];
     char letters[2 * OPTION_COUNT + 2];
     fill_getopt(long_options, letters);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* TinyCC in memory. It loads no library and reads no header: kernels need little, and get it from here. */
 #include "gen/target/lower/lower.h"
+#include "gen/target/target.h"
 #include "runtime/jit/internal.h"
 #include "runtime/process/worker.h"
 
@@ -158,11 +159,12 @@ static int compile(TCCState *state, const struct kgen_text *text, struct kgen_co
 int kgen_jit_tcc(struct kgen_code *code, const char *source, const char *vector_c, enum kgen_isa isa,
                  struct kgen_code_room *room, struct kgen_error *error)
 {
+    const struct kgen_target *target = kgen_target_of_isa(isa);
     struct kgen_text text = {0};
-    kgen_text_puts(&text, kgen_lower_prelude());
+    kgen_text_puts(&text, target->prelude());
     kgen_text_puts(&text, declarations);
     kgen_jit_put_line(&text, source);
-    int result = kgen_lower(source, vector_c, isa, &text, error);
+    int result = target->lower(source, vector_c, isa, &text, error);
     if (result == 0 && text.failed)
         result = kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory");
     TCCState *state = result == 0 ? tcc_new() : NULL;
