@@ -2,6 +2,8 @@
 /* Reads a spec: what both kinds have in common, and its name. */
 #include "gen/spec/reader.h"
 
+#include "gen/base/file.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
