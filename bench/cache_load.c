@@ -8,7 +8,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gen/base/file.h"
 #include "runtime/cache/cache.h"
 #include "runtime/cache/record.h"
 

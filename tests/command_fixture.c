@@ -6,7 +6,6 @@
 #include <cmocka.h>
 
 #include "command_fixture.h"
-#include "gen/base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,7 +12,7 @@ static const struct kgen_isa_info isas[KGEN_ISA_COUNT] = {
                           .needs = "plain C",
                           .features = "",
                           .cc_flags = "",
-                          .header_name = "KV_ISA_PLAIN",
+                          .header_name = "KV_ISA_GENERIC",
                           .encoding = KGEN_ENCODING_VERBATIM},
     [KGEN_ISA_NEON] = {.name = "neon",
                        .vector_bytes = 16,

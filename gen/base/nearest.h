@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The known name nearest to one that is not known, for the hint of an error. Upper and lower case count as
- * the same. */
+/* The known name nearest to one that is not known, for the hint of an error. */
 #ifndef KGEN_NEAREST_H
 #define KGEN_NEAREST_H
 

@@ -2,9 +2,9 @@
 /* Emission: the tuned kernels of a spec as C sources that need nothing of kgen.
  *
  * For each op of the spec: <op>.h with one function a problem, <op>.c with the choice at run time and the
- * plain C variants, and <op>_avx512.c, <op>_avx2.c, <op>_neon.c with the variants for those instruction sets.
- * Beside them kgen_vector.h, an example main.c and a Makefile. The text depends on the input alone: no dates,
- * no paths. */
+ * plain C kernels, and <op>_<isa>.c with the kernels for each other instruction set. Beside them
+ * kgen_vector.h, an example main.c and a Makefile. Kernels whose text is equal are written once. The text
+ * depends on the input alone: no dates, no paths. */
 #ifndef KGEN_EMIT_H
 #define KGEN_EMIT_H
 
@@ -17,13 +17,37 @@ struct kgen_emit_input {
     /* One for each entry of the spec: the variant tuned for this machine. tmpl is NULL where there is none;
      * the default variant then stands in, as it does for every other instruction set. */
     const struct kgen_variant *tuned;
-    const char *command; /* the command that makes it, without paths of this machine */
-    const char
-        *machine; /* the processor on which tuned was found to be the fastest; NULL where nothing was timed */
+    const char *command;   /* the command that makes it, without paths of this machine */
+    const char *machine;   /* the processor on which tuned was found; NULL where nothing was timed */
+    unsigned machine_isas; /* its instruction sets (bits 1 << isa) */
+    unsigned isas;         /* the instruction sets to write besides plain C (bits); 0: all */
 };
 
-/* Writes the sources into folder, which it makes. Files that would not change are left alone. Every text is
- * made before the first file is written, so that an error in a template leaves the folder as it was. */
-int kgen_emit(const struct kgen_emit_input *input, const char *folder, struct kgen_error *error);
+/* One kernel of the output: a variant's text, shared by all problems for which it is the same. */
+struct kgen_emit_kernel {
+    struct kgen_text name; /* of its main function */
+    struct kgen_text text; /* vector C, as it is written */
+    struct kgen_variant variant;
+    size_t entry; /* the first entry of the spec that uses it */
+    bool tuned;   /* it is the tuned variant of an entry, not a default */
+};
+
+/* Every text of an output, made before the first file is written. One thread at a time. The input must stay
+ * as it is until kgen_emission_free. */
+struct kgen_emission;
+
+/* Makes the texts. Returns NULL and fills error where a template fails, where a problem has no plain C, or
+ * when memory runs out. */
+struct kgen_emission *kgen_emission_new(const struct kgen_emit_input *input, struct kgen_error *error);
+/* NULL is fine. */
+void kgen_emission_free(struct kgen_emission *emission);
+
+/* The kernel that an entry of the spec uses with an instruction set, or NULL. */
+const struct kgen_emit_kernel *kgen_emission_kernel(const struct kgen_emission *emission, size_t entry,
+                                                    enum kgen_isa isa);
+
+/* Writes the sources into folder, which it makes. Files that would not change are left alone. Files that an
+ * earlier run wrote for an instruction set that is no longer among them are removed. */
+int kgen_emission_write(const struct kgen_emission *emission, const char *folder, struct kgen_error *error);
 
 #endif

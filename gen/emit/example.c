@@ -8,7 +8,8 @@
 /* The example looks at this many rows of a matrix at most. */
 enum { EXAMPLE_ROWS = 64 };
 
-static void call_text(const struct kgen_problem *problem, const char *name, struct kgen_text *call)
+static void call_text(const struct kgen_problem *problem, const char *name, const char *generic,
+                      struct kgen_text *call)
 {
     const int dtype = problem->scales == KGEN_F32 ? 32 : problem->scales == KGEN_F16 ? 16 : 0;
     const long long stored = kgen_packed_rows(problem);
@@ -17,31 +18,30 @@ static void call_text(const struct kgen_problem *problem, const char *name, stru
     switch (problem->op) {
     case KGEN_OP_QMV:
         kgen_text_printf(call,
-                         "try_qmv(%s_workspace_size, %s_prepare, %s, %s_plain_workspace_size,\n"
-                         "                   %s_plain_prepare, %s_plain, %lld, %lld, %lld, %lld, %d)",
-                         name, name, name, name, name, name, rows, (long long)problem->K, row_bytes,
+                         "try_qmv(%s_workspace_size, %s_prepare, %s, %s_workspace_size,\n"
+                         "                   %s_prepare, %s, %lld, %lld, %lld, %lld, %d)",
+                         name, name, name, generic, generic, generic, rows, (long long)problem->K, row_bytes,
                          (long long)(problem->K / problem->group_size), dtype);
         break;
     case KGEN_OP_DEQUANTIZE:
-        kgen_text_printf(call, "try_dequantize(%s, %s_plain, %lld, %lld, %lld, %lld, %d)", name, name, rows,
+        kgen_text_printf(call, "try_dequantize(%s, %s, %lld, %lld, %lld, %lld, %d)", name, generic, rows,
                          (long long)problem->K, row_bytes, (long long)(problem->K / problem->group_size),
                          dtype);
         break;
     case KGEN_OP_RMS_NORM:
-        kgen_text_printf(call, "try_rms_norm%s(%s, %s_plain, %lld, %lld)",
-                         problem->residual ? "_residual" : "", name, name, (long long)problem->rows,
-                         (long long)problem->size);
+        kgen_text_printf(call, "try_rms_norm%s(%s, %s, %lld, %lld)", problem->residual ? "_residual" : "",
+                         name, generic, (long long)problem->rows, (long long)problem->size);
         break;
     case KGEN_OP_ROPE:
         kgen_text_printf(call,
-                         "try_rope(%s_workspace_size, %s_prepare, %s, %s_plain_workspace_size,\n"
-                         "                    %s_plain_prepare, %s_plain, %lld, %lld)",
-                         name, name, name, name, name, name, (long long)problem->heads,
+                         "try_rope(%s_workspace_size, %s_prepare, %s, %s_workspace_size,\n"
+                         "                    %s_prepare, %s, %lld, %lld)",
+                         name, name, name, generic, generic, generic, (long long)problem->heads,
                          (long long)problem->head_dim);
         break;
     case KGEN_OP_SWIGLU:
     case KGEN_OP_ADD:
-        kgen_text_printf(call, "try_elementwise(%s, %s_plain, %lld)", name, name, (long long)problem->size);
+        kgen_text_printf(call, "try_elementwise(%s, %s, %lld)", name, generic, (long long)problem->size);
         break;
     case KGEN_OP_COUNT:
         break;
@@ -67,8 +67,9 @@ static void bind_helpers(const struct kgen_spec *spec, struct kgen_bindings *bin
     kgen_bind_value(bindings, "has_elementwise", has[KGEN_OP_SWIGLU] || has[KGEN_OP_ADD]);
 }
 
-static int write_main(const struct kgen_emit_input *input, struct kgen_text *out, struct kgen_error *error)
+static int write_main(const struct kgen_emission *emission, struct kgen_text *out, struct kgen_error *error)
 {
+    const struct kgen_emit_input *input = &emission->input;
     const struct kgen_template *tmpl = kgen_templates_find(input->templates, "example_main");
     if (tmpl == NULL)
         return kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0,
@@ -96,7 +97,8 @@ static int write_main(const struct kgen_emit_input *input, struct kgen_text *out
         kgen_emit_function_name(input, i, &texts[i]);
         if (texts[i].failed)
             goto done;
-        call_text(&input->spec->entries[i].problem, texts[i].data, &texts[count + i]);
+        call_text(&input->spec->entries[i].problem, texts[i].data,
+                  kgen_emission_kernel(emission, i, KGEN_ISA_GENERIC)->name.data, &texts[count + i]);
         pointers[i] = texts[i].data;
         pointers[count + i] = texts[count + i].data;
     }
@@ -132,11 +134,23 @@ static void write_makefile(const struct kgen_emit_files *files, struct kgen_text
                         ".PHONY: clean\nclean:\n\trm -f example $(OBJECTS)\n");
 }
 
-int kgen_emit_example(const struct kgen_emit_input *input, struct kgen_emit_files *files,
-                      struct kgen_error *error)
+int kgen_emit_example(const struct kgen_emission *emission, struct kgen_error *error)
 {
-    int result = write_main(input, &kgen_emit_add(files, "main", ".c")->text, error);
-    struct kgen_text *makefile = &kgen_emit_add(files, "Makefile", "")->text;
-    write_makefile(files, makefile);
-    return result;
+    struct kgen_text program = {0};
+    int result = write_main(emission, &program, error);
+    struct kgen_text *file = result == 0 ? kgen_emit_add(emission->files, "main", ".c", error) : NULL;
+    if (file != NULL)
+        kgen_emit_lay_out(program.data, program.length, file);
+    kgen_text_free(&program);
+    if (file == NULL)
+        return -1;
+    struct kgen_text makefile = {0};
+    write_makefile(emission->files, &makefile);
+    file = kgen_emit_add(emission->files, "Makefile", "", error);
+    if (file == NULL) {
+        kgen_text_free(&makefile);
+        return -1;
+    }
+    *file = makefile;
+    return 0;
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/cache/cache.h"
 
-#include "gen/base/file.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

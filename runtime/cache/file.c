@@ -2,8 +2,6 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "runtime/cache/file.h"
 
-#include "gen/base/file.h"
-
 #include "runtime/cache/claim.h"
 #include "runtime/cache/locks.h"
 

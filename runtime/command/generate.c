@@ -9,7 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gen/base/file.h"
 #include "gen/emit/emit.h"
 #include "runtime/command/dry_run.h"
 #include "runtime/command/progress.h"
@@ -199,8 +198,12 @@ static int emit(const struct run *run, const char *folder, struct kgen_error *er
         .tuned = tuned,
         .command = run->options->reproduce.data,
         .machine = run->session->machine.name,
+        .machine_isas = run->session->machine.isas,
+        .isas = run->options->isa_given ? 1u << run->options->isa : 0,
     };
-    int result = kgen_emit(&input, folder, error);
+    struct kgen_emission *emission = kgen_emission_new(&input, error);
+    const int result = emission != NULL ? kgen_emission_write(emission, folder, error) : -1;
+    kgen_emission_free(emission);
     free(tuned);
     return result;
 }

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* The files of one op: the header, the public functions with plain C, and one file for each other
+ * instruction set. */
+#include "gen/base/word_list.h"
+#include "gen/emit/internal.h"
+#include "gen/ops/signature.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char cpu_text[] = "#if defined(__x86_64__) && defined(__GNUC__) && !defined(__TINYC__)\n"
+                               "#define KGEN_X86 1\n"
+                               "#elif defined(__aarch64__) && defined(__GNUC__) && !defined(__TINYC__)\n"
+                               "#define KGEN_NEON 1\n"
+                               "#endif\n";
+
+/* The texts of one op while they grow. */
+struct sources {
+    const struct kgen_emission *emission;
+    enum kgen_op op;
+    const char *name;
+    struct kgen_text header, kernel_declarations, dispatch;
+    struct kgen_text kernels[KGEN_ISA_COUNT];
+};
+
+static bool has_op(const struct sources *sources, size_t entry)
+{
+    return sources->emission->input.spec->entries[entry].problem.op == sources->op;
+}
+
+static void declare(const struct kgen_problem *problem, const char *name, struct kgen_text *text)
+{
+    struct kgen_emit_part parts[KGEN_EMIT_PARTS];
+    const size_t count = kgen_emit_parts(problem, parts);
+    for (size_t i = 0; i < count; i++)
+        kgen_text_printf(text, "%s %s%s(%s);\n", parts[i].result, name, parts[i].suffix, parts[i].parameters);
+}
+
+/* Appends what the functions do and what their arguments are, once an op. */
+static void add_contract(struct sources *sources, const struct kgen_problem *first)
+{
+    struct kgen_problem plain = *first;
+    plain.residual = 0;
+    kgen_text_printf(&sources->header, "/* %s\n *\n%s */\n", kgen_op_info(sources->op)->summary,
+                     kgen_signature(&plain)->contract);
+}
+
+/* Declares the public functions of an entry, under what they are for. */
+static void add_public(struct sources *sources, size_t entry)
+{
+    const struct kgen_spec_entry *item = &sources->emission->input.spec->entries[entry];
+    struct kgen_problem shown = item->problem;
+    struct kgen_text name = {0}, problem = {0};
+    shown.threads = 1;
+    kgen_emit_function_name(&sources->emission->input, entry, &name);
+    kgen_problem_write(&shown, &problem);
+    kgen_text_puts(&sources->header, "\n/* ");
+    if (item->tensors[0] != '\0')
+        kgen_text_printf(&sources->header, "%s\n * ", item->tensors);
+    if (name.failed || problem.failed) {
+        sources->header.failed = true;
+    } else {
+        for (const char *at = problem.data; *at != '\0'; at++)
+            kgen_text_printf(&sources->header, "%c%s", *at, *at == ',' ? " " : "");
+        kgen_text_puts(&sources->header, " */\n");
+        declare(&item->problem, name.data, &sources->header);
+        kgen_emit_dispatch(sources->emission, entry, &sources->dispatch);
+    }
+    kgen_text_free(&name);
+    kgen_text_free(&problem);
+}
+
+static void add_kernel(struct sources *sources, const struct kgen_emit_kernel *kernel)
+{
+    const struct kgen_emit_input *input = &sources->emission->input;
+    struct kgen_text *text = &sources->kernels[kernel->variant.isa];
+    struct kgen_text comment = {0};
+    kgen_text_puts(&comment, "\n/* ");
+    kgen_variant_name(&kernel->variant, &comment);
+    if (input->machine != NULL && kernel->tuned)
+        kgen_text_printf(&comment, ", chosen on %s", input->machine);
+    kgen_text_printf(&comment, " (template %016llx) */\n",
+                     (unsigned long long)kgen_template_hash(kernel->variant.tmpl));
+    text->failed = text->failed || comment.failed;
+    kgen_emit_lay_out(comment.data, comment.length, text);
+    kgen_text_free(&comment);
+    kgen_text_append(text, kernel->text.data, kernel->text.length);
+    declare(&input->spec->entries[kernel->entry].problem, kernel->name.data, &sources->kernel_declarations);
+}
+
+static void add_entry(struct sources *sources, size_t entry)
+{
+    add_public(sources, entry);
+    for (int isa = KGEN_ISA_COUNT; isa-- > 0;) {
+        const struct kgen_emit_kernel *kernel =
+            kgen_emission_kernel(sources->emission, entry, (enum kgen_isa)isa);
+        if (kernel != NULL && kernel->entry == entry)
+            add_kernel(sources, kernel);
+    }
+}
+
+/* Adds the function that packs weights, scales and biases, where an entry wants them in tiles. */
+static int add_packing(struct sources *sources, struct kgen_error *error)
+{
+    const struct kgen_emit_input *input = &sources->emission->input;
+    bool wanted = false;
+    for (size_t i = 0; i < input->spec->count; i++)
+        wanted = wanted || (has_op(sources, i) && input->spec->entries[i].problem.layout == KGEN_TILES16);
+    if (!wanted)
+        return 0;
+    const struct kgen_template *tmpl = kgen_templates_find(input->templates, "pack_tiles16");
+    if (tmpl == NULL)
+        return kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0,
+                              "there is no template pack_tiles16.c.in");
+    struct kgen_text name = {0};
+    struct kgen_bindings bindings = {0};
+    kgen_text_printf(&name, "%s_pack_tiles16", input->spec->identifier);
+    kgen_text_printf(
+        &sources->header,
+        "\n/* Packs rows for the functions with tiles16 in their names: 16 rows side by side, a word of each "
+        "in\n"
+        " * turns. A word is 32 bits of weights (words = K * bits / 32, word_bytes = 4), or one scale or "
+        "bias\n"
+        " * (words = K / group_size). packed has room for rows rounded up to a multiple of 16, and begins "
+        "with a\n"
+        " * row whose number is a multiple of 16. What it holds for rows beyond N is not used. */\n"
+        "void %s(const void *stored, void *packed, size_t rows, size_t words, size_t word_bytes);\n",
+        name.data);
+    kgen_bind_text(&bindings, "function", name.data);
+    kgen_text_puts(&sources->kernels[KGEN_ISA_GENERIC], "\n");
+    const int result =
+        name.failed ? kgen_emit_fail_memory(error)
+                    : kgen_template_instantiate(tmpl, &bindings, &sources->kernels[KGEN_ISA_GENERIC], error);
+    kgen_bindings_free(&bindings);
+    kgen_text_free(&name);
+    return result;
+}
+
+static int add_header(struct sources *sources, struct kgen_error *error)
+{
+    const char *identifier = sources->emission->input.spec->identifier;
+    struct kgen_text *file = kgen_emit_add(sources->emission->files, sources->name, ".h", error);
+    if (file == NULL)
+        return -1;
+    struct kgen_text body = {0};
+    kgen_emit_preamble(&sources->emission->input, &body);
+    kgen_text_printf(&body, "#ifndef KGEN_%s_%s_H\n#define KGEN_%s_%s_H\n\n", identifier, sources->name,
+                     identifier, sources->name);
+    kgen_text_puts(&body, "#include <stddef.h>\n#include <stdint.h>\n\n");
+    kgen_text_append(&body, sources->header.data, sources->header.length);
+    kgen_text_puts(
+        &body, "\n/* The kernels behind them. A caller that knows the machine may call one directly; the\n"
+               " * workspace of one kernel fits that kernel only. */\n");
+    kgen_text_puts(&body, cpu_text);
+    kgen_text_append(&body, sources->kernel_declarations.data, sources->kernel_declarations.length);
+    kgen_text_puts(&body, "\n#endif\n");
+    kgen_emit_lay_out(body.data, body.length, file);
+    file->failed = file->failed || body.failed || sources->header.failed;
+    kgen_text_free(&body);
+    return 0;
+}
+
+/* Begins a file of kernels: its comment, its header, and vector C for its instruction set. */
+static void begin_kernels(const struct sources *sources, enum kgen_isa isa, struct kgen_text *file)
+{
+    const struct kgen_isa_info *info = kgen_isa_info(isa);
+    kgen_emit_preamble(&sources->emission->input, file);
+    kgen_text_printf(file, "#include \"%s.h\"\n", sources->name);
+    if (info->guard != NULL)
+        kgen_text_printf(file, "#ifdef %s\n", info->guard);
+    kgen_text_printf(file, "#define %s\n#include \"kgen_vector.h\"\n\n#include <math.h>\n",
+                     info->header_name);
+}
+
+/* Appends a function that asks the processor for the features of an instruction set. */
+static void add_test(const struct kgen_isa_info *info, struct kgen_text *file)
+{
+    struct kgen_text line = {0};
+    const char *separator = "    return ";
+    kgen_text_printf(file, "static int %s(void)\n{\n", info->test);
+    size_t length;
+    const char *features = info->tested_features;
+    for (const char *word; (word = kgen_word_next(&features, &length)) != NULL; separator = " && ")
+        kgen_text_printf(&line, "%s__builtin_cpu_supports(\"%.*s\")", separator, (int)length, word);
+    kgen_text_puts(&line, ";\n");
+    kgen_emit_lay_out(line.data, line.length, file);
+    kgen_text_puts(file, "}\n");
+    file->failed = file->failed || line.failed;
+    kgen_text_free(&line);
+}
+
+/* Appends the functions of that kind that the dispatch calls. */
+static void add_tests(const struct sources *sources, struct kgen_text *file)
+{
+    bool any = false;
+    for (int isa = KGEN_ISA_COUNT; isa-- > 0;) {
+        const struct kgen_isa_info *info = kgen_isa_info((enum kgen_isa)isa);
+        if (info->test == NULL || sources->kernels[isa].length == 0)
+            continue;
+        kgen_text_puts(file, "\n");
+        if (!any)
+            kgen_text_printf(file, "#ifdef %s\n", info->guard);
+        add_test(info, file);
+        any = true;
+    }
+    if (any)
+        kgen_text_puts(file, "#endif\n");
+}
+
+static int add_sources(struct sources *sources, struct kgen_error *error)
+{
+    struct kgen_text *file = kgen_emit_add(sources->emission->files, sources->name, ".c", error);
+    if (file == NULL || sources->dispatch.failed)
+        return kgen_emit_fail_memory(error);
+    begin_kernels(sources, KGEN_ISA_GENERIC, file);
+    add_tests(sources, file);
+    kgen_text_append(file, sources->kernels[KGEN_ISA_GENERIC].data,
+                     sources->kernels[KGEN_ISA_GENERIC].length);
+    kgen_text_puts(file, "\n");
+    kgen_emit_lay_out(sources->dispatch.data, sources->dispatch.length - 1, file);
+    for (int isa = KGEN_ISA_COUNT; isa-- > 0;) {
+        const struct kgen_text *kernels = &sources->kernels[isa];
+        if (kernels->length == 0 || isa == KGEN_ISA_GENERIC)
+            continue;
+        char suffix[32];
+        snprintf(suffix, sizeof suffix, "_%s.c", kgen_isa_info((enum kgen_isa)isa)->name);
+        file = kgen_emit_add(sources->emission->files, sources->name, suffix, error);
+        if (file == NULL)
+            return -1;
+        begin_kernels(sources, (enum kgen_isa)isa, file);
+        kgen_text_append(file, kernels->data, kernels->length);
+        kgen_text_puts(file, "#endif\n");
+        file->failed = file->failed || kernels->failed;
+    }
+    return 0;
+}
+
+int kgen_emit_sources(const struct kgen_emission *emission, enum kgen_op op, struct kgen_error *error)
+{
+    const struct kgen_spec *spec = emission->input.spec;
+    struct sources sources = {.emission = emission, .op = op, .name = kgen_op_info(op)->name};
+    bool any = false;
+    for (size_t i = 0; i < spec->count; i++) {
+        if (!has_op(&sources, i))
+            continue;
+        if (!any)
+            add_contract(&sources, &spec->entries[i].problem);
+        any = true;
+        add_entry(&sources, i);
+    }
+    int result = any ? add_packing(&sources, error) : 0;
+    if (any && result == 0)
+        result = add_header(&sources, error);
+    if (any && result == 0)
+        result = add_sources(&sources, error);
+    kgen_text_free(&sources.header);
+    kgen_text_free(&sources.kernel_declarations);
+    kgen_text_free(&sources.dispatch);
+    for (size_t i = 0; i < KGEN_ISA_COUNT; i++)
+        kgen_text_free(&sources.kernels[i]);
+    return result;
+}
