@@ -181,6 +181,7 @@ $(BUILD)/%.o: %.c Makefile
 # Some tests put functions of their own in the place of the C library's.
 $(BUILD)/tests/test_api_errors: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=strdup,--wrap=strndup,--wrap=fork
 $(BUILD)/tests/test_cache_sharing: LDFLAGS += -Wl,--wrap=write
+$(BUILD)/tests/test_file: LDFLAGS += -Wl,--wrap=getrandom
 $(BUILD)/tests/test_api_errors: $(BUILD)/tests/failing_memory.o
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(call objects,$(TEST_SUPPORT)) $(BUILD)/libkgen.a
 	@echo "  LINK    $@"

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gen/base/file.h"
 #include "runtime/cache/cache.h"
 #include "runtime/cache/record.h"
 

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "cache_fixture.h"
+#include "gen/base/file.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "command_fixture.h"
+#include "gen/base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include "gen/base/file.h"
 #include "runtime/cache/claim.h"
 #include "runtime/cache/exchange.h"
 #include "runtime/tune/timing.h"

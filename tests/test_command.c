@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "command_fixture.h"
+#include "gen/base/file.h"
 
 #define ADD_PROBLEM "{\"op\": \"add\", \"size\": 100}"
 #define PROBLEMS(list) "{\"problems\": [" list "]}\n"

@@ -2,6 +2,7 @@
 /* Emitted sources: the same bytes each time, no warning under four compilers, and results inside the bound.
  */
 #define _DEFAULT_SOURCE /* mkdtemp */
+#include "gen/base/file.h"
 #include "gen/emit/emit.h"
 #include "gen/ops/signature.h"
 #include "runtime/prove/reference.h"

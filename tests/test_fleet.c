@@ -18,8 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runtime/cache/record.h"
 #include "command_fixture.h"
+#include "gen/base/file.h"
+#include "runtime/cache/record.h"
 #include "without_locks.h"
 
 #define PROCESSES 8

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the encoder wrote, as binutils reads it: the listings in tests/listings/ give vector statements and
  * the instructions that they become. KGEN_LISTING_UPDATE=1 rewrites the listings; read what changed. */
+#include "gen/base/file.h"
 #include "gen/target/lower/internal.h"
 #include "runtime/process/program.h"
 

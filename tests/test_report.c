@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "gen/base/base.h"
+#include "gen/base/file.h"
 
 static char binary[PATH_MAX];
 static char folder[] = "/tmp/kgen-report-XXXXXX";

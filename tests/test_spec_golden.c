@@ -2,6 +2,7 @@
 /* The problems, tensors, calls and warnings of whole specs, compared with tests/specs/expected.txt. Records
  * are keyed by problems and shown by their tensors, so that a change here is a change for users: when one is
  * meant, KGEN_WRITE_EXPECTED=1 writes the file anew. */
+#include "gen/base/file.h"
 #include "gen/spec/spec.h"
 
 #include <glob.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sets of templates: of a folder, and of the binary. */
+#include "gen/base/file.h"
 #include "template_fixture.h"
 
 #include <setjmp.h>

@@ -2,6 +2,7 @@
 /* The tuner among broken candidates: each is caught, named in its record, and never chosen; the second run
  * takes everything from the cache; a limit of time or a cancel keeps what is known. */
 #define _DEFAULT_SOURCE /* mkdtemp */
+#include "gen/base/file.h"
 #include "runtime/tune/tune.h"
 
 #include <setjmp.h>

@@ -2,6 +2,7 @@
 /* The search in a space that is too large to be tried whole: it finds the fastest by trying few, goes on
  * where it was, and begins a similar problem where the last one ended. */
 #define _DEFAULT_SOURCE /* mkdtemp */
+#include "gen/base/file.h"
 #include "runtime/tune/tune.h"
 
 #include <setjmp.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* kgen_vector.h compiles without a warning, at the compilers' baseline flags, for every instruction set. */
+#include "gen/base/file.h"
 #include "gen/base/isa.h"
 #include "runtime/jit/internal.h"
 #include "runtime/process/program.h"

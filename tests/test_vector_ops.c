@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Every operation of vector C: TinyCC's bytes, the compiler's intrinsics and plain arrays give the same bits.
  */
+#include "gen/base/file.h"
 #include "gen/target/lower/internal.h"
 #include "runtime/jit/internal.h"
 #include "runtime/jit/jit.h"

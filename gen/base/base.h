@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every file of kgen may use: errors that carry a place, and text that grows. */
+/* What every file of kgen may use: errors that carry a place, text that grows, hashes. */
 #ifndef KGEN_BASE_H
 #define KGEN_BASE_H
 
@@ -76,16 +76,5 @@ void kgen_text_free(struct kgen_text *text);
 uint64_t kgen_hash(uint64_t hash, const void *data, size_t length);
 /* Hashes the characters of a string and its terminator, so that ("ab","c") differs from ("a","bc"). */
 uint64_t kgen_hash_string(uint64_t hash, const char *string);
-
-/* Reads a whole regular file into text (which it clears). Fails with KGEN_ERROR_IO on a directory, an
- * unreadable file, or one larger than limit bytes. */
-int kgen_file_read(const char *path, size_t limit, struct kgen_text *text, struct kgen_error *error);
-
-/* Writes a whole file: under a temporary name in the same folder, then renamed over path. A file that already
- * holds exactly these bytes is left alone. Nothing is left behind on failure. */
-int kgen_file_write(const char *path, const char *data, size_t length, struct kgen_error *error);
-
-/* Makes a folder and its parents; one that exists is fine. */
-int kgen_folder_make(const char *path, struct kgen_error *error);
 
 #endif

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Files, read and written whole. */
-#include "gen/base/base.h"
+#define _DEFAULT_SOURCE /* getrandom */
+#include "gen/base/file.h"
+
+#include "gen/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,19 +76,43 @@ static int write_all(int descriptor, const char *data, size_t length)
     return 0;
 }
 
+/* A number that others cannot foresee. Where the system has no random numbers, one that differs between
+ * calls. */
+static uint64_t random_number(int try)
+{
+    uint64_t number;
+    if (getrandom(&number, sizeof number, 0) == (ssize_t)sizeof number)
+        return number;
+    const int64_t values[] = {kgen_clock_nanoseconds(), (int64_t)getpid(), try, (int64_t)(intptr_t)&number};
+    return kgen_hash(KGEN_HASH_START, values, sizeof values);
+}
+
+int kgen_file_create_temporary(const char *path, struct kgen_text *name, struct kgen_error *error)
+{
+    enum { TRIES = 100 };
+    const size_t length = name->length;
+    for (int try = 0; try < TRIES; try++) {
+        name->length = length;
+        kgen_text_printf(name, "%s.%016" PRIx64 ".tmp", path, random_number(try));
+        if (name->failed)
+            return kgen_error_set(error, KGEN_ERROR_MEMORY, path, 0, 0, "out of memory");
+        const int descriptor = open(name->data, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (descriptor >= 0)
+            return descriptor;
+        if (errno != EEXIST)
+            break;
+    }
+    return io_error(error, path, "cannot write the file");
+}
+
 int kgen_file_write(const char *path, const char *data, size_t length, struct kgen_error *error)
 {
     if (file_holds(path, data, length))
         return 0;
     struct kgen_text name = {0};
-    kgen_text_printf(&name, "%s.%ld.tmp", path, (long)getpid());
-    if (name.failed)
-        return kgen_error_set(error, KGEN_ERROR_MEMORY, path, 0, 0, "out of memory");
     int result = -1;
-    int descriptor = open(name.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (descriptor < 0) {
-        io_error(error, path, "cannot write the file");
-    } else {
+    const int descriptor = kgen_file_create_temporary(path, &name, error);
+    if (descriptor >= 0) {
         bool written = write_all(descriptor, data, length) == 0;
         if (close(descriptor) != 0)
             written = false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gen/base/nearest.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static void copy_name(char target[64], const char *name, size_t length)
@@ -24,7 +25,12 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Insertions, deletions, replacements and swaps of neighbours that turn a into b. */
+static bool same(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/* Insertions, deletions, replacements and swaps of neighbours that turn a into b, case aside. */
 static size_t edits(const char *a, const char *b)
 {
     size_t rows[3][64];
@@ -35,9 +41,9 @@ static size_t edits(const char *a, const char *b)
     for (size_t i = 1; a[i - 1] != '\0'; i++) {
         row[0] = i;
         for (size_t j = 1; j <= b_length; j++) {
-            size_t replaced = last[j - 1] + (a[i - 1] != b[j - 1]);
+            size_t replaced = last[j - 1] + !same(a[i - 1], b[j - 1]);
             row[j] = least(replaced, least(last[j], row[j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+            if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]))
                 row[j] = least(row[j], before[j - 2] + 1);
         }
         size_t *oldest = before;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The known name nearest to one that is not known, for the hint of an error. */
+/* The known name nearest to one that is not known, for the hint of an error. Upper and lower case count as
+ * the same. */
 #ifndef KGEN_NEAREST_H
 #define KGEN_NEAREST_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gen/emit/emit.h"
+#include "gen/base/file.h"
 #include "gen/emit/internal.h"
 
 #include <stdlib.h>

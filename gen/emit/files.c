@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The files of an output: first all in memory, then in a folder. */
+#include "gen/base/file.h"
 #include "gen/emit/internal.h"
 
 #include <stdio.h>

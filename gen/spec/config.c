@@ -1,56 +1,47 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads a Hugging Face config.json into the numbers that a decode step depends on. Keys that do not matter
+/* Reads a Hugging Face config.json into the quantities that a family's tables name. Keys that do not matter
  * are ignored. */
 #include "gen/spec/reader.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* Far above any model, and low enough that one spec is read in well under a second. */
-#define LAYERS_MAX 1024
-#define EXPERTS_MAX 65536
+/* ---- the family ---- */
 
-static const struct kgen_spec_architecture architectures[] = {
-    {.name = "LlamaForCausalLM", .model_type = "llama", .attention_bias_key = true, .mlp_bias_key = true},
-    {.name = "MistralForCausalLM", .model_type = "mistral"},
-    {.name = "Qwen2ForCausalLM", .model_type = "qwen2", .qkv_bias = true},
-    {.name = "Qwen3ForCausalLM",
-     .model_type = "qwen3",
-     .default_head_dim = 128,
-     .qk_norm = true,
-     .attention_bias_key = true},
-    {.name = "Qwen3MoeForCausalLM",
-     .model_type = "qwen3_moe",
-     .qk_norm = true,
-     .attention_bias_key = true,
-     .experts = true},
-};
+static size_t count_families(void)
+{
+    size_t count = 0;
+    while (kgen_families[count] != NULL)
+        count++;
+    return count;
+}
 
 /* Looks a name up among the architectures, or among the model types. */
-static int find_architecture(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                             const char *name, bool by_type, struct kgen_spec_model *model)
+static int find_family(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                       const char *name, bool by_type, struct kgen_spec_model *model)
 {
-    const char *names[KGEN_COUNT_OF(architectures)];
-    for (size_t i = 0; i < KGEN_COUNT_OF(architectures); i++) {
-        names[i] = by_type ? architectures[i].model_type : architectures[i].name;
-        if (strcmp(names[i], name) == 0) {
-            model->architecture = &architectures[i];
+    const size_t count = count_families();
+    struct kgen_text list = {0};
+    for (size_t i = 0; i < count; i++) {
+        const struct kgen_family *family = kgen_families[i];
+        const char *own = by_type ? family->model_type : family->architecture;
+        if (strcmp(own, name) == 0) {
+            kgen_text_free(&list);
+            model->family = family;
             return 0;
         }
+        kgen_text_printf(&list, "%s%s", i == 0 ? "" : ", ", own);
     }
     kgen_spec_fail(reader, path, "%s \"%s\" is not supported",
                    by_type ? "the model type" : "the architecture", name);
-    struct kgen_text list = {0};
-    for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
-        kgen_text_printf(&list, "%s%s", i == 0 ? "" : ", ", names[i]);
     if (!list.failed)
         kgen_error_hint(reader->error, "supported are %s", list.data);
     kgen_text_free(&list);
     return -1;
 }
 
-static int read_architecture(const struct kgen_spec_reader *reader, json_t *config,
-                             struct kgen_spec_model *model)
+static int read_family(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
 {
     json_t *list = json_object_get(config, "architectures");
     struct kgen_json_path path = {NULL, "architectures", 0}, first = {&path, NULL, 0};
@@ -58,7 +49,7 @@ static int read_architecture(const struct kgen_spec_reader *reader, json_t *conf
         json_t *name = json_array_get(list, 0);
         if (!json_is_string(name))
             return kgen_spec_fail(reader, &path, "\"architectures\" must be an array with a name");
-        return find_architecture(reader, &first, json_string_value(name), false, model);
+        return find_family(reader, &first, json_string_value(name), false, model);
     }
     const char *type = NULL;
     int found = kgen_spec_string(reader, NULL, config, "model_type", &type);
@@ -72,218 +63,241 @@ static int read_architecture(const struct kgen_spec_reader *reader, json_t *conf
         return -1;
     }
     struct kgen_json_path member = {NULL, "model_type", 0};
-    return find_architecture(reader, &member, type, true, model);
+    return find_family(reader, &member, type, true, model);
 }
 
-/* A size the model must have. */
-static int need_size(const struct kgen_spec_reader *reader, json_t *config,
-                     const struct kgen_spec_model *model, const char *key, int64_t maximum, int64_t *value)
-{
-    int found = kgen_spec_integer(reader, NULL, config, key, 1, maximum, value);
-    if (found == 0)
-        kgen_spec_fail(reader, NULL, "%s needs \"%s\"", model->architecture->name, key);
-    return found == 1 ? 0 : -1;
-}
+/* ---- quantities ---- */
 
-static int read_heads(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
+static int add_quantity(const struct kgen_spec_reader *reader, struct kgen_spec_model *model,
+                        const char *name, const char *key, int64_t value)
 {
-    int64_t head_dim_max = (int64_t)kgen_spec_find_field(KGEN_OP_ROPE, "head_dim")->maximum;
-    if (need_size(reader, config, model, "num_attention_heads", KGEN_SIZE_MAX, &model->heads) != 0)
-        return -1;
-    model->kv_heads = model->heads;
-    model->head_dim = model->architecture->default_head_dim;
-    if (kgen_spec_integer(reader, NULL, config, "num_key_value_heads", 1, KGEN_SIZE_MAX, &model->kv_heads) <
-            0 ||
-        kgen_spec_integer(reader, NULL, config, "head_dim", 1, head_dim_max, &model->head_dim) < 0)
-        return -1;
-    struct kgen_json_path kv_path = {NULL, "num_key_value_heads", 0}, path = {NULL, "num_attention_heads", 0};
-    if (model->heads % model->kv_heads != 0)
-        return kgen_spec_fail(reader, &kv_path,
-                              "num_attention_heads %lld is not a multiple of "
-                              "num_key_value_heads %lld",
-                              (long long)model->heads, (long long)model->kv_heads);
-    if (model->head_dim != 0)
-        return 0;
-    if (model->hidden_size % model->heads != 0) {
-        kgen_spec_fail(reader, &path, "hidden_size %lld is not a multiple of num_attention_heads %lld",
-                       (long long)model->hidden_size, (long long)model->heads);
-        kgen_error_hint(reader->error, "give \"head_dim\"");
-        return -1;
-    }
-    model->head_dim = model->hidden_size / model->heads;
-    if (model->head_dim > head_dim_max)
-        return kgen_spec_fail(reader, &path, "hidden_size / num_attention_heads is %lld; %lld is the most",
-                              (long long)model->head_dim, (long long)head_dim_max);
+    if (model->quantity_count == KGEN_COUNT_OF(model->quantities))
+        return kgen_spec_fail(reader, NULL, "%s has more than %zu quantities", model->family->architecture,
+                              KGEN_COUNT_OF(model->quantities));
+    model->quantities[model->quantity_count++] = (struct kgen_quantity){name, key, value};
     return 0;
 }
 
-/* ---- rope ---- */
-
-/* A number of rope's, checked against its field. Returns as kgen_spec_real. */
-static int rope_number(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                       json_t *object, const char *key, const char *field_name, struct kgen_problem *rope)
+static const struct kgen_quantity *find_quantity(const struct kgen_spec_model *model, const char *name,
+                                                 size_t length)
 {
-    json_t *value = json_object_get(object, key);
-    if (value == NULL || json_is_null(value))
-        return 0;
-    struct kgen_json_path member = {path, key, 0};
-    const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_ROPE, field_name);
-    return kgen_spec_field(reader, &member, value, "rope", field, rope) == 0 ? 1 : -1;
+    for (size_t i = 0; i < model->quantity_count; i++) {
+        const struct kgen_quantity *quantity = &model->quantities[i];
+        if (strncmp(quantity->name, name, length) == 0 && quantity->name[length] == '\0')
+            return quantity;
+    }
+    return NULL;
 }
 
-static int need_rope_numbers(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                             json_t *object, const char *type, const char *const *keys, size_t count,
-                             struct kgen_problem *rope)
+const struct kgen_quantity *kgen_spec_quantity(const struct kgen_spec_model *model, const char *expression)
 {
-    for (size_t i = 0; i < count; i++) {
-        int found = rope_number(reader, path, object, keys[i], keys[i], rope);
-        if (found == 0)
-            kgen_spec_fail(reader, path, "\"%s\" of type %s needs \"%s\"", path->key, type, keys[i]);
-        if (found != 1)
+    return find_quantity(model, expression, strcspn(expression, "*/,"));
+}
+
+/* The value of a name: that of the layer, or that of the model. */
+static int value_of(const struct kgen_spec_reader *reader, const struct kgen_spec_model *model, int64_t layer,
+                    const char *name, size_t length, int64_t *value)
+{
+    if (*name >= '0' && *name <= '9') {
+        *value = strtoll(name, NULL, 10);
+        return 0;
+    }
+    for (size_t i = 0; i < model->layer_flag_count && layer >= 0; i++) {
+        const struct kgen_layer_flag *flag = &model->layer_flags[i];
+        if (strncmp(flag->quantity, name, length) == 0 && flag->quantity[length] == '\0') {
+            *value = flag->set[layer];
+            return 0;
+        }
+    }
+    if (strncmp("first_layer", name, length) == 0 && strlen("first_layer") == length) {
+        *value = layer == 0;
+        return 0;
+    }
+    const struct kgen_quantity *quantity = find_quantity(model, name, length);
+    if (quantity == NULL)
+        return kgen_spec_fail(reader, NULL, "the tables of %s have no quantity \"%.*s\"",
+                              model->family->architecture, (int)length, name);
+    *value = quantity->value;
+    return 0;
+}
+
+int kgen_spec_evaluate(const struct kgen_spec_reader *reader, const struct kgen_spec_model *model,
+                       int64_t layer, const char *expression, int64_t *value)
+{
+    *value = 1;
+    for (const char *at = expression;; at++) {
+        const size_t length = strcspn(at, "*,");
+        int64_t factor = 0;
+        if (value_of(reader, model, layer, at, length, &factor) != 0)
+            return -1;
+        *value *= factor;
+        at += length;
+        if (*at != '*')
+            return 0;
+    }
+}
+
+/* ---- the keys of the family ---- */
+
+/* "a/b", which must be whole. The errors are at the key of b. */
+static int divide(const struct kgen_spec_reader *reader, const struct kgen_spec_model *model,
+                  const struct kgen_config_key *row, int64_t *value)
+{
+    const struct kgen_quantity *a = kgen_spec_quantity(model, row->standard);
+    const struct kgen_quantity *b = kgen_spec_quantity(model, strchr(row->standard, '/') + 1);
+    if (a == NULL || b == NULL)
+        return kgen_spec_fail(reader, NULL, "the tables of %s lack a quantity of \"%s\"",
+                              model->family->architecture, row->standard);
+    struct kgen_json_path path = {NULL, b->key, 0};
+    if (a->value % b->value != 0) {
+        kgen_spec_fail(reader, &path, "%s %lld is not a multiple of %s %lld", a->key, (long long)a->value,
+                       b->key, (long long)b->value);
+        kgen_error_hint(reader->error, "give \"%s\"", row->key);
+        return -1;
+    }
+    *value = a->value / b->value;
+    if (*value > row->maximum)
+        return kgen_spec_fail(reader, &path, "%s / %s is %lld; %lld is the most", a->key, b->key,
+                              (long long)*value, (long long)row->maximum);
+    return 0;
+}
+
+static int read_integer(const struct kgen_spec_reader *reader, json_t *config,
+                        const struct kgen_spec_model *model, const struct kgen_config_key *row,
+                        int64_t *value)
+{
+    int found = kgen_spec_integer(reader, NULL, config, row->key, 1, row->maximum, value);
+    if (found < 0)
+        return -1;
+    if (found == 0 && row->standard == NULL)
+        return kgen_spec_fail(reader, NULL, "%s needs \"%s\"", model->family->architecture, row->key);
+    if (found == 0)
+        return strchr(row->standard, '/') != NULL
+                   ? divide(reader, model, row, value)
+                   : kgen_spec_evaluate(reader, model, -1, row->standard, value);
+    const struct kgen_quantity *whole =
+        row->divides != NULL ? find_quantity(model, row->divides, strlen(row->divides)) : NULL;
+    struct kgen_json_path path = {NULL, row->key, 0};
+    if (whole != NULL && whole->value % *value != 0)
+        return kgen_spec_fail(reader, &path, "%s %lld is not a multiple of %s %lld", whole->key,
+                              (long long)whole->value, row->key, (long long)*value);
+    return 0;
+}
+
+static int read_layers(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
+                       const struct kgen_config_key *row)
+{
+    int64_t step = 1, layers = 0;
+    if (kgen_spec_evaluate(reader, model, -1, "layers", &layers) != 0)
+        return -1;
+    if (model->layer_flag_count == KGEN_COUNT_OF(model->layer_flags))
+        return kgen_spec_fail(reader, NULL, "%s has more than %zu quantities of layers",
+                              model->family->architecture, KGEN_COUNT_OF(model->layer_flags));
+    if (kgen_spec_integer(reader, NULL, config, row->key, 1, row->maximum, &step) < 0)
+        return -1;
+    struct kgen_layer_flag *flag = &model->layer_flags[model->layer_flag_count++];
+    flag->quantity = row->quantity;
+    for (int64_t i = 0; i < layers; i++)
+        flag->set[i] = (i + 1) % step == 0;
+    json_t *except = json_object_get(config, row->except);
+    struct kgen_json_path path = {NULL, row->except, 0};
+    if (except == NULL || json_is_null(except))
+        return 0;
+    if (!json_is_array(except) || json_array_size(except) > KGEN_LAYERS_MAX)
+        return kgen_spec_fail(reader, &path, "\"%s\" must be an array of layers", row->except);
+    for (size_t i = 0; i < json_array_size(except); i++) {
+        struct kgen_json_path element = {&path, NULL, i};
+        const json_t *layer = json_array_get(except, i);
+        if (!json_is_integer(layer))
+            return kgen_spec_fail(reader, &element, "a layer must be an integer");
+        if (json_integer_value(layer) >= 0 && json_integer_value(layer) < layers)
+            flag->set[json_integer_value(layer)] = false;
+    }
+    return 0;
+}
+
+static int read_key(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
+                    const struct kgen_config_key *row)
+{
+    int64_t value = 0;
+    bool flag = false;
+    switch (row->kind) {
+    case KGEN_CONFIG_INTEGER:
+        if (read_integer(reader, config, model, row, &value) != 0)
+            return -1;
+        break;
+    case KGEN_CONFIG_FLAG:
+        if (kgen_spec_boolean(reader, NULL, config, row->key, &flag) < 0)
+            return -1;
+        value = flag;
+        break;
+    case KGEN_CONFIG_DERIVED:
+        if (kgen_spec_evaluate(reader, model, -1, row->standard, &value) != 0)
+            return -1;
+        break;
+    case KGEN_CONFIG_LAYERS:
+        return read_layers(reader, config, model, row);
+    case KGEN_CONFIG_END:
+        break;
+    }
+    return add_quantity(reader, model, row->quantity, row->key, value);
+}
+
+static const struct kgen_config_key *find_row(const struct kgen_config_key *rows, const char *quantity)
+{
+    for (; rows != NULL && rows->kind != KGEN_CONFIG_END; rows++) {
+        if (strcmp(rows->quantity, quantity) == 0)
+            return rows;
+    }
+    return NULL;
+}
+
+static int read_keys(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
+{
+    const struct kgen_family *family = model->family;
+    for (const struct kgen_config_key *row = family->shared; row != NULL && row->kind != KGEN_CONFIG_END;
+         row++) {
+        const struct kgen_config_key *own = find_row(family->own, row->quantity);
+        if (read_key(reader, config, model, own != NULL ? own : row) != 0)
+            return -1;
+    }
+    for (const struct kgen_config_key *row = family->own; row->kind != KGEN_CONFIG_END; row++) {
+        if (find_row(family->shared, row->quantity) == NULL && read_key(reader, config, model, row) != 0)
             return -1;
     }
     return 0;
 }
 
-/* rope_scaling, or the same keys within rope_parameters of newer configs. */
-static int read_scaling(struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
-                        struct kgen_spec_model *model)
-{
-    static const char *const keys[] = {"factor", "low_freq_factor", "high_freq_factor",
-                                       "original_max_position_embeddings"};
-    const char *type = NULL;
-    int found = kgen_spec_string(reader, path, object, "rope_type", &type);
-    if (found == 0)
-        found = kgen_spec_string(reader, path, object, "type", &type);
-    if (found < 0)
-        return -1;
-    if (found == 0)
-        return kgen_spec_fail(reader, path, "\"%s\" needs \"rope_type\"", path->key);
-    if (strcmp(type, "default") == 0)
-        return 0;
-    if (strcmp(type, "linear") == 0) {
-        model->rope.scaling = KGEN_LINEAR;
-        return need_rope_numbers(reader, path, object, type, keys, 1, &model->rope);
-    }
-    if (strcmp(type, "llama3") == 0) {
-        model->rope.scaling = KGEN_LLAMA3;
-        return need_rope_numbers(reader, path, object, type, keys, KGEN_COUNT_OF(keys), &model->rope);
-    }
-    model->has_rope = false;
-    return kgen_spec_warn(
-        reader,
-        "rope scaling of type \"%s\" is not supported yet (default, linear and llama3 are): "
-        "rope is not derived.",
-        type);
-}
+/* ---- what the configs of all families have in common ---- */
 
-static int read_rotary_dim(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                           json_t *object, struct kgen_spec_model *model)
+static int read_activation(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
 {
-    double part = 1;
-    int found = kgen_spec_real(reader, path, object, "partial_rotary_factor", &part);
-    if (found != 1)
-        return found;
-    struct kgen_json_path member = {path, "partial_rotary_factor", 0};
-    if (!(part > 0 && part <= 1))
-        return kgen_spec_fail(reader, &member, "\"partial_rotary_factor\" must be more than 0 and at most 1");
-    model->rope.rotary_dim = (int64_t)((double)model->head_dim * part);
-    return 0;
-}
-
-static int read_rope(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
-{
-    struct kgen_problem *rope = &model->rope;
-    kgen_problem_init(rope, KGEN_OP_ROPE);
-    rope->head_dim = model->head_dim;
-    rope->rotary_dim = model->head_dim;
-    model->has_rope = true;
-    json_t *pairing = json_object_get(config, "rope_pairing"), *parameters = NULL, *scaling = NULL;
-    struct kgen_json_path pairing_path = {NULL, "rope_pairing", 0};
-    struct kgen_json_path parameters_path = {NULL, "rope_parameters", 0},
-                          scaling_path = {NULL, "rope_scaling", 0};
-    if (pairing != NULL && kgen_spec_field(reader, &pairing_path, pairing, "rope",
-                                           kgen_spec_find_field(KGEN_OP_ROPE, "pairing"), rope) != 0)
-        return -1;
-    if (rope_number(reader, NULL, config, "rope_theta", "theta", rope) < 0 ||
-        read_rotary_dim(reader, NULL, config, model) != 0 ||
-        kgen_spec_object(reader, NULL, config, "rope_parameters", &parameters) < 0 ||
-        kgen_spec_object(reader, NULL, config, "rope_scaling", &scaling) < 0)
-        return -1;
-    if (parameters != NULL)
-        return rope_number(reader, &parameters_path, parameters, "rope_theta", "theta", rope) < 0 ||
-                       read_rotary_dim(reader, &parameters_path, parameters, model) != 0
-                   ? -1
-                   : read_scaling(reader, &parameters_path, parameters, model);
-    return scaling == NULL ? 0 : read_scaling(reader, &scaling_path, scaling, model);
-}
-
-/* ---- the rest ---- */
-
-static int read_experts(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
-{
-    model->sparse_step = 1;
-    if (need_size(reader, config, model, "num_experts", EXPERTS_MAX, &model->experts) != 0 ||
-        need_size(reader, config, model, "num_experts_per_tok", EXPERTS_MAX, &model->experts_per_token) !=
-            0 ||
-        need_size(reader, config, model, "moe_intermediate_size", KGEN_SIZE_MAX, &model->expert_size) != 0 ||
-        kgen_spec_integer(reader, NULL, config, "decoder_sparse_step", 1, LAYERS_MAX, &model->sparse_step) <
-            0)
-        return -1;
-    json_t *dense = json_object_get(config, "mlp_only_layers");
-    struct kgen_json_path path = {NULL, "mlp_only_layers", 0};
-    if (dense == NULL || json_is_null(dense))
-        return 0;
-    if (!json_is_array(dense) || json_array_size(dense) > LAYERS_MAX)
-        return kgen_spec_fail(reader, &path, "\"mlp_only_layers\" must be an array of layers");
-    for (size_t i = 0; i < json_array_size(dense); i++) {
-        struct kgen_json_path element = {&path, NULL, i};
-        if (!json_is_integer(json_array_get(dense, i)))
-            return kgen_spec_fail(reader, &element, "a layer must be an integer");
-    }
-    model->dense_layers = dense;
-    return 0;
-}
-
-static int read_flags(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
-{
-    const struct kgen_spec_architecture *architecture = model->architecture;
     const char *activation = "silu";
-    if ((architecture->attention_bias_key &&
-         kgen_spec_boolean(reader, NULL, config, "attention_bias", &model->attention_bias) < 0) ||
-        (architecture->mlp_bias_key &&
-         kgen_spec_boolean(reader, NULL, config, "mlp_bias", &model->mlp_bias) < 0) ||
-        kgen_spec_boolean(reader, NULL, config, "tie_word_embeddings", &model->tied) < 0 ||
-        kgen_spec_string(reader, NULL, config, "hidden_act", &activation) < 0)
+    if (kgen_spec_string(reader, NULL, config, "hidden_act", &activation) < 0)
         return -1;
-    model->has_swiglu = strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0;
-    if (!model->has_swiglu)
-        return kgen_spec_warn(reader,
-                              "the activation \"%s\" is not supported yet (silu is): the gating of the mlp "
-                              "is not derived.",
-                              activation);
-    return 0;
+    bool known = strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0;
+    if (!known &&
+        kgen_spec_warn(reader,
+                       "the activation \"%s\" is not supported yet (silu is): the gating of the mlp "
+                       "is not derived.",
+                       activation) != 0)
+        return -1;
+    return add_quantity(reader, model, "has_swiglu", "hidden_act", known);
 }
 
 int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
 {
-    *model = (struct kgen_spec_model){.eps = 1e-6};
-    const struct kgen_field *eps = kgen_spec_find_field(KGEN_OP_RMS_NORM, "eps");
-    struct kgen_problem norm;
-    kgen_problem_init(&norm, KGEN_OP_RMS_NORM);
+    memset(model, 0, sizeof *model);
     struct kgen_json_path eps_path = {NULL, "rms_norm_eps", 0};
-    json_t *eps_value = json_object_get(config, "rms_norm_eps");
-    if (read_architecture(reader, config, model) != 0 ||
-        need_size(reader, config, model, "hidden_size", KGEN_SIZE_MAX, &model->hidden_size) != 0 ||
-        need_size(reader, config, model, "intermediate_size", KGEN_SIZE_MAX, &model->intermediate_size) !=
-            0 ||
-        need_size(reader, config, model, "vocab_size", KGEN_SIZE_MAX, &model->vocab_size) != 0 ||
-        need_size(reader, config, model, "num_hidden_layers", LAYERS_MAX, &model->layers) != 0 ||
-        read_heads(reader, config, model) != 0 || read_rope(reader, config, model) != 0 ||
-        read_flags(reader, config, model) != 0)
+    json_t *eps = json_object_get(config, "rms_norm_eps");
+    bool has_rope = true;
+    if (read_family(reader, config, model) != 0 || read_keys(reader, config, model) != 0 ||
+        kgen_spec_rope_read(reader, config, model, &has_rope) != 0 ||
+        add_quantity(reader, model, "has_rope", NULL, has_rope) != 0 ||
+        read_activation(reader, config, model) != 0)
         return -1;
-    if (eps_value != NULL && kgen_spec_field(reader, &eps_path, eps_value, "rms_norm", eps, &norm) != 0)
-        return -1;
-    model->eps = norm.eps;
-    return model->architecture->experts ? read_experts(reader, config, model) : 0;
+    kgen_problem_init(&model->norm, KGEN_OP_RMS_NORM);
+    return eps == NULL ? 0
+                       : kgen_spec_field(reader, &eps_path, eps, "rms_norm",
+                                         kgen_spec_find_field(KGEN_OP_RMS_NORM, "eps"), &model->norm);
 }

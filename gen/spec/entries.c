@@ -44,38 +44,76 @@ static size_t find_entry(struct kgen_spec_reader *reader, const struct kgen_prob
     return spec->count++;
 }
 
+int kgen_spec_check_problem(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                            const struct kgen_problem *problem, const char *label)
+{
+    struct kgen_error found = {0};
+    if (kgen_problem_check(problem, NULL, 0, 0, &found) == 0)
+        return 0;
+    if (found.code == KGEN_ERROR_MEMORY)
+        return kgen_spec_fail_memory(reader);
+    if (label != NULL)
+        kgen_spec_fail(reader, path, "%s (for %s)", found.message, label);
+    else
+        kgen_spec_fail(reader, path, "%s", found.message);
+    if (found.hint[0] != '\0')
+        kgen_error_hint(reader->error, "%s", found.hint);
+    return -1;
+}
+
+/* Adds calls to the entry of a checked problem. Returns its index, or SIZE_MAX when memory runs out. */
+static size_t add_calls(struct kgen_spec_reader *reader, const struct kgen_problem *problem,
+                        const char *label, int64_t layer, int64_t calls)
+{
+    size_t index = find_entry(reader, problem);
+    if (index == SIZE_MAX || (label != NULL && kgen_spec_use(&reader->uses[index], label, layer) != 0)) {
+        kgen_spec_fail_memory(reader);
+        return SIZE_MAX;
+    }
+    reader->spec->entries[index].calls += calls;
+    return index;
+}
+
 int kgen_spec_add(struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                   const struct kgen_problem *problem, const char *label, int64_t layer, int64_t calls)
 {
-    struct kgen_error found = {0};
-    if (kgen_problem_check(problem, NULL, 0, 0, &found) != 0) {
-        if (found.code == KGEN_ERROR_MEMORY)
-            return kgen_spec_fail_memory(reader);
-        if (label != NULL)
-            kgen_spec_fail(reader, path, "%s (for %s)", found.message, label);
-        else
-            kgen_spec_fail(reader, path, "%s", found.message);
-        if (found.hint[0] != '\0')
-            kgen_error_hint(reader->error, "%s", found.hint);
+    if (kgen_spec_check_problem(reader, path, problem, label) != 0)
         return -1;
+    return add_calls(reader, problem, label, layer, calls) != SIZE_MAX ? 0 : -1;
+}
+
+int kgen_spec_add_node(struct kgen_spec_reader *reader, struct kgen_graph_node *node)
+{
+    bool precise = kgen_spec_find_field(node->problem.op, "activations") != NULL;
+    const size_t count = precise ? reader->activation_count : 1;
+    for (size_t i = 0; i < count; i++) {
+        struct kgen_problem each = node->problem;
+        if (precise)
+            kgen_spec_set(&each, "activations", reader->activations[i]);
+        size_t entry = add_calls(reader, &each, node->label, node->layer, 1);
+        if (entry == SIZE_MAX)
+            return -1;
+        node->entries[node->entry_count++] = entry;
     }
-    size_t index = find_entry(reader, problem);
-    if (index == SIZE_MAX)
-        return kgen_spec_fail_memory(reader);
-    reader->spec->entries[index].calls += calls;
-    if (label != NULL && kgen_spec_use(&reader->uses[index], label, layer) != 0)
-        return kgen_spec_fail_memory(reader);
     return 0;
 }
 
-int kgen_spec_add_each(struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                       const struct kgen_problem *problem, const char *label, int64_t layer)
+int kgen_spec_graph_of_list(struct kgen_spec_reader *reader)
 {
-    for (size_t i = 0; i < reader->activation_count; i++) {
-        struct kgen_problem each = *problem;
-        each.activations = reader->activations[i];
-        if (kgen_spec_add(reader, path, &each, label, layer, 1) != 0)
-            return -1;
+    struct kgen_spec *spec = reader->spec;
+    for (size_t i = 0; i < spec->count; i++) {
+        const struct kgen_spec_entry *entry = &spec->entries[i];
+        struct kgen_text name = {0};
+        kgen_problem_name(&entry->problem, &name);
+        size_t index = name.failed ? KGEN_GRAPH_NONE
+                                   : kgen_graph_add_node(spec->graph, name.data, entry->tensors,
+                                                         kgen_op_info(entry->problem.op)->name, -1);
+        kgen_text_free(&name);
+        if (index == KGEN_GRAPH_NONE)
+            return kgen_spec_fail_memory(reader);
+        struct kgen_graph_node *node = &spec->graph->nodes[index];
+        node->problem = entry->problem;
+        node->entries[node->entry_count++] = i;
     }
     return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads JSON values with errors that say where, what was expected and what was found. */
+#include "gen/base/nearest.h"
 #include "gen/spec/reader.h"
 
 #include <stdio.h>
@@ -77,64 +78,23 @@ const char *kgen_spec_excerpt(const struct kgen_spec_reader *reader, const struc
 
 /* ---- names ---- */
 
-#define WORD_MAX 40
-
-static char lower(char c)
+bool kgen_spec_hint_near(const struct kgen_spec_reader *reader, const char *word, const char *const *names,
+                         size_t count)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[WORD_MAX + 1], columns = strlen(b);
-    for (size_t j = 0; j <= columns; j++)
-        row[j] = j;
-    for (size_t i = 1; *a != '\0'; a++, i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= columns; j++) {
-            bool same = lower(*a) == lower(b[j - 1]);
-            size_t best = diagonal + (same ? 0 : 1);
-            diagonal = row[j];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            row[j] = best;
-        }
-    }
-    return row[columns];
-}
-
-const char *kgen_spec_nearest(const char *word, const char *const *names, size_t count, bool *close)
-{
-    const char *nearest = NULL;
-    size_t least = SIZE_MAX;
-    *close = false;
-    if (strlen(word) > WORD_MAX)
-        return NULL;
-    for (size_t i = 0; i < count; i++) {
-        size_t distance = edit_distance(word, names[i]);
-        if (distance < least) {
-            least = distance;
-            nearest = names[i];
-        }
-    }
-    *close = nearest != NULL && least <= 1 + strlen(nearest) / 3 && least < strlen(nearest);
-    if (nearest != NULL && least == 0)
-        *close = true; /* only the case differs */
-    return nearest;
+    struct kgen_nearest nearest;
+    kgen_nearest_start(&nearest, word, strlen(word));
+    for (size_t i = 0; i < count; i++)
+        kgen_nearest_offer(&nearest, names[i], strlen(names[i]));
+    if (nearest.best[0] != '\0')
+        kgen_error_hint(reader->error, "did you mean \"%s\"?", nearest.best);
+    return nearest.best[0] != '\0';
 }
 
 void kgen_spec_hint_nearest(const struct kgen_spec_reader *reader, const char *word, const char *const *names,
                             size_t count)
 {
-    bool close;
-    const char *nearest = kgen_spec_nearest(word, names, count, &close);
-    if (close) {
-        kgen_error_hint(reader->error, "did you mean \"%s\"?", nearest);
+    if (kgen_spec_hint_near(reader, word, names, count))
         return;
-    }
     struct kgen_text list = {0};
     for (size_t i = 0; i < count; i++)
         kgen_text_printf(&list, "%s\"%s\"", i == 0 ? "" : ", ", names[i]);
@@ -252,10 +212,16 @@ int kgen_spec_object(const struct kgen_spec_reader *reader, const struct kgen_js
 const struct kgen_field *kgen_spec_find_field(enum kgen_op op, const char *name)
 {
     const struct kgen_op_info *info = kgen_op_info(op);
-    const struct kgen_field *field = info->fields;
-    while (strcmp(field->name, name) != 0)
-        field++;
-    return field;
+    for (size_t i = 0; i < info->field_count; i++) {
+        if (strcmp(info->fields[i].name, name) == 0)
+            return &info->fields[i];
+    }
+    return NULL;
+}
+
+void kgen_spec_set(struct kgen_problem *problem, const char *name, int64_t value)
+{
+    kgen_field_set(problem, kgen_spec_find_field(problem->op, name), value);
 }
 
 /* The word of the field that the string names, or KGEN_WORD_NONE. */
@@ -290,10 +256,7 @@ static int fail_field(const struct kgen_spec_reader *reader, const struct kgen_j
         size_t count = 0;
         for (const int *word = field->allowed; *word != -1; word++)
             names[count++] = kgen_word_name((enum kgen_word) * word);
-        bool close;
-        const char *nearest = kgen_spec_nearest(json_string_value(value), names, count, &close);
-        if (close)
-            kgen_error_hint(reader->error, "did you mean \"%s\"?", nearest);
+        kgen_spec_hint_near(reader, json_string_value(value), names, count);
     }
     return -1;
 }

@@ -189,20 +189,41 @@ void kgen_spec_formats_ignore(struct kgen_spec_formats *formats, const char *ten
     }
 }
 
-/* Names the last part of a tensor's name that is nearest to that of a name which met nothing. */
-static int fail_unmet(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                      const char *what)
+static const char *leaf_of(const char *name)
 {
-    static const char *const leaves[] = {"q_proj",  "k_proj",    "v_proj",       "o_proj", "gate_proj",
-                                         "up_proj", "down_proj", "embed_tokens", "lm_head"};
+    const char *dot = strrchr(name, '.');
+    return dot != NULL ? dot + 1 : name;
+}
+
+#define LEAVES_MAX 32
+
+/* Adds the last parts of the names of the matrices that the steps multiply by. */
+static size_t list_leaves(const struct kgen_step *steps, const char *leaves[LEAVES_MAX], size_t count)
+{
+    for (; steps != NULL && steps->op != NULL; steps++) {
+        for (size_t i = 0; i < KGEN_STEP_MATRICES_MAX && steps->matrices[i].name != NULL; i++) {
+            if (count < LEAVES_MAX)
+                leaves[count++] = leaf_of(steps->matrices[i].name);
+        }
+    }
+    return count;
+}
+
+/* Fails for a name that met nothing. The hint is the last part of a tensor's name that is nearest to its own.
+ */
+static int fail_unmet(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                      const struct kgen_family *family, const char *what)
+{
+    const char *leaves[LEAVES_MAX], *leaf = leaf_of(path->key);
+    size_t count = list_leaves(family->recipe->before, leaves, 0);
+    for (size_t i = 0; i < KGEN_RECIPE_PARTS_MAX; i++)
+        count = list_leaves(family->recipe->layer[i], leaves, count);
+    count = list_leaves(family->recipe->after, leaves, count);
     kgen_spec_fail_key(reader, path, "%s \"%s\" meets no tensor of this model", what, path->key);
-    const char *dot = strrchr(path->key, '.');
-    const char *leaf = dot != NULL ? dot + 1 : path->key;
-    bool close;
-    const char *nearest = kgen_spec_nearest(leaf, leaves, KGEN_COUNT_OF(leaves), &close);
-    if (close && strcmp(nearest, leaf) != 0)
-        kgen_error_hint(reader->error, "did you mean \"%s\"?", nearest);
-    else
+    bool known = false;
+    for (size_t i = 0; i < count; i++)
+        known = known || strcmp(leaves[i], leaf) == 0;
+    if (known || !kgen_spec_hint_near(reader, leaf, leaves, count))
         kgen_error_hint(reader->error,
                         "tensors are named as in checkpoints: model.layers.0.self_attn.q_proj, "
                         "model.layers.0.mlp.down_proj, model.embed_tokens, lm_head");
@@ -210,8 +231,9 @@ static int fail_unmet(const struct kgen_spec_reader *reader, const struct kgen_j
 }
 
 int kgen_spec_formats_finish(struct kgen_spec_reader *reader, struct kgen_spec_formats *formats,
-                             const char *ignored)
+                             const struct kgen_family *family)
 {
+    const char *ignored = family->other_weights;
     struct kgen_json_path overrides = {NULL, "overrides", 0}, quantization = {NULL, "quantization", 0};
     for (size_t i = 0; i < formats->override_count; i++) {
         const struct kgen_spec_override *override = &formats->overrides[i];
@@ -219,7 +241,7 @@ int kgen_spec_formats_finish(struct kgen_spec_reader *reader, struct kgen_spec_f
         if (override->matched)
             continue;
         if (ignored == NULL && !override->ignored)
-            return fail_unmet(reader, &path, "the pattern");
+            return fail_unmet(reader, &path, family, "the pattern");
         if (kgen_spec_warn(reader, "the override \"%s\" meets no tensor that problems are derived from.",
                            override->pattern) != 0)
             return -1;
@@ -232,7 +254,7 @@ int kgen_spec_formats_finish(struct kgen_spec_reader *reader, struct kgen_spec_f
         bool tensor = json_is_object(value) || json_is_boolean(value);
         if (tensor && json_object_get(formats->seen, key) == NULL &&
             (ignored == NULL || fnmatch(ignored, key, 0) != 0))
-            return fail_unmet(reader, &path, "the name");
+            return fail_unmet(reader, &path, family, "the name");
     }
     return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the spec reader share. Nothing outside gen/spec*.c includes this. */
+/* What the files of the spec reader share. Nothing outside gen/spec includes this. */
 #ifndef KGEN_SPEC_INTERNAL_H
 #define KGEN_SPEC_INTERNAL_H
 
+#include "gen/spec/families/family.h"
 #include "gen/spec/json_place.h"
 #include "gen/spec/spec.h"
 
@@ -36,7 +37,7 @@ struct kgen_spec_reader {
     int64_t layout; /* of every qmv that does not say its own */
 };
 
-/* ---- spec_json.c: values with errors that say where. path is that of the object, root NULL. ---- */
+/* ---- json.c: values with errors that say where. path is that of the object, root NULL. ---- */
 
 /* Sets KGEN_ERROR_SPEC at the value of the path; the _key form at the key in front of it. Returns -1. */
 int kgen_spec_fail(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
@@ -52,9 +53,10 @@ void kgen_spec_make_printable(char *text);
 const char *kgen_spec_excerpt(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                               char buffer[KGEN_SPEC_EXCERPT]);
 
-/* The name at the least edit distance, case aside. *close says whether the word is likely a slip of it. */
-const char *kgen_spec_nearest(const char *word, const char *const *names, size_t count, bool *close);
-/* Adds the hint that names the nearest. */
+/* Adds the hint "did you mean" where one of the names is near to the word. Returns whether one is. */
+bool kgen_spec_hint_near(const struct kgen_spec_reader *reader, const char *word, const char *const *names,
+                         size_t count);
+/* The same; where none is near the hint lists all names. */
 void kgen_spec_hint_nearest(const struct kgen_spec_reader *reader, const char *word, const char *const *names,
                             size_t count);
 /* Fails for the first key of the object that is not among the names. owner is for the message. */
@@ -77,21 +79,28 @@ int kgen_spec_object(const struct kgen_spec_reader *reader, const struct kgen_js
 /* Reads the value at path into a field of a problem; owner is for messages. */
 int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *value,
                     const char *owner, const struct kgen_field *field, struct kgen_problem *problem);
-/* The field of an op by name; it must exist. */
+/* The field of an op by name, or NULL. */
 const struct kgen_field *kgen_spec_find_field(enum kgen_op op, const char *name);
+/* Sets a field, which the op must have. */
+void kgen_spec_set(struct kgen_problem *problem, const char *name, int64_t value);
 /* Reads a precision word, or a list of different ones, into words. */
 int kgen_spec_activations(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                           json_t *value, int64_t words[3], size_t *count);
 
-/* ---- spec_entries.c: the problems found ---- */
+/* ---- entries.c: the problems found ---- */
 
 /* Checks a problem and adds it, or adds to the calls of the entry that has it. label may be NULL; layer is -1
  * outside the layers, and else does not decrease from call to call. path is where an error points to. */
 int kgen_spec_add(struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                   const struct kgen_problem *problem, const char *label, int64_t layer, int64_t calls);
-/* The same for a problem with activations: one entry for each that the spec asks for. */
-int kgen_spec_add_each(struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                       const struct kgen_problem *problem, const char *label, int64_t layer);
+/* Checks a problem; label may be NULL. */
+int kgen_spec_check_problem(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                            const struct kgen_problem *problem, const char *label);
+/* Adds the problem of a node of the spec's graph, once for each precision of activations that the spec asks
+ * for. */
+int kgen_spec_add_node(struct kgen_spec_reader *reader, struct kgen_graph_node *node);
+/* Makes the graph of a list of problems: a node for each entry, and no edges. */
+int kgen_spec_graph_of_list(struct kgen_spec_reader *reader);
 int kgen_spec_use(struct kgen_spec_uses *uses, const char *label, int64_t layer);
 /* Appends "layers.0-3,5.mlp.down_proj, lm_head"; "layers.*" where all of the layers. */
 void kgen_spec_uses_write(struct kgen_spec_uses *uses, int64_t layers, struct kgen_text *text);
@@ -101,7 +110,7 @@ int kgen_spec_warn(struct kgen_spec_reader *reader, const char *format, ...) KGE
 int kgen_spec_entries_finish(struct kgen_spec_reader *reader);
 void kgen_spec_entries_discard(struct kgen_spec_reader *reader);
 
-/* ---- spec_quantization.c: which tensor is quantised how ---- */
+/* ---- quantization.c: which tensor is quantised how ---- */
 
 struct kgen_spec_format {
     bool quantised;
@@ -132,42 +141,101 @@ int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_sp
                            const char *tensor, struct kgen_spec_format *format);
 /* Marks a tensor that exists and that nothing is derived from: a name that means it is no error. */
 void kgen_spec_formats_ignore(struct kgen_spec_formats *formats, const char *tensor);
-/* Once all tensors were asked for: fails for a name or pattern that met none of them. ignored is a pattern of
- * names to let pass, or NULL. */
+/* Once all tensors were asked for: fails for a name or pattern that met none of them, but lets the family's
+ * other_weights pass. */
 int kgen_spec_formats_finish(struct kgen_spec_reader *reader, struct kgen_spec_formats *formats,
-                             const char *ignored);
+                             const struct kgen_family *family);
 void kgen_spec_formats_free(struct kgen_spec_formats *formats);
 
-/* ---- spec_config.c: a Hugging Face config ---- */
+/* ---- config.c, rope.c: a Hugging Face config ---- */
 
-struct kgen_spec_architecture {
-    const char *name, *model_type;
-    int64_t default_head_dim;              /* 0: hidden_size / num_attention_heads */
-    bool qk_norm;                          /* an RMSNorm on each head of q and k */
-    bool qkv_bias;                         /* always, whatever the config says */
-    bool attention_bias_key, mlp_bias_key; /* the config may ask for biases */
-    bool experts;
+struct kgen_quantity {
+    const char *name, *key; /* key NULL: not from the config */
+    int64_t value;
+};
+
+/* A quantity that differs between layers. */
+struct kgen_layer_flag {
+    const char *quantity;
+    bool set[KGEN_LAYERS_MAX];
 };
 
 struct kgen_spec_model {
-    const struct kgen_spec_architecture *architecture;
-    int64_t vocab_size, hidden_size, intermediate_size, layers;
-    int64_t heads, kv_heads, head_dim;
-    int64_t experts, experts_per_token, expert_size, sparse_step;
-    json_t *dense_layers; /* mlp_only_layers, or NULL */
-    double eps;
-    bool attention_bias, mlp_bias, tied;
-    bool has_rope, has_swiglu;
-    struct kgen_problem rope; /* without heads */
+    const struct kgen_family *family;
+    struct kgen_quantity quantities[48];
+    size_t quantity_count;
+    struct kgen_layer_flag layer_flags[2];
+    size_t layer_flag_count;
+    struct kgen_problem rope, norm; /* what the config says of all problems of these ops */
 };
 
 int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model);
+/* Sets model->rope. *supported becomes false, with a warning, where the op cannot do what the config asks
+ * for. */
+int kgen_spec_rope_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
+                        bool *supported);
+/* The first quantity of an expression, or NULL. */
+const struct kgen_quantity *kgen_spec_quantity(const struct kgen_spec_model *model, const char *expression);
+/* The value of an expression (families/family.h) in a layer, or with -1 outside the layers; it ends at a ",".
+ * Fails where a table names a quantity that is not there. */
+int kgen_spec_evaluate(const struct kgen_spec_reader *reader, const struct kgen_spec_model *model,
+                       int64_t layer, const char *expression, int64_t *value);
+
+/* ---- derive.c, product.c: the graph of a model ---- */
+
+#define KGEN_SYMBOLS_MAX 32
+
+struct kgen_derivation {
+    struct kgen_spec_reader *reader;
+    const struct kgen_spec_model *model;
+    struct kgen_spec_formats *formats;
+    struct kgen_graph *graph;
+    int64_t layer;
+    struct {
+        const char *name;
+        size_t tensor;
+    } symbols[KGEN_SYMBOLS_MAX];
+    size_t symbol_count;
+};
+
+/* Adds the nodes of all steps of the family to reader->spec->graph. */
+int kgen_spec_derive(struct kgen_spec_reader *reader, const struct kgen_spec_model *model,
+                     struct kgen_spec_formats *formats);
+/* Adds the nodes of a step that has matrices. */
+int kgen_derive_product(struct kgen_derivation *derivation, const struct kgen_step *step);
+
+/* For both files. Each returns -1 with an error set. */
+int kgen_derive_value(const struct kgen_derivation *derivation, const char *expression, int64_t *value);
+int kgen_derive_shape(const struct kgen_derivation *derivation, const char *text,
+                      int64_t shape[KGEN_GRAPH_RANK_MAX], size_t *rank);
+/* Adds a node named name within the layer. *derived says whether there is such an op; its problem is then set
+ * up with what the config says of the op. */
+int kgen_derive_node(struct kgen_derivation *derivation, const char *name, const char *label, const char *op,
+                     size_t *node, bool *derived);
+/* Sets a field of a node's problem or, where it is not derived, adds a size. */
+int kgen_derive_field(struct kgen_derivation *derivation, size_t node, const char *field, int64_t value);
+int kgen_derive_bind(struct kgen_derivation *derivation, size_t node, const char *buffer, size_t tensor,
+                     enum kgen_graph_access access);
+/* Binds the tensors of the step which nothing is written to. */
+int kgen_derive_inputs(struct kgen_derivation *derivation, const struct kgen_step *step, size_t node);
+/* Makes a tensor that the node writes, named as it is. */
+int kgen_derive_output(struct kgen_derivation *derivation, size_t node, const char *buffer,
+                       const int64_t *shape, size_t rank, size_t *tensor);
+/* Makes the tensors that the step says are written. */
+int kgen_derive_outputs(struct kgen_derivation *derivation, const struct kgen_step *step, size_t node);
+/* Appends a name with the number of the layer in place of "%". */
+void kgen_derive_expand(const struct kgen_derivation *derivation, const char *name, struct kgen_text *text);
+/* Binds a buffer to the weight of that name, "%" and all. quantised is that of KGEN_GRAPH_QUANTISED. */
+int kgen_derive_weight(struct kgen_derivation *derivation, size_t node, const char *buffer, const char *name,
+                       const int64_t *shape, size_t rank, enum kgen_graph_format format,
+                       const struct kgen_spec_format *quantised);
+int kgen_derive_symbol(struct kgen_derivation *derivation, const char *name, size_t tensor);
 
 /* ---- the two kinds of spec ---- */
 
-/* spec_problems.c */
+/* problems.c */
 int kgen_spec_read_problems(struct kgen_spec_reader *reader, json_t *root);
-/* spec_model.c */
+/* model.c */
 int kgen_spec_read_model(struct kgen_spec_reader *reader, json_t *root);
 
 #endif

@@ -2,6 +2,8 @@
 /* Reads a spec: what both kinds have in common, and its name. */
 #include "gen/spec/reader.h"
 
+#include "gen/base/file.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,9 +238,12 @@ static int read_root(struct kgen_spec_reader *reader, json_t *root)
         (json_object_get(root, "architectures") != NULL || json_object_get(root, "model_type") != NULL))
         return kgen_spec_fail_key(reader, &path, "a spec is a model or a list of problems, not both");
     int result = is_list ? kgen_spec_read_problems(reader, root) : kgen_spec_read_model(reader, root);
-    if (result != 0 || set_name(reader, root) != 0)
+    if (result != 0 || set_name(reader, root) != 0 || kgen_spec_entries_finish(reader) != 0)
         return -1;
-    return kgen_spec_entries_finish(reader);
+    if (is_list && kgen_spec_graph_of_list(reader) != 0)
+        return -1;
+    kgen_graph_finish(reader->spec->graph);
+    return 0;
 }
 
 struct kgen_spec *kgen_spec_parse(const char *source, const char *text, size_t length,
@@ -252,8 +257,11 @@ struct kgen_spec *kgen_spec_parse(const char *source, const char *text, size_t l
                                       .options = options != NULL ? options : &none,
                                       .error = error != NULL ? error : &ignored};
     reader.spec = calloc(1, sizeof *reader.spec);
-    if (reader.spec == NULL) {
+    if (reader.spec != NULL)
+        reader.spec->graph = kgen_graph_new();
+    if (reader.spec == NULL || reader.spec->graph == NULL) {
         kgen_spec_fail_memory(&reader);
+        kgen_spec_free(reader.spec);
         return NULL;
     }
     reader.spec->hash = kgen_hash(KGEN_HASH_START, text, length);
@@ -286,6 +294,7 @@ void kgen_spec_free(struct kgen_spec *spec)
         free(spec->entries[i].tensors);
     for (size_t i = 0; i < spec->warning_count; i++)
         free(spec->warnings[i]);
+    kgen_graph_free(spec->graph);
     free(spec->entries);
     free(spec->warnings);
     free(spec->name);

@@ -4,7 +4,7 @@
 #ifndef KGEN_SPEC_H
 #define KGEN_SPEC_H
 
-#include "gen/ops/problem.h"
+#include "gen/spec/graph.h"
 
 #define KGEN_SPEC_SCHEMA 1
 
@@ -31,6 +31,8 @@ struct kgen_spec {
     uint64_t hash;    /* of the bytes of the file */
     struct kgen_spec_entry *entries; /* no two with equal problems; owned */
     size_t count;
+    /* Of a model what one decode step computes; of a list its problems, unconnected. Owned. */
+    struct kgen_graph *graph;
     char **warnings; /* what the spec asks for and kgen does not do yet, one sentence each; owned */
     size_t warning_count;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The templates of one target: those in the binary, or those of a folder. */
+#include "gen/base/file.h"
 #include "gen/base/nearest.h"
 #include "gen/template/embedded.h"
 #include "gen/template/internal.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/cache/cache.h"
 
+#include "gen/base/file.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

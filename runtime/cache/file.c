@@ -2,6 +2,8 @@
 #define _DEFAULT_SOURCE /* madvise */
 #include "runtime/cache/file.h"
 
+#include "gen/base/file.h"
+
 #include "runtime/cache/claim.h"
 #include "runtime/cache/locks.h"
 

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gen/base/file.h"
 #include "gen/emit/emit.h"
 #include "runtime/command/dry_run.h"
 #include "runtime/command/progress.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The system's compiler, through a shared object. */
+#include "gen/base/file.h"
 #include "gen/template/template.h"
 #include "runtime/jit/internal.h"
 #include "runtime/process/program.h"

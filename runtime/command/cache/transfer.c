@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "gen/base/file.h"
 #include "runtime/cache/file.h"
 #include "runtime/command/cache/parts.h"
 #include "runtime/command/json.h"

@@ -2,6 +2,7 @@
 /* kgen report: the results of an earlier run as a page with charts, from the cache alone. */
 #include <stdio.h>
 
+#include "gen/base/file.h"
 #include "runtime/command/json.h"
 #include "runtime/command/report/html.h"
 

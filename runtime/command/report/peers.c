@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/command/report/peers.h"
 
+#include "gen/base/file.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

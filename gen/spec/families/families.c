@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#include "gen/spec/families/family.h"
+
+extern const struct kgen_family kgen_family_llama, kgen_family_mistral, kgen_family_qwen2, kgen_family_qwen3,
+    kgen_family_qwen3_moe;
+
+const struct kgen_family *const kgen_families[] = {
+    &kgen_family_llama, &kgen_family_mistral,   &kgen_family_qwen2,
+    &kgen_family_qwen3, &kgen_family_qwen3_moe, NULL,
+};
+
+const struct kgen_absent_op kgen_absent_ops[] = {
+    {"moe_experts",
+     "the routed experts of {layers} ({experts} experts of {expert_size}, {experts_per_token} for a "
+     "token) are not derived: there is no op for them yet."},
+    {"moe_router", "the router of {layers} ({experts} scores from {hidden_size} elements, the best "
+                   "{experts_per_token}) is not derived: there is no op for it yet."},
+    {"attention_decode",
+     "attention itself (sdpa: {heads} query heads, {kv_heads} key and value heads, head_dim "
+     "{head_dim}) is not derived: there is no op for it yet."},
+    {NULL, NULL},
+};

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads what a config says of rotary position embedding. */
+#include "gen/spec/reader.h"
+
+#include <string.h>
+
+/* A number of rope's, checked against its field. Returns as kgen_spec_real. */
+static int rope_number(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                       json_t *object, const char *key, const char *field_name, struct kgen_problem *rope)
+{
+    json_t *value = json_object_get(object, key);
+    if (value == NULL || json_is_null(value))
+        return 0;
+    struct kgen_json_path member = {path, key, 0};
+    const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_ROPE, field_name);
+    return kgen_spec_field(reader, &member, value, "rope", field, rope) == 0 ? 1 : -1;
+}
+
+static int need_rope_numbers(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                             json_t *object, const char *type, const char *const *keys, size_t count,
+                             struct kgen_problem *rope)
+{
+    for (size_t i = 0; i < count; i++) {
+        int found = rope_number(reader, path, object, keys[i], keys[i], rope);
+        if (found == 0)
+            kgen_spec_fail(reader, path, "\"%s\" of type %s needs \"%s\"", path->key, type, keys[i]);
+        if (found != 1)
+            return -1;
+    }
+    return 0;
+}
+
+/* rope_scaling, or the same keys within rope_parameters of newer configs. */
+static int read_scaling(struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
+                        struct kgen_spec_model *model, bool *supported)
+{
+    static const char *const keys[] = {"factor", "low_freq_factor", "high_freq_factor",
+                                       "original_max_position_embeddings"};
+    const char *type = NULL;
+    int found = kgen_spec_string(reader, path, object, "rope_type", &type);
+    if (found == 0)
+        found = kgen_spec_string(reader, path, object, "type", &type);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return kgen_spec_fail(reader, path, "\"%s\" needs \"rope_type\"", path->key);
+    if (strcmp(type, "default") == 0)
+        return 0;
+    if (strcmp(type, "linear") == 0) {
+        kgen_spec_set(&model->rope, "scaling", KGEN_LINEAR);
+        return need_rope_numbers(reader, path, object, type, keys, 1, &model->rope);
+    }
+    if (strcmp(type, "llama3") == 0) {
+        kgen_spec_set(&model->rope, "scaling", KGEN_LLAMA3);
+        return need_rope_numbers(reader, path, object, type, keys, KGEN_COUNT_OF(keys), &model->rope);
+    }
+    *supported = false;
+    return kgen_spec_warn(
+        reader,
+        "rope scaling of type \"%s\" is not supported yet (default, linear and llama3 are): "
+        "rope is not derived.",
+        type);
+}
+
+static int read_rotary_dim(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                           json_t *object, struct kgen_spec_model *model)
+{
+    double part = 1;
+    int found = kgen_spec_real(reader, path, object, "partial_rotary_factor", &part);
+    if (found != 1)
+        return found;
+    struct kgen_json_path member = {path, "partial_rotary_factor", 0};
+    if (!(part > 0 && part <= 1))
+        return kgen_spec_fail(reader, &member, "\"partial_rotary_factor\" must be more than 0 and at most 1");
+    double head_dim = (double)kgen_spec_quantity(model, "head_dim")->value;
+    kgen_spec_set(&model->rope, "rotary_dim", (int64_t)(head_dim * part));
+    return 0;
+}
+
+int kgen_spec_rope_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
+                        bool *supported)
+{
+    struct kgen_problem *rope = &model->rope;
+    int64_t head_dim = 0;
+    if (kgen_spec_evaluate(reader, model, -1, "head_dim", &head_dim) != 0)
+        return -1;
+    kgen_problem_init(rope, KGEN_OP_ROPE);
+    kgen_spec_set(rope, "head_dim", head_dim);
+    kgen_spec_set(rope, "rotary_dim", head_dim);
+    json_t *pairing = json_object_get(config, "rope_pairing"), *parameters = NULL, *scaling = NULL;
+    struct kgen_json_path pairing_path = {NULL, "rope_pairing", 0};
+    struct kgen_json_path parameters_path = {NULL, "rope_parameters", 0},
+                          scaling_path = {NULL, "rope_scaling", 0};
+    if (pairing != NULL && kgen_spec_field(reader, &pairing_path, pairing, "rope",
+                                           kgen_spec_find_field(KGEN_OP_ROPE, "pairing"), rope) != 0)
+        return -1;
+    if (rope_number(reader, NULL, config, "rope_theta", "theta", rope) < 0 ||
+        read_rotary_dim(reader, NULL, config, model) != 0 ||
+        kgen_spec_object(reader, NULL, config, "rope_parameters", &parameters) < 0 ||
+        kgen_spec_object(reader, NULL, config, "rope_scaling", &scaling) < 0)
+        return -1;
+    if (parameters != NULL)
+        return rope_number(reader, &parameters_path, parameters, "rope_theta", "theta", rope) < 0 ||
+                       read_rotary_dim(reader, &parameters_path, parameters, model) != 0
+                   ? -1
+                   : read_scaling(reader, &parameters_path, parameters, model, supported);
+    return scaling == NULL ? 0 : read_scaling(reader, &scaling_path, scaling, model, supported);
+}
