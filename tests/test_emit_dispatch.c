@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which kernels an output has, what they are called, and which of them its public functions call first. */
+#include "gen/base/file.h"
 #include "gen/emit/internal.h"
 
 #include "command_fixture.h"
