@@ -553,6 +553,26 @@ static void test_tied(void **state)
     kgen_spec_free(spec);
 }
 
+/* Python writes infinities and NaN as JSON does not; keys that do not matter may have them, and strings are
+ * strings. */
+static void test_not_finite(void **state)
+{
+    (void)state;
+    static const char text[] =
+        HEAD("llama") "\"time_step_limit\": [0.0, Infinity], \"a\": {\"b\": -Infinity, \"c\" : NaN},\n"
+                      "\"d\":NaN ,\"Infinity\": 1, \"e\": \"x\\\": NaN, \", \"name\": \"NaN\", " FOUR_BITS
+                      "}";
+    struct kgen_spec *spec = parse(text, NULL);
+    assert_string_equal(spec->name, "NaN");
+    assert_int_equal(spec->count, 11);
+    assert_true(spec->hash == kgen_hash(KGEN_HASH_START, text, strlen(text)));
+    kgen_spec_free(spec);
+    /* A string with the mark that stands for them is a string. */
+    spec = parse("{\"problems\": [{\"op\": \"add\", \"size\": 1, \"tensors\": \"\x7f+\"}]}", NULL);
+    assert_string_equal(spec->entries[0].tensors, "?+");
+    kgen_spec_free(spec);
+}
+
 /* Layers that mlp_only_layers and decoder_sparse_step leave dense have their mlp derived. */
 static void test_dense_layers(void **state)
 {
@@ -572,15 +592,16 @@ static void test_dense_layers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),          cmocka_unit_test(test_list_options),
-        cmocka_unit_test(test_layouts),       cmocka_unit_test(test_identifiers),
-        cmocka_unit_test(test_qwen),          cmocka_unit_test(test_qwen_small),
-        cmocka_unit_test(test_llama),         cmocka_unit_test(test_configs),
-        cmocka_unit_test(test_experts),       cmocka_unit_test(test_overrides),
-        cmocka_unit_test(test_model_options), cmocka_unit_test(test_biases),
-        cmocka_unit_test(test_rope),          cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_dense_layers),  cmocka_unit_test(test_tied),
-        cmocka_unit_test(test_parted),        cmocka_unit_test(test_head_dim),
+        cmocka_unit_test(test_list),         cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_list_options), cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_identifiers),  cmocka_unit_test(test_qwen),
+        cmocka_unit_test(test_qwen_small),   cmocka_unit_test(test_llama),
+        cmocka_unit_test(test_configs),      cmocka_unit_test(test_experts),
+        cmocka_unit_test(test_overrides),    cmocka_unit_test(test_model_options),
+        cmocka_unit_test(test_biases),       cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_warnings),     cmocka_unit_test(test_dense_layers),
+        cmocka_unit_test(test_tied),         cmocka_unit_test(test_parted),
+        cmocka_unit_test(test_head_dim),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

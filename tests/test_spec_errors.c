@@ -185,6 +185,37 @@ static void test_nesting(void **state)
     assert_int_equal(inner.code, KGEN_ERROR_SPEC);
 }
 
+/* ---- what Python's json writes and JSON does not know ---- */
+
+static void test_not_finite(void **state)
+{
+    (void)state;
+    static const struct refusal cases[] = {
+        {LIST("{\"op\": \"rms_norm\", \"size\": 8, \"eps\": Infinity}"), 1, 52,
+         "\"eps\" of rms_norm must be a number from 1e-12 to 1, not Infinity", NULL},
+        {LIST("{\"op\": \"rms_norm\", \"size\": 8, \"eps\": -Infinity}"), 1, 52, "not -Infinity", NULL},
+        {LIST("{\"op\": \"rms_norm\", \"size\": 8, \"eps\": NaN}"), 1, 52, "not NaN", NULL},
+        {LIST("{\"op\": \"add\", \"size\": Infinity}"), 1, 37, "\"size\" of add must be an integer", NULL},
+        {LIST("{\"op\": \"add\", \"size\": 1, \"calls\": Infinity}"), 1, 49, "\"calls\" must be", NULL},
+        {LIST("{\"op\": NaN}"), 1, 22, "\"op\" must be a string, not NaN", NULL},
+        {LIST("{\"op\": \"add\", \"size\": 1, \"tensors\": Infinity}"), 1, 51,
+         "must be a string, not Infinity", NULL},
+        {LIST("Infinity"), 1, 15, "a problem must be an object, not Infinity", NULL},
+        {"{\"architectures\": [NaN]}", 1, 19, "must be an array with a name", NULL},
+        /* Places after one are those of the text. */
+        {LIST("{\"op\": \"rms_norm\", \"eps\": Infinity, \"siz\": 8}"), 1, 51, "unknown key \"siz\"", NULL},
+        {LIST("{\"op\": \"rms_norm\", \"eps\": -Infinity, \"size\" 8}"), 1, 59, "not valid JSON", NULL},
+        /* Python reads none of these. */
+        {LIST("{\"op\": \"add\", \"size\": infinity}"), 1, 44, "not valid JSON", NULL},
+        {LIST("{\"op\": \"add\", \"size\": -NaN}"), 1, 37, "not valid JSON", NULL},
+        {LIST("{\"op\": \"add\", \"size\": Infinity1}"), 1, 44, "not valid JSON", NULL},
+        {LIST("{\"op\": \"add\", \"size\": 1Infinity}"), 1, 45, "not valid JSON", NULL},
+        {LIST("{\"op\": \"add\", NaN: 1}"), 1, 31, "not valid JSON", NULL},
+        {"Infinity", 1, 8, "not valid JSON", NULL},
+    };
+    refuse(cases, KGEN_COUNT_OF(cases));
+}
+
 /* ---- models ---- */
 
 #define MODEL(rest)                                                                                          \
@@ -248,6 +279,12 @@ static void test_model(void **state)
         {MODEL("\"quantization\": {\"bits\": 4}, \"attention_bias\": 1"), 4, 48, "must be true or false",
          NULL},
         {MODEL("\"quantization\": {\"bits\": 4}, \"partial_rotary_factor\": 2"), 4, 55, "more than 0", NULL},
+        {MODEL("\"quantization\": {\"bits\": 4}, \"partial_rotary_factor\": Infinity"), 4, 55,
+         "\"partial_rotary_factor\" must be", NULL},
+        {MODEL("\"quantization\": {\"bits\": 4}, \"rope_theta\": Infinity"), 4, 44,
+         "\"theta\" of rope must be a number from 1 to 1000000000000, not Infinity", NULL},
+        {MODEL("\"quantization\": {\"bits\": 4}, \"head_dim\": Infinity"), 4, 42,
+         "\"head_dim\" must be an integer from 1 to 8192, not Infinity", NULL},
         {MODEL("\"quantization\": {\"bits\": 4}, \"name\": \"../x\""), 4, 38, "\"../x\" cannot be a name",
          "letters"},
         {MODEL("\"quantization\": {\"bits\": 4}, \"name\": \"\""), 4, 38, "cannot be a name", NULL},
@@ -343,9 +380,9 @@ static void test_unreadable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_syntax),  cmocka_unit_test(test_list),       cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_nesting), cmocka_unit_test(test_model),      cmocka_unit_test(test_options),
-        cmocka_unit_test(test_files),   cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_syntax),     cmocka_unit_test(test_list),    cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_nesting), cmocka_unit_test(test_model),
+        cmocka_unit_test(test_options),    cmocka_unit_test(test_files),   cmocka_unit_test(test_unreadable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,8 @@ static int read_family(const struct kgen_spec_reader *reader, json_t *config, st
     struct kgen_json_path path = {NULL, "architectures", 0}, first = {&path, NULL, 0};
     if (list != NULL && !json_is_null(list)) {
         json_t *name = json_array_get(list, 0);
-        if (!json_is_string(name))
+        double number;
+        if (!json_is_string(name) || kgen_spec_nonfinite(reader, &first, name, &number))
             return kgen_spec_fail(reader, &path, "\"architectures\" must be an array with a name");
         return find_family(reader, &first, json_string_value(name), false, model);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads JSON values with errors that say where, what was expected and what was found. */
 #include "gen/base/nearest.h"
+#include "gen/spec/json_load.h"
 #include "gen/spec/reader.h"
 
 #include <stdio.h>
@@ -133,6 +134,15 @@ static int fail_kind(const struct kgen_spec_reader *reader, const struct kgen_js
                           kgen_spec_excerpt(reader, path, found));
 }
 
+bool kgen_spec_nonfinite(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                         const json_t *value, double *number)
+{
+    struct kgen_json_place place;
+    return kgen_json_marked(value, number) &&
+           kgen_json_find(reader->text, reader->length, path, &place) == 0 &&
+           reader->text[place.begin] != '"';
+}
+
 int kgen_spec_integer(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                       json_t *object, const char *key, int64_t minimum, int64_t maximum, int64_t *value)
 {
@@ -162,6 +172,8 @@ int kgen_spec_real(const struct kgen_spec_reader *reader, const struct kgen_json
         return 1;
     }
     struct kgen_json_path member = {path, key, 0};
+    if (kgen_spec_nonfinite(reader, &member, found, value))
+        return 1;
     return fail_kind(reader, &member, "a number");
 }
 
@@ -185,11 +197,12 @@ int kgen_spec_string(const struct kgen_spec_reader *reader, const struct kgen_js
     json_t *found = json_object_get(object, key);
     if (found == NULL || json_is_null(found))
         return 0;
-    if (json_is_string(found)) {
+    struct kgen_json_path member = {path, key, 0};
+    double number;
+    if (json_is_string(found) && !kgen_spec_nonfinite(reader, &member, found, &number)) {
         *value = json_string_value(found);
         return 1;
     }
-    struct kgen_json_path member = {path, key, 0};
     return fail_kind(reader, &member, "a string");
 }
 
@@ -249,6 +262,9 @@ static int fail_field(const struct kgen_spec_reader *reader, const struct kgen_j
     kgen_text_free(&expected);
     if (field->kind == KGEN_FIELD_INTEGER && json_is_real(value))
         kgen_error_hint(reader->error, "integers are written without a decimal point or an exponent");
+    double number;
+    if (kgen_spec_nonfinite(reader, path, value, &number))
+        return -1;
     if (field->kind == KGEN_FIELD_INTEGER && json_is_string(value))
         kgen_error_hint(reader->error, "numbers are written without quotes");
     if (field->kind == KGEN_FIELD_WORD && json_is_string(value)) {
@@ -265,6 +281,7 @@ int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_jso
                     const char *owner, const struct kgen_field *field, struct kgen_problem *problem)
 {
     bool right_kind = false;
+    double number = 0;
     switch (field->kind) {
     case KGEN_FIELD_INTEGER:
         right_kind = json_is_integer(value);
@@ -272,9 +289,9 @@ int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_jso
             kgen_field_set(problem, field, json_integer_value(value));
         break;
     case KGEN_FIELD_REAL:
-        right_kind = json_is_number(value);
+        right_kind = json_is_number(value) || kgen_spec_nonfinite(reader, path, value, &number);
         if (right_kind)
-            kgen_field_set_real(problem, field, json_number_value(value));
+            kgen_field_set_real(problem, field, json_is_number(value) ? json_number_value(value) : number);
         break;
     case KGEN_FIELD_BOOLEAN:
         right_kind = json_is_boolean(value);

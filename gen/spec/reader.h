@@ -63,8 +63,12 @@ void kgen_spec_hint_nearest(const struct kgen_spec_reader *reader, const char *w
 int kgen_spec_check_keys(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                          json_t *object, const char *owner, const char *const *names, size_t count);
 
-/* Reads a member. Returns 1 and the value; 0 where it is absent or null; -1 and an error where it is of
- * another kind or outside the limits. */
+/* Whether the value at path is Infinity, -Infinity or NaN, and the number. */
+bool kgen_spec_nonfinite(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                         const json_t *value, double *number);
+
+/* Reads a member; a real may be Infinity, -Infinity or NaN. Returns 1 and the value; 0 where it is absent or
+ * null; -1 and an error where it is of another kind or outside the limits. */
 int kgen_spec_integer(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                       json_t *object, const char *key, int64_t minimum, int64_t maximum, int64_t *value);
 int kgen_spec_real(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,

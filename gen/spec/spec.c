@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads a spec: what both kinds have in common, and its name. */
+#include "gen/spec/json_load.h"
 #include "gen/spec/reader.h"
 
 #include "gen/base/file.h"
@@ -213,7 +214,7 @@ static json_t *load(const struct kgen_spec_reader *reader)
         return NULL;
     }
     json_error_t error;
-    json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    json_t *root = kgen_json_load(text, length, &error);
     if (root == NULL && json_error_code(&error) == json_error_out_of_memory) {
         kgen_spec_fail_memory(reader);
     } else if (root == NULL) {
