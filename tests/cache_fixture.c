@@ -72,6 +72,7 @@ struct kgen_record cache_sample(uint64_t key)
         .final_seconds = 0.00031,
         .read_seconds = 0.0003,
         .chosen = true,
+        .among = " 01234567 89abcdef",
     };
 }
 
@@ -121,6 +122,7 @@ void cache_assert_same(const struct kgen_record *found, const struct kgen_record
     assert_int_equal(found->cases, expected->cases);
     assert_int_equal(found->repeats, expected->repeats);
     assert_int_equal(found->chosen, expected->chosen);
+    assert_string_equal(found->among, expected->among != NULL ? expected->among : "");
     const double pairs[][2] = {
         {found->error_of_bound, expected->error_of_bound},
         {found->compile_seconds, expected->compile_seconds},

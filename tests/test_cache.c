@@ -58,7 +58,7 @@ static void test_line_layout(void **state)
         ",\"variant\":\"qmv_i8 avx512 rows=4 prefetch=512\",\"engine\":\"tcc 0.9.27 lowering 1\","
         "\"effort\":\"measure\",\"verdict\":\"passed\",\"detail\":\"\",\"error_of_bound\":0.25,"
         "\"cases\":31,\"compile_us\":900,\"cold_us\":311,\"hot_us\":100.5,\"final_us\":310,\"read_us\":300,"
-        "\"repeats\":12,\"chosen\":true}\n");
+        "\"repeats\":12,\"among\":\" 01234567 89abcdef\",\"chosen\":true}\n");
     kgen_text_free(&text);
 }
 

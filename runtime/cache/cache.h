@@ -36,10 +36,15 @@ struct kgen_record {
     double read_seconds;  /* to merely read the same cold bytes with as many threads, in turns with the final;
                              0 if not known */
     bool chosen;          /* the winner for this problem at this effort */
+    const char *among; /* of a winner: the names of the templates and instruction sets that it won among, for
+                          the tuner; empty where that is not known */
 };
 
 /* The hash of everything that changes code or meaning. */
 uint64_t kgen_record_key(const char *machine, const char *problem, uint64_t variant_hash, const char *engine);
+
+/* The effort of a record; KGEN_EFFORT_ESTIMATE where its name is unknown. */
+enum kgen_search_effort kgen_record_effort(const struct kgen_record *record);
 
 struct kgen_cache; /* one thread at a time; several processes at once are fine */
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/cache/effort.h"
 #include "runtime/cache/internal.h"
 
 int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *problem)
@@ -111,17 +112,10 @@ static void reject(struct intake *intake, const char *reason)
         intake->reject(intake->context, intake->line, reason);
 }
 
-static enum kgen_search_effort effort_of(const struct kgen_record *record)
-{
-    enum kgen_search_effort effort = KGEN_EFFORT_ESTIMATE;
-    kgen_effort_parse(record->effort, &effort);
-    return effort;
-}
-
 static bool is_better(const struct kgen_record *theirs, const struct kgen_record *ours)
 {
-    if (effort_of(theirs) != effort_of(ours))
-        return effort_of(theirs) > effort_of(ours);
+    if (kgen_record_effort(theirs) != kgen_record_effort(ours))
+        return kgen_record_effort(theirs) > kgen_record_effort(ours);
     if ((theirs->final_seconds > 0) != (ours->final_seconds > 0))
         return theirs->final_seconds > 0;
     return theirs->chosen && !ours->chosen;

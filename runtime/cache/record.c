@@ -197,8 +197,10 @@ int kgen_line_write_record(const struct kgen_record *record, struct kgen_text *l
     write_number(line, "hot_us", record->hot_seconds * 1e6);
     write_number(line, "final_us", record->final_seconds * 1e6);
     write_number(line, "read_us", record->read_seconds * 1e6);
-    kgen_text_printf(line, ",\"repeats\":%u,\"chosen\":%s}\n", record->repeats,
-                     record->chosen ? "true" : "false");
+    kgen_text_printf(line, ",\"repeats\":%u", record->repeats);
+    if (record->among != NULL && record->among[0] != '\0')
+        write_string(line, "among", record->among);
+    kgen_text_printf(line, ",\"chosen\":%s}\n", record->chosen ? "true" : "false");
     return finish_line(line, error);
 }
 
@@ -229,6 +231,13 @@ int kgen_line_write_machine(const struct kgen_machine *machine, struct kgen_text
     kgen_machine_write(machine, line);
     kgen_text_puts(line, "}\n");
     return finish_line(line, error);
+}
+
+enum kgen_search_effort kgen_record_effort(const struct kgen_record *record)
+{
+    enum kgen_search_effort effort = KGEN_EFFORT_ESTIMATE;
+    kgen_effort_parse(record->effort, &effort);
+    return effort;
 }
 
 uint64_t kgen_fact_key(const char *machine, const char *name)
@@ -338,6 +347,9 @@ static const char *read_record(const json_t *root, struct kgen_record *record)
     const char *verdict;
     if (!get_string(root, "verdict", &verdict) || kgen_verdict_parse(verdict, &record->verdict) != 0)
         return "verdict";
+    /* It came later. */
+    if (!get_string(root, "among", &record->among))
+        record->among = "";
     const json_t *chosen = json_object_get(root, "chosen");
     record->chosen = json_is_true(chosen);
     return json_is_boolean(chosen) ? NULL : "chosen";

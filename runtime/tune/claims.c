@@ -88,7 +88,7 @@ int kgen_tuning_claim_final(struct kgen_tuning *tuning, struct kgen_error *error
     for (;;) {
         const bool claimed = kgen_cache_claim(tuner->cache, final_key(tuning));
         int result = kgen_cache_refresh(tuner->cache, error);
-        if (result == 0 && kgen_tuning_chosen(tuning) < tuning->variants.count)
+        if (result == 0 && kgen_tuning_chosen(tuning, KGEN_STANDS) < tuning->variants.count)
             result = 2;
         else if (result == 0 && kgen_tuner_stopped(tuner))
             result = 1;

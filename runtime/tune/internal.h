@@ -3,6 +3,7 @@
 #ifndef KGEN_TUNE_INTERNAL_H
 #define KGEN_TUNE_INTERNAL_H
 
+#include "runtime/cache/effort.h"
 #include "runtime/process/turn.h"
 #include "runtime/process/worker.h"
 #include "runtime/prove/verify.h"
@@ -43,9 +44,10 @@ struct kgen_tuning {
     struct kgen_problem problem;
     struct kgen_text problem_text;
     struct kgen_variants variants;
-    uint64_t *keys;       /* of their records */
-    double *instructions; /* of one call, as far as they were counted; else 0 */
-    size_t *waiting;      /* the variants that have no record yet that suffices */
+    struct kgen_text groups; /* of variants, by name: choices.c */
+    uint64_t *keys;          /* of the records of the variants */
+    double *instructions;    /* of one call, as far as they were counted; else 0 */
+    size_t *waiting;         /* the variants that have no record yet that suffices */
     size_t waiting_count;
     size_t *pending; /* those of them that this process has claimed, and tries next */
     size_t pending_count;
@@ -69,8 +71,32 @@ size_t kgen_tuning_best(const struct kgen_tuning *tuning, size_t *indexes, size_
 /* Whether a variant has a record that answers what the effort asks. */
 bool kgen_tuning_has_record(const struct kgen_tuning *tuning, size_t variant);
 
-/* The variant that a run, this or another, has chosen at this effort or a greater one, or variants.count. */
-size_t kgen_tuning_chosen(const struct kgen_tuning *tuning);
+/* ---- choices.c ---- */
+
+/* Whether a choice holds for the variants that are considered now. */
+enum kgen_standing {
+    KGEN_STANDS_NOT,       /* it was made without some of them */
+    KGEN_STANDING_UNKNOWN, /* it was made by an earlier version, which did not say */
+    KGEN_STANDS
+};
+
+/* Lists the variants that are considered, with their groups and keys: those of kgen_tune_variants, and those
+ * of the other instruction sets as well where an earlier search has chosen among them. */
+int kgen_tuning_list_variants(struct kgen_tuning *tuning, struct kgen_error *error);
+
+/* Whether a variant is the first of its template and instruction set. Its parameters are those that its
+ * author trusts most. */
+bool kgen_variants_begin_group(const struct kgen_variants *variants, size_t variant);
+
+/* How many variants, from the first, are of the widest instruction set. */
+size_t kgen_variants_of_widest(const struct kgen_variants *variants);
+
+/* The variant that a run, this or another, has chosen at this effort or a greater one, and whose choice
+ * stands at least so well; or variants.count. */
+size_t kgen_tuning_chosen(const struct kgen_tuning *tuning, enum kgen_standing least);
+
+/* Notes in the records which variant is the winner now, and among what. */
+int kgen_tuning_mark_chosen(struct kgen_tuning *tuning, size_t chosen, struct kgen_error *error);
 
 /* Whether the search for this problem is over: a winner was chosen, and the templates hold nothing new since.
  */
@@ -84,7 +110,7 @@ int kgen_tuning_search(struct kgen_tuning *tuning, struct kgen_error *error);
 int kgen_tuning_run_waiting(struct kgen_tuning *tuning, struct kgen_error *error);
 
 /* Claims the final round of the problem, waiting for another process that has it. Returns 0 with the claim;
- * 2 where another process has chosen meanwhile; 1 when stopped; -1. */
+ * 2 where another process has chosen meanwhile, among what this one considers; 1 when stopped; -1. */
 int kgen_tuning_claim_final(struct kgen_tuning *tuning, struct kgen_error *error);
 void kgen_tuning_release_final(struct kgen_tuning *tuning);
 

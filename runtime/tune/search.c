@@ -50,23 +50,15 @@ static bool tries_all(const struct kgen_tuning *tuning)
            (options->effort == KGEN_EFFORT_PATIENT && count <= LARGE_SPACE);
 }
 
-/* Whether a variant is the first of its template and instruction set. */
-static bool is_first(const struct kgen_tuning *tuning, size_t variant)
-{
-    const struct kgen_variant *items = tuning->variants.items;
-    return variant == 0 || items[variant].tmpl != items[variant - 1].tmpl ||
-           items[variant].isa != items[variant - 1].isa;
-}
-
 bool kgen_tuning_is_settled(const struct kgen_tuning *tuning)
 {
-    if (kgen_tuning_chosen(tuning) == tuning->variants.count)
+    if (kgen_tuning_chosen(tuning, KGEN_STANDING_UNKNOWN) == tuning->variants.count)
         return false;
     const struct kgen_tune_options *options = &tuning->tuner->options;
     for (size_t i = 0; i < tuning->variants.count; i++) {
         const bool wanted = options->shards > 0
                                 ? kgen_shard_has(tuning->keys[i], options->shard, options->shards)
-                                : tries_all(tuning) || is_first(tuning, i);
+                                : tries_all(tuning) || kgen_variants_begin_group(&tuning->variants, i);
         if (wanted && !kgen_tuning_has_record(tuning, i))
             return false;
     }
@@ -184,7 +176,7 @@ static int run_beginnings(struct kgen_tuning *tuning, struct kgen_error *error)
 {
     add_similar(tuning);
     for (size_t i = 0; i < tuning->variants.count; i++) {
-        if (is_first(tuning, i))
+        if (kgen_variants_begin_group(&tuning->variants, i))
             add(tuning, i);
     }
     const int result = kgen_tuning_run_waiting(tuning, error);

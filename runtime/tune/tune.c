@@ -53,19 +53,25 @@ bool kgen_tuner_stopped(const struct kgen_tuner *tuner)
            kgen_tuner_clock(tuner) - tuner->start > tuner->options.time_limit_seconds;
 }
 
+/* The list begins with the widest. */
+size_t kgen_variants_of_widest(const struct kgen_variants *variants)
+{
+    size_t count = 0;
+    while (count < variants->count && variants->items[count].isa == variants->items[0].isa)
+        count++;
+    return count;
+}
+
 int kgen_tune_variants(const struct kgen_tune_options *options, const struct kgen_machine *machine,
                        const struct kgen_templates *templates, const struct kgen_problem *problem,
                        struct kgen_variants *variants, struct kgen_error *error)
 {
     const unsigned isas = options->isas != 0 ? options->isas : machine->isas;
     *variants = (struct kgen_variants){0};
-    if (options->effort >= KGEN_EFFORT_PATIENT)
-        return kgen_variants_list(templates, problem, isas, variants, error);
-    for (int isa = KGEN_ISA_COUNT - 1; isa >= 0 && variants->count == 0; isa--) {
-        if ((isas & (1u << isa)) != 0 &&
-            kgen_variants_list(templates, problem, 1u << isa, variants, error) != 0)
-            return -1;
-    }
+    if (kgen_variants_list(templates, problem, isas, variants, error) != 0)
+        return -1;
+    if (options->effort < KGEN_EFFORT_PATIENT)
+        variants->count = kgen_variants_of_widest(variants);
     return 0;
 }
 
@@ -75,18 +81,12 @@ void kgen_tuner_note(struct kgen_tuner *tuner, const struct kgen_problem *proble
     tuner->winners[tuner->winner_count++ % KGEN_WINNERS] = (struct kgen_winner){*problem, *winner};
 }
 
-static enum kgen_search_effort effort_of(const struct kgen_record *record)
-{
-    enum kgen_search_effort effort = KGEN_EFFORT_ESTIMATE;
-    kgen_effort_parse(record->effort, &effort);
-    return effort;
-}
-
 /* Whether a record answers what this effort asks: a failure does, a time does when it was taken at least as
  * carefully. */
 static bool record_suffices(const struct kgen_tuner *tuner, const struct kgen_record *record)
 {
-    return record != NULL && (record->verdict != KGEN_PASSED || effort_of(record) >= tuner->options.effort);
+    return record != NULL &&
+           (record->verdict != KGEN_PASSED || kgen_record_effort(record) >= tuner->options.effort);
 }
 
 bool kgen_tuning_has_record(const struct kgen_tuning *tuning, size_t variant)
@@ -135,27 +135,25 @@ static int open_tuning(struct kgen_tuner *tuner, const struct kgen_problem *prob
     kgen_problem_write(&tuning->problem, &tuning->problem_text);
     if (tuning->problem_text.failed)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-    if (kgen_tune_variants(&tuner->options, tuner->machine, tuner->templates, &tuning->problem,
-                           &tuning->variants, error) != 0)
+    /* Which variants are considered depends on what others have chosen. */
+    if (kgen_cache_refresh(tuner->cache, error) != 0)
+        return -1;
+    if (kgen_tuning_list_variants(tuning, error) != 0)
         return -1;
     const size_t count = tuning->variants.count;
-    tuning->keys = calloc(count + 1, sizeof *tuning->keys);
     tuning->instructions = calloc(count + 1, sizeof *tuning->instructions);
     tuning->waiting = calloc(count + 1, sizeof *tuning->waiting);
     tuning->pending = calloc(count + 1, sizeof *tuning->pending);
-    if (tuning->keys == NULL || tuning->instructions == NULL || tuning->waiting == NULL ||
-        tuning->pending == NULL)
+    if (tuning->instructions == NULL || tuning->waiting == NULL || tuning->pending == NULL)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-    for (size_t i = 0; i < count; i++)
-        tuning->keys[i] = kgen_record_key(tuner->machine->identity, tuning->problem_text.data,
-                                          kgen_variant_hash(&tuning->variants.items[i]), tuner->engine.data);
-    return kgen_cache_refresh(tuner->cache, error);
+    return 0;
 }
 
 static void close_tuning(struct kgen_tuning *tuning)
 {
     kgen_variants_free(&tuning->variants);
     kgen_text_free(&tuning->problem_text);
+    kgen_text_free(&tuning->groups);
     kgen_verify_cases_free(tuning->cases);
     free(tuning->keys);
     free(tuning->instructions);
@@ -163,24 +161,6 @@ static void close_tuning(struct kgen_tuning *tuning)
     free(tuning->pending);
     if (tuning->shared != NULL)
         munmap(tuning->shared, sizeof *tuning->shared);
-}
-
-size_t kgen_tuning_chosen(const struct kgen_tuning *tuning)
-{
-    size_t chosen = tuning->variants.count;
-    double best = 0;
-    for (size_t i = 0; i < tuning->variants.count; i++) {
-        const struct kgen_record *record = kgen_cache_find(tuning->tuner->cache, tuning->keys[i]);
-        if (record == NULL || !record->chosen || record->verdict != KGEN_PASSED ||
-            effort_of(record) < tuning->tuner->options.effort)
-            continue;
-        const double cost = kgen_record_cost(&tuning->problem, record);
-        if (chosen == tuning->variants.count || cost < best) {
-            chosen = i;
-            best = cost;
-        }
-    }
-    return chosen;
 }
 
 /* Whether variant a is slower than variant b; both have records. */
@@ -220,21 +200,6 @@ size_t kgen_tuning_best(const struct kgen_tuning *tuning, size_t *indexes, size_
     return count;
 }
 
-/* Notes in the records which variant is the winner now. */
-static int mark_chosen(struct kgen_tuning *tuning, size_t chosen, struct kgen_error *error)
-{
-    for (size_t i = 0; i < tuning->variants.count; i++) {
-        const struct kgen_record *found = kgen_cache_find(tuning->tuner->cache, tuning->keys[i]);
-        if (found == NULL || found->chosen == (i == chosen))
-            continue;
-        struct kgen_record record = *found;
-        record.chosen = i == chosen;
-        if (kgen_cache_append(tuning->tuner->cache, &record, error) != 0)
-            return -1;
-    }
-    return 0;
-}
-
 static void fill_choice(const struct kgen_tuning *tuning, size_t chosen, struct kgen_choice *choice)
 {
     memset(choice, 0, sizeof *choice);
@@ -270,7 +235,7 @@ static int run_final(struct kgen_tuning *tuning, size_t *chosen, struct kgen_err
 {
     const int claimed = kgen_tuning_claim_final(tuning, error);
     if (claimed == 2)
-        *chosen = kgen_tuning_chosen(tuning);
+        *chosen = kgen_tuning_chosen(tuning, KGEN_STANDS);
     if (claimed != 0)
         return claimed == 2 ? 0 : claimed;
     size_t best[KGEN_FINALISTS];
@@ -288,7 +253,7 @@ static int run_final(struct kgen_tuning *tuning, size_t *chosen, struct kgen_err
         /* The finalists were timed side by side, so only their times are compared. */
         sort_by_time(tuning, best, count);
         *chosen = best[0];
-        stopped = mark_chosen(tuning, *chosen, error);
+        stopped = kgen_tuning_mark_chosen(tuning, *chosen, error);
     }
     kgen_tuning_release_final(tuning);
     return stopped;
@@ -335,7 +300,7 @@ int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen
     if (result == 0) {
         tuning.progress = progress;
         tuning.progress_context = context;
-        size_t chosen = kgen_tuning_chosen(&tuning);
+        size_t chosen = kgen_tuning_chosen(&tuning, KGEN_STANDS_NOT);
         if (tuner->options.effort == KGEN_EFFORT_ESTIMATE)
             result = chosen == tuning.variants.count ? run_estimate(&tuning, &chosen, error) : 0;
         else if (!kgen_tuning_is_settled(&tuning))

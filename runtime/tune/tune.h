@@ -55,8 +55,8 @@ double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen
 double kgen_record_cost(const struct kgen_problem *problem, const struct kgen_record *record);
 
 /* Lists the variants among which a winner is looked for: of the instruction sets of options->isas; where they
- * are 0, of all that the machine has with the efforts patient and exhaustive, else of the widest for which
- * there is a template. As kgen_variants_list. */
+ * are 0, of all that the machine has. With less effort than patient, only those of the widest for which there
+ * is a template; but see kgen_tune, which takes over what more effort has found. As kgen_variants_list. */
 int kgen_tune_variants(const struct kgen_tune_options *options, const struct kgen_machine *machine,
                        const struct kgen_templates *templates, const struct kgen_problem *problem,
                        struct kgen_variants *variants, struct kgen_error *error);
