@@ -31,7 +31,8 @@ static void instantiate(const struct kgen_template *tmpl)
     kgen_bind_table(&bindings, "inverse_frequency", table, KGEN_COUNT_OF(table));
     struct kgen_error error = {0};
     const char *reason;
-    check(kgen_template_allows(tmpl, &bindings, &reason, &error), &error);
+    unsigned unused;
+    check(kgen_template_allows(tmpl, &bindings, &unused, &reason, &error), &error);
     struct kgen_text out = {0};
     error = (struct kgen_error){0};
     check(kgen_template_instantiate(tmpl, &bindings, &out, &error), &error);

@@ -7,7 +7,8 @@
 
 #define HEAD "$template t \"A template.\"\n"
 
-/* N 4, group_size 64, big INT64_MAX, function "kernel", table of "0.5" and "0.25". */
+/* N 4, group_size 64, big INT64_MAX, scheme 7 and the word affine, function "kernel", table of "0.5" and
+ * "0.25". */
 extern struct kgen_bindings kgen_test_template_bindings;
 /* For cmocka. */
 int kgen_test_template_setup(void **state);

@@ -24,6 +24,7 @@ static int setup(void **state)
     kgen_bind_value(&bindings, "group_size", 64);
     kgen_bind_value(&bindings, "smallest", INT64_MIN);
     kgen_bind_value(&bindings, "largest", INT64_MAX);
+    kgen_bind_word(&bindings, "word", 5, "affine");
     kgen_bind_text(&bindings, "function", "qmv_kernel");
     kgen_bind_table(&bindings, "table", entries, KGEN_COUNT_OF(entries));
     return bindings.failed;
@@ -51,20 +52,16 @@ static size_t print(const char *text, struct kgen_text *out, struct kgen_error *
             int32_t name = kgen_names_find(&expressions.names, binding->name, strlen(binding->name));
             if (name == KGEN_ABSENT)
                 continue;
-            slots[name].kind = binding->text != NULL    ? KGEN_SLOT_TEXT
-                               : binding->table != NULL ? KGEN_SLOT_TABLE
-                                                        : KGEN_SLOT_INTEGER;
-            slots[name].value = binding->value;
-            slots[name].binding = binding;
+            slots[name] = kgen_slot_of_binding(binding);
         }
-        struct kgen_scope scope = {.expressions = &expressions,
-                                   .slots = slots,
-                                   .bindings = &bindings,
-                                   .steps = 100000,
-                                   .source = "x.c.in",
-                                   .line = 5,
-                                   .error = error};
-        kgen_expression_print(&scope, root, out);
+        struct kgen_evaluation evaluation = {.expressions = &expressions,
+                                             .slots = slots,
+                                             .bindings = &bindings,
+                                             .steps = 100000,
+                                             .source = "x.c.in",
+                                             .line = 5,
+                                             .error = error};
+        kgen_expression_print(&evaluation, root, out);
         free(slots);
     }
     kgen_expressions_free(&expressions);
@@ -157,6 +154,20 @@ static void test_values(void **state)
         {"hex(-1)", "0xffffffffffffffff"},
         {"hex(16) + 1", "17"},
         {"min (a, b)", "3"},
+        {"plus(a)", " + 7"},
+        {"plus(b - a)", " - 4"},
+        {"plus(a - 7)", ""},
+        {"plus(smallest)", " - 9223372036854775808"},
+        {"plus(a) * 2", "14"},
+        /* text */
+        {"\"\"", ""},
+        {"\"x + ${a * b}\"", "x + 21"},
+        {"\"${function}${plus(b)}, ${table[1]}\"", "qmv_kernel + 3, one"},
+        {"a > b ? \"more\" : \"less by ${b - a}\"", "more"},
+        {"a < b ? \"more\" : a == b ? \"even\" : \"less by ${a - b}\"", "less by 4"},
+        {"a > b ? function : \"${1 / 0}\"", "qmv_kernel"},
+        {"word", "affine"},
+        {"word + 1", "6"},
         /* precedence and association */
         {"1 + 2 * 3", "7"},
         {"(1 + 2) * 3", "9"},
@@ -197,6 +208,7 @@ static void test_values(void **state)
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
         struct kgen_text out = {0};
         struct kgen_error error = {0};
+        kgen_text_puts(&out, "");
         size_t parsed = print(cases[i].text, &out, &error);
         if (error.code != KGEN_ERROR_NONE || strcmp(out.data, cases[i].printed) != 0)
             fail_msg("%s: expected %s, got %s %s", cases[i].text, cases[i].printed,
@@ -283,7 +295,7 @@ static void test_errors(void **state)
         {"9223372036854775808", 1, "the number does not fit in 64 bits", ""},
         {"0x8000000000000000", 1, "the number does not fit in 64 bits", ""},
         {"mni(1, 2)", 1, "unknown function 'mni'", "did you mean 'min'?"},
-        {"sqrt(1)", 1, "unknown function 'sqrt'", "the functions are min, max, abs, ceil_div and hex"},
+        {"sqrt(1)", 1, "unknown function 'sqrt'", "the functions are min, max, abs, ceil_div, hex and plus"},
         {"min(1)", 6, "expected ',', found ')'", ""},
         {"min(1, 2, 3)", 9, "expected ')', found ','", ""},
         {"abs()", 5, "expected a number, a name or '(', found ')'", ""},
@@ -299,7 +311,15 @@ static void test_errors(void **state)
          "write it in a ${...} of its own"},
         {"hex(table[0])", 5, "an entry of a table is text, which can only be printed",
          "write it in a ${...} of its own"},
+        {"1 + \"a\"", 5, "a text can only be printed, or be given a name by $let", ""},
+        {"\"a\" ? 1 : 2", 1, "a text can only be printed, or be given a name by $let", ""},
+        {"\"a", 1, "the text has no closing quote on this line", ""},
+        {"\"a$b\"", 3, "a '$' in a text stands before '{'", ""},
+        {"\"${a\"", 5, "expected '}' or an operator, found the end of the line", ""},
+        {"\"${1 +}\"", 7, "expected a number, a name or '(', found '}'", ""},
         /* of evaluation */
+        {"1 + (a ? \"b\" : \"c\")", 10, "a text can only be printed", ""},
+        {"\"${gruop_size}\"", 4, "unknown name 'gruop_size'", "did you mean 'group_size'?"},
         {"1 + gruop_size", 5, "unknown name 'gruop_size'", "did you mean 'group_size'?"},
         {"Group_size", 1, "unknown name 'Group_size'", "did you mean 'group_size'?"},
         {"zebra", 1, "unknown name 'zebra'", ""},

@@ -76,10 +76,36 @@ static void test_output(void **state)
         /* $include */
         {"a\n$include \"a.inc\"\nz\n", "a\nb 4\nz\n", "b ${N}\n", NULL},
         {"$include \"a.inc\"\n$include \"a.inc\"\n", "b\nb\n", "b\n", NULL},
-        {"$let x = 1\n$include \"a.inc\"\n${x}\n", "1\n2\n", "${x}\n$let x = 2\n", NULL},
+        {"$let x = 1\n$include \"a.inc\"\n${x}\n", "1\n2\n", "$in x\n$out x\n${x}\n$let x = 2\n", NULL},
         {"$if 1\n$let N = 1\n$include \"a.inc\"\n$end\n${N}\n", "2\n4\n", "$let N = N + 1\n${N}\n", NULL},
-        {"$for i in range(2)\n  $include \"a.inc\"\n$end\n", "0\nb\n1\nb\n", "${i}\n$include \"b.inc\"\n",
-         "b\n"},
+        /* what an include takes and gives */
+        {"$let x = 1\n$include \"a.inc\"\n${x}\n", "2\n1\n", "$in x\n$let x = 2\n${x}\n", NULL},
+        {"$include \"a.inc\"\n${x} ${y}\n", "text\n1 2\n",
+         "$# a file\n$out x, y\n$let x = 1\n$let y = 2\ntext\n", NULL},
+        {"$if 1\n$include \"a.inc\"\n$include \"a.inc\"\n${x}\n$end\n", "5\n", "$out x\n$let x = 5\n", NULL},
+        {"$include \"b.inc\"\n$include \"a.inc\"\n", "7\n", "$in \"b.inc\", N\n${x}\n",
+         "$out x\n$let x = 3 + N\n"},
+        {"$include \"a.inc\"\n", "y = 3\n", "$include \"b.inc\"\ny = ${x}\n", "$out x\n$let x = 3\n"},
+        {"$include \"a.inc\"\n", "z = x + 1;\n", "$c_in x, y*\n$c_out z\n$let term = \"y1\"\nz = x + 1;\n",
+         NULL},
+        {"$include \"a.inc\"\n", "x\n", "$c_in x\n$include \"b.inc\"\n", "$c_in x\nx\n"},
+        /* text */
+        {"$let loaded = \"kv_load(x + ${N * 16})\"\ndot = ${loaded};\n", "dot = kv_load(x + 64);\n", NULL,
+         NULL},
+        {"$let f = function\n$let function = \"new_${f}\"\n${function} ${f}\n", "new_kernel kernel\n", NULL,
+         NULL},
+        {"$for i in range(2)\n$let t = i == 0 ? \"none\" : \"${i}\"\n${t}\n$end\n", "none\n1\n", NULL, NULL},
+        {"$let t = table[1]\n${t}\n", "0.25\n", NULL, NULL},
+        {"$let t = \"a\"\n$if 1\n$let t = \"${t}${t}\"\n${t}\n$end\n${t}\n", "aa\na\n", NULL, NULL},
+        {"x${plus(N)}, x${plus(N - 4)};\n", "x + 4, x;\n", NULL, NULL},
+        {"$let format = scheme\n${format} ${scheme} ${format + 1}\n", "affine affine 8\n", NULL, NULL},
+        /* a file by its name */
+        {"$for i in range(2)\n$let letter = i == 0 ? \"a\" : \"b\"\n$include \"${letter}.inc\"\n$end\n",
+         "of a\nof b\n", "of a\n", "of b\n"},
+        {"$let letter = \"a\"\n$include \"${letter}.inc\"\n${x}\n", "1\n", "$out x\n$let x = 1\n",
+         "$out x\n$let x = 2\n"},
+        {"$for i in range(2)\n  $include \"a.inc\"\n$end\n", "0\nb\n1\nb\n",
+         "$in i\n${i}\n$include \"b.inc\"\n", "b\n"},
         {"$include \"a.inc\"\n$include \"b.inc\"\n", "b\nb\n", "$include \"b.inc\"\n", "b\n"},
         {"$include \"a.inc\"\n", "", "$# nothing\n", NULL},
         {"$include \"a.inc\"\n", "\n", "\n", NULL},
@@ -178,6 +204,64 @@ static void test_include_chain(void **state)
     }
 }
 
+/* Values, conditions and files without text among the declarations. */
+static void test_head(void **state)
+{
+    (void)state;
+    static const char text[] =
+        HEAD "$op qmv\n$isa avx512\n$let half = N / 2\n$include \"a.inc\"\n\n"
+             "$param depth = 1, 2, 3 when half == 2 && third > 0\n$let deep = depth * 10\n"
+             "$require deep <= 20, \"too deep\"\n$require 10 / (N - 3) > 0, \"far\"\n"
+             "$let later = 1 / (N - 5)\n${half} ${third} ${deep} ${later}\n";
+    static const struct {
+        int64_t N, depth;
+        int allowed;
+        unsigned unused;
+        const char *reason;
+    } cases[] = {
+        {4, 1, 1, 0, NULL},
+        {4, 2, 1, 0, NULL},
+        {4, 3, 0, 0, "too deep"},
+        {5, 1, 1, 0, NULL},
+        {6, 1, 1, 1, NULL},
+        {6, 2, 0, 1, "a parameter that makes no difference here has another value than its first"},
+        {3, 1, -1, 1, NULL},
+    };
+    struct kgen_error error = {0};
+    struct kgen_templates *set =
+        kgen_test_template_open(text, "$out third\n$let third = N / 3\n", NULL, &error);
+    assert_string_equal(error.message, "");
+    assert_non_null(set);
+    const struct kgen_template *tmpl = kgen_templates_at(set, 0);
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        struct kgen_bindings bindings = {0};
+        const char *reason = NULL;
+        unsigned unused = 99;
+        kgen_bind_value(&bindings, "N", cases[i].N);
+        kgen_bind_value(&bindings, "depth", cases[i].depth);
+        error = (struct kgen_error){0};
+        const int allowed = kgen_template_allows(tmpl, &bindings, &unused, &reason, &error);
+        if (allowed != cases[i].allowed || unused != cases[i].unused)
+            fail_msg("case %zu: %d, unused %u: %s", i, allowed, unused, error.message);
+        if (cases[i].reason != NULL)
+            assert_string_equal(reason, cases[i].reason);
+        if (allowed == -1) {
+            assert_string_equal(error.message, "division by zero: 10 divided by 0");
+            assert_int_equal(error.line, 10);
+        }
+        kgen_bindings_free(&bindings);
+    }
+    struct kgen_bindings bindings = {0};
+    struct kgen_text out = {0};
+    kgen_bind_value(&bindings, "N", 4);
+    kgen_bind_value(&bindings, "depth", 2);
+    assert_int_equal(kgen_template_instantiate(tmpl, &bindings, &out, &error), 0);
+    assert_string_equal(out.data, "2 1 20 -1\n");
+    kgen_text_free(&out);
+    kgen_bindings_free(&bindings);
+    kgen_templates_free(set);
+}
+
 static void test_declarations(void **state)
 {
     (void)state;
@@ -206,20 +290,21 @@ static void test_declarations(void **state)
     assert_int_equal(ahead->values[2], -1);
 
     const char *reason = NULL;
-    assert_int_equal(kgen_template_allows(tmpl, &kgen_test_template_bindings, &reason, &error), 0);
+    unsigned unused;
+    assert_int_equal(kgen_template_allows(tmpl, &kgen_test_template_bindings, &unused, &reason, &error), 0);
     assert_string_equal(reason, "the group");
     struct kgen_bindings other = {0};
-    assert_int_equal(kgen_template_allows(tmpl, &other, &reason, &error), -1);
+    assert_int_equal(kgen_template_allows(tmpl, &other, &unused, &reason, &error), -1);
     assert_string_equal(error.source, "somewhere/t.c.in");
     assert_int_equal(error.line, 9);
     assert_int_equal(error.column, 10);
     assert_string_equal(error.message, "unknown name 'N'");
     kgen_bind_value(&other, "N", 3);
     kgen_bind_value(&other, "group_size", 32);
-    assert_int_equal(kgen_template_allows(tmpl, &other, &reason, NULL), 0);
+    assert_int_equal(kgen_template_allows(tmpl, &other, &unused, &reason, NULL), 0);
     assert_string_equal(reason, "N is small");
     kgen_bind_value(&other, "N", 4);
-    assert_int_equal(kgen_template_allows(tmpl, &other, &reason, NULL), 1);
+    assert_int_equal(kgen_template_allows(tmpl, &other, &unused, &reason, NULL), 1);
     kgen_bindings_free(&other);
     kgen_template_free(tmpl);
 
@@ -243,7 +328,7 @@ static void test_hash(void **state)
     } cases[] = {
         {HEAD "$include \"a.inc\"\n", "x\n", true},     {HEAD "$include \"a.inc\"\n", "y\n", false},
         {HEAD "$include \"a.inc\"\n\n", "x\n", false},  {HEAD "x\n", "x\n", false},
-        {HEAD "$include \"a.inc\"\r\n", "x\r\n", true},
+        {HEAD "$include \"a.inc\"\r\n", "x\r\n", true}, {HEAD "$include \"${function}.inc\"\n", "x\n", false},
     };
     uint64_t first = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
@@ -261,8 +346,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_output),        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_include_chain), cmocka_unit_test(test_declarations),
-        cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_include_chain), cmocka_unit_test(test_head),
+        cmocka_unit_test(test_declarations),  cmocka_unit_test(test_hash),
     };
     return cmocka_run_group_tests_name("template", tests, kgen_test_template_setup,
                                        kgen_test_template_teardown);

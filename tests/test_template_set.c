@@ -62,7 +62,7 @@ static void test_folder(void **state)
     kgen_text_free(&out);
     kgen_templates_free(set);
 
-    write_file(target, "part.inc", "a\n ${x y}\n");
+    write_file(target, "part.inc", "a\n ${N y}\n");
     snprintf(expected, sizeof expected, "%s/part.inc", target);
     assert_null(kgen_templates_open(folder, "c", &error));
     assert_string_equal(error.source, expected);

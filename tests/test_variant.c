@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Variants: which are listed and in which order, the names their templates see, their names and hashes. */
-#include "gen/template/embedded.h"
 #include "gen/target/variant.h"
+#include "gen/template/embedded.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,6 +57,7 @@ static const char qmv_b_text[] = "$template qmv_b \"B.\"\n$op qmv\n$isa avx512 a
                                  "$param ahead = 0, 512\n$require N % rows == 0, \"rows\"\n"
                                  "$require rows < 4 || isa == avx512 && ahead, \"registers\"\n${rows}\n";
 static const char qmv_a_text[] = "$template qmv_a \"A.\"\n$op qmv\n$isa avx2 generic\n"
+                                 "$param depth = 1, 2 when isa == avx2\n"
                                  "$require activations == i8 && bits <= 4, \"bits\"\nx\n";
 static const char add_text[] = "$template add \"Adds.\"\n$op add\n$isa avx512 avx2 generic neon\nx\n";
 static const char header_text[] = "$template kv \"Support.\"\n$param rows = 1\nx\n";
@@ -75,7 +76,8 @@ static void test_list(void **state)
     } cases[] = {
         {96, 4, EVERY_ISA,
          "qmv_b avx512 rows=2 ahead=0|qmv_b avx512 rows=2 ahead=512|qmv_b avx512 rows=1 ahead=0|"
-         "qmv_b avx512 rows=1 ahead=512|qmv_b avx512 rows=4 ahead=512|qmv_a avx2|qmv_b avx2 rows=2 ahead=0|"
+         "qmv_b avx512 rows=1 ahead=512|qmv_b avx512 rows=4 ahead=512|qmv_a avx2 depth=1|qmv_a avx2 "
+         "depth=2|qmv_b avx2 rows=2 ahead=0|"
          "qmv_b avx2 rows=2 ahead=512|qmv_b avx2 rows=1 ahead=0|qmv_b avx2 rows=1 ahead=512|qmv_a generic|"},
         {7, 8, EVERY_ISA,
          "qmv_b avx512 rows=1 ahead=0|qmv_b avx512 rows=1 ahead=512|qmv_b avx2 rows=1 ahead=0|"
@@ -154,7 +156,7 @@ static char *variant_text(const struct kgen_problem *problem, enum kgen_isa isa,
     kgen_text_printf(&text, "$template v \"V.\"\n$op %s\n$isa avx512 avx2 neon generic\n$param rows_ = 3\n%s",
                      kgen_op_info(problem->op)->name, body);
     struct kgen_templates *set = open_texts((const char *const[]){"c/v.c.in", text.data}, 1);
-    struct kgen_variant variant = {kgen_templates_at(set, 0), isa, {3}};
+    struct kgen_variant variant = {.tmpl = kgen_templates_at(set, 0), .isa = isa, .values = {3}};
     struct kgen_error error = {0};
     if (kgen_variant_text(&variant, problem, "my_kernel", &out, &error) != 0)
         fail_msg("%d:%d: %s", error.line, error.column, error.message);
@@ -183,10 +185,11 @@ static void test_names(void **state)
         assert_string_equal(text, cases[i].expected);
         free(text);
     }
-    char *text = variant_text(&problem, KGEN_ISA_AVX2,
-                              "${N} ${K} ${bits} ${group_size} ${mode == affine} ${scales == bf16} "
-                              "${scales == f16} ${activations == i8} ${activations == scales}");
-    assert_string_equal(text, "96 256 4 64 1 1 0 1 0");
+    char *text =
+        variant_text(&problem, KGEN_ISA_AVX2,
+                     "${N} ${K} ${bits} ${group_size} ${mode == affine} ${scales == bf16} "
+                     "${scales == f16} ${activations == i8} ${activations == scales} ${scales} ${isa}");
+    assert_string_equal(text, "96 256 4 64 1 1 0 1 0 bf16 avx2");
     free(text);
 }
 
@@ -276,7 +279,7 @@ static void test_text_error(void **state)
     (void)state;
     struct kgen_templates *set = open_texts(
         (const char *const[]){"c/v.c.in", "$template v \"V.\"\n$op qmv\n$isa avx2\ntext\n${heads}\n"}, 1);
-    struct kgen_variant variant = {kgen_templates_at(set, 0), KGEN_ISA_AVX2, {0}};
+    struct kgen_variant variant = {.tmpl = kgen_templates_at(set, 0), .isa = KGEN_ISA_AVX2};
     struct kgen_problem problem = qmv_problem();
     struct kgen_text out = {0};
     struct kgen_error error = {0};

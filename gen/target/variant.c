@@ -104,6 +104,9 @@ static int bind_problem(struct context *context, const struct kgen_problem *prob
         if (field->kind == KGEN_FIELD_REAL) {
             kgen_bind_text(bindings, field->name, literal);
             literal += strlen(literal) + 1;
+        } else if (field->kind == KGEN_FIELD_WORD) {
+            const int64_t word = kgen_field_get(problem, field);
+            kgen_bind_word(bindings, field->name, word, kgen_word_name((enum kgen_word)word));
         } else {
             kgen_bind_value(bindings, field->name, kgen_field_get(problem, field));
         }
@@ -128,7 +131,7 @@ void kgen_bind_isa(struct kgen_bindings *bindings, enum kgen_isa isa)
     const struct kgen_isa_info *info = kgen_isa_info(isa);
     for (int i = 0; i < KGEN_ISA_COUNT; i++)
         kgen_bind_value(bindings, kgen_isa_info((enum kgen_isa)i)->name, i);
-    kgen_bind_value(bindings, "isa", isa);
+    kgen_bind_word(bindings, "isa", isa, info->name);
     kgen_bind_value(bindings, "vector_bytes", info->vector_bytes);
     kgen_bind_value(bindings, "lanes", info->vector_bytes / 4);
     kgen_bind_value(bindings, "registers", info->registers);
@@ -198,7 +201,7 @@ static int list_variants(struct context *context, const struct kgen_template *tm
     for (size_t number = 0; set_values(&variant, number); number++) {
         const char *reason;
         bind_variant(context, &variant);
-        int allowed = kgen_template_allows(tmpl, &context->bindings, &reason, error);
+        int allowed = kgen_template_allows(tmpl, &context->bindings, &variant.unused, &reason, error);
         if (allowed < 0 || (allowed > 0 && add_variant(variants, capacity, &variant, error) != 0))
             return -1;
     }
@@ -260,9 +263,11 @@ int kgen_variant_count(const struct kgen_variant *variant, const struct kgen_pro
 void kgen_variant_name(const struct kgen_variant *variant, struct kgen_text *out)
 {
     kgen_text_printf(out, "%s %s", kgen_template_name(variant->tmpl), kgen_isa_info(variant->isa)->name);
-    for (size_t i = 0; i < kgen_template_param_count(variant->tmpl); i++)
-        kgen_text_printf(out, " %s=%" PRId64, kgen_template_param(variant->tmpl, i)->name,
-                         variant->values[i]);
+    for (size_t i = 0; i < kgen_template_param_count(variant->tmpl); i++) {
+        if ((variant->unused >> i & 1) == 0)
+            kgen_text_printf(out, " %s=%" PRId64, kgen_template_param(variant->tmpl, i)->name,
+                             variant->values[i]);
+    }
 }
 
 uint64_t kgen_variant_hash(const struct kgen_variant *variant)

@@ -9,6 +9,7 @@ struct kgen_variant {
     const struct kgen_template *tmpl; /* borrowed from its set */
     enum kgen_isa isa;
     int64_t values[KGEN_PARAM_MAX]; /* in the order of the template's parameters */
+    unsigned unused;                /* a bit (1 << index) for each parameter that makes no difference here */
 };
 
 struct kgen_variants {

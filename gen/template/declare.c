@@ -7,8 +7,9 @@
 #include <string.h>
 
 /* What kgen_variant_text binds beside fields, words and instruction sets. */
-static const char *const derived_names[] = {"isa",       "vector_bytes", "lanes",
-                                            "registers", "function",     "inverse_frequency"};
+static const char *const derived_names[] = {
+    "isa",        "vector_bytes", "lanes",        "registers",  "function",          "inverse_frequency",
+    "scale_type", "load_scales",  "scale_to_f32", "parameters", "prepare_parameters"};
 
 static int fail(const struct kgen_cursor *cursor, int column, const char *message)
 {
@@ -66,8 +67,9 @@ static size_t stem_length(const char *file_name)
     return strcmp(end, ".c.in") == 0 || strcmp(end, ".h.in") == 0 ? length - 5 : 0;
 }
 
-static int declare_template(struct kgen_parser *parser, struct kgen_cursor *cursor)
+static int declare_template(struct kgen_parser *parser, struct kgen_cursor *cursor, struct kgen_item *item)
 {
+    (void)item;
     struct kgen_template *tmpl = parser->tmpl;
     const char *name, *summary;
     size_t length, summary_length;
@@ -88,8 +90,9 @@ static int declare_template(struct kgen_parser *parser, struct kgen_cursor *curs
     return copy_string(cursor, summary, summary_length, &tmpl->summary);
 }
 
-static int declare_op(struct kgen_parser *parser, struct kgen_cursor *cursor)
+static int declare_op(struct kgen_parser *parser, struct kgen_cursor *cursor, struct kgen_item *item)
 {
+    (void)item;
     const char *name;
     kgen_cursor_skip_blanks(cursor);
     int column = kgen_cursor_column(cursor);
@@ -123,8 +126,9 @@ static int find_isa(const char *name, size_t length)
     return -1;
 }
 
-static int declare_isa(struct kgen_parser *parser, struct kgen_cursor *cursor)
+static int declare_isa(struct kgen_parser *parser, struct kgen_cursor *cursor, struct kgen_item *item)
 {
+    (void)item;
     do {
         const char *name;
         kgen_cursor_skip_blanks(cursor);
@@ -149,25 +153,25 @@ static int declare_isa(struct kgen_parser *parser, struct kgen_cursor *cursor)
 
 static int declare_values(struct kgen_parser *parser, struct kgen_cursor *cursor, struct kgen_param *param)
 {
-    struct kgen_scope scope = {.expressions = &parser->tmpl->expressions,
-                               .steps = KGEN_TEMPLATE_STEPS_MAX,
-                               .source = cursor->source,
-                               .line = cursor->line,
-                               .error = cursor->error};
+    struct kgen_evaluation evaluation = {.expressions = &parser->tmpl->expressions,
+                                         .steps = KGEN_TEMPLATE_STEPS_MAX,
+                                         .source = cursor->source,
+                                         .line = cursor->line,
+                                         .error = cursor->error};
     do {
         kgen_cursor_skip_blanks(cursor);
         int column = kgen_cursor_column(cursor);
         if (param->count == KGEN_PARAM_VALUE_MAX)
             return kgen_error_set(cursor->error, KGEN_ERROR_TEMPLATE, cursor->source, cursor->line, column,
                                   "a parameter has at most %d values", KGEN_PARAM_VALUE_MAX);
-        size_t names = scope.expressions->names.count;
+        size_t names = evaluation.expressions->names.count;
         int32_t root = kgen_expression_parse(&parser->tmpl->expressions, cursor, false);
         if (root == KGEN_ABSENT)
             return -1;
-        if (scope.expressions->names.count != names)
+        if (evaluation.expressions->names.count != names)
             return fail(cursor, column, "the value of a parameter is a constant, without names");
         int64_t value;
-        if (kgen_expression_evaluate(&scope, root, &value) != 0)
+        if (kgen_expression_evaluate(&evaluation, root, &value) != 0)
             return -1;
         for (size_t i = 0; i < param->count; i++) {
             if (param->values[i] == value)
@@ -178,7 +182,25 @@ static int declare_values(struct kgen_parser *parser, struct kgen_cursor *cursor
     return 0;
 }
 
-static int declare_param(struct kgen_parser *parser, struct kgen_cursor *cursor)
+/* `when CONDITION` behind the values of a parameter. */
+static int declare_when(struct kgen_parser *parser, struct kgen_cursor *cursor, int column,
+                        struct kgen_item *item)
+{
+    kgen_cursor_skip_blanks(cursor);
+    if (cursor->at == cursor->end || *cursor->at != 'w')
+        return 0;
+    if (kgen_cursor_take_keyword(cursor, "when", "'when' and a condition, or the end of the line") != 0)
+        return -1;
+    *item = (struct kgen_item){.kind = KGEN_ITEM_WHEN, .line = cursor->line, .column = column};
+    item->as.declared.index = (int32_t)parser->tmpl->param_count;
+    const char *name = parser->tmpl->params[parser->tmpl->param_count].name;
+    if (kgen_names_add(&parser->tmpl->expressions.names, name, strlen(name)) == KGEN_ABSENT)
+        return kgen_error_set(cursor->error, KGEN_ERROR_MEMORY, cursor->source, 0, 0, "out of memory");
+    item->expression = kgen_expression_parse(&parser->tmpl->expressions, cursor, false);
+    return item->expression == KGEN_ABSENT ? -1 : 0;
+}
+
+static int declare_param(struct kgen_parser *parser, struct kgen_cursor *cursor, struct kgen_item *item)
 {
     struct kgen_template *tmpl = parser->tmpl;
     const char *name;
@@ -201,7 +223,7 @@ static int declare_param(struct kgen_parser *parser, struct kgen_cursor *cursor)
     }
     if (!kgen_cursor_take(cursor, '='))
         return kgen_cursor_unexpected(cursor, "'=' and the values of the parameter");
-    if (declare_values(parser, cursor, param) != 0)
+    if (declare_values(parser, cursor, param) != 0 || declare_when(parser, cursor, column, item) != 0)
         return -1;
     parser->param_lines[tmpl->param_count] = cursor->line;
     parser->param_columns[tmpl->param_count] = column;
@@ -216,31 +238,31 @@ static int declare_param(struct kgen_parser *parser, struct kgen_cursor *cursor)
     return 0;
 }
 
-static int declare_require(struct kgen_parser *parser, struct kgen_cursor *cursor)
+static int declare_require(struct kgen_parser *parser, struct kgen_cursor *cursor, struct kgen_item *item)
 {
     struct kgen_template *tmpl = parser->tmpl;
-    struct kgen_requirement requirement = {.line = cursor->line};
     const char *reason;
     size_t length;
-    requirement.expression = kgen_expression_parse(&tmpl->expressions, cursor, false);
-    if (requirement.expression == KGEN_ABSENT)
+    *item = (struct kgen_item){.kind = KGEN_ITEM_REQUIRE, .line = cursor->line};
+    item->expression = kgen_expression_parse(&tmpl->expressions, cursor, false);
+    if (item->expression == KGEN_ABSENT)
         return -1;
     if (!kgen_cursor_take(cursor, ','))
         return kgen_cursor_unexpected(cursor, "',' and the reason in double quotes");
     if (kgen_cursor_take_string(cursor, &reason, &length) != 0)
         return -1;
-    if (!kgen_array_reserve((void **)&tmpl->requirements, tmpl->requirement_count,
-                            &tmpl->requirement_capacity, sizeof *tmpl->requirements))
+    if (!kgen_array_reserve((void **)&tmpl->reasons, tmpl->reason_count, &tmpl->reason_capacity,
+                            sizeof *tmpl->reasons))
         return kgen_error_set(cursor->error, KGEN_ERROR_MEMORY, cursor->source, 0, 0, "out of memory");
-    if (copy_string(cursor, reason, length, &requirement.reason) != 0)
+    if (copy_string(cursor, reason, length, &tmpl->reasons[tmpl->reason_count]) != 0)
         return -1;
-    tmpl->requirements[tmpl->requirement_count++] = requirement;
+    item->as.declared.index = (int32_t)tmpl->reason_count++;
     return 0;
 }
 
 struct declaration {
     const char *keyword;
-    int (*read)(struct kgen_parser *parser, struct kgen_cursor *cursor);
+    int (*read)(struct kgen_parser *parser, struct kgen_cursor *cursor, struct kgen_item *item);
 };
 
 static const struct declaration declarations[] = {
@@ -264,19 +286,17 @@ bool kgen_template_is_declaration(const char *keyword, size_t length)
 }
 
 int kgen_template_declare(struct kgen_parser *parser, struct kgen_cursor *cursor, const char *keyword,
-                          size_t length, int column)
+                          size_t length, int column, struct kgen_item *item)
 {
     const struct kgen_template *tmpl = parser->tmpl;
     const struct declaration *declaration = find_declaration(keyword, length);
-    if (declaration == NULL)
-        return 1;
     bool repeated = (declaration->read == declare_template && tmpl->name != NULL) ||
                     (declaration->read == declare_op && tmpl->op != KGEN_OP_COUNT) ||
                     (declaration->read == declare_isa && tmpl->isas != 0);
     if (repeated)
         return kgen_error_set(cursor->error, KGEN_ERROR_TEMPLATE, cursor->source, cursor->line, column,
                               "a second $%s", declaration->keyword);
-    if (declaration->read(parser, cursor) != 0)
+    if (declaration->read(parser, cursor, item) != 0)
         return -1;
     return kgen_cursor_finish(cursor);
 }
@@ -300,6 +320,20 @@ static const char *taken_by(enum kgen_op op, const char *name)
             return "a field of the op";
     }
     return NULL;
+}
+
+bool kgen_template_sees(const char *name, size_t length)
+{
+    char copy[64];
+    if (length >= sizeof copy)
+        return false;
+    memcpy(copy, name, length);
+    copy[length] = '\0';
+    for (int op = 0; op < KGEN_OP_COUNT; op++) {
+        if (taken_by((enum kgen_op)op, copy) != NULL)
+            return true;
+    }
+    return false;
 }
 
 int kgen_template_declared(struct kgen_parser *parser, int line, int column)

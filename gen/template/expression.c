@@ -80,17 +80,18 @@ void kgen_expressions_free(struct kgen_expressions *expressions)
     *expressions = (struct kgen_expressions){0};
 }
 
-static int fail(struct kgen_scope *scope, const struct kgen_node *node, const char *format, ...)
-    KGEN_PRINTF(3, 4);
-static int fail(struct kgen_scope *scope, const struct kgen_node *node, const char *format, ...)
+static int fail(struct kgen_evaluation *evaluation, const struct kgen_expression_node *node,
+                const char *format, ...) KGEN_PRINTF(3, 4);
+static int fail(struct kgen_evaluation *evaluation, const struct kgen_expression_node *node,
+                const char *format, ...)
 {
     char message[256];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    return kgen_error_set(scope->error, KGEN_ERROR_TEMPLATE, scope->source, scope->line, node->column, "%s",
-                          message);
+    return kgen_error_set(evaluation->error, KGEN_ERROR_TEMPLATE, evaluation->source, evaluation->line,
+                          node->column, "%s", message);
 }
 
 static int name_length(const struct kgen_name *name)
@@ -98,49 +99,54 @@ static int name_length(const struct kgen_name *name)
     return (int)(name->length > 63 ? 63 : name->length);
 }
 
-static int fail_unknown(struct kgen_scope *scope, const struct kgen_node *node)
+static int fail_unknown(struct kgen_evaluation *evaluation, const struct kgen_expression_node *node)
 {
-    const struct kgen_names *names = &scope->expressions->names;
+    const struct kgen_names *names = &evaluation->expressions->names;
     const struct kgen_name *name = &names->items[node->name];
-    fail(scope, node, "unknown name '%.*s'", name_length(name), name->start);
+    fail(evaluation, node, "unknown name '%.*s'", name_length(name), name->start);
     struct kgen_nearest nearest;
     kgen_nearest_start(&nearest, name->start, name->length);
-    for (size_t i = 0; scope->bindings != NULL && i < scope->bindings->count; i++)
-        kgen_nearest_offer(&nearest, scope->bindings->items[i].name, strlen(scope->bindings->items[i].name));
+    for (size_t i = 0; evaluation->bindings != NULL && i < evaluation->bindings->count; i++)
+        kgen_nearest_offer(&nearest, evaluation->bindings->items[i].name,
+                           strlen(evaluation->bindings->items[i].name));
     for (size_t i = 0; i < names->count; i++) {
-        if (scope->slots[i].kind == KGEN_SLOT_INTEGER)
+        if (evaluation->slots[i].kind == KGEN_SLOT_INTEGER)
             kgen_nearest_offer(&nearest, names->items[i].start, names->items[i].length);
     }
-    kgen_nearest_hint(&nearest, scope->error);
+    kgen_nearest_hint(&nearest, evaluation->error);
     return -1;
 }
 
-static int evaluate_name(struct kgen_scope *scope, const struct kgen_node *node, int64_t *value)
+static int evaluate_name(struct kgen_evaluation *evaluation, const struct kgen_expression_node *node,
+                         int64_t *value)
 {
-    const struct kgen_slot *slot = &scope->slots[node->name];
+    const struct kgen_slot *slot = &evaluation->slots[node->name];
     if (slot->kind == KGEN_SLOT_INTEGER) {
         *value = slot->value;
         return 0;
     }
     if (slot->kind == KGEN_SLOT_UNKNOWN)
-        return fail_unknown(scope, node);
-    const char *name = slot->binding->name;
+        return fail_unknown(evaluation, node);
+    const struct kgen_name *name = &evaluation->expressions->names.items[node->name];
     if (slot->kind == KGEN_SLOT_TEXT) {
-        fail(scope, node, "'%.63s' stands for text, which can only be printed", name);
-        kgen_error_hint(scope->error, "write ${%.63s}", name);
+        fail(evaluation, node, "'%.*s' stands for text, which can only be printed", name_length(name),
+             name->start);
+        kgen_error_hint(evaluation->error, "write ${%.*s}", name_length(name), name->start);
     } else {
-        fail(scope, node, "'%.63s' is a table of text, of which only an entry can be printed", name);
-        kgen_error_hint(scope->error, "write ${%.63s[i]}", name);
+        fail(evaluation, node, "'%.*s' is a table of text, of which only an entry can be printed",
+             name_length(name), name->start);
+        kgen_error_hint(evaluation->error, "write ${%.*s[i]}", name_length(name), name->start);
     }
     return -1;
 }
 
-static int evaluate_unary(struct kgen_scope *scope, const struct kgen_node *node, int64_t *value)
+static int evaluate_unary(struct kgen_evaluation *evaluation, const struct kgen_expression_node *node,
+                          int64_t *value)
 {
     int64_t a;
-    if (kgen_expression_evaluate(scope, node->a, &a) != 0)
+    if (kgen_expression_evaluate(evaluation, node->a, &a) != 0)
         return -1;
-    switch (node->operation) {
+    switch (node->operator) {
     case KGEN_NOT:
         *value = !a;
         return 0;
@@ -150,53 +156,54 @@ static int evaluate_unary(struct kgen_scope *scope, const struct kgen_node *node
     case KGEN_NEGATE:
     case KGEN_ABS:
         if (a == INT64_MIN)
-            return fail(scope, node, "overflow: -(%" PRId64 ") does not fit in 64 bits", a);
-        *value = node->operation == KGEN_ABS && a >= 0 ? a : -a;
+            return fail(evaluation, node, "overflow: -(%" PRId64 ") does not fit in 64 bits", a);
+        *value = node->operator== KGEN_ABS && a >= 0 ? a : - a;
         return 0;
-    default: /* KGEN_HEX */
+    default: /* KGEN_HEX, KGEN_PLUS */
         *value = a;
         return 0;
     }
 }
 
-static int divide(struct kgen_scope *scope, const struct kgen_node *node, int64_t a, int64_t b,
-                  int64_t *value)
+static int divide(struct kgen_evaluation *evaluation, const struct kgen_expression_node *node, int64_t a,
+                  int64_t b, int64_t *value)
 {
     if (b == 0)
-        return fail(scope, node, "division by zero: %" PRId64 " divided by 0", a);
+        return fail(evaluation, node, "division by zero: %" PRId64 " divided by 0", a);
     if (a == INT64_MIN && b == -1)
-        return fail(scope, node, "overflow: %" PRId64 " divided by -1 does not fit in 64 bits", a);
-    if (node->operation == KGEN_REMAINDER)
+        return fail(evaluation, node, "overflow: %" PRId64 " divided by -1 does not fit in 64 bits", a);
+    if (node->operator== KGEN_REMAINDER)
         *value = a % b;
     else
-        *value = a / b + (node->operation == KGEN_CEIL_DIV && a % b != 0 && (a < 0) == (b < 0));
+        *value = a / b + (node->operator== KGEN_CEIL_DIV && a % b != 0 &&(a < 0) == (b < 0));
     return 0;
 }
 
-static int shift(struct kgen_scope *scope, const struct kgen_node *node, int64_t a, int64_t b, int64_t *value)
+static int shift(struct kgen_evaluation *evaluation, const struct kgen_expression_node *node, int64_t a,
+                 int64_t b, int64_t *value)
 {
     if (b < 0 || b > 63)
-        return fail(scope, node, "a shift by %" PRId64 " is out of the range 0 to 63", b);
-    if (node->operation == KGEN_SHIFT_RIGHT) {
+        return fail(evaluation, node, "a shift by %" PRId64 " is out of the range 0 to 63", b);
+    if (node->operator== KGEN_SHIFT_RIGHT) {
         *value = a >= 0 ? a >> b : ~(~a >> b);
         return 0;
     }
     if (b == 63 ? a != 0 && a != -1 : __builtin_mul_overflow(a, INT64_C(1) << b, value))
-        return fail(scope, node, "overflow: %" PRId64 " << %" PRId64 " does not fit in 64 bits", a, b);
+        return fail(evaluation, node, "overflow: %" PRId64 " << %" PRId64 " does not fit in 64 bits", a, b);
     if (b == 63)
         *value = a == 0 ? 0 : INT64_MIN;
     return 0;
 }
 
-static int arithmetic(struct kgen_scope *scope, const struct kgen_node *node, int64_t a, int64_t b,
-                      int64_t *value)
+static int arithmetic(struct kgen_evaluation *evaluation, const struct kgen_expression_node *node, int64_t a,
+                      int64_t b, int64_t *value)
 {
     bool overflow;
     char sign;
-    if (node->operation == KGEN_ADD) {
+    if (node->operator== KGEN_ADD) {
         sign = '+';
         overflow = __builtin_add_overflow(a, b, value);
-    } else if (node->operation == KGEN_SUBTRACT) {
+    } else if (node->operator== KGEN_SUBTRACT) {
         sign = '-';
         overflow = __builtin_sub_overflow(a, b, value);
     } else {
@@ -205,16 +212,17 @@ static int arithmetic(struct kgen_scope *scope, const struct kgen_node *node, in
     }
     if (!overflow)
         return 0;
-    return fail(scope, node, "overflow: %" PRId64 " %c %" PRId64 " does not fit in 64 bits", a, sign, b);
+    return fail(evaluation, node, "overflow: %" PRId64 " %c %" PRId64 " does not fit in 64 bits", a, sign, b);
 }
 
-static int evaluate_binary(struct kgen_scope *scope, const struct kgen_node *node, int64_t *value)
+static int evaluate_binary(struct kgen_evaluation *evaluation, const struct kgen_expression_node *node,
+                           int64_t *value)
 {
     int64_t a, b;
-    if (kgen_expression_evaluate(scope, node->a, &a) != 0 ||
-        kgen_expression_evaluate(scope, node->b, &b) != 0)
+    if (kgen_expression_evaluate(evaluation, node->a, &a) != 0 ||
+        kgen_expression_evaluate(evaluation, node->b, &b) != 0)
         return -1;
-    switch (node->operation) {
+    switch (node->operator) {
     case KGEN_MIN:
         *value = a < b ? a : b;
         return 0;
@@ -250,78 +258,84 @@ static int evaluate_binary(struct kgen_scope *scope, const struct kgen_node *nod
         return 0;
     case KGEN_SHIFT_LEFT:
     case KGEN_SHIFT_RIGHT:
-        return shift(scope, node, a, b, value);
+        return shift(evaluation, node, a, b, value);
     case KGEN_DIVIDE:
     case KGEN_REMAINDER:
     case KGEN_CEIL_DIV:
-        return divide(scope, node, a, b, value);
+        return divide(evaluation, node, a, b, value);
     default: /* KGEN_ADD, KGEN_SUBTRACT, KGEN_MULTIPLY */
-        return arithmetic(scope, node, a, b, value);
+        return arithmetic(evaluation, node, a, b, value);
     }
 }
 
 /* Those that evaluate only what they need. */
-static int evaluate_choice(struct kgen_scope *scope, const struct kgen_node *node, int64_t *value)
+static int evaluate_choice(struct kgen_evaluation *evaluation, const struct kgen_expression_node *node,
+                           int64_t *value)
 {
     int64_t a, b;
-    if (kgen_expression_evaluate(scope, node->a, &a) != 0)
+    if (kgen_expression_evaluate(evaluation, node->a, &a) != 0)
         return -1;
-    if (node->operation == KGEN_CONDITIONAL)
-        return kgen_expression_evaluate(scope, a != 0 ? node->b : node->c, value);
-    *value = node->operation == KGEN_OR;
-    if ((a != 0) == (node->operation == KGEN_OR))
+    if (node->operator== KGEN_CONDITIONAL)
+        return kgen_expression_evaluate(evaluation, a != 0 ? node->b : node->c, value);
+    *value = node->operator== KGEN_OR;
+    if ((a != 0) == (node->operator== KGEN_OR))
         return 0;
-    if (kgen_expression_evaluate(scope, node->b, &b) != 0)
+    if (kgen_expression_evaluate(evaluation, node->b, &b) != 0)
         return -1;
     *value = b != 0;
     return 0;
 }
 
-int kgen_expression_evaluate(struct kgen_scope *scope, int32_t root, int64_t *value)
+int kgen_expression_evaluate(struct kgen_evaluation *evaluation, int32_t root, int64_t *value)
 {
-    const struct kgen_node *node = &scope->expressions->nodes[root];
-    if (scope->steps-- <= 0)
-        return fail(scope, node, "the template does not come to an end: too many steps");
-    switch (node->operation) {
+    const struct kgen_expression_node *node = &evaluation->expressions->nodes[root];
+    if (evaluation->steps-- <= 0)
+        return fail(evaluation, node, "the template does not come to an end: too many steps");
+    switch (node->operator) {
     case KGEN_LITERAL:
         *value = node->value;
         return 0;
     case KGEN_NAME:
-        return evaluate_name(scope, node, value);
+        return evaluate_name(evaluation, node, value);
     case KGEN_ENTRY: /* refused by the parser wherever a number is wanted */
-        return fail(scope, node, "an entry of a table can only be printed");
+        return fail(evaluation, node, "an entry of a table can only be printed");
+    case KGEN_TEXT:
+        return fail(evaluation, node, "a text can only be printed");
     case KGEN_HEX:
+    case KGEN_PLUS:
     case KGEN_ABS:
     case KGEN_NOT:
     case KGEN_INVERT:
     case KGEN_NEGATE:
-        return evaluate_unary(scope, node, value);
+        return evaluate_unary(evaluation, node, value);
     case KGEN_CONDITIONAL:
     case KGEN_OR:
     case KGEN_AND:
-        return evaluate_choice(scope, node, value);
+        return evaluate_choice(evaluation, node, value);
     default:
-        return evaluate_binary(scope, node, value);
+        return evaluate_binary(evaluation, node, value);
     }
 }
 
-static int print_entry(struct kgen_scope *scope, const struct kgen_node *node, struct kgen_text *out)
+/* Looks up the entry of a table that the node names. */
+static int find_entry(struct kgen_evaluation *evaluation, const struct kgen_expression_node *node,
+                      const char **text)
 {
-    const struct kgen_slot *slot = &scope->slots[node->name];
+    const struct kgen_slot *slot = &evaluation->slots[node->name];
     int64_t index;
     if (slot->kind == KGEN_SLOT_UNKNOWN)
-        return fail_unknown(scope, node);
+        return fail_unknown(evaluation, node);
     if (slot->kind != KGEN_SLOT_TABLE) {
-        const struct kgen_name *name = &scope->expressions->names.items[node->name];
-        return fail(scope, node, "'%.*s' is not a table", name_length(name), name->start);
+        const struct kgen_name *name = &evaluation->expressions->names.items[node->name];
+        return fail(evaluation, node, "'%.*s' is not a table", name_length(name), name->start);
     }
-    if (kgen_expression_evaluate(scope, node->a, &index) != 0)
+    if (kgen_expression_evaluate(evaluation, node->a, &index) != 0)
         return -1;
-    const struct kgen_binding *table = slot->binding;
+    const struct kgen_binding *table = slot->table;
     if (index < 0 || (uint64_t)index >= table->table_count)
-        return fail(scope, node, "entry %" PRId64 " of the table '%.63s', which has %zu", index, table->name,
-                    table->table_count);
-    kgen_text_puts(out, table->table[index]);
+        return fail(evaluation, node, "entry %" PRId64 " of the table '%.63s', which has %zu", index,
+                    table->name, table->table_count);
+    *text = table->table[index];
     return 0;
 }
 
@@ -342,21 +356,89 @@ static void print_number(uint64_t magnitude, bool negative, unsigned base, struc
     kgen_text_append(out, first, (size_t)(digits + sizeof digits - first));
 }
 
-int kgen_expression_print(struct kgen_scope *scope, int32_t root, struct kgen_text *out)
+/* Prints a value as the function at the root of its expression says. */
+static void print_value(enum kgen_operator operator, int64_t value, struct kgen_text *out)
 {
-    const struct kgen_node *node = &scope->expressions->nodes[root];
-    if (node->operation == KGEN_ENTRY)
-        return print_entry(scope, node, out);
-    if (node->operation == KGEN_NAME && scope->slots[node->name].kind == KGEN_SLOT_TEXT) {
-        kgen_text_puts(out, scope->slots[node->name].binding->text);
+    const bool negative = value < 0;
+    const uint64_t magnitude = negative ? -(uint64_t)value : (uint64_t)value;
+    if (operator== KGEN_HEX) {
+        print_number((uint64_t)value, false, 16, out);
+    } else if (operator!= KGEN_PLUS) {
+        print_number(magnitude, negative, 10, out);
+    } else if (value != 0) {
+        kgen_text_puts(out, negative ? " - " : " + ");
+        print_number(magnitude, false, 10, out);
+    }
+}
+
+static int print_text(struct kgen_evaluation *evaluation, const struct kgen_expression_node *node,
+                      struct kgen_text *out)
+{
+    const struct kgen_expression_node *nodes = evaluation->expressions->nodes;
+    for (;; node = &nodes[node->b]) {
+        if (evaluation->steps-- <= 0)
+            return fail(evaluation, node, "the template does not come to an end: too many steps");
+        kgen_text_append(out, node->start, (size_t)node->value);
+        if (node->a != KGEN_ABSENT && kgen_expression_print(evaluation, node->a, out) != 0)
+            return -1;
+        if (node->b == KGEN_ABSENT)
+            return 0;
+    }
+}
+
+/* The alternative that a choice between expressions comes to, however deep. */
+static int choose(struct kgen_evaluation *evaluation, const struct kgen_expression_node **node)
+{
+    while ((*node)->operator== KGEN_CONDITIONAL) {
+        int64_t condition;
+        if (kgen_expression_evaluate(evaluation, (*node)->a, &condition) != 0)
+            return -1;
+        *node = &evaluation->expressions->nodes[condition != 0 ? (*node)->b : (*node)->c];
+    }
+    return 0;
+}
+
+struct kgen_slot kgen_slot_of_binding(const struct kgen_binding *binding)
+{
+    if (binding->text != NULL)
+        return (struct kgen_slot){.kind = KGEN_SLOT_TEXT, .text = binding->text};
+    if (binding->table != NULL)
+        return (struct kgen_slot){.kind = KGEN_SLOT_TABLE, .table = binding};
+    return (struct kgen_slot){.kind = KGEN_SLOT_INTEGER, .value = binding->value, .text = binding->word};
+}
+
+int kgen_expression_assign(struct kgen_evaluation *evaluation, int32_t root, struct kgen_slot *slot,
+                           struct kgen_text *text, bool *is_new)
+{
+    const struct kgen_expression_node *node = &evaluation->expressions->nodes[root];
+    *slot = (struct kgen_slot){.kind = KGEN_SLOT_TEXT};
+    *is_new = false;
+    if (choose(evaluation, &node) != 0)
+        return -1;
+    if (node->operator== KGEN_ENTRY)
+        return find_entry(evaluation, node, &slot->text);
+    if (node->operator== KGEN_TEXT) {
+        *is_new = true;
+        return print_text(evaluation, node, text);
+    }
+    if (node->operator== KGEN_NAME && evaluation->slots[node->name].text != NULL) {
+        *slot = evaluation->slots[node->name];
         return 0;
     }
-    int64_t value;
-    if (kgen_expression_evaluate(scope, root, &value) != 0)
+    slot->kind = KGEN_SLOT_INTEGER;
+    return kgen_expression_evaluate(evaluation, (int32_t)(node - evaluation->expressions->nodes),
+                                    &slot->value);
+}
+
+int kgen_expression_print(struct kgen_evaluation *evaluation, int32_t root, struct kgen_text *out)
+{
+    struct kgen_slot slot;
+    bool is_new;
+    if (kgen_expression_assign(evaluation, root, &slot, out, &is_new) != 0)
         return -1;
-    if (node->operation == KGEN_HEX)
-        print_number((uint64_t)value, false, 16, out);
-    else
-        print_number(value < 0 ? -(uint64_t)value : (uint64_t)value, value < 0, 10, out);
+    if (slot.text != NULL)
+        kgen_text_puts(out, slot.text);
+    else if (!is_new)
+        print_value(evaluation->expressions->nodes[root].operator, slot.value, out);
     return 0;
 }

@@ -28,6 +28,9 @@ bool kgen_cursor_take(struct kgen_cursor *cursor, char character);
 /* Skips blanks, then takes a name: a letter or '_', then letters, digits and '_'. Returns its length, 0 where
  * there is none. */
 size_t kgen_cursor_take_name(struct kgen_cursor *cursor, const char **name);
+/* Takes the name keyword; anything else is an error, which says that expected was expected. Returns 0 or -1.
+ */
+int kgen_cursor_take_keyword(struct kgen_cursor *cursor, const char *keyword, const char *expected);
 /* Skips blanks and says what stands at the cursor in place of what was expected. Returns -1. */
 int kgen_cursor_unexpected(struct kgen_cursor *cursor, const char *expected);
 
@@ -49,16 +52,19 @@ int32_t kgen_names_add(struct kgen_names *names, const char *start, size_t lengt
 
 /* Every expression of one template. An expression is the index of its root node. */
 struct kgen_expressions {
-    struct kgen_node *nodes; /* owned */
+    struct kgen_expression_node *nodes; /* owned */
     size_t count, capacity;
     struct kgen_names names;
 };
 void kgen_expressions_free(struct kgen_expressions *expressions);
 
-/* Parses the expression at the cursor, up to the first character that cannot belong to it. An entry of a
- * table is accepted where printable. Returns its root, or KGEN_ABSENT with an error. */
+/* Parses the expression at the cursor, up to the first character that cannot belong to it. A text or an entry
+ * of a table is accepted where printable. Returns its root, or KGEN_ABSENT with an error. */
 int32_t kgen_expression_parse(struct kgen_expressions *expressions, struct kgen_cursor *cursor,
                               bool printable);
+/* Parses a text in double quotes, with its ${...}. Returns its root, a KGEN_TEXT, or KGEN_ABSENT with an
+ * error. */
+int32_t kgen_expression_parse_text(struct kgen_expressions *expressions, struct kgen_cursor *cursor);
 /* Whether the name is that of a function, such as min, and cannot name a value. */
 bool kgen_expression_is_function(const char *name, size_t length);
 
@@ -67,13 +73,14 @@ enum kgen_slot_kind { KGEN_SLOT_UNKNOWN, KGEN_SLOT_INTEGER, KGEN_SLOT_TEXT, KGEN
 /* What a name means at the moment. */
 struct kgen_slot {
     enum kgen_slot_kind kind;
-    int level;                          /* of the block that named it; 0 for a binding */
-    int64_t value;                      /* KGEN_SLOT_INTEGER */
-    const struct kgen_binding *binding; /* KGEN_SLOT_TEXT, KGEN_SLOT_TABLE */
+    int level;        /* of the block that named it; 0 for a binding */
+    int64_t value;    /* KGEN_SLOT_INTEGER */
+    const char *text; /* KGEN_SLOT_TEXT; of a KGEN_SLOT_INTEGER the word it prints as, or NULL */
+    const struct kgen_binding *table; /* KGEN_SLOT_TABLE */
 };
 
 /* Where evaluation happens. */
-struct kgen_scope {
+struct kgen_evaluation {
     const struct kgen_expressions *expressions;
     struct kgen_slot *slots; /* one for each name of expressions */
     const struct kgen_bindings *bindings;
@@ -83,21 +90,31 @@ struct kgen_scope {
     struct kgen_error *error;
 };
 
+/* What a binding means. */
+struct kgen_slot kgen_slot_of_binding(const struct kgen_binding *binding);
+
 /* Returns 0 with the value, or -1 with an error. */
-int kgen_expression_evaluate(struct kgen_scope *scope, int32_t root, int64_t *value);
+int kgen_expression_evaluate(struct kgen_evaluation *evaluation, int32_t root, int64_t *value);
 /* Appends what ${...} prints. */
-int kgen_expression_print(struct kgen_scope *scope, int32_t root, struct kgen_text *out);
+int kgen_expression_print(struct kgen_evaluation *evaluation, int32_t root, struct kgen_text *out);
+
+/* What a name that is given this expression means: *slot, whose text is borrowed from a slot or a binding, or
+ * was appended to text where *is_new. */
+int kgen_expression_assign(struct kgen_evaluation *evaluation, int32_t root, struct kgen_slot *slot,
+                           struct kgen_text *text, bool *is_new);
 
 /* Makes room for one more item; false when memory runs out. */
 bool kgen_array_reserve(void **items, size_t count, size_t *capacity, size_t item_size);
 
 /* ---- Between expression_parse.c and expression.c ---- */
 
-enum kgen_operation {
+enum kgen_operator {
     KGEN_LITERAL,
     KGEN_NAME,
     KGEN_ENTRY, /* name[a] */
+    KGEN_TEXT,  /* characters, then a printed and then the rest of the text, b */
     KGEN_HEX,
+    KGEN_PLUS, /* plus(a): as a term to be added to an address, nothing where it is 0 */
     KGEN_MIN,
     KGEN_MAX,
     KGEN_ABS,
@@ -126,13 +143,14 @@ enum kgen_operation {
     KGEN_REMAINDER
 };
 
-struct kgen_node {
-    enum kgen_operation operation;
-    int column;      /* of the operator, name, literal or function */
-    int depth;       /* 1 for a leaf */
-    int32_t a, b, c; /* operands, or KGEN_ABSENT */
-    int32_t name;    /* KGEN_NAME, KGEN_ENTRY */
-    int64_t value;   /* KGEN_LITERAL */
+struct kgen_expression_node {
+    enum kgen_operator operator;
+    int column;        /* of the operator, name, literal or function */
+    int depth;         /* 1 for a leaf */
+    int32_t a, b, c;   /* operands, or KGEN_ABSENT */
+    int32_t name;      /* KGEN_NAME, KGEN_ENTRY */
+    int64_t value;     /* KGEN_LITERAL; of KGEN_TEXT the number of characters */
+    const char *start; /* KGEN_TEXT; borrowed from the template's text */
 };
 
 #endif

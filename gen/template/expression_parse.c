@@ -16,7 +16,7 @@ struct parser {
 struct binary_operator {
     const char *text;
     int precedence; /* a greater one binds tighter */
-    enum kgen_operation operation;
+    enum kgen_operator operator;
 };
 
 /* Those that begin with another one stand before it. */
@@ -35,12 +35,12 @@ static const struct binary_operator operators[] = {
 struct function {
     const char *name;
     int arguments;
-    enum kgen_operation operation;
+    enum kgen_operator operator;
 };
 
 static const struct function functions[] = {
     {"min", 2, KGEN_MIN},           {"max", 2, KGEN_MAX}, {"abs", 1, KGEN_ABS},
-    {"ceil_div", 2, KGEN_CEIL_DIV}, {"hex", 1, KGEN_HEX},
+    {"ceil_div", 2, KGEN_CEIL_DIV}, {"hex", 1, KGEN_HEX}, {"plus", 1, KGEN_PLUS},
 };
 
 int kgen_cursor_column(const struct kgen_cursor *cursor)
@@ -82,6 +82,17 @@ size_t kgen_cursor_take_name(struct kgen_cursor *cursor, const char **name)
             cursor->at++;
     }
     return (size_t)(cursor->at - *name);
+}
+
+int kgen_cursor_take_keyword(struct kgen_cursor *cursor, const char *keyword, const char *expected)
+{
+    struct kgen_cursor ahead = *cursor;
+    const char *name;
+    size_t length = kgen_cursor_take_name(&ahead, &name);
+    if (length != strlen(keyword) || memcmp(name, keyword, length) != 0)
+        return kgen_cursor_unexpected(cursor, expected);
+    *cursor = ahead;
+    return 0;
 }
 
 int kgen_cursor_unexpected(struct kgen_cursor *cursor, const char *expected)
@@ -149,8 +160,15 @@ static int32_t fail_table(const struct kgen_cursor *cursor, int column)
     return KGEN_ABSENT;
 }
 
+static int32_t fail_text(const struct kgen_cursor *cursor, int column)
+{
+    kgen_error_set(cursor->error, KGEN_ERROR_TEMPLATE, cursor->source, cursor->line, column,
+                   "a text can only be printed, or be given a name by $let");
+    return KGEN_ABSENT;
+}
+
 /* Adds a node whose operands are parsed; an operand that failed makes it fail. */
-static int32_t add_node(struct parser *parser, struct kgen_node node, int operands)
+static int32_t add_node(struct parser *parser, struct kgen_expression_node node, int operands)
 {
     struct kgen_expressions *pool = parser->expressions;
     const int32_t operand[3] = {node.a, node.b, node.c};
@@ -158,9 +176,11 @@ static int32_t add_node(struct parser *parser, struct kgen_node node, int operan
     for (int i = 0; i < operands; i++) {
         if (operand[i] == KGEN_ABSENT)
             return KGEN_ABSENT;
-        const struct kgen_node *child = &pool->nodes[operand[i]];
-        if (child->operation == KGEN_ENTRY)
+        const struct kgen_expression_node *child = &pool->nodes[operand[i]];
+        if (child->operator== KGEN_ENTRY)
             return fail_table(parser->cursor, child->column);
+        if (child->operator== KGEN_TEXT &&(node.operator!= KGEN_CONDITIONAL || i == 0))
+            return fail_text(parser->cursor, child->column);
         if (child->depth >= node.depth)
             node.depth = child->depth + 1;
     }
@@ -174,6 +194,80 @@ static int32_t add_node(struct parser *parser, struct kgen_node node, int operan
 }
 
 static int32_t parse_conditional(struct parser *parser);
+
+/* Adds one piece of a text: its characters, and the expression after them or KGEN_ABSENT. */
+static int32_t add_piece(struct parser *parser, const char *start, const char *end, int column,
+                         int32_t printed)
+{
+    int32_t index = add_node(parser,
+                             (struct kgen_expression_node){.operator= KGEN_TEXT,
+                                                           .column = column,
+                                                           .start = start,
+                                                           .value = end - start,
+                                                           .a = printed,
+                                                           .b = KGEN_ABSENT},
+                             0);
+    if (index == KGEN_ABSENT || printed == KGEN_ABSENT)
+        return index;
+    struct kgen_expression_node *piece = &parser->expressions->nodes[index];
+    piece->depth = parser->expressions->nodes[printed].depth + 1;
+    return piece->depth > KGEN_EXPRESSION_DEPTH ? fail_depth(parser, column) : index;
+}
+
+/* Reads pieces up to the end of the cursor, which is that of the text. */
+static int32_t parse_pieces(struct parser *parser, int column)
+{
+    struct kgen_cursor *cursor = parser->cursor;
+    int32_t first = KGEN_ABSENT, last = KGEN_ABSENT;
+    for (;;) {
+        const char *start = cursor->at;
+        while (cursor->at < cursor->end && *cursor->at != '$')
+            cursor->at++;
+        const char *end = cursor->at;
+        int32_t printed = KGEN_ABSENT;
+        if (cursor->at < cursor->end) {
+            if (cursor->at + 1 == cursor->end || cursor->at[1] != '{')
+                return fail(parser, kgen_cursor_column(cursor), "a '$' in a text stands before '{'");
+            cursor->at += 2;
+            printed = parse_conditional(parser);
+            if (printed == KGEN_ABSENT)
+                return KGEN_ABSENT;
+            if (!kgen_cursor_take(cursor, '}')) {
+                kgen_cursor_unexpected(cursor, "'}' or an operator");
+                return KGEN_ABSENT;
+            }
+        }
+        int32_t piece = add_piece(parser, start, end, column, printed);
+        if (piece == KGEN_ABSENT)
+            return KGEN_ABSENT;
+        if (last == KGEN_ABSENT)
+            first = piece;
+        else
+            parser->expressions->nodes[last].b = piece;
+        last = piece;
+        if (cursor->at == cursor->end && printed == KGEN_ABSENT)
+            return first;
+    }
+}
+
+/* A text in double quotes; it ends at the next quote, so its ${...} hold no text. */
+static int32_t parse_text(struct parser *parser)
+{
+    struct kgen_cursor *cursor = parser->cursor;
+    const int column = kgen_cursor_column(cursor);
+    const char *line_end = cursor->end;
+    cursor->at++;
+    cursor->end = memchr(cursor->at, '"', (size_t)(line_end - cursor->at));
+    if (cursor->end == NULL) {
+        cursor->end = line_end;
+        return fail(parser, column, "the text has no closing quote on this line");
+    }
+    int32_t text = parse_pieces(parser, column);
+    if (text != KGEN_ABSENT)
+        cursor->at = cursor->end + 1;
+    cursor->end = line_end;
+    return text;
+}
 
 static int digit_value(char c)
 {
@@ -208,8 +302,8 @@ static int32_t parse_literal(struct parser *parser)
     if (cursor->at == digits ||
         (cursor->at < cursor->end && (is_name_start(*cursor->at) || is_digit(*cursor->at))))
         return fail(parser, column, "a number is decimal or 0x and hexadecimal digits, without a suffix");
-    return add_node(parser, (struct kgen_node){.operation = KGEN_LITERAL, .column = column, .value = value},
-                    0);
+    return add_node(
+        parser, (struct kgen_expression_node){.operator= KGEN_LITERAL, .column = column, .value = value}, 0);
 }
 
 static int32_t parse_call(struct parser *parser, const char *name, size_t length, int column)
@@ -224,7 +318,7 @@ static int32_t parse_call(struct parser *parser, const char *name, size_t length
         for (size_t i = 0; i < KGEN_COUNT_OF(functions); i++)
             kgen_nearest_offer(&nearest, functions[i].name, strlen(functions[i].name));
         kgen_nearest_hint(&nearest, cursor->error);
-        kgen_error_hint(cursor->error, "the functions are min, max, abs, ceil_div and hex");
+        kgen_error_hint(cursor->error, "the functions are min, max, abs, ceil_div, hex and plus");
         return KGEN_ABSENT;
     }
     int32_t argument[2] = {KGEN_ABSENT, KGEN_ABSENT};
@@ -238,8 +332,8 @@ static int32_t parse_call(struct parser *parser, const char *name, size_t length
             return KGEN_ABSENT;
         }
     }
-    struct kgen_node node = {
-        .operation = function->operation, .column = column, .a = argument[0], .b = argument[1]};
+    struct kgen_expression_node node = {
+        .operator= function->operator, .column = column, .a = argument[0], .b = argument[1]};
     return add_node(parser, node, function->arguments);
 }
 
@@ -255,13 +349,13 @@ static int32_t parse_name(struct parser *parser)
         kgen_cursor_unexpected(cursor, "'(' after the name of a function");
         return KGEN_ABSENT;
     }
-    struct kgen_node node = {.operation = KGEN_NAME, .column = column};
+    struct kgen_expression_node node = {.operator= KGEN_NAME, .column = column};
     node.name = kgen_names_add(&parser->expressions->names, name, length);
     if (node.name == KGEN_ABSENT)
         return fail_memory(parser);
     if (!kgen_cursor_take(cursor, '['))
         return add_node(parser, node, 0);
-    node.operation = KGEN_ENTRY;
+    node.operator= KGEN_ENTRY;
     node.a = parse_conditional(parser);
     if (node.a != KGEN_ABSENT && !kgen_cursor_take(cursor, ']')) {
         kgen_cursor_unexpected(cursor, "']'");
@@ -284,12 +378,14 @@ static int32_t parse_unary(struct parser *parser)
         node = parse_name(parser);
     } else if (is_digit(next)) {
         node = parse_literal(parser);
+    } else if (next == '"') {
+        node = parse_text(parser);
     } else if (next == '!' || next == '~' || next == '-') {
         cursor->at++;
-        enum kgen_operation operation = next == '!' ? KGEN_NOT : next == '~' ? KGEN_INVERT : KGEN_NEGATE;
+        enum kgen_operator operator= next == '!' ? KGEN_NOT : next == '~' ? KGEN_INVERT : KGEN_NEGATE;
         int32_t operand = parse_unary(parser);
-        node =
-            add_node(parser, (struct kgen_node){.operation = operation, .column = column, .a = operand}, 1);
+        node = add_node(
+            parser, (struct kgen_expression_node){.operator= operator, .column = column, .a = operand}, 1);
     } else if (next == '(') {
         cursor->at++;
         node = parse_conditional(parser);
@@ -324,7 +420,7 @@ static int32_t parse_binary(struct parser *parser, int precedence)
         const struct binary_operator *next = next_operator(parser->cursor);
         if (next == NULL || next->precedence < precedence)
             break;
-        struct kgen_node node = {.operation = next->operation, .a = left};
+        struct kgen_expression_node node = {.operator= next->operator, .a = left };
         node.column = kgen_cursor_column(parser->cursor);
         parser->cursor->at += strlen(next->text);
         node.b = parse_binary(parser, next->precedence + 1);
@@ -343,7 +439,7 @@ static int32_t parse_conditional(struct parser *parser)
     if (parser->depth == KGEN_EXPRESSION_DEPTH)
         return fail_depth(parser, column);
     parser->depth++;
-    struct kgen_node node = {.operation = KGEN_CONDITIONAL, .column = column, .a = condition};
+    struct kgen_expression_node node = {.operator= KGEN_CONDITIONAL, .column = column, .a = condition};
     node.b = parse_conditional(parser);
     node.c = KGEN_ABSENT;
     if (node.b != KGEN_ABSENT) {
@@ -361,7 +457,20 @@ int32_t kgen_expression_parse(struct kgen_expressions *expressions, struct kgen_
 {
     struct parser parser = {.expressions = expressions, .cursor = cursor};
     int32_t root = parse_conditional(&parser);
-    if (root != KGEN_ABSENT && !printable && expressions->nodes[root].operation == KGEN_ENTRY)
-        return fail_table(cursor, expressions->nodes[root].column);
-    return root;
+    if (root == KGEN_ABSENT || printable)
+        return root;
+    const struct kgen_expression_node *node = &expressions->nodes[root];
+    if (node->operator== KGEN_ENTRY)
+        return fail_table(cursor, node->column);
+    return node->operator== KGEN_TEXT ? fail_text(cursor, node->column) : root;
+}
+
+int32_t kgen_expression_parse_text(struct kgen_expressions *expressions, struct kgen_cursor *cursor)
+{
+    struct parser parser = {.expressions = expressions, .cursor = cursor};
+    kgen_cursor_skip_blanks(cursor);
+    if (cursor->at < cursor->end && *cursor->at == '"')
+        return parse_text(&parser);
+    kgen_cursor_unexpected(cursor, "a text in double quotes");
+    return KGEN_ABSENT;
 }

@@ -6,30 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A block that is open in a file: the file itself, an $if or a $for. */
-struct block {
-    enum kgen_item_kind kind; /* KGEN_ITEM_INCLUDE for the file itself */
-    int32_t owner;            /* the loop, or the branch being filled */
-    int32_t first, last;      /* items so far */
-    int line, column;
-    bool has_else;
-};
-
-/* One file being parsed. */
-struct reading {
-    struct kgen_parser *parser;
-    const struct kgen_template_file *file;
-    struct block blocks[KGEN_TEMPLATE_BLOCKS_MAX];
-    int depth;                         /* the innermost block */
-    bool declaring;                    /* no text yet */
-    bool is_include;                   /* an *.inc file */
-    const char *text_start, *text_end; /* text not yet made an item */
-    int text_line;
-};
-
-static int parse_unit(struct kgen_parser *parser, const struct kgen_template_file *file, bool is_include,
-                      int32_t *unit);
-
 static int fail_at(const struct kgen_cursor *cursor, int column, const char *message)
 {
     return kgen_error_set(cursor->error, KGEN_ERROR_TEMPLATE, cursor->source, cursor->line, column, "%s",
@@ -43,7 +19,7 @@ static int fail_memory(struct kgen_parser *parser)
 }
 
 /* Makes an item that is in no block. */
-static int32_t new_item(struct reading *reading, struct kgen_item item)
+static int32_t new_item(struct kgen_reading *reading, struct kgen_item item)
 {
     struct kgen_template *tmpl = reading->parser->tmpl;
     if (!kgen_array_reserve((void **)&tmpl->items, tmpl->item_count, &tmpl->item_capacity,
@@ -56,13 +32,12 @@ static int32_t new_item(struct reading *reading, struct kgen_item item)
     return (int32_t)tmpl->item_count++;
 }
 
-/* Makes an item at the end of the innermost block. */
-static int32_t add_item(struct reading *reading, struct kgen_item item)
+int32_t kgen_reading_add(struct kgen_reading *reading, struct kgen_item item)
 {
     int32_t index = new_item(reading, item);
     if (index == KGEN_ABSENT)
         return KGEN_ABSENT;
-    struct block *block = &reading->blocks[reading->depth];
+    struct kgen_block *block = &reading->blocks[reading->depth];
     if (block->last == KGEN_ABSENT)
         block->first = index;
     else
@@ -71,7 +46,16 @@ static int32_t add_item(struct reading *reading, struct kgen_item item)
     return index;
 }
 
-static int flush_text(struct reading *reading)
+int32_t kgen_reading_expression(struct kgen_reading *reading, struct kgen_cursor *cursor, bool printable)
+{
+    struct kgen_expressions *expressions = &reading->parser->tmpl->expressions;
+    const size_t first = expressions->count;
+    int32_t root = kgen_expression_parse(expressions, cursor, printable);
+    return root == KGEN_ABSENT || kgen_interface_check_names(reading, first, cursor) == 0 ? root
+                                                                                          : KGEN_ABSENT;
+}
+
+static int flush_text(struct kgen_reading *reading)
 {
     if (reading->text_start == reading->text_end)
         return 0;
@@ -79,11 +63,11 @@ static int flush_text(struct reading *reading)
     item.as.text.start = reading->text_start;
     item.as.text.length = (size_t)(reading->text_end - reading->text_start);
     reading->text_start = reading->text_end = NULL;
-    return add_item(reading, item) == KGEN_ABSENT ? -1 : 0;
+    return kgen_reading_add(reading, item) == KGEN_ABSENT ? -1 : 0;
 }
 
 /* Text that follows the last without a gap joins it. */
-static int add_text(struct reading *reading, const char *start, const char *end, int line)
+static int add_text(struct kgen_reading *reading, const char *start, const char *end, int line)
 {
     if (start == end)
         return 0;
@@ -94,30 +78,31 @@ static int add_text(struct reading *reading, const char *start, const char *end,
         reading->text_line = line;
     }
     reading->text_end = end;
+    reading->parser->tmpl->files[reading->index].has_text = true;
     return 0;
 }
 
 /* ---- Directives of the body: the cursor is behind the keyword, which began at column ---- */
 
-static int open_block(struct reading *reading, const struct kgen_cursor *cursor, int column,
+static int open_block(struct kgen_reading *reading, const struct kgen_cursor *cursor, int column,
                       enum kgen_item_kind kind, int32_t owner)
 {
     if (reading->depth + 1 == KGEN_TEMPLATE_BLOCKS_MAX)
         return kgen_error_set(cursor->error, KGEN_ERROR_TEMPLATE, cursor->source, cursor->line, column,
                               "more than %d blocks in each other", KGEN_TEMPLATE_BLOCKS_MAX - 1);
-    reading->blocks[++reading->depth] = (struct block){.kind = kind,
-                                                       .owner = owner,
-                                                       .first = KGEN_ABSENT,
-                                                       .last = KGEN_ABSENT,
-                                                       .line = cursor->line,
-                                                       .column = column};
+    reading->blocks[++reading->depth] = (struct kgen_block){.kind = kind,
+                                                            .owner = owner,
+                                                            .first = KGEN_ABSENT,
+                                                            .last = KGEN_ABSENT,
+                                                            .line = cursor->line,
+                                                            .column = column};
     return 0;
 }
 
 /* Hands the items of the innermost block to their owner. */
-static void fill_owner(struct reading *reading)
+static void fill_owner(struct kgen_reading *reading)
 {
-    const struct block *block = &reading->blocks[reading->depth];
+    const struct kgen_block *block = &reading->blocks[reading->depth];
     struct kgen_item *owner = &reading->parser->tmpl->items[block->owner];
     if (owner->kind == KGEN_ITEM_LOOP)
         owner->as.loop.body = block->first;
@@ -132,20 +117,20 @@ static struct kgen_item branch_item(const struct kgen_cursor *cursor, int column
     return item;
 }
 
-static int read_if(struct reading *reading, struct kgen_cursor *cursor, int column)
+static int read_if(struct kgen_reading *reading, struct kgen_cursor *cursor, int column)
 {
     struct kgen_item item = branch_item(cursor, column);
-    item.as.branch.condition = kgen_expression_parse(&reading->parser->tmpl->expressions, cursor, false);
+    item.as.branch.condition = kgen_reading_expression(reading, cursor, false);
     if (item.as.branch.condition == KGEN_ABSENT)
         return -1;
-    int32_t owner = add_item(reading, item);
+    int32_t owner = kgen_reading_add(reading, item);
     return owner == KGEN_ABSENT ? -1 : open_block(reading, cursor, column, KGEN_ITEM_BRANCH, owner);
 }
 
 /* $elif or $else. */
-static int next_branch(struct reading *reading, struct kgen_cursor *cursor, int column, bool is_else)
+static int next_branch(struct kgen_reading *reading, struct kgen_cursor *cursor, int column, bool is_else)
 {
-    struct block *block = &reading->blocks[reading->depth];
+    struct kgen_block *block = &reading->blocks[reading->depth];
     if (block->kind != KGEN_ITEM_BRANCH)
         return fail_at(cursor, column, is_else ? "$else without an $if" : "$elif without an $if");
     if (block->has_else) {
@@ -155,7 +140,7 @@ static int next_branch(struct reading *reading, struct kgen_cursor *cursor, int 
     }
     struct kgen_item item = branch_item(cursor, column);
     if (!is_else) {
-        item.as.branch.condition = kgen_expression_parse(&reading->parser->tmpl->expressions, cursor, false);
+        item.as.branch.condition = kgen_reading_expression(reading, cursor, false);
         if (item.as.branch.condition == KGEN_ABSENT)
             return -1;
     }
@@ -170,17 +155,17 @@ static int next_branch(struct reading *reading, struct kgen_cursor *cursor, int 
     return 0;
 }
 
-static int read_elif(struct reading *reading, struct kgen_cursor *cursor, int column)
+static int read_elif(struct kgen_reading *reading, struct kgen_cursor *cursor, int column)
 {
     return next_branch(reading, cursor, column, false);
 }
 
-static int read_else(struct reading *reading, struct kgen_cursor *cursor, int column)
+static int read_else(struct kgen_reading *reading, struct kgen_cursor *cursor, int column)
 {
     return next_branch(reading, cursor, column, true);
 }
 
-static int read_end(struct reading *reading, struct kgen_cursor *cursor, int column)
+static int read_end(struct kgen_reading *reading, struct kgen_cursor *cursor, int column)
 {
     if (reading->depth == 0)
         return fail_at(cursor, column, "$end without an $if or $for");
@@ -189,19 +174,8 @@ static int read_end(struct reading *reading, struct kgen_cursor *cursor, int col
     return 0;
 }
 
-static int take_keyword(struct kgen_cursor *cursor, const char *keyword, const char *expected)
-{
-    struct kgen_cursor ahead = *cursor;
-    const char *word;
-    size_t length = kgen_cursor_take_name(&ahead, &word);
-    if (length != strlen(keyword) || memcmp(word, keyword, length) != 0)
-        return kgen_cursor_unexpected(cursor, expected);
-    *cursor = ahead;
-    return 0;
-}
-
 /* The number of a name that is given a value here. */
-static int take_variable(struct reading *reading, struct kgen_cursor *cursor, int32_t *number)
+static int take_variable(struct kgen_reading *reading, struct kgen_cursor *cursor, int32_t *number)
 {
     const char *name;
     size_t length;
@@ -211,19 +185,19 @@ static int take_variable(struct reading *reading, struct kgen_cursor *cursor, in
     return *number == KGEN_ABSENT ? fail_memory(reading->parser) : 0;
 }
 
-static int read_for(struct reading *reading, struct kgen_cursor *cursor, int column)
+static int read_for(struct kgen_reading *reading, struct kgen_cursor *cursor, int column)
 {
     struct kgen_item item = {.kind = KGEN_ITEM_LOOP, .line = cursor->line, .column = column};
     if (take_variable(reading, cursor, &item.as.loop.name) != 0 ||
-        take_keyword(cursor, "in", "'in range(...)'") != 0 ||
-        take_keyword(cursor, "range", "'range(...)'") != 0)
+        kgen_cursor_take_keyword(cursor, "in", "'in range(...)'") != 0 ||
+        kgen_cursor_take_keyword(cursor, "range", "'range(...)'") != 0)
         return -1;
     if (!kgen_cursor_take(cursor, '('))
         return kgen_cursor_unexpected(cursor, "'('");
     int32_t bounds[3];
     int count = 0;
     do {
-        bounds[count] = kgen_expression_parse(&reading->parser->tmpl->expressions, cursor, false);
+        bounds[count] = kgen_reading_expression(reading, cursor, false);
         if (bounds[count++] == KGEN_ABSENT)
             return -1;
     } while (count < 3 && kgen_cursor_take(cursor, ','));
@@ -233,80 +207,51 @@ static int read_for(struct reading *reading, struct kgen_cursor *cursor, int col
     item.as.loop.stop = count > 1 ? bounds[1] : bounds[0];
     item.as.loop.step = count > 2 ? bounds[2] : KGEN_ABSENT;
     item.as.loop.body = KGEN_ABSENT;
-    int32_t owner = add_item(reading, item);
+    if (kgen_interface_know(reading, item.as.loop.name) != 0)
+        return -1;
+    int32_t owner = kgen_reading_add(reading, item);
     return owner == KGEN_ABSENT ? -1 : open_block(reading, cursor, column, KGEN_ITEM_LOOP, owner);
 }
 
-static int read_let(struct reading *reading, struct kgen_cursor *cursor, int column)
+static int read_let(struct kgen_reading *reading, struct kgen_cursor *cursor, int column)
 {
     struct kgen_item item = {.kind = KGEN_ITEM_LET, .line = cursor->line, .column = column};
     if (take_variable(reading, cursor, &item.as.let.name) != 0)
         return -1;
     if (!kgen_cursor_take(cursor, '='))
         return kgen_cursor_unexpected(cursor, "'='");
-    item.expression = kgen_expression_parse(&reading->parser->tmpl->expressions, cursor, false);
-    return item.expression == KGEN_ABSENT || add_item(reading, item) == KGEN_ABSENT ? -1 : 0;
+    item.expression = kgen_reading_expression(reading, cursor, true);
+    if (item.expression == KGEN_ABSENT || kgen_interface_know(reading, item.as.let.name) != 0)
+        return -1;
+    return kgen_reading_add(reading, item) == KGEN_ABSENT ? -1 : 0;
 }
 
-static int read_assert(struct reading *reading, struct kgen_cursor *cursor, int column)
+static int read_assert(struct kgen_reading *reading, struct kgen_cursor *cursor, int column)
 {
     struct kgen_item item = {.kind = KGEN_ITEM_ASSERT, .line = cursor->line, .column = column};
-    item.expression = kgen_expression_parse(&reading->parser->tmpl->expressions, cursor, false);
+    item.expression = kgen_reading_expression(reading, cursor, false);
     if (item.expression == KGEN_ABSENT)
         return -1;
     if (!kgen_cursor_take(cursor, ','))
         return kgen_cursor_unexpected(cursor, "',' and the message in double quotes");
     if (kgen_cursor_take_string(cursor, &item.as.text.start, &item.as.text.length) != 0)
         return -1;
-    return add_item(reading, item) == KGEN_ABSENT ? -1 : 0;
-}
-
-static int read_include(struct reading *reading, struct kgen_cursor *cursor, int column)
-{
-    struct kgen_item item = {.kind = KGEN_ITEM_INCLUDE, .line = cursor->line, .column = column};
-    const char *name;
-    size_t length;
-    kgen_cursor_skip_blanks(cursor);
-    int name_column = kgen_cursor_column(cursor);
-    if (kgen_cursor_take_string(cursor, &name, &length) != 0)
-        return -1;
-    int shown = (int)(length > 127 ? 127 : length);
-    if (length < 5 || memcmp(name + length - 4, ".inc", 4) != 0)
-        return fail_at(cursor, name_column, "the name of an included file ends in .inc");
-    const struct kgen_template_file *file = kgen_templates_file(reading->parser->set, name, length);
-    if (file == NULL) {
-        kgen_error_set(cursor->error, KGEN_ERROR_TEMPLATE, cursor->source, cursor->line, name_column,
-                       "there is no file '%.*s' beside the template", shown, name);
-        kgen_templates_hint(reading->parser->set, name, length, cursor->error);
-        return -1;
-    }
-    const struct kgen_template *tmpl = reading->parser->tmpl;
-    for (size_t i = 0; i < tmpl->unit_count; i++) {
-        if (tmpl->units[i].file == file && tmpl->units[i].open)
-            return kgen_error_set(cursor->error, KGEN_ERROR_TEMPLATE, cursor->source, cursor->line,
-                                  name_column, "'%.*s' includes itself", shown, name);
-    }
-    if (reading->parser->files_open == KGEN_TEMPLATE_INCLUDES_MAX)
-        return kgen_error_set(cursor->error, KGEN_ERROR_TEMPLATE, cursor->source, cursor->line, name_column,
-                              "more than %d files include each other", KGEN_TEMPLATE_INCLUDES_MAX);
-    if (parse_unit(reading->parser, file, true, &item.as.include.unit) != 0)
-        return -1;
-    return add_item(reading, item) == KGEN_ABSENT ? -1 : 0;
+    return kgen_reading_add(reading, item) == KGEN_ABSENT ? -1 : 0;
 }
 
 struct directive {
     const char *keyword;
-    int (*read)(struct reading *reading, struct kgen_cursor *cursor, int column);
+    int (*read)(struct kgen_reading *reading, struct kgen_cursor *cursor, int column);
 };
 
 static const struct directive directives[] = {
     {"if", read_if},   {"elif", read_elif}, {"else", read_else},     {"end", read_end},
-    {"for", read_for}, {"let", read_let},   {"assert", read_assert}, {"include", read_include},
+    {"for", read_for}, {"let", read_let},   {"assert", read_assert}, {"include", kgen_include_read},
 };
 
 static int fail_unknown(const struct kgen_cursor *cursor, int column, const char *keyword, size_t length)
 {
-    static const char *const others[] = {"template", "op", "isa", "param", "require"};
+    static const char *const others[] = {"template", "op", "isa", "param", "require", "in", "out"};
     kgen_error_set(cursor->error, KGEN_ERROR_TEMPLATE, cursor->source, cursor->line, column,
                    "unknown directive '$%.*s'", (int)(length > 63 ? 63 : length), keyword);
     struct kgen_nearest nearest;
@@ -323,15 +268,40 @@ static int fail_unknown(const struct kgen_cursor *cursor, int column, const char
 }
 
 /* The first line that is neither a declaration, a comment nor blank ends the declarations. */
-static int begin_body(struct reading *reading, int line, int column)
+static int begin_body(struct kgen_reading *reading, int line, int column)
 {
     if (!reading->declaring)
         return 0;
     reading->declaring = false;
+    if (reading->is_include)
+        return 0;
     return kgen_template_declared(reading->parser, line, column);
 }
 
-static int read_directive(struct reading *reading, struct kgen_cursor *cursor)
+static int read_declaration(struct kgen_reading *reading, struct kgen_cursor *cursor, const char *keyword,
+                            size_t length, int column)
+{
+    if (reading->is_include)
+        return fail_at(cursor, column, "an included file has no declarations");
+    if (!reading->declaring)
+        return fail_at(cursor, column, "declarations come before the text");
+    struct kgen_item item = {.kind = KGEN_ITEM_TEXT};
+    if (kgen_template_declare(reading->parser, cursor, keyword, length, column, &item) != 0)
+        return -1;
+    if (item.kind == KGEN_ITEM_TEXT)
+        return 0;
+    reading->parser->tmpl->last_condition = kgen_reading_add(reading, item);
+    return reading->parser->tmpl->last_condition == KGEN_ABSENT ? -1 : 0;
+}
+
+/* What may stand among the declarations: values, and files that hold nothing else. */
+static bool may_precede(const struct kgen_reading *reading,
+                        int (*read)(struct kgen_reading *, struct kgen_cursor *, int))
+{
+    return !reading->is_include && reading->depth == 0 && (read == read_let || read == kgen_include_read);
+}
+
+static int read_directive(struct kgen_reading *reading, struct kgen_cursor *cursor)
 {
     int column = kgen_cursor_column(cursor);
     cursor->at++;
@@ -339,26 +309,27 @@ static int read_directive(struct reading *reading, struct kgen_cursor *cursor)
     size_t length = kgen_cursor_take_name(cursor, &keyword);
     if (flush_text(reading) != 0)
         return -1;
-    if (kgen_template_is_declaration(keyword, length)) {
-        if (reading->is_include)
-            return fail_at(cursor, column, "an included file has no declarations");
-        if (!reading->declaring)
-            return fail_at(cursor, column, "declarations come before the text");
-        return kgen_template_declare(reading->parser, cursor, keyword, length, column);
-    }
+    if (kgen_template_is_declaration(keyword, length))
+        return read_declaration(reading, cursor, keyword, length, column);
+    int interface = kgen_interface_read(reading, cursor, keyword, length, column);
+    if (interface <= 0)
+        return interface;
     for (size_t i = 0; i < KGEN_COUNT_OF(directives); i++) {
         if (strlen(directives[i].keyword) != length || memcmp(directives[i].keyword, keyword, length) != 0)
             continue;
-        if (begin_body(reading, cursor->line, column) != 0 ||
-            directives[i].read(reading, cursor, column) != 0)
+        if (!may_precede(reading, directives[i].read) && begin_body(reading, cursor->line, column) != 0)
             return -1;
-        return kgen_cursor_finish(cursor);
+        if (directives[i].read(reading, cursor, column) != 0 || kgen_cursor_finish(cursor) != 0)
+            return -1;
+        return reading->parser->tmpl->files[reading->index].has_text
+                   ? begin_body(reading, cursor->line, column)
+                   : 0;
     }
     return fail_unknown(cursor, column, keyword, length);
 }
 
 /* A line of text; next is where the next line begins. */
-static int read_text(struct reading *reading, struct kgen_cursor *cursor, const char *next)
+static int read_text(struct kgen_reading *reading, struct kgen_cursor *cursor, const char *next)
 {
     cursor->at = cursor->start;
     for (;;) {
@@ -381,12 +352,13 @@ static int read_text(struct reading *reading, struct kgen_cursor *cursor, const 
         }
         cursor->at = dollar + 2;
         struct kgen_item item = {.kind = KGEN_ITEM_PRINT, .line = cursor->line, .column = column};
-        item.expression = kgen_expression_parse(&reading->parser->tmpl->expressions, cursor, true);
+        item.expression = kgen_reading_expression(reading, cursor, true);
         if (item.expression == KGEN_ABSENT)
             return -1;
         if (!kgen_cursor_take(cursor, '}'))
             return kgen_cursor_unexpected(cursor, "'}' or an operator");
-        if (flush_text(reading) != 0 || add_item(reading, item) == KGEN_ABSENT)
+        reading->parser->tmpl->files[reading->index].has_text = true;
+        if (flush_text(reading) != 0 || kgen_reading_add(reading, item) == KGEN_ABSENT)
             return -1;
     }
 }
@@ -396,7 +368,7 @@ static bool is_letter(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-static int read_line(struct reading *reading, struct kgen_cursor *cursor, const char *next)
+static int read_line(struct kgen_reading *reading, struct kgen_cursor *cursor, const char *next)
 {
     kgen_cursor_skip_blanks(cursor);
     if (cursor->at < cursor->end && *cursor->at == '$') {
@@ -406,14 +378,14 @@ static int read_line(struct reading *reading, struct kgen_cursor *cursor, const 
         if (is_letter(after))
             return read_directive(reading, cursor);
     }
-    if (reading->declaring && cursor->at == cursor->end)
+    if (reading->declaring && !reading->is_include && cursor->at == cursor->end)
         return 0;
     if (begin_body(reading, cursor->line, kgen_cursor_column(cursor)) != 0)
         return -1;
     return read_text(reading, cursor, next);
 }
 
-static int read_file(struct reading *reading)
+static int read_file(struct kgen_reading *reading)
 {
     const struct kgen_template_file *file = reading->file;
     struct kgen_cursor cursor = {.source = file->source, .error = reading->parser->error};
@@ -429,7 +401,7 @@ static int read_file(struct reading *reading)
     }
     if (begin_body(reading, cursor.line > 0 ? cursor.line : 1, 1) != 0 || flush_text(reading) != 0)
         return -1;
-    const struct block *block = &reading->blocks[reading->depth];
+    const struct kgen_block *block = &reading->blocks[reading->depth];
     if (reading->depth > 0) {
         kgen_error_set(cursor.error, KGEN_ERROR_TEMPLATE, file->source, block->line, block->column,
                        "this %s has no $end", block->kind == KGEN_ITEM_LOOP ? "$for" : "$if");
@@ -439,30 +411,39 @@ static int read_file(struct reading *reading)
     return 0;
 }
 
-static int parse_unit(struct kgen_parser *parser, const struct kgen_template_file *file, bool is_include,
-                      int32_t *unit)
+int kgen_reading_parse(struct kgen_parser *parser, const struct kgen_template_file *file, bool is_include,
+                       int32_t *number)
 {
     struct kgen_template *tmpl = parser->tmpl;
-    for (size_t i = 0; i < tmpl->unit_count; i++) {
-        if (tmpl->units[i].file == file) {
-            *unit = (int32_t)i;
+    for (size_t i = 0; i < tmpl->file_count; i++) {
+        if (tmpl->files[i].file == file) {
+            *number = (int32_t)i;
             return 0;
         }
     }
-    if (!kgen_array_reserve((void **)&tmpl->units, tmpl->unit_count, &tmpl->unit_capacity,
-                            sizeof *tmpl->units))
+    if (!kgen_array_reserve((void **)&tmpl->files, tmpl->file_count, &tmpl->file_capacity,
+                            sizeof *tmpl->files))
         return fail_memory(parser);
-    *unit = (int32_t)tmpl->unit_count++;
-    tmpl->units[*unit] = (struct kgen_unit){.file = file, .body = KGEN_ABSENT, .open = true};
+    *number = (int32_t)tmpl->file_count++;
+    tmpl->files[*number] = (struct kgen_parsed_file){.file = file, .body = KGEN_ABSENT, .open = true};
     tmpl->hash = kgen_hash(kgen_hash_string(tmpl->hash, file->name), file->text, file->length);
-    struct reading reading = {
-        .parser = parser, .file = file, .declaring = !is_include, .is_include = is_include};
-    reading.blocks[0] = (struct block){.kind = KGEN_ITEM_INCLUDE, .first = KGEN_ABSENT, .last = KGEN_ABSENT};
+    struct kgen_reading reading = {.parser = parser,
+                                   .file = file,
+                                   .index = *number,
+                                   .declaring = true,
+                                   .is_include = is_include,
+                                   .interface_end = file->text};
+    reading.blocks[0] =
+        (struct kgen_block){.kind = KGEN_ITEM_INCLUDE, .first = KGEN_ABSENT, .last = KGEN_ABSENT};
     parser->files_open++;
     int result = read_file(&reading);
+    if (result == 0)
+        result = kgen_interface_check(&reading);
     parser->files_open--;
-    tmpl->units[*unit].body = reading.blocks[0].first;
-    tmpl->units[*unit].open = false;
+    tmpl->files[*number].body = reading.blocks[0].first;
+    tmpl->files[*number].open = false;
+    free(reading.known.items);
+    free(reading.c_names);
     return result;
 }
 
@@ -478,9 +459,10 @@ struct kgen_template *kgen_template_parse_file(const struct kgen_template_file *
     tmpl->file = file;
     tmpl->op = KGEN_OP_COUNT;
     tmpl->hash = KGEN_HASH_START;
+    tmpl->last_condition = KGEN_ABSENT;
     struct kgen_parser parser = {.tmpl = tmpl, .set = set, .error = error};
-    int32_t unit;
-    if (parse_unit(&parser, file, included, &unit) != 0) {
+    int32_t number;
+    if (kgen_reading_parse(&parser, file, included, &number) != 0) {
         kgen_template_free(tmpl);
         return NULL;
     }

@@ -118,6 +118,11 @@ const struct kgen_template_file *kgen_templates_file(const struct kgen_templates
     return NULL;
 }
 
+const struct kgen_template_file *kgen_templates_file_at(const struct kgen_templates *set, size_t index)
+{
+    return set != NULL && index < set->file_count ? &set->files[index] : NULL;
+}
+
 static bool ends_in(const char *name, const char *ending)
 {
     size_t length = strlen(name), ending_length = strlen(ending);

@@ -13,6 +13,7 @@
 struct kgen_binding {
     const char *name;
     int64_t value;            /* where text and table are NULL */
+    const char *word;         /* of a value that is a word: what ${name} prints; otherwise NULL */
     const char *text;         /* printed by ${name} */
     const char *const *table; /* printed by ${name[i]}; table_count strings */
     size_t table_count;
@@ -23,6 +24,8 @@ struct kgen_bindings {
     bool failed; /* out of memory */
 };
 void kgen_bind_value(struct kgen_bindings *bindings, const char *name, int64_t value);
+/* A value that is a word, which ${name} prints in place of a number. */
+void kgen_bind_word(struct kgen_bindings *bindings, const char *name, int64_t value, const char *word);
 void kgen_bind_text(struct kgen_bindings *bindings, const char *name, const char *text);
 void kgen_bind_table(struct kgen_bindings *bindings, const char *name, const char *const *table,
                      size_t count);
@@ -67,10 +70,11 @@ const struct kgen_param *kgen_template_param(const struct kgen_template *tmpl, s
 /* Of the text of the template and of everything it includes. */
 uint64_t kgen_template_hash(const struct kgen_template *tmpl);
 
-/* Evaluates the $require lines. Returns 1 where all hold; 0 where one does not, with *reason its text (owned
- * by the template); -1 on an error. */
+/* Evaluates the $require and `when` lines. Returns 1 where all allow the variant; 0 where one does not, with
+ * *reason its text (owned by the template); -1 on an error. *unused has a bit (1 << index) for each parameter
+ * whose `when` is 0: its value makes no difference, and the variant's name leaves it out. */
 int kgen_template_allows(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
-                         const char **reason, struct kgen_error *error);
+                         unsigned *unused, const char **reason, struct kgen_error *error);
 
 /* Appends the text for these bindings to out. Errors carry the file:line:column of the template, or of what
  * it includes, and leave out as it was. Of several bindings of a name the last counts. */

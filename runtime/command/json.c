@@ -59,9 +59,11 @@ json_t *kgen_json_problem(const struct kgen_problem *problem)
 json_t *kgen_json_parameters(const struct kgen_variant *variant)
 {
     json_t *object = json_object();
-    for (size_t i = 0; i < kgen_template_param_count(variant->tmpl); i++)
-        json_object_set_new(object, kgen_template_param(variant->tmpl, i)->name,
-                            json_integer(variant->values[i]));
+    for (size_t i = 0; i < kgen_template_param_count(variant->tmpl); i++) {
+        if ((variant->unused >> i & 1) == 0)
+            json_object_set_new(object, kgen_template_param(variant->tmpl, i)->name,
+                                json_integer(variant->values[i]));
+    }
     return object;
 }
 

@@ -48,7 +48,8 @@ static bool value_of(const struct parameter *parameter, const struct kgen_varian
         return true;
     }
     for (size_t i = 0; i < kgen_template_param_count(variant->tmpl); i++) {
-        if (strcmp(kgen_template_param(variant->tmpl, i)->name, parameter->name) == 0) {
+        if ((variant->unused >> i & 1) == 0 &&
+            strcmp(kgen_template_param(variant->tmpl, i)->name, parameter->name) == 0) {
             value->number = variant->values[i];
             return true;
         }
