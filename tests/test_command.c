@@ -349,12 +349,30 @@ static int group_teardown(void **state)
     return kgen_test_command_teardown();
 }
 
+/* A folder of objects that others may write is an error of the run; the candidates get no records. */
+static void test_objects_others_may_write(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("shared", 0755), 0);
+    assert_int_equal(mkdir("shared/objects", 0755), 0);
+    assert_int_equal(chmod("shared/objects", 0777), 0);
+    kgen_test_expect("tune list --engine cc --effort estimate --cache shared", 1, NULL,
+                     "chmod go-w shared/objects");
+    kgen_test_expect("cache list --cache shared", 0, "0 winners among 0", NULL);
+    assert_int_equal(chmod("shared/objects", 0755), 0);
+    kgen_test_expect("tune list --engine cc --effort estimate --cache shared", 0, NULL, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_command_lines),     cmocka_unit_test(test_json_parses),
-        cmocka_unit_test(test_second_run),        cmocka_unit_test(test_odd_caches),
-        cmocka_unit_test(test_unwritable_stdout), cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_command_lines),
+        cmocka_unit_test(test_json_parses),
+        cmocka_unit_test(test_second_run),
+        cmocka_unit_test(test_odd_caches),
+        cmocka_unit_test(test_unwritable_stdout),
+        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_objects_others_may_write),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -9,6 +9,7 @@
 #include "runtime/cache/cache.h"
 #include "runtime/cache/claim.h"
 #include "runtime/cache/file.h"
+#include "runtime/jit/objects.h"
 
 static bool ends_with(const char *text, const char *suffix)
 {
@@ -78,6 +79,11 @@ static int remove_within(const char *folder, const char *name, bool is_ours(cons
 int kgen_cache_folder_clear(const char *folder, struct kgen_error *error)
 {
     int result = remove_files(folder, is_records_file, error);
+    struct kgen_text objects = {0};
+    kgen_text_printf(&objects, "%s/" KGEN_CACHE_OBJECTS, folder);
+    if (!objects.failed)
+        kgen_objects_remove_abandoned(objects.data, 0);
+    kgen_text_free(&objects);
     if (remove_within(folder, KGEN_CACHE_OBJECTS, is_object_file, error) != 0 ||
         remove_within(folder, KGEN_CLAIMS_FILES, is_claim_file, error) != 0)
         result = -1;

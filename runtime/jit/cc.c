@@ -3,6 +3,8 @@
 #include "gen/base/file.h"
 #include "gen/template/template.h"
 #include "runtime/jit/internal.h"
+#include "runtime/jit/objects.h"
+#include "runtime/machine/machine.h"
 #include "runtime/process/program.h"
 
 #include <dlfcn.h>
@@ -11,9 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ARGUMENT_MAX 64
+
+/* No compiler works this long on one kernel: what it left unchanged since was killed. */
+#define ABANDONED_SECONDS 3600.0
 
 /* A command line: words that lie in one copied text. */
 struct command {
@@ -169,14 +175,34 @@ static int load(struct kgen_code *code, const char *object, const char *source, 
     return 0;
 }
 
-/* Compiles in a folder of its own, which is gone afterwards. The object is moved to keep, unless that is
- * NULL. */
+/* Compiles in folder, which is new, moves the object to keep, unless that is NULL, and loads it. */
+static int compile_in(struct kgen_code *code, const char *folder, const char *keep, const char *source,
+                      const struct kgen_text *text, const struct kgen_cc_options *options,
+                      struct kgen_error *error)
+{
+    struct kgen_text object = {0};
+    kgen_text_printf(&object, "%s/kernel.so", folder);
+    if (object.failed)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory");
+    int result = compile(folder, object.data, source, text, options, error);
+    /* The compiler has set the mode by the umask, which may let others write. */
+    if (result == 0 && keep != NULL && (chmod(object.data, 0700) != 0 || rename(object.data, keep) != 0))
+        result = kgen_error_set(error, KGEN_ERROR_IO, keep, 0, 0, "cannot keep the shared object: %s",
+                                strerror(errno));
+    if (result == 0)
+        result = load(code, keep != NULL ? keep : object.data, source, error);
+    unlink(object.data);
+    kgen_text_free(&object);
+    return result;
+}
+
+/* Compiles in a folder of its own, which is removed afterwards. */
 static int compile_apart(struct kgen_code *code, const char *keep, const char *source,
                          const struct kgen_text *text, const struct kgen_cc_options *options,
                          struct kgen_error *error)
 {
     const char *parent = getenv("TMPDIR");
-    struct kgen_text folder = {0}, object = {0};
+    struct kgen_text folder = {0};
     if (keep != NULL)
         kgen_text_printf(&folder, "%s.XXXXXX", keep);
     else
@@ -188,34 +214,28 @@ static int compile_apart(struct kgen_code *code, const char *keep, const char *s
         kgen_error_set(error, KGEN_ERROR_IO, folder.data, 0, 0, "cannot make a temporary folder: %s",
                        strerror(errno));
     } else {
-        kgen_text_printf(&object, "%s/kernel.so", folder.data);
-        result = object.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory")
-                               : compile(folder.data, object.data, source, text, options, error);
-        if (result == 0 && keep != NULL && rename(object.data, keep) != 0)
-            result = kgen_error_set(error, KGEN_ERROR_IO, keep, 0, 0, "cannot keep the shared object: %s",
-                                    strerror(errno));
-        if (result == 0)
-            result = load(code, keep != NULL ? keep : object.data, source, error);
-        if (object.data != NULL)
-            unlink(object.data);
+        result = compile_in(code, folder.data, keep, source, text, options, error);
         rmdir(folder.data);
     }
-    kgen_text_free(&object);
     kgen_text_free(&folder);
     return result;
 }
 
-/* The name under which the folder of the options keeps the object of this text. */
+/* The name under which the folder of the options keeps the object of this text. The flags make code for the
+ * machine that compiles it, and machines may share the folder. */
 static int kept_name(struct kgen_text *name, const struct kgen_text *text,
                      const struct kgen_cc_options *options, struct kgen_error *error)
 {
     struct kgen_text description = {0};
+    struct kgen_machine machine = {0};
+    if (options->machine == NULL)
+        kgen_machine_detect(&machine);
     int result = kgen_jit_cc_describe(options, &description, error);
-    if (result == 0)
-        result = kgen_folder_make(options->folder, error);
     if (result == 0) {
         uint64_t hash = kgen_hash_string(KGEN_HASH_START, description.data);
-        hash = kgen_hash(kgen_hash_string(hash, compiler_of(options)), text->data, text->length);
+        hash = kgen_hash_string(hash, compiler_of(options));
+        hash = kgen_hash_string(hash, options->machine != NULL ? options->machine : machine.identity);
+        hash = kgen_hash(hash, text->data, text->length);
         kgen_text_printf(name, "%s/%016" PRIx64 ".so", options->folder, hash);
         if (name->failed)
             result = kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
@@ -224,19 +244,37 @@ static int kept_name(struct kgen_text *name, const struct kgen_text *text,
     return result;
 }
 
+/* Loads the kept object of this text, or compiles and keeps it. */
+static int load_or_keep(struct kgen_code *code, const char *source, const struct kgen_text *text,
+                        const struct kgen_cc_options *options, struct kgen_error *error)
+{
+    struct kgen_text name = {0};
+    int result = kgen_objects_folder(options->folder, error);
+    if (result == 0)
+        result = kept_name(&name, text, options, error);
+    int usable = 0;
+    if (result == 0)
+        usable = kgen_objects_check(name.data, error);
+    if (usable < 0)
+        result = -1;
+    /* An object that was cut short does not load, and is compiled again. */
+    if (result == 0 && (usable == 0 || load(code, name.data, source, NULL) != 0)) {
+        kgen_objects_remove_abandoned(options->folder, ABANDONED_SECONDS);
+        result = compile_apart(code, name.data, source, text, options, error);
+    }
+    kgen_text_free(&name);
+    return result;
+}
+
 int kgen_jit_cc(struct kgen_code *code, const char *source, const char *vector_c, enum kgen_isa isa,
                 const struct kgen_cc_options *options, struct kgen_error *error)
 {
-    struct kgen_text text = {0}, name = {0};
-    bool keeps = options != NULL && options->folder != NULL;
+    struct kgen_text text = {0};
     int result = put_source(&text, source, vector_c, isa, error);
-    if (result == 0 && keeps)
-        result = kept_name(&name, &text, options, error);
-    if (result == 0) {
-        if (!keeps || access(name.data, R_OK) != 0 || load(code, name.data, source, NULL) != 0)
-            result = compile_apart(code, name.data, source, &text, options, error);
-    }
-    kgen_text_free(&name);
+    if (result == 0)
+        result = options != NULL && options->folder != NULL
+                     ? load_or_keep(code, source, &text, options, error)
+                     : compile_apart(code, NULL, source, &text, options, error);
     kgen_text_free(&text);
     return result;
 }

@@ -12,8 +12,10 @@ enum kgen_engine { KGEN_ENGINE_TCC, KGEN_ENGINE_CC };
 struct kgen_cc_options {
     const char *compiler; /* default: $CC, else "cc" */
     const char *flags;    /* default: "-O3 -march=native" */
-    const char
-        *folder; /* keeps shared objects by the hash of their text and command; default: none are kept */
+    /* Keeps shared objects under the hash of their text, command and machine; default: none are kept. A
+     * folder or file that other users may write is refused with KGEN_ERROR_IO. */
+    const char *folder;
+    const char *machine; /* the identity of the machine (machine.h); default: it is detected */
 };
 
 /* A compiled piece of code and its memory. */

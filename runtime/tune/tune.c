@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "runtime/tune/tune.h"
 
+#include "runtime/jit/objects.h"
 #include "runtime/tune/internal.h"
 
 #include <stdlib.h>
@@ -22,7 +23,12 @@ struct kgen_tuner *kgen_tuner_new(const struct kgen_templates *templates, const 
     tuner->cache = cache;
     tuner->options = *options;
     tuner->start = kgen_tuner_clock(tuner);
-    if (kgen_engine_describe(options->engine, &options->cc, &tuner->engine, error) != 0 ||
+    if (tuner->options.cc.machine == NULL)
+        tuner->options.cc.machine = machine->identity;
+    /* A folder that is refused is no fault of the candidates, so it gets no record. */
+    const bool keeps_objects = options->engine == KGEN_ENGINE_CC && options->cc.folder != NULL;
+    if ((keeps_objects && kgen_objects_folder(options->cc.folder, error) != 0) ||
+        kgen_engine_describe(options->engine, &options->cc, &tuner->engine, error) != 0 ||
         kgen_cache_set_machine(cache, machine, error) != 0) {
         kgen_tuner_free(tuner);
         return NULL;
