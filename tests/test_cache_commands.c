@@ -17,9 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "command_fixture.h"
 #include "runtime/cache/cache.h"
 #include "runtime/tune/tune.h"
-#include "command_fixture.h"
 
 #define OTHER "00000000000000aa"
 
@@ -262,6 +262,54 @@ static void test_verify_finds_a_wrong_winner(void **state)
     kgen_test_expect("cache list --cache lies", 0, "0 winners among 1 records, 1 of which failed", "");
 }
 
+/* Records that no kgen wrote: of a problem that lacks a member, has one too many, or is far too large.
+ * Verifying says so of each, and goes on with the others. */
+static void test_verify_of_odd_records(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *problem, *said;
+    } odd[] = {
+        {"{\"op\":\"qmv\",\"N\":64,\"K\":64,\"threads\":1}", "its problem cannot be"},
+        {"{\"op\":\"dequantize\",\"N\":64,\"K\":64,\"bits\":4,\"group_size\":0,\"threads\":1}",
+         "its problem cannot be"},
+        {"{\"op\":\"add\",\"size\":100}", "\"threads\" is not from 1 to 1024"},
+        {"{\"op\":\"add\",\"size\":100,\"threads\":1000000000}", "\"threads\" is not from 1 to 1024"},
+        {"{\"op\":\"add\",\"size\":-1,\"threads\":1}", "its problem cannot be"},
+        {"{\"op\":\"nothing\",\"size\":1,\"threads\":1}", "an op that this kgen does not know"},
+        {"{\"op\":\"rms_norm\",\"rows\":1,\"size\":2147483648,\"residual\":false,"
+         "\"weight_plus_one\":false,\"eps\":1e-06,\"threads\":1}",
+         "GiB of memory"},
+    };
+    struct kgen_machine machine;
+    struct kgen_error error = {0};
+    kgen_machine_detect(&machine);
+    assert_int_equal(system("rm -rf odd && cp -r cache-here odd"), 0);
+    struct kgen_cache *cache = open_cache("odd");
+    for (size_t i = 0; i < KGEN_COUNT_OF(odd); i++) {
+        const struct kgen_record record = {.key = i + 1,
+                                           .machine = machine.identity,
+                                           .problem = odd[i].problem,
+                                           .variant = "odd generic",
+                                           .engine = "tcc",
+                                           .effort = "measure",
+                                           .detail = "",
+                                           .hot_seconds = 1e-9,
+                                           .chosen = true};
+        assert_int_equal(kgen_cache_append(cache, &record, &error), 0);
+    }
+    kgen_cache_close(cache);
+    for (size_t i = 0; i < KGEN_COUNT_OF(odd); i++)
+        kgen_test_expect("cache verify --cache odd", 0, odd[i].said, "");
+    kgen_test_expect("cache verify --cache odd", 0, "2 winners proven again, 0 failed, 0 stale, 7 skipped",
+                     "");
+    kgen_test_expect("cache verify --cache odd --json", 0, "\"skipped\": 7", "");
+    kgen_test_expect("cache list --cache odd", 0, "9 winners among", "");
+    /* Nor are they taken into another cache. */
+    kgen_test_expect("cache merge odd --cache tidy", 0, "6 lines rejected",
+                     "a record whose problem cannot be");
+}
+
 /* A full disk, and a home that cannot be written: a warning, and the run does its work. */
 static void test_full_disk_and_read_only_home(void **state)
 {
@@ -307,13 +355,10 @@ static int group_teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_command_lines),
-        cmocka_unit_test(test_show),
-        cmocka_unit_test(test_other_machine),
-        cmocka_unit_test(test_prune),
-        cmocka_unit_test(test_shipped_records),
-        cmocka_unit_test(test_verify_finds_a_wrong_winner),
-        cmocka_unit_test(test_full_disk_and_read_only_home),
+        cmocka_unit_test(test_command_lines),         cmocka_unit_test(test_show),
+        cmocka_unit_test(test_other_machine),         cmocka_unit_test(test_prune),
+        cmocka_unit_test(test_shipped_records),       cmocka_unit_test(test_verify_finds_a_wrong_winner),
+        cmocka_unit_test(test_verify_of_odd_records), cmocka_unit_test(test_full_disk_and_read_only_home),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

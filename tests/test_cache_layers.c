@@ -532,7 +532,7 @@ static void test_problems_come_back(void **state)
             assert_int_equal(kgen_problem_check(&problem, "test", 0, 0, NULL), 0);
             kgen_problem_write(&problem, &text);
             const struct kgen_record record = sample(1, "m", text.data);
-            assert_int_equal(kgen_record_problem(&record, &back), 0);
+            assert_int_equal(kgen_record_problem(&record, &back, NULL), 0);
             assert_int_equal(kgen_problem_check(&back, "test", 0, 0, NULL), 0);
             kgen_problem_write(&back, &again);
             assert_string_equal(again.data, text.data);

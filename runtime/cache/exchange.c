@@ -9,14 +9,23 @@
 #include "runtime/cache/effort.h"
 #include "runtime/cache/internal.h"
 
-int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *problem)
+static int check_problem(const struct kgen_problem *problem, struct kgen_error *error)
+{
+    if (problem->threads < 1 || problem->threads > KGEN_RECORD_THREADS)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "\"threads\" is not from 1 to %d",
+                              KGEN_RECORD_THREADS);
+    return kgen_problem_check(problem, NULL, 0, 0, error);
+}
+
+int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *problem,
+                        struct kgen_error *error)
 {
     json_t *root = json_loads(record->problem, 0, NULL);
     const char *op_name = json_string_value(json_object_get(root, "op"));
     enum kgen_op op;
     if (op_name == NULL || kgen_op_parse(op_name, &op) != 0) {
         json_decref(root);
-        return -1;
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "an op that this kgen does not know");
     }
     kgen_problem_init(problem, op);
     const struct kgen_op_info *info = kgen_op_info(op);
@@ -26,6 +35,7 @@ int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *p
         if (value == NULL && field->later)
             continue;
         if (json_is_string(value)) {
+            kgen_field_set(problem, field, -1); /* no word */
             for (int word = 0; word < KGEN_WORD_COUNT; word++) {
                 if (strcmp(kgen_word_name((enum kgen_word)word), json_string_value(value)) == 0)
                     kgen_field_set(problem, field, word);
@@ -38,7 +48,7 @@ int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *p
     }
     problem->threads = json_integer_value(json_object_get(root, "threads"));
     json_decref(root);
-    return 0;
+    return check_problem(problem, error);
 }
 
 static int compare_strings(const void *a, const void *b)
@@ -126,13 +136,15 @@ static int take_record(struct intake *intake, const char *line, size_t length, u
 {
     struct kgen_parsed_record *parsed = kgen_line_parse_record(line, length, key);
     struct kgen_problem problem;
+    struct kgen_error fault = {0};
+    char reason[256];
     int result = 0;
     if (parsed == NULL) {
-        char reason[128];
         kgen_line_fault(line, length, reason, sizeof reason);
         reject(intake, reason);
-    } else if (kgen_record_problem(&parsed->record, &problem) != 0) {
-        reject(intake, "a record of an op that this kgen does not know");
+    } else if (kgen_record_problem(&parsed->record, &problem, &fault) != 0) {
+        snprintf(reason, sizeof reason, "a record whose problem cannot be: %.200s", fault.message);
+        reject(intake, reason);
     } else {
         const struct kgen_record *ours = kgen_cache_find(intake->cache, key);
         const bool take = ours == NULL || is_better(&parsed->record, ours);

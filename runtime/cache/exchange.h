@@ -5,8 +5,12 @@
 
 #include "runtime/cache/cache.h"
 
-/* Reads the problem of a record back. Returns -1 where it is of an op that this version does not know. */
-int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *problem);
+/* Reads the problem of a record back, and checks it: what it returns has passed kgen_problem_check, and has 1
+ * to KGEN_RECORD_THREADS threads. Returns 0; -1 with the reason in error (may be NULL) where it is of an op
+ * that this version does not know, or cannot be. */
+int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *problem,
+                        struct kgen_error *error);
+#define KGEN_RECORD_THREADS 1024
 
 /* Whether a record is wanted. */
 typedef bool kgen_record_filter(void *context, const struct kgen_record *record);

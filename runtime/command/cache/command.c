@@ -16,7 +16,7 @@ bool kgen_cache_selects(void *context, const struct kgen_record *record)
     struct kgen_problem problem;
     struct kgen_text text = {0};
     kgen_text_printf(&text, "%s\n", record->problem);
-    if (kgen_record_problem(record, &problem) == 0) {
+    if (kgen_record_problem(record, &problem, NULL) == 0) {
         kgen_problem_name(&problem, &text);
         kgen_text_puts(&text, "\n");
         kgen_problem_describe(&problem, &text);

@@ -46,7 +46,7 @@ static void add_winner(struct kgen_table *table, const struct kgen_cache_call *c
     struct kgen_text described = {0};
     char key[KEY_SIZE];
     write_key(record, key);
-    const bool known = kgen_record_problem(record, &problem) == 0;
+    const bool known = kgen_record_problem(record, &problem, NULL) == 0;
     if (known)
         kgen_problem_describe(&problem, &described);
     kgen_table_cell(table, "%.8s", key);

@@ -46,8 +46,7 @@ static int judge(struct pruning *pruning, const struct kgen_record **records, si
     struct kgen_problem problem;
     struct kgen_variants variants = {0};
     /* A problem that this version cannot have is of another, too. */
-    if (kgen_record_problem(records[0], &problem) == 0 &&
-        kgen_problem_check(&problem, "record", 0, 0, NULL) == 0 &&
+    if (kgen_record_problem(records[0], &problem, NULL) == 0 &&
         kgen_variants_list(session->templates, &problem, ALL_ISAS, &variants, error) != 0)
         return -1;
     for (size_t i = 0; i < count; i++) {
