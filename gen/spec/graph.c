@@ -219,6 +219,15 @@ size_t kgen_graph_writer(const struct kgen_graph *graph, size_t tensor, size_t n
     return writer;
 }
 
+size_t kgen_graph_producer(const struct kgen_graph *graph, size_t tensor)
+{
+    const struct kgen_graph_tensor *first = &graph->tensors[tensor];
+    if (first->view_of != KGEN_GRAPH_NONE)
+        first = &graph->tensors[first->view_of];
+    return first->use_count > 0 && first->uses[0].access == KGEN_GRAPH_WRITE ? first->uses[0].node
+                                                                             : KGEN_GRAPH_NONE;
+}
+
 int64_t kgen_graph_peak(const struct kgen_graph *graph, size_t *node)
 {
     int64_t peak = 0;

@@ -141,6 +141,10 @@ int kgen_graph_bind_weight(struct kgen_graph *graph, size_t node, const char *bu
 /* Sets the lifetimes of the tensors. Call it once all nodes are there. */
 void kgen_graph_finish(struct kgen_graph *graph);
 
+/* The first node that writes a tensor, or the tensor that it is a view of; KGEN_GRAPH_NONE: it is an input.
+ */
+size_t kgen_graph_producer(const struct kgen_graph *graph, size_t tensor);
+
 /* The last node before a node that wrote what a tensor holds, or KGEN_GRAPH_NONE: nothing did, it is an
  * input. */
 size_t kgen_graph_writer(const struct kgen_graph *graph, size_t tensor, size_t node);

@@ -94,12 +94,12 @@ static int print(const struct kgen_session *session, const struct kgen_options *
     if (options->json) {
         json_t *problems = listing->problems;
         listing->problems = NULL;
-        return kgen_json_print(json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:s, s:o, s:I}", "kgen",
-                                         KGEN_VERSION, "status", "dry_run", "spec", session->spec->name,
-                                         "summary", kgen_json_string(session->spec->summary), "machine",
-                                         kgen_json_machine(&session->machine), "threads", session->threads,
-                                         "effort", kgen_effort_name(options->effort), "problems", problems,
-                                         "candidates", (json_int_t)listing->total));
+        return kgen_json_print(json_pack(
+            "{s:s, s:s, s:s, s:o, s:o, s:i, s:s, s:o, s:I, s:o}", "kgen", KGEN_VERSION, "status", "dry_run",
+            "spec", session->spec->name, "summary", kgen_json_string(session->spec->summary), "machine",
+            kgen_json_machine(&session->machine), "threads", session->threads, "effort",
+            kgen_effort_name(options->effort), "problems", problems, "candidates", (json_int_t)listing->total,
+            "graph", kgen_json_graph(session->spec->graph)));
     }
     if (kgen_table_print(&listing->table, stdout) != 0) {
         fputs("kgen: error: out of memory\n", stderr);

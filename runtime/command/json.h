@@ -16,6 +16,8 @@ json_t *kgen_json_machine(const struct kgen_machine *machine);
 /* bandwidth NULL: null. */
 json_t *kgen_json_bandwidth(const struct kgen_bandwidth *bandwidth);
 json_t *kgen_json_problem(const struct kgen_problem *problem);
+/* Nodes, tensors with their lifetimes, weights and state. */
+json_t *kgen_json_graph(const struct kgen_graph *graph);
 /* The parameters of a variant by name. */
 json_t *kgen_json_parameters(const struct kgen_variant *variant);
 /* What a record says of the candidate: times in microseconds, verdict, error. */

@@ -17,6 +17,7 @@
 #define IN(command) (1u << KGEN_COMMAND_##command)
 #define TUNING (IN(GENERATE) | IN(TUNE))
 #define WITH_SPEC (TUNING | IN(EXPLAIN) | IN(REPORT))
+#define READING_SPEC (WITH_SPEC | IN(GRAPH))
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
 
 typedef int read_value(const char *value, struct kgen_options *options, struct kgen_error *error);
@@ -209,15 +210,15 @@ static const struct option_info option_infos[] = {
     {"time-limit", 0, "S", TUNING, read_time_limit, 0, false,
      "stop tuning after S seconds with the best so far"},
     {"threads", 0, "N", WITH_SPEC | IN(MACHINE), read_threads, 0, true, "tune for N threads (default: all)"},
-    {"bits", 0, "B", WITH_SPEC, read_bits, 0, true, "bits of a weight, where the spec does not say"},
-    {"group-size", 0, "G", WITH_SPEC, read_group_size, 0, true, "weights of a group: 32, 64, 128"},
-    {"activations", 0, "LIST", WITH_SPEC, read_activations, 0, true, "precisions, such as f32,i8"},
-    {"layout", 0, "NAME", WITH_SPEC, read_layout, 0, true,
+    {"bits", 0, "B", READING_SPEC, read_bits, 0, true, "bits of a weight, where the spec does not say"},
+    {"group-size", 0, "G", READING_SPEC, read_group_size, 0, true, "weights of a group: 32, 64, 128"},
+    {"activations", 0, "LIST", READING_SPEC, read_activations, 0, true, "precisions, such as f32,i8"},
+    {"layout", 0, "NAME", READING_SPEC, read_layout, 0, true,
      "of weights, scales and biases: stored (default), or tiles16: 16 rows side by side"},
-    {"scales", 0, "TYPE", WITH_SPEC, read_scales, 0, true, "of scales and biases: f16, bf16, f32"},
-    {"templates", 0, "DIR", EVERYWHERE, NULL, FIELD(templates), true,
+    {"scales", 0, "TYPE", READING_SPEC, read_scales, 0, true, "of scales and biases: f16, bf16, f32"},
+    {"templates", 0, "DIR", EVERYWHERE & ~IN(GRAPH), NULL, FIELD(templates), true,
      "read the templates from DIR/<target> instead of those built in"},
-    {"cache", 0, "DIR", EVERYWHERE & ~IN(LIST), NULL, FIELD(cache), false,
+    {"cache", 0, "DIR", EVERYWHERE & ~(IN(LIST) | IN(GRAPH)), NULL, FIELD(cache), false,
      "cache folder (default: $KGEN_CACHE_DIR, $XDG_CACHE_HOME/kgen, ~/.cache/kgen)"},
     {"no-cache", 0, NULL, IN(GENERATE) | IN(MACHINE), NULL, FIELD(no_cache), false,
      "neither use nor keep earlier results"},
@@ -228,6 +229,8 @@ static const struct option_info option_infos[] = {
      "records of this machine: the beginning of its identity"},
     {"problem", 0, "TEXT", IN(CACHE), NULL, FIELD(problem), false,
      "records whose problem, as kgen cache list shows it or by its name, holds TEXT"},
+    {"all", 0, NULL, IN(GRAPH), NULL, FIELD(all_layers), false,
+     "every layer, also those that agree with another"},
     {"other-machines", 0, NULL, IN(CACHE), NULL, FIELD(other_machines), false,
      "prune the records of other machines, too"},
     {"dry-run", 'n', NULL, TUNING | IN(CACHE), NULL, FIELD(dry_run), false,
@@ -258,6 +261,8 @@ static const struct {
                               "show what was detected of this machine, and measure its read bandwidth", 0, 0},
     [KGEN_COMMAND_REPORT] = {"report", "report SPEC [options]",
                              "write the results of an earlier run as one HTML page with charts", 1, 1},
+    [KGEN_COMMAND_GRAPH] = {"graph", "graph SPEC [--all] [options]",
+                            "print the graph of a decode step in Graphviz's DOT", 1, 1},
 };
 
 static const char *command_label(enum kgen_command command)

@@ -15,6 +15,7 @@ enum kgen_command {
     KGEN_COMMAND_CACHE,
     KGEN_COMMAND_MACHINE,
     KGEN_COMMAND_REPORT,
+    KGEN_COMMAND_GRAPH,
     KGEN_COMMAND_COUNT
 };
 
@@ -29,7 +30,8 @@ struct kgen_options {
     bool other_machines;
     unsigned shard, shards; /* share number shard, from 0, of shards; 0: all is one */
     bool no_cache, json, dry_run, quiet, verbose, help, version;
-    bool isa_given; /* false: auto */
+    bool all_layers; /* graph */
+    bool isa_given;  /* false: auto */
     enum kgen_isa isa;
     enum kgen_engine engine;
     enum kgen_search_effort effort;
