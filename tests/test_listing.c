@@ -195,13 +195,13 @@ static void check(enum kgen_isa isa)
         kgen_text_free(&entry->expected);
         kgen_text_free(&entry->found);
     }
-    /* Every operation stands in the listing. */
-    for (const struct kgen_operation *operation; (operation = kgen_operation_at(operations)) != NULL;
+    /* Every vector operation is in the listing. */
+    for (const struct kgen_vector_op *vector_op; (vector_op = kgen_vector_op_at(operations)) != NULL;
          operations++) {
         char call[40];
-        snprintf(call, sizeof call, "%s(", operation->name);
+        snprintf(call, sizeof call, "%s(", vector_op->name);
         if (strstr(file.data, call) == NULL)
-            fail_msg("%s does not list %s", listing->path, operation->name);
+            fail_msg("%s does not list %s", listing->path, vector_op->name);
     }
     print_message("%s: %zu statements\n", listing->path, listing->count);
     assert_true(operations > 0 && listing->count >= operations);

@@ -124,6 +124,26 @@ static void test_errors(void **state)
     assert_int_equal(executed, KGEN_COUNT_OF(errors));
 }
 
+/* An expression in more brackets than parsing may recurse into. */
+static void test_deep_brackets(void **state)
+{
+    (void)state;
+    enum { DEPTH = 200000 };
+    char *brackets = malloc(DEPTH + 1);
+    assert_non_null(brackets);
+    memset(brackets, '(', DEPTH);
+    brackets[DEPTH] = '\0';
+    struct kgen_text text = {0}, out = {0};
+    struct kgen_error error = {0};
+    kgen_text_printf(&text, BODY("kv_f32 a = %skv_zero();"), brackets);
+    assert_int_equal(kgen_lower("t.c", text.data, KGEN_ISA_AVX2, &out, &error), -1);
+    assert_string_equal(error.message, "this vector statement is too long");
+    assert_int_equal(error.line, 3);
+    kgen_text_free(&text);
+    kgen_text_free(&out);
+    free(brackets);
+}
+
 /* ---- registers ---- */
 
 /* A function with that many live variables. */
@@ -458,6 +478,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_deep_brackets),
         cmocka_unit_test(test_registers_run_out),
         cmocka_unit_test(test_float_arithmetic_is_seen),
         cmocka_unit_test(test_statements_merge),

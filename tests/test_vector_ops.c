@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every operation of vector C: TinyCC's bytes, the compiler's intrinsics and plain arrays give the same bits.
+/* Every vector operation: TinyCC's bytes, the compiler's intrinsics and plain arrays give the same bits.
  */
 #include "gen/base/file.h"
 #include "gen/target/lower/internal.h"
@@ -119,8 +119,8 @@ static void check_isa(enum kgen_isa isa)
     kgen_code_free(plain);
     kgen_text_free(&text);
     assert_int_equal(compared, 2 * ROUNDS * count);
-    print_message("%s: %zu cases of %zu operations, %zu comparisons\n", kgen_isa_info(isa)->name, count,
-                  vector_op_count, compared);
+    print_message("%s: %zu cases of %zu vector operations, %zu comparisons\n", kgen_isa_info(isa)->name,
+                  count, vector_op_count, compared);
 }
 
 static void test_avx512(void **state)
@@ -248,7 +248,7 @@ static void test_neon_dotprod(void **state)
     check_neon("-march=armv8.2-a+dotprod");
 }
 
-/* The table here, the table of the lowering, and the README tell of the same operations. */
+/* The table here, the table of the lowering, and the README list the same vector operations. */
 static void test_table_is_complete(void **state)
 {
     (void)state;
@@ -256,17 +256,17 @@ static void test_table_is_complete(void **state)
     struct kgen_error error = {0};
     assert_int_equal(kgen_file_read("templates/README.md", 1 << 20, &readme, &error), 0);
     size_t count = 0;
-    for (const struct kgen_operation *operation; (operation = kgen_operation_at(count)) != NULL; count++) {
+    for (const struct kgen_vector_op *row; (row = kgen_vector_op_at(count)) != NULL; count++) {
         const struct vector_op *op = NULL;
         for (size_t i = 0; i < vector_op_count; i++) {
-            if (strcmp(vector_ops[i].name, operation->name) == 0)
+            if (strcmp(vector_ops[i].name, row->name) == 0)
                 op = &vector_ops[i];
         }
-        if (op == NULL || op->result != operation->result || strlen(op->args) != strlen(operation->args))
-            fail_msg("%s differs", operation->name);
-        if (strstr(readme.data, operation->name) == NULL)
-            fail_msg("the README does not name %s", operation->name);
-        assert_ptr_equal(kgen_operation_find(operation->name, strlen(operation->name)), operation);
+        if (op == NULL || op->result != row->result || strlen(op->args) != strlen(row->args))
+            fail_msg("%s differs", row->name);
+        if (strstr(readme.data, row->name) == NULL)
+            fail_msg("the README does not name %s", row->name);
+        assert_ptr_equal(kgen_vector_op_find(row->name, strlen(row->name)), row);
     }
     assert_int_equal(count, vector_op_count);
     assert_int_equal(count, 62);

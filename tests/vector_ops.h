@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every operation of vector C, as functions to be compiled by every engine for every instruction set. */
+/* Every vector operation, as functions to be compiled by every engine for every instruction set. */
 #ifndef KGEN_TESTS_VECTOR_OPS_H
 #define KGEN_TESTS_VECTOR_OPS_H
 
@@ -29,8 +29,8 @@ struct vector_case {
 #define VECTOR_CASE_MAX 4000
 typedef void vector_function(const uint8_t *a, const uint8_t *b, const uint8_t *c, uint8_t *out, int n);
 
-/* Appends the functions for vectors of that many lanes: one for each operation, or all that might differ.
- * Returns how many. */
+/* Appends the functions for vectors of that many lanes: one for each vector operation, or all that might
+ * differ. Returns how many. */
 size_t vector_cases(int lanes, bool all, struct vector_case *cases, struct kgen_text *text);
 
 /* Fills the inputs of a case: special values, random bits, small integers. */

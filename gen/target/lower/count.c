@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* How many instructions a text executes, from the literal bounds of its loops. */
+/* The number of instructions that a text executes. */
 #include "gen/target/lower/internal.h"
 
 #include <Zydis/Mnemonic.h>
 
-/* What TinyCC makes of an ordinary statement of C, and of one turn of a loop. */
+/* TinyCC makes about so many instructions of a statement of C, and of one turn of a loop. */
 enum { STATEMENT_INSTRUCTIONS = 3, LOOP_INSTRUCTIONS = 5 };
 
 void kgen_count_begin_function(struct kgen_lowering *lowering)
@@ -20,7 +20,7 @@ void kgen_count_end_function(struct kgen_lowering *lowering, int name)
     if (!counting->on || counting->function_count == KGEN_COUNTED_MAX)
         return;
     counting->functions[counting->function_count++] =
-        (struct kgen_counted){name, counting->instructions, false};
+        (struct kgen_counted_function){name, counting->instructions, false};
 }
 
 double kgen_count_total(const struct kgen_counting *counting)
@@ -31,12 +31,12 @@ double kgen_count_total(const struct kgen_counting *counting)
     return total;
 }
 
-/* Counts the function that is called here, if it is one of this text. */
+/* Counts the function that is called at a token, if the text defines it. */
 static void count_call(struct kgen_lowering *lowering, int token)
 {
     struct kgen_counting *counting = &lowering->counting;
     for (int i = 0; i < counting->function_count; i++) {
-        struct kgen_counted *function = &counting->functions[i];
+        struct kgen_counted_function *function = &counting->functions[i];
         if (!kgen_tokens_equal(lowering, function->token, token))
             continue;
         function->called = true;
@@ -47,8 +47,8 @@ static void count_call(struct kgen_lowering *lowering, int token)
 
 void kgen_count_instructions(struct kgen_lowering *lowering, double instructions)
 {
-    if (lowering->counting.on && lowering->scope_count > 0)
-        lowering->counting.instructions += instructions * lowering->scopes[lowering->scope_count - 1].runs;
+    if (lowering->counting.on && lowering->block_count > 0)
+        lowering->counting.instructions += instructions * lowering->blocks[lowering->block_count - 1].runs;
 }
 
 void kgen_count_instruction(struct kgen_lowering *lowering, const struct kgen_instruction *instruction)
@@ -57,9 +57,9 @@ void kgen_count_instruction(struct kgen_lowering *lowering, const struct kgen_in
         kgen_count_instructions(lowering, 1);
 }
 
-double kgen_count_scope(struct kgen_lowering *lowering)
+double kgen_count_runs(struct kgen_lowering *lowering)
 {
-    const double outer = lowering->scope_count > 0 ? lowering->scopes[lowering->scope_count - 1].runs : 1;
+    const double outer = lowering->block_count > 0 ? lowering->blocks[lowering->block_count - 1].runs : 1;
     const double runs = lowering->counting.next_runs;
     lowering->counting.next_runs = 1;
     return outer * runs;
@@ -74,7 +74,7 @@ static double count_loop(struct kgen_lowering *lowering, int token)
         return 1;
     if (loop.is_literal)
         return (double)kgen_loop_turns(&loop);
-    /* `i < end` takes a last step that is not whole, `i + 4 <= end` leaves it. */
+    /* `i < end` runs for the rest of the range, `i + 4 <= end` leaves what is less than a step. */
     const int64_t step = loop.increment;
     const bool takes_all = kgen_token_is(lowering, loop.condition.begin + 1, "<");
     const int64_t runs = (counting->left + (takes_all ? step - 1 : 0)) / step;

@@ -6,65 +6,65 @@
 
 #include <string.h>
 
-static ZydisRegister vector_register(const struct kgen_arg *arg)
+static ZydisRegister vector_register(const struct kgen_operand *operand)
 {
-    ZydisRegister first = arg->bytes == 64   ? ZYDIS_REGISTER_ZMM0
-                          : arg->bytes == 32 ? ZYDIS_REGISTER_YMM0
-                                             : ZYDIS_REGISTER_XMM0;
-    return first + (ZydisRegister)arg->reg;
+    ZydisRegister first = operand->bytes == 64   ? ZYDIS_REGISTER_ZMM0
+                          : operand->bytes == 32 ? ZYDIS_REGISTER_YMM0
+                                                 : ZYDIS_REGISTER_XMM0;
+    return first + (ZydisRegister)operand->reg;
 }
 
-static ZydisRegister general_register(const struct kgen_arg *arg)
+static ZydisRegister general_register(const struct kgen_operand *operand)
 {
-    ZydisRegister first = arg->bytes == 8   ? ZYDIS_REGISTER_RAX
-                          : arg->bytes == 4 ? ZYDIS_REGISTER_EAX
-                                            : ZYDIS_REGISTER_AX;
-    return first + (ZydisRegister)arg->reg;
+    ZydisRegister first = operand->bytes == 8   ? ZYDIS_REGISTER_RAX
+                          : operand->bytes == 4 ? ZYDIS_REGISTER_EAX
+                                                : ZYDIS_REGISTER_AX;
+    return first + (ZydisRegister)operand->reg;
 }
 
-static void set_operand(ZydisEncoderOperand *operand, const struct kgen_arg *arg)
+static void set_operand(ZydisEncoderOperand *to, const struct kgen_operand *from)
 {
-    switch ((enum kgen_arg_kind)arg->kind) {
-    case KGEN_ARG_VECTOR:
-        operand->type = ZYDIS_OPERAND_TYPE_REGISTER;
-        operand->reg.value = vector_register(arg);
+    switch ((enum kgen_operand_kind)from->kind) {
+    case KGEN_OPERAND_VECTOR:
+        to->type = ZYDIS_OPERAND_TYPE_REGISTER;
+        to->reg.value = vector_register(from);
         break;
-    case KGEN_ARG_GENERAL:
-        operand->type = ZYDIS_OPERAND_TYPE_REGISTER;
-        operand->reg.value = general_register(arg);
+    case KGEN_OPERAND_GENERAL:
+        to->type = ZYDIS_OPERAND_TYPE_REGISTER;
+        to->reg.value = general_register(from);
         break;
-    case KGEN_ARG_MASK:
-        operand->type = ZYDIS_OPERAND_TYPE_REGISTER;
-        operand->reg.value = ZYDIS_REGISTER_K0 + (ZydisRegister)arg->reg;
+    case KGEN_OPERAND_MASK:
+        to->type = ZYDIS_OPERAND_TYPE_REGISTER;
+        to->reg.value = ZYDIS_REGISTER_K0 + (ZydisRegister)from->reg;
         break;
-    case KGEN_ARG_MEMORY:
-        operand->type = ZYDIS_OPERAND_TYPE_MEMORY;
-        operand->mem.base = ZYDIS_REGISTER_RAX + (ZydisRegister)arg->reg;
-        operand->mem.index = arg->indexed ? ZYDIS_REGISTER_R8 : ZYDIS_REGISTER_NONE;
-        operand->mem.scale = arg->indexed ? 2 : 0;
-        operand->mem.displacement = arg->value;
-        operand->mem.size = arg->bytes;
+    case KGEN_OPERAND_MEMORY:
+        to->type = ZYDIS_OPERAND_TYPE_MEMORY;
+        to->mem.base = ZYDIS_REGISTER_RAX + (ZydisRegister)from->reg;
+        to->mem.index = from->indexed ? ZYDIS_REGISTER_R8 : ZYDIS_REGISTER_NONE;
+        to->mem.scale = from->indexed ? 2 : 0;
+        to->mem.displacement = from->value;
+        to->mem.size = from->bytes;
         break;
-    case KGEN_ARG_IMMEDIATE:
-        operand->type = ZYDIS_OPERAND_TYPE_IMMEDIATE;
-        operand->imm.s = arg->value;
+    case KGEN_OPERAND_IMMEDIATE:
+        to->type = ZYDIS_OPERAND_TYPE_IMMEDIATE;
+        to->imm.s = from->value;
         break;
     }
 }
 
 static bool needs_evex(const struct kgen_instruction *instruction)
 {
-    if (instruction->mask != 0 || (instruction->flags & (KGEN_EVEX | KGEN_ZEROING | KGEN_EMBEDDED_32)) != 0)
+    if (instruction->mask != 0 || (instruction->flags & (KGEN_EVEX | KGEN_ZEROING | KGEN_BROADCAST_32)) != 0)
         return true;
     for (int i = 0; i < instruction->count; i++) {
-        const struct kgen_arg *arg = &instruction->args[i];
-        if (arg->kind == KGEN_ARG_VECTOR && (arg->reg >= 16 || arg->bytes == 64))
+        const struct kgen_operand *operand = &instruction->operands[i];
+        if (operand->kind == KGEN_OPERAND_VECTOR && (operand->reg >= 16 || operand->bytes == 64))
             return true;
     }
     return false;
 }
 
-/* EVEX forms take their mask as an operand of its own, k0 for none; these few have no place for one. */
+/* Zydis wants the mask of an EVEX instruction as an operand, k0 for none; these instructions have no mask. */
 static bool has_mask(uint16_t mnemonic)
 {
     return mnemonic != ZYDIS_MNEMONIC_VMOVD && mnemonic != ZYDIS_MNEMONIC_VMOVQ &&
@@ -73,9 +73,9 @@ static bool has_mask(uint16_t mnemonic)
 
 static ZydisBroadcastMode broadcast_mode(const struct kgen_instruction *instruction)
 {
-    if ((instruction->flags & KGEN_EMBEDDED_32) == 0)
+    if ((instruction->flags & KGEN_BROADCAST_32) == 0)
         return ZYDIS_BROADCAST_MODE_INVALID;
-    return instruction->args[0].bytes == 64 ? ZYDIS_BROADCAST_MODE_1_TO_16 : ZYDIS_BROADCAST_MODE_1_TO_8;
+    return instruction->operands[0].bytes == 64 ? ZYDIS_BROADCAST_MODE_1_TO_16 : ZYDIS_BROADCAST_MODE_1_TO_8;
 }
 
 size_t kgen_encode(const struct kgen_instruction *instruction, uint8_t *bytes)
@@ -94,11 +94,11 @@ size_t kgen_encode(const struct kgen_instruction *instruction, uint8_t *bytes)
     }
     ZydisEncoderOperand *operand = request.operands;
     for (int i = 0; i < instruction->count; i++) {
-        operand->reg.is4 =
-            i == 3; /* where the fourth operand is a register, its number stands in an immediate */
-        set_operand(operand++, &instruction->args[i]);
+        /* The number of a register that is the fourth operand is in an immediate. */
+        operand->reg.is4 = i == 3;
+        set_operand(operand++, &instruction->operands[i]);
         if (i == 0 && evex && has_mask(instruction->mnemonic)) {
-            const struct kgen_arg mask = {.kind = KGEN_ARG_MASK, .reg = instruction->mask};
+            const struct kgen_operand mask = {.kind = KGEN_OPERAND_MASK, .reg = instruction->mask};
             set_operand(operand++, &mask);
         }
     }

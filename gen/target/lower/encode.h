@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* One machine instruction at a time, encoded by Zydis. */
+/* The encoding of one machine instruction, by Zydis. */
 #ifndef KGEN_ENCODE_H
 #define KGEN_ENCODE_H
 
 #include "gen/base/base.h"
 
-/* General registers by their hardware numbers. */
+/* The general registers, by their numbers in encodings. */
 enum {
     KGEN_RAX,
     KGEN_RCX,
@@ -21,27 +21,35 @@ enum {
     KGEN_R11
 };
 
-enum kgen_arg_kind { KGEN_ARG_VECTOR, KGEN_ARG_GENERAL, KGEN_ARG_MASK, KGEN_ARG_MEMORY, KGEN_ARG_IMMEDIATE };
+enum kgen_operand_kind {
+    KGEN_OPERAND_VECTOR,
+    KGEN_OPERAND_GENERAL,
+    KGEN_OPERAND_MASK,
+    KGEN_OPERAND_MEMORY,
+    KGEN_OPERAND_IMMEDIATE
+};
 
-struct kgen_arg {
+struct kgen_operand {
     uint8_t kind;
-    uint8_t reg;   /* the register; the base register of a memory operand */
-    uint8_t bytes; /* of a register or memory operand */
-    bool indexed;  /* memory: two bytes times r8 are added to the address */
+    uint8_t reg;   /* its number; memory: of the base register */
+    uint8_t bytes; /* the size of a register or memory operand */
+    bool indexed;  /* memory: the addressing mode has the index r8, scaled by 2 */
     int64_t value; /* an immediate; the displacement of a memory operand */
 };
 
-#define KGEN_EVEX 1        /* has no VEX form, or one of another instruction set */
-#define KGEN_ZEROING 2     /* lanes that the mask leaves out become 0 */
-#define KGEN_EMBEDDED_32 4 /* the memory operand is one 32-bit element for all lanes */
+#define KGEN_EVEX                                                                                            \
+    1 /* encode with EVEX where the operands do not call for it: there is no VEX form, or it is of another   \
+   instruction set */
+#define KGEN_ZEROING 2      /* lanes that the mask leaves out become 0 */
+#define KGEN_BROADCAST_32 4 /* the memory operand is one 32-bit element for all lanes */
 
-#define KGEN_ARG_MAX 4
+#define KGEN_OPERAND_MAX 4
 struct kgen_instruction {
     uint16_t mnemonic; /* ZydisMnemonic */
-    uint8_t count;     /* of args */
+    uint8_t count;     /* of operands */
     uint8_t mask;      /* mask register 1 to 7; 0: none */
     uint8_t flags;
-    struct kgen_arg args[KGEN_ARG_MAX];
+    struct kgen_operand operands[KGEN_OPERAND_MAX];
 };
 
 #define KGEN_INSTRUCTION_BYTES 15

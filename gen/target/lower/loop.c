@@ -132,11 +132,11 @@ bool kgen_prefetch_loop_read(const struct kgen_lowering *lowering, int token, st
 
 void kgen_prefetch_loop_emit(struct kgen_lowering *lowering, const struct kgen_prefetch_loop *loop)
 {
-    struct kgen_node pointer = {.kind = KGEN_NODE_C,
-                                .token = loop->base.begin,
-                                .span = loop->base,
-                                .type = KGEN_TYPE_POINTER,
-                                .element = 1};
+    struct kgen_vector_expr pointer = {.kind = KGEN_EXPR_C,
+                                       .token = loop->base.begin,
+                                       .span = loop->base,
+                                       .type = KGEN_TYPE_POINTER,
+                                       .element_bytes = 1};
     kgen_c_expression(lowering, loop->base);
     const int64_t turns = kgen_loop_turns(&loop->head);
     for (int64_t i = 0; i < turns && !lowering->failed; i++) {

@@ -4,17 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A place to go back to, and the walk itself. */
+/* The walk over the tokens, and where the function being read began: its body may have to be lowered twice.
+ */
 struct walk {
-    int token;          /* the next one */
-    const char *copied; /* the text before it is in the output */
-    int parentheses;
-    int lines;    /* line ends that were not copied, and follow the open asm statement */
-    int function; /* the token of the `{` that the function being read begins with */
-    size_t out_length;
+    int token;            /* the next one */
+    const char *copied;   /* the text before it is in the output */
+    int parentheses;      /* open ones */
+    int lines;            /* line ends that were left out, to be written after the open asm statement */
+    int file_float_names; /* facts.float_pointers that were declared outside of functions */
+    /* At the `{` of the function: */
+    int function; /* its token */
+    size_t function_out_length;
     const char *function_copied;
-    int float_names;
-    int file_float_names; /* of names declared outside of functions */
+    int function_float_names;
 };
 
 const char *kgen_lower_prelude(void)
@@ -51,53 +53,55 @@ static void skip_until(struct walk *walk, const char *end)
         walk->lines += *walk->copied == '\n';
 }
 
-static void end_group(struct kgen_lowering *lowering, struct walk *walk)
+static void end_asm(struct kgen_lowering *lowering, struct walk *walk)
 {
-    kgen_group_flush(lowering);
+    kgen_asm_end(lowering);
     for (; walk->lines > 0; walk->lines--)
         kgen_text_append(lowering->out, "\n", 1);
 }
 
-static bool group_is_open(const struct kgen_lowering *lowering)
+static bool asm_is_open(const struct kgen_lowering *lowering)
 {
-    return lowering->group.bytes.length > 0;
+    return lowering->pending.bytes.length > 0;
 }
 
-/* ---- scopes ---- */
+/* ---- blocks ---- */
 
-static void open_scope(struct kgen_lowering *lowering, int token)
+static void open_block(struct kgen_lowering *lowering, int token)
 {
-    if (lowering->scope_count == KGEN_SCOPE_MAX) {
+    if (lowering->block_count == KGEN_BLOCK_MAX) {
         kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, token, "blocks are nested too deeply");
         return;
     }
-    const double runs = kgen_count_scope(lowering);
-    lowering->scopes[lowering->scope_count++] =
-        (struct kgen_scope){.variables = lowering->variable_count, .runs = runs};
+    const double runs = kgen_count_runs(lowering);
+    lowering->blocks[lowering->block_count++] =
+        (struct kgen_block){.variables = lowering->variable_count, .runs = runs};
 }
 
-static bool outer_has_vectors(const struct kgen_lowering *lowering, int scopes)
+/* Whether one of the outermost count blocks has vectors. */
+static bool outer_has_vectors(const struct kgen_lowering *lowering, int count)
 {
-    for (int i = 0; i < scopes; i++) {
-        if (lowering->scopes[i].has_vectors)
+    for (int i = 0; i < count; i++) {
+        if (lowering->blocks[i].has_vectors)
             return true;
     }
     return false;
 }
 
-/* Ends the innermost scope. Where it is the last with vectors, SSE code may follow it. */
-static void close_scope(struct kgen_lowering *lowering, struct walk *walk, int token)
+/* Ends the innermost block. If no block around it has vectors, SSE code may follow, which is slow unless the
+ * upper halves of the registers are cleared. */
+static void close_block(struct kgen_lowering *lowering, struct walk *walk, int token)
 {
-    const struct kgen_scope *scope = &lowering->scopes[lowering->scope_count - 1];
-    while (lowering->variable_count > scope->variables)
-        kgen_register_give(lowering, lowering->variables[--lowering->variable_count].reg);
-    if (scope->has_vectors && !outer_has_vectors(lowering, lowering->scope_count - 1)) {
-        if (!group_is_open(lowering))
+    const struct kgen_block *block = &lowering->blocks[lowering->block_count - 1];
+    while (lowering->variable_count > block->variables)
+        kgen_register_release(lowering, lowering->variables[--lowering->variable_count].reg);
+    if (block->has_vectors && !outer_has_vectors(lowering, lowering->block_count - 1)) {
+        if (!asm_is_open(lowering))
             copy_until(lowering, walk, lowering->tokens.items[token].start);
         kgen_emit_vzeroupper(lowering);
     }
-    end_group(lowering, walk);
-    lowering->scope_count--;
+    end_asm(lowering, walk);
+    lowering->block_count--;
 }
 
 /* ---- vector statements ---- */
@@ -112,25 +116,21 @@ static int finish_statement(struct kgen_lowering *lowering, int token)
     return token + 1;
 }
 
-/* Computes an expression into the register of a variable. */
+/* Lowers `variable = expression;`, whose expression begins at a token. Returns the token after it, or -1. */
 static int assign(struct kgen_lowering *lowering, int variable, int begin)
 {
     int end = begin;
-    const struct kgen_node *node = kgen_parse_expression(lowering, begin, &end);
-    if (node == NULL)
+    const struct kgen_vector_expr *expr = kgen_vector_expr_parse(lowering, begin, &end);
+    if (expr == NULL)
         return -1;
     struct kgen_variable *v = &lowering->variables[variable];
-    char given =
-        node->kind == KGEN_NODE_CALL ? node->operation->result : lowering->variables[node->variable].type;
-    if (given != v->type)
+    const char type = kgen_vector_expr_type(lowering, expr);
+    if (type != v->type)
         return kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, begin, "this is %s, and the variable %s",
-                                given == KGEN_TYPE_F32   ? "a kv_f32"
-                                : given == KGEN_TYPE_INT ? "a kv_int"
-                                                         : "no value",
-                                v->type == KGEN_TYPE_F32 ? "a kv_f32" : "a kv_int");
-    struct kgen_value value = kgen_evaluate(lowering, node, v->reg);
+                                kgen_type_name(type), kgen_type_name(v->type));
+    struct kgen_vector_value value = kgen_select(lowering, expr, v->reg);
     kgen_emit_move(lowering, v->reg, value.reg);
-    kgen_value_give(lowering, value);
+    kgen_vector_value_release(lowering, value);
     v->assigned = true;
     return finish_statement(lowering, end);
 }
@@ -146,8 +146,8 @@ static int declaration(struct kgen_lowering *lowering, int token)
     if (is(lowering, name + 1, ","))
         return kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, name + 1,
                                 "a statement declares one vector variable");
-    int scope_start = lowering->scopes[lowering->scope_count - 1].variables;
-    if (kgen_find_variable(lowering, name) >= scope_start)
+    int block_start = lowering->blocks[lowering->block_count - 1].variables;
+    if (kgen_find_variable(lowering, name) >= block_start)
         return kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, name, "%.*s is declared already in this block",
                                 lowering->tokens.items[name].length, lowering->tokens.items[name].start);
     if (lowering->variable_count == KGEN_VARIABLE_MAX)
@@ -157,7 +157,7 @@ static int declaration(struct kgen_lowering *lowering, int token)
     lowering->variables[variable] =
         (struct kgen_variable){.token = name,
                                .type = is(lowering, token, "kv_f32") ? KGEN_TYPE_F32 : KGEN_TYPE_INT,
-                               .reg = kgen_register_take(lowering)};
+                               .reg = kgen_register_allocate(lowering)};
     return is(lowering, name + 1, "=") ? assign(lowering, variable, name + 2)
                                        : finish_statement(lowering, name + 1);
 }
@@ -174,18 +174,19 @@ static int prefetch_loop(struct kgen_lowering *lowering, int token)
 static int store(struct kgen_lowering *lowering, int token)
 {
     int end = token;
-    const struct kgen_node *node = kgen_parse_expression(lowering, token, &end);
-    if (node == NULL)
+    const struct kgen_vector_expr *expr = kgen_vector_expr_parse(lowering, token, &end);
+    if (expr == NULL)
         return -1;
-    if (node->kind != KGEN_NODE_CALL || node->operation->result != KGEN_TYPE_NOTHING)
+    if (expr->kind != KGEN_EXPR_CALL || expr->vector_op->result != KGEN_TYPE_NOTHING)
         return kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, token, "the value of this is not used");
-    kgen_evaluate(lowering, node, -1);
+    kgen_select(lowering, expr, -1);
     return finish_statement(lowering, end);
 }
 
+/* The kinds of vector statements. */
 enum statement { NOT_VECTOR, DECLARATION, ASSIGNMENT, CALL, PREFETCH_LOOP };
 
-/* What a token begins where it begins a statement. */
+/* The vector statement that begins at a token, which is the first of a statement. */
 static enum statement statement_at(const struct kgen_lowering *lowering, int token)
 {
     const struct kgen_token *t = &lowering->tokens.items[token];
@@ -222,12 +223,12 @@ static void vector_statement(struct kgen_lowering *lowering, struct walk *walk, 
     const struct kgen_token *tokens = lowering->tokens.items;
     int token = walk->token;
     lowering->statement = token;
-    lowering->node_count = 0;
-    struct kgen_scope *scope = &lowering->scopes[lowering->scope_count - 1];
-    const double runs = scope->runs;
-    scope->has_vectors = true;
-    scope->runs = kgen_count_scope(lowering);
-    if (group_is_open(lowering))
+    lowering->expr_count = 0;
+    struct kgen_block *block = &lowering->blocks[lowering->block_count - 1];
+    const double runs = block->runs;
+    block->has_vectors = true;
+    block->runs = kgen_count_runs(lowering);
+    if (asm_is_open(lowering))
         skip_until(walk, tokens[token].start);
     else
         copy_until(lowering, walk, tokens[token].start);
@@ -246,23 +247,23 @@ static void vector_statement(struct kgen_lowering *lowering, struct walk *walk, 
         return;
     skip_until(walk, tokens[end - 1].start + 1);
     walk->token = end;
-    if (alone || lowering->group.sealed || !group_is_open(lowering))
-        end_group(lowering, walk);
-    scope->runs = runs;
+    if (alone || lowering->pending.sealed || !asm_is_open(lowering))
+        end_asm(lowering, walk);
+    block->runs = runs;
     if (alone)
         kgen_text_puts(lowering->out, "}");
 }
 
 /* ---- C ---- */
 
-/* Refuses a vector outside of vector statements. */
+/* Refuses vectors outside of vector statements. */
 static void check_no_vector(struct kgen_lowering *lowering, int token)
 {
     const struct kgen_token *t = &lowering->tokens.items[token];
     bool is_type = is(lowering, token, "kv_f32") || is(lowering, token, "kv_int");
     if (t->kind != KGEN_TOKEN_NAME || is(lowering, token - 1, ".") || is(lowering, token - 1, "->"))
         return;
-    if (is_type || kgen_operation_find(t->start, (size_t)t->length) != NULL) {
+    if (is_type || kgen_vector_op_find(t->start, (size_t)t->length) != NULL) {
         kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, token, "%.*s stands in C, where there are no vectors",
                          t->length, t->start);
         kgen_error_hint(lowering->error, "a vector statement is a declaration, an assignment or a store");
@@ -272,14 +273,15 @@ static void check_no_vector(struct kgen_lowering *lowering, int token)
     }
 }
 
-/* Before `return`, the upper halves are cleared as at the end of the scope: the two become one block. */
+/* Lowers `return ...;`. The upper halves are cleared before it; both go into a block, in case the return is
+ * the body of an if. */
 static void return_statement(struct kgen_lowering *lowering, struct walk *walk)
 {
     const struct kgen_token *tokens = lowering->tokens.items;
     copy_until(lowering, walk, tokens[walk->token].start);
     kgen_text_puts(lowering->out, "{");
     kgen_emit_vzeroupper(lowering);
-    kgen_group_flush(lowering);
+    kgen_asm_end(lowering);
     int end = walk->token;
     while (tokens[end].kind != KGEN_TOKEN_END && !is(lowering, end, ";"))
         end++;
@@ -295,20 +297,21 @@ static void return_statement(struct kgen_lowering *lowering, struct walk *walk)
 
 static void begin_function(struct kgen_lowering *lowering, struct walk *walk, int first_register)
 {
-    lowering->pool = (struct kgen_pool){.first = first_register, .most_token = walk->token};
+    lowering->allocator =
+        (struct kgen_register_allocator){.first = first_register, .peak_token = walk->token};
     lowering->variable_count = 0;
-    lowering->scope_count = 0;
+    lowering->block_count = 0;
     lowering->checked.count = 0;
     lowering->facts.uses_float = lowering->facts.float_signature || lowering->facts.float_members;
     lowering->facts.calls_other = false;
-    lowering->group.ones = -1;
-    kgen_group_reset(lowering);
+    lowering->pending.ones = -1;
+    kgen_asm_begin(lowering);
     kgen_count_begin_function(lowering);
-    open_scope(lowering, walk->token);
+    open_block(lowering, walk->token);
     walk->token++;
 }
 
-/* The name of the function whose body begins at a token. */
+/* Returns the name of the function whose body begins at a token. */
 static int function_name(const struct kgen_lowering *lowering, int body)
 {
     int depth = 0;
@@ -322,38 +325,39 @@ static int function_name(const struct kgen_lowering *lowering, int body)
 
 static void end_function(struct kgen_lowering *lowering, struct walk *walk, bool has_vectors)
 {
-    struct kgen_pool *pool = &lowering->pool;
+    struct kgen_register_allocator *allocator = &lowering->allocator;
     int name = function_name(lowering, walk->function);
     const struct kgen_token *t = &lowering->tokens.items[name];
-    bool again = lowering->facts.uses_float && pool->used_low && pool->first == 0;
-    if (!again && pool->most + pool->first > lowering->registers) {
+    bool again = lowering->facts.uses_float && allocator->used_xmm0_to_7 && allocator->first == 0;
+    if (!again && allocator->peak + allocator->first > lowering->registers) {
         const char *isa = lowering->isa->name;
-        kgen_lower_error(lowering, KGEN_ERROR_CANDIDATE, pool->most_token,
-                         pool->first > 0
+        kgen_lower_error(lowering, KGEN_ERROR_CANDIDATE, allocator->peak_token,
+                         allocator->first > 0
                              ? "%.*s needs %d vector registers; %s has %d, of which its scalar floating "
                                "point takes %d"
                              : "%.*s needs %d vector registers; %s has %d",
-                         t->length, t->start, pool->most, isa, lowering->registers, pool->first);
+                         t->length, t->start, allocator->peak, isa, lowering->registers, allocator->first);
         return;
     }
     if (again) {
-        /* Floating point in its C clobbers the low registers: do it again without them. */
-        lowering->out->length = walk->out_length;
+        /* TinyCC computes its floating point in the registers that were allocated: lower it again without
+         * them. */
+        lowering->out->length = walk->function_out_length;
         walk->copied = walk->function_copied;
         walk->token = walk->function;
         walk->lines = 0;
-        lowering->facts.float_pointers.count = walk->float_names;
+        lowering->facts.float_pointers.count = walk->function_float_names;
         begin_function(lowering, walk, 8);
         return;
     }
     kgen_count_end_function(lowering, name);
     if (!has_vectors && !lowering->facts.calls_other)
-        kgen_list_add(lowering, &lowering->facts.plain_functions, name);
+        kgen_token_list_add(lowering, &lowering->facts.plain_functions, name);
     lowering->facts.float_signature = false;
     lowering->facts.float_pointers.count = walk->file_float_names;
 }
 
-/* At depth 0: declarations, and the heads of functions. */
+/* Reads a token outside of functions. */
 static void outside(struct kgen_lowering *lowering, struct walk *walk)
 {
     int token = walk->token++;
@@ -362,12 +366,12 @@ static void outside(struct kgen_lowering *lowering, struct walk *walk)
         walk->file_float_names = lowering->facts.float_pointers.count;
     } else if (is(lowering, token, "{") && is(lowering, token - 1, ")")) {
         walk->token = walk->function = token;
-        walk->out_length = lowering->out->length;
+        walk->function_out_length = lowering->out->length;
         walk->function_copied = walk->copied;
-        walk->float_names = lowering->facts.float_pointers.count;
+        walk->function_float_names = lowering->facts.float_pointers.count;
         begin_function(lowering, walk, 0);
     } else if (is(lowering, token, "{")) {
-        int close = kgen_matching(lowering, token);
+        int close = kgen_token_matching(lowering, token);
         lowering->facts.float_signature = false;
         for (int i = token; i < close && !lowering->failed; i++) {
             check_no_vector(lowering, i);
@@ -383,6 +387,7 @@ static void outside(struct kgen_lowering *lowering, struct walk *walk)
     }
 }
 
+/* Reads a token or a vector statement inside a function. */
 static void inside(struct kgen_lowering *lowering, struct walk *walk)
 {
     int token = walk->token;
@@ -395,20 +400,20 @@ static void inside(struct kgen_lowering *lowering, struct walk *walk)
         }
     }
     if (is(lowering, token, "}")) {
-        bool has_vectors = lowering->scopes[0].has_vectors || lowering->pool.most > 0;
-        close_scope(lowering, walk, token);
+        bool has_vectors = lowering->blocks[0].has_vectors || lowering->allocator.peak > 0;
+        close_block(lowering, walk, token);
         walk->token++;
-        if (lowering->scope_count == 0)
+        if (lowering->block_count == 0)
             end_function(lowering, walk, has_vectors);
         return;
     }
-    end_group(lowering, walk);
-    if (is(lowering, token, "return") && outer_has_vectors(lowering, lowering->scope_count)) {
+    end_asm(lowering, walk);
+    if (is(lowering, token, "return") && outer_has_vectors(lowering, lowering->block_count)) {
         return_statement(lowering, walk);
         return;
     }
     if (is(lowering, token, "{"))
-        open_scope(lowering, token);
+        open_block(lowering, token);
     if (walk->parentheses == 0)
         kgen_count_c_token(lowering, token);
     walk->parentheses += is(lowering, token, "(") - is(lowering, token, ")");
@@ -422,15 +427,15 @@ static int lower_text(struct kgen_lowering *lowering, const char *text)
 {
     struct walk walk = {.copied = text};
     kgen_c_find_address_taken(lowering);
-    kgen_group_reset(lowering);
+    kgen_asm_begin(lowering);
     while (!lowering->failed && lowering->tokens.items[walk.token].kind != KGEN_TOKEN_END) {
-        if (lowering->scope_count == 0)
+        if (lowering->block_count == 0)
             outside(lowering, &walk);
         else
             inside(lowering, &walk);
     }
-    if (!lowering->failed && lowering->scope_count > 0)
-        kgen_matching(lowering, walk.function);
+    if (!lowering->failed && lowering->block_count > 0)
+        kgen_token_matching(lowering, walk.function);
     if (!lowering->failed)
         copy_until(lowering, &walk, lowering->tokens.items[walk.token].start);
     return lowering->failed ? -1 : 0;
@@ -443,8 +448,8 @@ static void lowering_free(struct kgen_lowering *lowering)
     free(lowering->facts.float_pointers.items);
     free(lowering->facts.plain_functions.items);
     free(lowering->facts.address_taken.items);
-    kgen_text_free(&lowering->group.bytes);
-    kgen_text_free(&lowering->group.checks);
+    kgen_text_free(&lowering->pending.bytes);
+    kgen_text_free(&lowering->pending.checks);
     free(lowering);
 }
 
@@ -466,7 +471,7 @@ static int lower(const char *source, const char *vector_c, enum kgen_isa isa, st
     lowering->registers = info->registers;
     lowering->out = out;
     lowering->error = error;
-    lowering->group.ones = -1;
+    lowering->pending.ones = -1;
     lowering->counting = *counting;
     int result = kgen_tokenize(lowering, vector_c);
     if (result == 0)

@@ -1,30 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What the C between vector statements does to vector registers.
  *
- * TinyCC computes floating point in xmm0 to xmm7, and a function may change every vector register. Both are
- * found by looking at tokens, with no knowledge of types beyond names that were declared as float pointers.
- */
+ * TinyCC computes floating point in xmm0 to xmm7, and a function that is called may change every vector
+ * register. Both are found from the tokens alone: no types are known but those of names that were declared as
+ * pointers to float or double. */
 #include "gen/target/lower/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int kgen_list_add(struct kgen_lowering *lowering, struct kgen_token_list *list, int token)
-{
-    if (list->count == list->capacity) {
-        int capacity = list->capacity == 0 ? 32 : list->capacity * 2;
-        int *items = realloc(list->items, (size_t)capacity * sizeof *items);
-        if (items == NULL) {
-            lowering->failed = true;
-            return kgen_error_set(lowering->error, KGEN_ERROR_MEMORY, lowering->source, 0, 0,
-                                  "out of memory");
-        }
-        list->items = items;
-        list->capacity = capacity;
-    }
-    list->items[list->count++] = token;
-    return 0;
-}
 
 static bool list_has(const struct kgen_lowering *lowering, const struct kgen_token_list *list, int token)
 {
@@ -49,7 +32,7 @@ static bool is_one_of(const struct kgen_lowering *lowering, int token, const cha
     return false;
 }
 
-/* Whether an operator after this token has a left operand. */
+/* Whether a token ends an operand, so that an operator after it is binary. */
 static bool ends_operand(const struct kgen_lowering *lowering, int token)
 {
     return token >= 0 &&
@@ -75,7 +58,7 @@ static bool is_float_literal(const struct kgen_token *token)
     return false;
 }
 
-/* Whether a float may be read or written by way of the names between two tokens. */
+/* Whether a name between two tokens may stand for floats. */
 static bool mentions_float(const struct kgen_lowering *lowering, int begin, int end)
 {
     for (int i = begin; i < end; i++) {
@@ -85,7 +68,8 @@ static bool mentions_float(const struct kgen_lowering *lowering, int begin, int 
     return false;
 }
 
-/* `float` or `double` at a token: a pointer or array, whose name is remembered, or a value. */
+/* Reads a declaration with `float` or `double` at a token: it declares a pointer or an array, whose name is
+ * remembered, or a value. */
 static void float_declaration(struct kgen_lowering *lowering, int token)
 {
     static const char *const qualifiers[] = {"const",      "volatile",     "restrict",
@@ -99,21 +83,21 @@ static void float_declaration(struct kgen_lowering *lowering, int token)
     if (named && kgen_token_is(lowering, name + 1, "["))
         pointer = true;
     if (named && pointer)
-        kgen_list_add(lowering, &facts->float_pointers, name);
+        kgen_token_list_add(lowering, &facts->float_pointers, name);
     if (pointer)
         return;
     facts->uses_float = true;
-    if (lowering->scope_count == 0)
+    if (lowering->block_count == 0)
         facts->float_signature = true;
 }
 
-/* `name (` at a token. */
+/* Notes what the call of the name at a token does. */
 static void call(struct kgen_lowering *lowering, int token)
 {
     static const char *const keywords[] = {
         "if", "for",  "while", "switch",        "return", "sizeof", "_Alignof", "_Static_assert",
         "do", "else", "case",  "__attribute__", "asm"};
-    /* The TinyCC engine gives kernels versions of these that use no vector register. */
+    /* The TinyCC engine has versions of these that use no vector register. */
     static const char *const harmless[] = {"memcpy", "memset", "memmove"};
     static const char *const scalar[] = {"kv_f16_to_f32", "kv_bf16_to_f32"};
     struct kgen_c_facts *facts = &lowering->facts;
@@ -143,7 +127,7 @@ void kgen_c_token(struct kgen_lowering *lowering, int token)
                       (kgen_token_is(lowering, token - 1, ".") || kgen_token_is(lowering, token - 1, "->"));
         if (is_float_word(lowering, token)) {
             float_declaration(lowering, token);
-        } else if (!member && lowering->scope_count > 0 && kgen_token_is(lowering, token + 1, "(")) {
+        } else if (!member && lowering->block_count > 0 && kgen_token_is(lowering, token + 1, "(")) {
             call(lowering, token);
         } else if (list_has(lowering, &facts->float_pointers, token)) {
             bool declared = facts->float_pointers.items[facts->float_pointers.count - 1] == token;
@@ -156,7 +140,7 @@ void kgen_c_token(struct kgen_lowering *lowering, int token)
         facts->uses_float = true;
     } else if (kgen_token_is(lowering, token, "(") && token > 1 && kgen_token_is(lowering, token - 1, "*") &&
                !(ends_operand(lowering, token - 2) && !kgen_token_is(lowering, token - 2, ")"))) {
-        int close = kgen_matching(lowering, token);
+        int close = kgen_token_matching(lowering, token);
         if (mentions_float(lowering, token, close))
             facts->uses_float = true;
     } else if (kgen_token_is(lowering, token, "[") && token > 0 && kgen_token_is(lowering, token - 1, ")")) {
@@ -176,11 +160,11 @@ void kgen_c_expression(struct kgen_lowering *lowering, struct kgen_span span)
     for (int i = span.begin; i < span.end && !lowering->failed; i++) {
         const struct kgen_token *token = &lowering->tokens.items[i];
         if (token->kind == KGEN_TOKEN_NAME) {
-            const struct kgen_operation *operation = kgen_operation_find(token->start, (size_t)token->length);
-            if (operation != NULL || kgen_find_variable(lowering, i) >= 0) {
+            const struct kgen_vector_op *vector_op = kgen_vector_op_find(token->start, (size_t)token->length);
+            if (vector_op != NULL || kgen_find_variable(lowering, i) >= 0) {
                 kgen_lower_error(lowering, KGEN_ERROR_TEMPLATE, i,
                                  "a C expression is wanted here, and %.*s is a vector%s", token->length,
-                                 token->start, operation != NULL ? " operation" : "");
+                                 token->start, vector_op != NULL ? " operation" : "");
                 return;
             }
         }
@@ -194,7 +178,7 @@ void kgen_c_find_address_taken(struct kgen_lowering *lowering)
         if (kgen_token_is(lowering, i, "&") && !ends_operand(lowering, i - 1) &&
             is_kind(lowering, i + 1, KGEN_TOKEN_NAME) && !kgen_token_is(lowering, i + 2, "[") &&
             !kgen_token_is(lowering, i + 2, "->") && !kgen_token_is(lowering, i + 2, "."))
-            kgen_list_add(lowering, &lowering->facts.address_taken, i + 1);
+            kgen_token_list_add(lowering, &lowering->facts.address_taken, i + 1);
     }
 }
 
