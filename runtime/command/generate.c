@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "gen/base/file.h"
-#include "gen/emit/emit.h"
 #include "runtime/command/dry_run.h"
+#include "runtime/command/output.h"
 #include "runtime/command/progress.h"
 #include "runtime/command/report/report.h"
 
@@ -186,29 +186,6 @@ static enum kgen_ending judge(const struct run *run)
     return ending;
 }
 
-static int emit(const struct run *run, const char *folder, struct kgen_error *error)
-{
-    struct kgen_variant *tuned = calloc(run->count + 1, sizeof *tuned);
-    if (tuned == NULL)
-        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-    for (size_t i = 0; i < run->count; i++)
-        tuned[i] = run->choices[i].variant;
-    const struct kgen_emit_input input = {
-        .spec = run->session->spec,
-        .templates = run->session->templates,
-        .tuned = tuned,
-        .command = run->options->reproduce.data,
-        .machine = run->session->machine.name,
-        .machine_isas = run->session->machine.isas,
-        .isas = run->options->isa_given ? 1u << run->options->isa : 0,
-    };
-    struct kgen_emission *emission = kgen_emission_new(&input, error);
-    const int result = emission != NULL ? kgen_emission_write(emission, folder, error) : -1;
-    kgen_emission_free(emission);
-    free(tuned);
-    return result;
-}
-
 static void say_how_to_go_on(const struct run *run)
 {
     const char *folder = kgen_cache_path(run->session->cache);
@@ -232,6 +209,30 @@ static int exit_status(enum kgen_ending ending)
     }
 }
 
+/* Proves and writes the sources. What the proof found may change how the run ends. */
+static int write_output(struct run *run, const char *folder, enum kgen_ending *ending,
+                        struct kgen_shipped *shipped, struct kgen_error *error)
+{
+    const struct kgen_output output = {
+        .options = run->options,
+        .session = run->session,
+        .choices = run->choices,
+        .count = run->count,
+        .seed = SEED,
+        .cancel = &cancelled,
+    };
+    kgen_progress_note(&run->progress, "proving what is written through the compiler");
+    const int result = kgen_output_write(&output, folder, shipped, error);
+    kgen_progress_clear(&run->progress);
+    if (result == 0 && shipped->failed_entry != SIZE_MAX) {
+        kgen_output_say_failure(&output, shipped);
+        *ending = KGEN_ENDED_FAILED;
+    } else if (result == 1) {
+        *ending = KGEN_ENDED_INTERRUPTED;
+    }
+    return result < 0 ? -1 : 0;
+}
+
 /* Tunes, writes and reports. */
 static int work(struct run *run, const char *folder, double begin)
 {
@@ -250,9 +251,12 @@ static int work(struct run *run, const char *folder, double begin)
         return error.code == KGEN_ERROR_TEMPLATE ? KGEN_EXIT_USAGE : KGEN_EXIT_FAILED;
     }
     enum kgen_ending ending = judge(run);
-    const bool complete = ending == KGEN_ENDED_DONE || ending == KGEN_ENDED_TIME_LIMIT;
-    if (complete && folder != NULL && emit(run, folder, &error) != 0)
+    struct kgen_shipped shipped = {.failed_entry = SIZE_MAX};
+    bool complete = ending == KGEN_ENDED_DONE || ending == KGEN_ENDED_TIME_LIMIT;
+    const bool writes = complete && folder != NULL;
+    if (writes && write_output(run, folder, &ending, &shipped, &error) != 0)
         return kgen_fail(&error);
+    complete = ending == KGEN_ENDED_DONE || ending == KGEN_ENDED_TIME_LIMIT;
     const struct kgen_report report = {
         .options = run->options,
         .session = run->session,
@@ -261,6 +265,7 @@ static int work(struct run *run, const char *folder, double begin)
         .count = run->count,
         .seconds = seconds_now() - begin,
         .folder = complete ? folder : NULL,
+        .shipped = writes ? &shipped : NULL,
         .ending = ending,
     };
     if (kgen_report_print(&report) != 0)

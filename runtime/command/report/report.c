@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "runtime/tune/timing.h"
 #include "runtime/command/json.h"
 #include "runtime/command/table.h"
+#include "runtime/tune/timing.h"
 
 struct totals {
     unsigned proven, failed, timed, compiled;
@@ -115,6 +115,30 @@ static double median_compile_seconds(const struct kgen_report *report)
     return median;
 }
 
+/* Whether the kernels were proven as they are written: through the system's compiler. */
+static void print_shipped(const struct kgen_shipped *shipped)
+{
+    if (shipped == NULL)
+        return;
+    if (shipped->reason[0] != '\0')
+        printf("not proven through cc: %s\n", shipped->reason);
+    else if (shipped->failed_entry == SIZE_MAX)
+        printf("%u kernels proven as written, through %s\n", shipped->proven, shipped->compiler);
+}
+
+static json_t *shipped_json(const struct kgen_shipped *shipped)
+{
+    if (shipped == NULL)
+        return json_null();
+    return json_pack("{s:o, s:I, s:I, s:o, s:o}", "compiler",
+                     shipped->compiler[0] != '\0' ? kgen_json_string(shipped->compiler) : json_null(),
+                     "proven", (json_int_t)shipped->proven, "from_cache", (json_int_t)shipped->from_cache,
+                     "not_proven",
+                     shipped->reason[0] != '\0' ? kgen_json_string(shipped->reason) : json_null(), "failed",
+                     shipped->failed_entry != SIZE_MAX ? json_integer((json_int_t)shipped->failed_entry + 1)
+                                                       : json_null());
+}
+
 static void print_summary(const struct kgen_report *report)
 {
     const struct totals totals = add_up(report);
@@ -142,6 +166,7 @@ static void print_summary(const struct kgen_report *report)
     if (compile_seconds > 0)
         printf("from template to callable kernel: %.2f ms by %s (median)\n", compile_seconds * 1e3,
                kgen_engine_name(report->options->engine));
+    print_shipped(report->shipped);
     if (report->folder != NULL)
         printf("written to %s/\n", report->folder);
 }
@@ -190,17 +215,18 @@ static int print_json(const struct kgen_report *report)
     json_t *problems = json_array();
     for (size_t i = 0; i < report->count; i++)
         json_array_append_new(problems, choice_json(report, i));
-    return kgen_json_print(json_pack(
-        "{s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:s, s:s, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:o}", "kgen",
-        KGEN_VERSION, "status", endings[report->ending], "spec", report->session->spec->name, "summary",
-        kgen_json_string(report->session->spec->summary), "machine",
-        kgen_json_machine(&report->session->machine), "read_bandwidth",
-        kgen_json_bandwidth(report->bandwidth), "threads", report->session->threads, "engine",
-        kgen_engine_name(report->options->engine), "effort", kgen_effort_name(report->options->effort),
-        "problems", problems, "candidates", "proven", (json_int_t)totals.proven, "timed",
-        (json_int_t)totals.timed, "failed", (json_int_t)totals.failed, "compiled",
-        (json_int_t)totals.compiled, "seconds", kgen_json_number(report->seconds), "folder",
-        report->folder != NULL ? kgen_json_string(report->folder) : json_null()));
+    return kgen_json_print(
+        json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:s, s:s, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o}",
+                  "kgen", KGEN_VERSION, "status", endings[report->ending], "spec",
+                  report->session->spec->name, "summary", kgen_json_string(report->session->spec->summary),
+                  "machine", kgen_json_machine(&report->session->machine), "read_bandwidth",
+                  kgen_json_bandwidth(report->bandwidth), "threads", report->session->threads, "engine",
+                  kgen_engine_name(report->options->engine), "effort",
+                  kgen_effort_name(report->options->effort), "problems", problems, "candidates", "proven",
+                  (json_int_t)totals.proven, "timed", (json_int_t)totals.timed, "failed",
+                  (json_int_t)totals.failed, "compiled", (json_int_t)totals.compiled, "seconds",
+                  kgen_json_number(report->seconds), "through_cc", shipped_json(report->shipped), "folder",
+                  report->folder != NULL ? kgen_json_string(report->folder) : json_null()));
 }
 
 int kgen_report_print(const struct kgen_report *report)

@@ -4,12 +4,13 @@
 #define KGEN_REPORT_H
 
 #include "runtime/command/command.h"
+#include "runtime/tune/shipped.h"
 
 /* How a run ended. The names stand in --json. */
 enum kgen_ending {
     KGEN_ENDED_DONE,         /* "done" */
     KGEN_ENDED_TIME_LIMIT,   /* "time_limit": done with the best so far */
-    KGEN_ENDED_FAILED,       /* "failed": a problem without a proven candidate */
+    KGEN_ENDED_FAILED,       /* "failed": a problem without a proven candidate, or not through the compiler */
     KGEN_ENDED_NO_CANDIDATE, /* "no_candidate": a problem that no template solves on this machine */
     KGEN_ENDED_INTERRUPTED   /* "interrupted" */
 };
@@ -21,7 +22,8 @@ struct kgen_report {
     const struct kgen_choice *choices;      /* of the first count entries of the spec */
     size_t count;
     double seconds;
-    const char *folder; /* NULL where nothing was written */
+    const char *folder;                 /* NULL where nothing was written */
+    const struct kgen_shipped *shipped; /* NULL where nothing was to be written */
     enum kgen_ending ending;
 };
 

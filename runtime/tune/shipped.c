@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/tune/shipped.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Compiling all kernels of a spec in one piece takes seconds; proving one takes less. */
+enum { COMPILE_SECONDS = 300, PROOF_SECONDS = 60 };
+
+#define FACT_NAME_SIZE 40
+
+/* A kernel to be proven for a problem. */
+struct proof {
+    size_t entry;
+    const struct kgen_problem *problem;
+    const struct kgen_emit_kernel *kernel;
+    char fact[FACT_NAME_SIZE];
+};
+
+/* The proofs of one run for one instruction set. A compiler takes longest over the header of intrinsics, so
+ * their kernels are compiled together. */
+struct batch {
+    const struct kgen_shipped_options *options;
+    struct kgen_shipped *shipped;
+    enum kgen_isa isa;
+    struct proof *proofs;
+    size_t count;
+    struct kgen_text text;  /* of all kernels */
+    struct kgen_code *code; /* in the worker */
+    struct kgen_error *error;
+    bool error_set;
+    bool no_vectors; /* the compiler has none of the instruction set */
+};
+
+struct result {
+    struct kgen_verification verification;
+    bool no_vectors;
+};
+
+static void fact_name(const struct kgen_shipped_options *options, const char *compiler,
+                      const struct proof *proof, const char *problem, char name[FACT_NAME_SIZE])
+{
+    uint64_t hash = kgen_hash_string(KGEN_HASH_START, compiler);
+    hash = kgen_hash_string(hash, KGEN_VERSION);
+    hash = kgen_hash_string(hash, kgen_isa_info(proof->kernel->variant.isa)->name);
+    hash = kgen_hash_string(hash, proof->kernel->text.data);
+    hash = kgen_hash_string(hash, problem);
+    hash = kgen_hash(hash, &options->seed, sizeof options->seed);
+    snprintf(name, FACT_NAME_SIZE, "shipped_%016" PRIx64, hash);
+}
+
+/* Whether the compiler can compile and load the least kernel for an instruction set. */
+static bool compiles_vectors(const struct batch *batch)
+{
+    static const char text[] = "KV_TARGET void kgen_probe(float *p);\n"
+                               "KV_TARGET void kgen_probe(float *p)\n"
+                               "{\n"
+                               "    kv_store(p, kv_zero());\n"
+                               "}\n";
+    struct kgen_code *code =
+        kgen_jit_compile(KGEN_ENGINE_CC, "probe.c", text, batch->isa, &batch->options->cc, NULL);
+    kgen_code_free(code);
+    return code != NULL;
+}
+
+/* In the worker: compiles the kernels of the batch, once. */
+static int compile(struct batch *batch, struct result *result)
+{
+    struct kgen_error error = {0};
+    if (batch->code != NULL)
+        return 0;
+    batch->code = kgen_jit_compile(KGEN_ENGINE_CC, "kernels.c", batch->text.data, batch->isa,
+                                   &batch->options->cc, &error);
+    if (batch->code != NULL)
+        return 0;
+    result->no_vectors = !compiles_vectors(batch);
+    result->verification.verdict = KGEN_COMPILE_FAILED;
+    kgen_error_format(&error, result->verification.detail, sizeof result->verification.detail);
+    return -1;
+}
+
+static void prove_job(size_t index, void *memory, struct kgen_worker *worker, void *context)
+{
+    struct batch *batch = context;
+    const struct proof *proof = &batch->proofs[index];
+    struct result *result = memory;
+    struct kgen_error error = {0};
+    struct kgen_kernel kernel;
+    kgen_worker_stage(worker, "compile", COMPILE_SECONDS);
+    if (compile(batch, result) != 0)
+        return;
+    kgen_worker_stage(worker, "verify", PROOF_SECONDS);
+    const struct kgen_verify_options options = {.seed = batch->options->seed,
+                                                .threads = batch->options->threads,
+                                                .guards = kgen_worker_guards(worker)};
+    if (kgen_kernel_find(proof->problem, batch->code, proof->kernel->name.data, &kernel, &error) != 0 ||
+        kgen_verify(&kernel, &options, &result->verification, &error) != 0) {
+        result->verification.verdict = KGEN_WORKER_EXITED;
+        kgen_error_format(&error, result->verification.detail, sizeof result->verification.detail);
+    }
+}
+
+static int prove_report(size_t index, const struct kgen_outcome *outcome, const void *memory, void *context)
+{
+    struct batch *batch = context;
+    const struct proof *proof = &batch->proofs[index];
+    struct result result;
+    memcpy(&result, memory, sizeof result);
+    if (outcome->kind != KGEN_OUTCOME_DONE)
+        kgen_outcome_verdict(outcome, &result.verification);
+    if (result.no_vectors) {
+        batch->no_vectors = true;
+        return 1;
+    }
+    if (result.verification.verdict != KGEN_PASSED) {
+        batch->shipped->failed_entry = proof->entry;
+        batch->shipped->failure = result.verification;
+        return 1;
+    }
+    batch->shipped->proven++;
+    batch->error_set = kgen_cache_set_fact(batch->options->cache, batch->options->machine, proof->fact,
+                                           result.verification.error_of_bound, batch->error) != 0;
+    return batch->error_set;
+}
+
+/* Appends a kernel's text unless an earlier proof of the batch has the same kernel. */
+static void add_text(struct batch *batch, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (batch->proofs[i].kernel == batch->proofs[index].kernel)
+            return;
+    }
+    const struct kgen_text *text = &batch->proofs[index].kernel->text;
+    kgen_text_append(&batch->text, text->data, text->length);
+}
+
+/* Proves what the batch holds. Returns 0, 1 when cancelled, -1. */
+static int run_batch(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        add_text(batch, i);
+    if (batch->text.failed)
+        return kgen_error_set(batch->error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    const struct kgen_worker_options options = {.limit_seconds = COMPILE_SECONDS,
+                                                .cancel = batch->options->cancel};
+    int result = kgen_workers_run(&options, batch->count, sizeof(struct result), prove_job, prove_report,
+                                  batch, batch->error);
+    if (batch->error_set)
+        return -1;
+    if (batch->no_vectors) {
+        snprintf(batch->shipped->reason, sizeof batch->shipped->reason, "the compiler compiles no %s",
+                 kgen_isa_info(batch->isa)->name);
+        return 0;
+    }
+    return result == 1 && batch->shipped->failed_entry != SIZE_MAX ? 0 : result;
+}
+
+/* Lists the proofs that are not known yet, for one instruction set. */
+static int collect(struct batch *batch, const struct kgen_emission *emission, const struct kgen_spec *spec,
+                   const struct kgen_variant *tuned, size_t count)
+{
+    struct kgen_text problem = {0};
+    bool failed = false;
+    for (size_t i = 0; i < count; i++) {
+        if (tuned[i].tmpl == NULL || tuned[i].isa != batch->isa)
+            continue;
+        struct proof *proof = &batch->proofs[batch->count];
+        *proof = (struct proof){.entry = i,
+                                .problem = &spec->entries[i].problem,
+                                .kernel = kgen_emission_kernel(emission, i, tuned[i].isa)};
+        kgen_text_clear(&problem);
+        kgen_problem_write(proof->problem, &problem);
+        failed = failed || problem.failed;
+        if (failed)
+            break;
+        double error_of_bound;
+        fact_name(batch->options, batch->shipped->compiler, proof, problem.data, proof->fact);
+        if (kgen_cache_fact(batch->options->cache, batch->options->machine, proof->fact, &error_of_bound) ==
+            0) {
+            batch->shipped->proven++;
+            batch->shipped->from_cache++;
+        } else {
+            batch->count++;
+        }
+    }
+    kgen_text_free(&problem);
+    return failed ? kgen_error_set(batch->error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory") : 0;
+}
+
+/* Asks the compiler what it is. */
+static bool find_compiler(const struct kgen_shipped_options *options, struct kgen_shipped *shipped)
+{
+    struct kgen_text description = {0};
+    struct kgen_error error = {0};
+    const bool found =
+        kgen_engine_describe(KGEN_ENGINE_CC, &options->cc, &description, &error) == 0 && !description.failed;
+    if (found)
+        snprintf(shipped->compiler, sizeof shipped->compiler, "%s", description.data);
+    else
+        snprintf(shipped->reason, sizeof shipped->reason, "no compiler (%s)", error.message);
+    kgen_text_free(&description);
+    return found;
+}
+
+int kgen_shipped_prove(const struct kgen_shipped_options *options, const struct kgen_emission *emission,
+                       const struct kgen_spec *spec, const struct kgen_variant *tuned, size_t count,
+                       struct kgen_shipped *shipped, struct kgen_error *error)
+{
+    *shipped = (struct kgen_shipped){.failed_entry = SIZE_MAX};
+    if (!find_compiler(options, shipped))
+        return 0;
+    struct proof *proofs = calloc(count + 1, sizeof *proofs);
+    if (proofs == NULL)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    int result = 0;
+    for (int isa = KGEN_ISA_COUNT; isa-- > 0 && result == 0 && shipped->failed_entry == SIZE_MAX;) {
+        struct batch batch = {.options = options,
+                              .shipped = shipped,
+                              .isa = (enum kgen_isa)isa,
+                              .proofs = proofs,
+                              .error = error};
+        result = collect(&batch, emission, spec, tuned, count);
+        if (result == 0 && batch.count > 0)
+            result = run_batch(&batch);
+        kgen_text_free(&batch.text);
+    }
+    free(proofs);
+    return result;
+}
