@@ -17,8 +17,9 @@
 
 /* Who wrote it, as one line: host, boot of its kernel, pid namespace, pid, start of the process. */
 #define OWNER_SIZE 400
-/* An owner writes its line at once; a file that stays empty has lost its owner. */
-#define EMPTY_SECONDS 2
+/* An owner writes its line at once. A file without one after this time has lost its owner, or its owner has
+ * been stopped for as long. */
+#define EMPTY_SECONDS 30
 
 int kgen_claims_open(struct kgen_claims *claims, const char *folder, struct kgen_error *error)
 {
