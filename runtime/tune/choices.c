@@ -48,16 +48,16 @@ static size_t count_groups(const char *groups)
     return strlen(groups) / (GROUP_DIGITS + 1);
 }
 
-static const struct kgen_record *record_of(const struct kgen_tuning *tuning, size_t variant)
+/* The record of a variant that was chosen at this effort or a greater one, or NULL. */
+static const struct kgen_record *choice_at(const struct kgen_tuning *tuning, size_t variant)
 {
-    return kgen_cache_find(tuning->tuner->cache, tuning->keys[variant]);
-}
-
-/* Whether a record is of a winner, of this effort or a greater one. */
-static bool is_choice(const struct kgen_tuning *tuning, const struct kgen_record *record)
-{
-    return record != NULL && record->chosen && record->verdict == KGEN_PASSED &&
-           kgen_record_effort(record) >= tuning->tuner->options.effort;
+    /* Few are chosen, and telling so takes no parsing. */
+    if (!kgen_cache_is_chosen(tuning->tuner->cache, tuning->keys[variant]))
+        return NULL;
+    const struct kgen_record *record = kgen_tuning_record(tuning, variant);
+    const bool counts = record != NULL && record->chosen && record->verdict == KGEN_PASSED &&
+                        kgen_record_effort(record) >= tuning->tuner->options.effort;
+    return counts ? record : NULL;
 }
 
 static bool stands(const struct kgen_tuning *tuning, const struct kgen_record *record)
@@ -71,10 +71,8 @@ size_t kgen_tuning_chosen(const struct kgen_tuning *tuning, enum kgen_standing l
     enum kgen_standing best_standing = least;
     double best_cost = 0;
     for (size_t i = 0; i < tuning->variants.count; i++) {
-        if (!kgen_cache_is_chosen(tuning->tuner->cache, tuning->keys[i]))
-            continue;
-        const struct kgen_record *record = record_of(tuning, i);
-        if (!is_choice(tuning, record))
+        const struct kgen_record *record = choice_at(tuning, i);
+        if (record == NULL)
             continue;
         const enum kgen_standing standing = record->among[0] == '\0' ? KGEN_STANDING_UNKNOWN
                                             : stands(tuning, record) ? KGEN_STANDS
@@ -93,7 +91,7 @@ size_t kgen_tuning_chosen(const struct kgen_tuning *tuning, enum kgen_standing l
 int kgen_tuning_mark_chosen(struct kgen_tuning *tuning, size_t chosen, struct kgen_error *error)
 {
     for (size_t i = 0; i < tuning->variants.count; i++) {
-        const struct kgen_record *found = record_of(tuning, i);
+        const struct kgen_record *found = kgen_tuning_record(tuning, i);
         const char *among = i == chosen ? tuning->groups.data : "";
         if (found == NULL || (found->chosen == (i == chosen) && strcmp(found->among, among) == 0))
             continue;
@@ -110,10 +108,8 @@ int kgen_tuning_mark_chosen(struct kgen_tuning *tuning, size_t chosen, struct kg
 static bool was_chosen_among_more(const struct kgen_tuning *tuning, const char *narrow)
 {
     for (size_t i = 0; i < tuning->variants.count; i++) {
-        if (!kgen_cache_is_chosen(tuning->tuner->cache, tuning->keys[i]))
-            continue;
-        const struct kgen_record *record = record_of(tuning, i);
-        if (!is_choice(tuning, record))
+        const struct kgen_record *record = choice_at(tuning, i);
+        if (record == NULL)
             continue;
         const size_t common = count_common(record->among, narrow);
         if (record->among[0] == '\0' ? kgen_record_effort(record) >= KGEN_EFFORT_PATIENT

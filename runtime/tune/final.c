@@ -126,8 +126,7 @@ static int keep_times(const struct final *final, struct kgen_error *error)
 {
     const struct kgen_tuning *tuning = final->tuning;
     for (size_t i = 0; i < final->count; i++) {
-        const struct kgen_record *found =
-            kgen_cache_find(tuning->tuner->cache, tuning->keys[final->indexes[i]]);
+        const struct kgen_record *found = kgen_tuning_record(tuning, final->indexes[i]);
         if (final->result.seconds[i] <= 0 || found == NULL)
             continue;
         struct kgen_record record = *found;
@@ -158,7 +157,7 @@ static int drop_finalist(const struct final *final, size_t finalist, struct kgen
     struct kgen_tuning *tuning = final->tuning;
     struct kgen_cache *cache = tuning->tuner->cache;
     const size_t variant = final->indexes[finalist];
-    const struct kgen_record *found = kgen_cache_find(cache, tuning->keys[variant]);
+    const struct kgen_record *found = kgen_tuning_record(tuning, variant);
     if (found == NULL)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory for a record");
     struct kgen_record record = *found;
@@ -171,7 +170,7 @@ static int drop_finalist(const struct final *final, size_t finalist, struct kgen
     kgen_text_free(&detail);
     if (result != 0)
         return -1;
-    found = kgen_cache_find(cache, tuning->keys[variant]);
+    found = kgen_tuning_record(tuning, variant);
     struct kgen_text what = {0};
     kgen_text_printf(&what, "%s %s:", record.variant, kgen_verdict_name(record.verdict));
     tell(tuning, what.failed ? "" : what.data, found != NULL ? found->detail : "",

@@ -68,6 +68,9 @@ bool kgen_tuner_stopped(const struct kgen_tuner *tuner);
 /* Fills indexes with the fastest proven variants, best first, at most room of them; returns how many. */
 size_t kgen_tuning_best(const struct kgen_tuning *tuning, size_t *indexes, size_t room);
 
+/* The record of a variant, or NULL. Valid as those of kgen_cache_find. */
+const struct kgen_record *kgen_tuning_record(const struct kgen_tuning *tuning, size_t variant);
+
 /* Whether a variant has a record that answers what the effort asks. */
 bool kgen_tuning_has_record(const struct kgen_tuning *tuning, size_t variant);
 

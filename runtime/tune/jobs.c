@@ -84,8 +84,7 @@ static size_t count_recorded(const struct kgen_tuning *tuning)
 void kgen_tuning_tell(const struct kgen_tuning *tuning, size_t variant)
 {
     if (tuning->progress != NULL)
-        tuning->progress(tuning->progress_context, &tuning->problem,
-                         kgen_cache_find(tuning->tuner->cache, tuning->keys[variant]),
+        tuning->progress(tuning->progress_context, &tuning->problem, kgen_tuning_record(tuning, variant),
                          (unsigned)count_recorded(tuning), (unsigned)tuning->variants.count);
 }
 

@@ -186,17 +186,12 @@ static int run_beginnings(struct kgen_tuning *tuning, struct kgen_error *error)
     return kgen_tuning_run_waiting(tuning, error);
 }
 
-static const struct kgen_record *record_of(const struct kgen_tuning *tuning, size_t variant)
-{
-    return kgen_cache_find(tuning->tuner->cache, tuning->keys[variant]);
-}
-
 /* The least seconds an instruction took, of all that were timed hot. */
 static double least_seconds_of_instruction(struct kgen_tuning *tuning)
 {
     double least = 0;
     for (size_t i = 0; i < tuning->variants.count; i++) {
-        const struct kgen_record *record = record_of(tuning, i);
+        const struct kgen_record *record = kgen_tuning_record(tuning, i);
         if (record == NULL || record->verdict != KGEN_PASSED || record->hot_seconds <= 0)
             continue;
         const double seconds = record->hot_seconds / instructions_of(tuning, i);
@@ -220,7 +215,8 @@ static bool are_neighbours(const struct kgen_variant *a, const struct kgen_varia
 static void add_neighbours(struct kgen_tuning *tuning, size_t leader, size_t best)
 {
     const double seconds_each = least_seconds_of_instruction(tuning);
-    const double longest = hopeless_factor * kgen_record_seconds(&tuning->problem, record_of(tuning, best));
+    const double longest =
+        hopeless_factor * kgen_record_seconds(&tuning->problem, kgen_tuning_record(tuning, best));
     for (size_t i = 0; i < tuning->variants.count; i++) {
         if (!are_neighbours(&tuning->variants.items[i], &tuning->variants.items[leader]) ||
             kgen_tuning_has_record(tuning, i))
@@ -234,7 +230,7 @@ static void add_neighbours(struct kgen_tuning *tuning, size_t leader, size_t bes
 
 static bool is_at_limit(const struct kgen_tuning *tuning, size_t best)
 {
-    const struct kgen_record *record = record_of(tuning, best);
+    const struct kgen_record *record = kgen_tuning_record(tuning, best);
     return tuning->tuner->options.effort == KGEN_EFFORT_MEASURE && record->read_seconds > 0 &&
            record->cold_seconds <= limit_cold * record->read_seconds &&
            record->hot_seconds <= limit_hot * record->read_seconds;

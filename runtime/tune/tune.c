@@ -95,9 +95,14 @@ static bool record_suffices(const struct kgen_tuner *tuner, const struct kgen_re
            (record->verdict != KGEN_PASSED || kgen_record_effort(record) >= tuner->options.effort);
 }
 
+const struct kgen_record *kgen_tuning_record(const struct kgen_tuning *tuning, size_t variant)
+{
+    return kgen_cache_find(tuning->tuner->cache, tuning->keys[variant]);
+}
+
 bool kgen_tuning_has_record(const struct kgen_tuning *tuning, size_t variant)
 {
-    return record_suffices(tuning->tuner, kgen_cache_find(tuning->tuner->cache, tuning->keys[variant]));
+    return record_suffices(tuning->tuner, kgen_tuning_record(tuning, variant));
 }
 
 /* The low bits of a hash are as good as the others, but the cache's tables are made of them. */
@@ -172,8 +177,8 @@ static void close_tuning(struct kgen_tuning *tuning)
 /* Whether variant a is slower than variant b; both have records. */
 static bool slower(const struct kgen_tuning *tuning, size_t a, size_t b)
 {
-    const struct kgen_record *record_a = kgen_cache_find(tuning->tuner->cache, tuning->keys[a]);
-    const struct kgen_record *record_b = kgen_cache_find(tuning->tuner->cache, tuning->keys[b]);
+    const struct kgen_record *record_a = kgen_tuning_record(tuning, a);
+    const struct kgen_record *record_b = kgen_tuning_record(tuning, b);
     return kgen_record_cost(&tuning->problem, record_a) > kgen_record_cost(&tuning->problem, record_b);
 }
 
@@ -194,7 +199,7 @@ size_t kgen_tuning_best(const struct kgen_tuning *tuning, size_t *indexes, size_
 {
     size_t count = 0;
     for (size_t i = 0; i < tuning->variants.count; i++) {
-        const struct kgen_record *record = kgen_cache_find(tuning->tuner->cache, tuning->keys[i]);
+        const struct kgen_record *record = kgen_tuning_record(tuning, i);
         if (record == NULL || record->verdict != KGEN_PASSED)
             continue;
         if (count < room)
@@ -216,7 +221,7 @@ static void fill_choice(const struct kgen_tuning *tuning, size_t chosen, struct 
     double *compile_seconds = calloc(tuning->variants.count + 1, sizeof *compile_seconds);
     size_t compiled = 0;
     for (size_t i = 0; i < tuning->variants.count; i++) {
-        const struct kgen_record *record = kgen_cache_find(tuning->tuner->cache, tuning->keys[i]);
+        const struct kgen_record *record = kgen_tuning_record(tuning, i);
         if (record == NULL)
             continue;
         if (compile_seconds != NULL && record->compile_seconds > 0)
@@ -229,7 +234,7 @@ static void fill_choice(const struct kgen_tuning *tuning, size_t chosen, struct 
     free(compile_seconds);
     /* The record is there, but for want of memory to read it. */
     const struct kgen_record *record =
-        chosen < tuning->variants.count ? kgen_cache_find(tuning->tuner->cache, tuning->keys[chosen]) : NULL;
+        chosen < tuning->variants.count ? kgen_tuning_record(tuning, chosen) : NULL;
     if (record != NULL) {
         choice->variant = tuning->variants.items[chosen];
         choice->record = *record;
@@ -283,12 +288,12 @@ static int run_estimate(struct kgen_tuning *tuning, size_t *chosen, struct kgen_
     int stopped = 0;
     *chosen = tuning->variants.count;
     for (size_t i = 0; i < tuning->variants.count && stopped == 0; i++) {
-        const struct kgen_record *record = kgen_cache_find(tuning->tuner->cache, tuning->keys[i]);
+        const struct kgen_record *record = kgen_tuning_record(tuning, i);
         if (record == NULL) {
             tuning->waiting[0] = i;
             tuning->waiting_count = 1;
             stopped = kgen_tuning_run_waiting(tuning, error);
-            record = kgen_cache_find(tuning->tuner->cache, tuning->keys[i]);
+            record = kgen_tuning_record(tuning, i);
         }
         if (record != NULL && record->verdict == KGEN_PASSED) {
             *chosen = i;
