@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The tuner among broken candidates: each is caught, named in its record, and never chosen; the second run
  * takes everything from the cache; a limit of time or a cancel keeps what is known. */
-#define _DEFAULT_SOURCE /* mkdtemp */
-#include "gen/base/file.h"
 #include "runtime/tune/tune.h"
 
 #include <setjmp.h>
@@ -15,6 +13,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tune_fixture.h"
 
 /* A template for `add`, whose body does its work in a way of its own for each value of `way`. */
 static const char head[] = "$template planted \"a right candidate among broken ones\"\n"
@@ -79,45 +79,23 @@ static double now, later;      /* of the tuner's clock; with each candidate that
 static char last_message[512]; /* of the tuner's log */
 
 struct fixture {
-    char folder[64];
-    struct kgen_templates *templates;
-    struct kgen_machine machine;
+    struct tune_fixture base;
     struct kgen_problem problem;
 };
 
-static void write_template(const struct fixture *fixture, const char *ways)
-{
-    struct kgen_text text = {0}, path = {0};
-    kgen_text_printf(&path, "%s/templates/c", fixture->folder);
-    assert_int_equal(kgen_folder_make(path.data, NULL), 0);
-    kgen_text_puts(&path, "/planted.c.in");
-    kgen_text_printf(&text, "%s%s\n%s", head, ways, body);
-    assert_int_equal(kgen_file_write(path.data, text.data, text.length, NULL), 0);
-    kgen_text_free(&text);
-    kgen_text_free(&path);
-}
-
 static void open_templates(struct fixture *fixture, const char *ways)
 {
-    struct kgen_error error = {0};
-    struct kgen_text path = {0};
-    write_template(fixture, ways);
-    kgen_text_printf(&path, "%s/templates", fixture->folder);
-    fixture->templates = kgen_templates_open(path.data, "c", &error);
-    if (fixture->templates == NULL)
-        fail_msg("%s:%d: %s", error.source, error.line, error.message);
-    kgen_text_free(&path);
+    struct kgen_text text = {0};
+    kgen_text_printf(&text, "%s%s\n%s", head, ways, body);
+    tune_put_template(&fixture->base, "planted", text.data);
+    kgen_text_free(&text);
 }
 
 static int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    if (fixture == NULL)
-        return -1;
-    strcpy(fixture->folder, "/tmp/kgen-tune-XXXXXX");
-    if (mkdtemp(fixture->folder) == NULL)
-        return -1;
-    kgen_machine_detect(&fixture->machine);
+    assert_non_null(fixture);
+    tune_fixture_open(&fixture->base);
     kgen_problem_init(&fixture->problem, KGEN_OP_ADD);
     fixture->problem.size = 1003;
     now = later = 0;
@@ -129,11 +107,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", fixture->folder);
-    kgen_templates_free(fixture->templates);
+    tune_fixture_close(&fixture->base);
     free(fixture);
-    return system(command);
+    return 0;
 }
 
 static void warn(void *context, int level, const char *message)
@@ -184,9 +160,10 @@ static int tune(const struct fixture *fixture, const struct kgen_tune_options *o
 {
     static int warnings;
     struct kgen_error error = {0};
-    *cache = kgen_cache_open(fixture->folder, warn, &warnings, &error);
+    *cache = kgen_cache_open(fixture->base.folder, warn, &warnings, &error);
     assert_non_null(*cache);
-    struct kgen_tuner *tuner = kgen_tuner_new(fixture->templates, &fixture->machine, *cache, options, &error);
+    struct kgen_tuner *tuner =
+        kgen_tuner_new(fixture->base.templates, &fixture->base.machine, *cache, options, &error);
     assert_non_null(tuner);
     const int result = kgen_tune(tuner, &fixture->problem, pass_time, NULL, choice, &error);
     if (result < 0)

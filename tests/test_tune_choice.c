@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which variant is the winner, run after run: a choice stands for the templates that it was made among, and
  * no longer. The times are given by the templates' own parameter. */
-#define _DEFAULT_SOURCE /* mkdtemp */
 #include "runtime/tune/tune.h"
-
-#include "gen/base/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,10 +12,10 @@
 
 #include <cmocka.h>
 
+#include "tune_fixture.h"
+
 struct fixture {
-    char folder[64];
-    struct kgen_templates *templates;
-    struct kgen_machine machine;
+    struct tune_fixture base;
     unsigned tried;   /* by the last run */
     int cancel_after; /* so many candidates; 0: never */
     volatile int cancel;
@@ -28,11 +25,9 @@ static int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     assert_non_null(fixture);
-    strcpy(fixture->folder, "/tmp/kgen-choice-XXXXXX");
-    assert_non_null(mkdtemp(fixture->folder));
-    kgen_machine_detect(&fixture->machine);
+    tune_fixture_open(&fixture->base);
     /* Templates of avx2 are plain C here, so that any machine may have it. */
-    fixture->machine.isas = 1u << KGEN_ISA_GENERIC | 1u << KGEN_ISA_AVX2;
+    fixture->base.machine.isas = 1u << KGEN_ISA_GENERIC | 1u << KGEN_ISA_AVX2;
     *state = fixture;
     return 0;
 }
@@ -40,34 +35,21 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", fixture->folder);
-    kgen_templates_free(fixture->templates);
+    tune_fixture_close(&fixture->base);
     free(fixture);
-    return system(command);
+    return 0;
 }
 
 /* Writes a right template of `add` whose one variant takes so many microseconds, and opens all there are. */
 static void add_template(struct fixture *fixture, const char *name, const char *isa, int microseconds)
 {
-    struct kgen_text path = {0}, text = {0};
-    struct kgen_error error = {0};
-    kgen_text_printf(&path, "%s/t/c", fixture->folder);
-    assert_int_equal(kgen_folder_make(path.data, NULL), 0);
-    kgen_text_printf(&path, "/%s.c.in", name);
+    struct kgen_text text = {0};
     kgen_text_printf(&text,
                      "$template %s \"an addition\"\n$op add\n$isa %s\n$param microseconds = %d\n"
                      "void ${function}(const float *a, const float *b, float *y, size_t begin, size_t end)\n"
                      "{\n    for (size_t i = begin; i < end; i++)\n        y[i] = a[i] + b[i];\n}\n",
                      name, isa, microseconds);
-    assert_int_equal(kgen_file_write(path.data, text.data, text.length, NULL), 0);
-    kgen_text_clear(&path);
-    kgen_text_printf(&path, "%s/t", fixture->folder);
-    kgen_templates_free(fixture->templates);
-    fixture->templates = kgen_templates_open(path.data, "c", &error);
-    if (fixture->templates == NULL)
-        fail_msg("%s:%d: %s", error.source, error.line, error.message);
-    kgen_text_free(&path);
+    tune_put_template(&fixture->base, name, text.data);
     kgen_text_free(&text);
 }
 
@@ -110,7 +92,7 @@ static struct kgen_choice tune(struct fixture *fixture, enum kgen_search_effort 
     struct kgen_error error = {0};
     struct kgen_choice choice;
     struct kgen_problem problem;
-    struct kgen_cache *cache = kgen_cache_open(fixture->folder, NULL, NULL, &error);
+    struct kgen_cache *cache = kgen_cache_open(fixture->base.folder, NULL, NULL, &error);
     const struct kgen_tune_options options = {.effort = effort,
                                               .isas = isas,
                                               .threads = 1,
@@ -118,7 +100,8 @@ static struct kgen_choice tune(struct fixture *fixture, enum kgen_search_effort 
                                               .cancel = &fixture->cancel,
                                               .times = {.measure = give_time, .stage_limit = no_limit}};
     assert_non_null(cache);
-    struct kgen_tuner *tuner = kgen_tuner_new(fixture->templates, &fixture->machine, cache, &options, &error);
+    struct kgen_tuner *tuner =
+        kgen_tuner_new(fixture->base.templates, &fixture->base.machine, cache, &options, &error);
     assert_non_null(tuner);
     kgen_problem_init(&problem, KGEN_OP_ADD);
     problem.size = 4096;
@@ -188,7 +171,7 @@ static void choices_of_earlier_versions(void **state)
     tune(fixture, KGEN_EFFORT_MEASURE, 0, 0, "slow", 1);
     snprintf(command, sizeof command,
              "sed -i 's/,\"among\":\"[^\"]*\"//' %s/records.jsonl && ! grep -q among %s/*.jsonl",
-             fixture->folder, fixture->folder);
+             fixture->base.folder, fixture->base.folder);
     assert_int_equal(system(command), 0);
     tune_again(fixture, KGEN_EFFORT_MEASURE, "slow", 1);
     add_template(fixture, "fast", "generic", 1);

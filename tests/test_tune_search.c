@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The search in a space that is too large to be tried whole: it finds the fastest by trying few, goes on
  * where it was, and begins a similar problem where the last one ended. */
-#define _DEFAULT_SOURCE /* mkdtemp */
-#include "gen/base/file.h"
 #include "runtime/tune/tune.h"
 
 #include <setjmp.h>
@@ -13,6 +11,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "tune_fixture.h"
 
 /* Additions with a detour that is the longer the farther the parameters are from the best: a=3 b=1 c=2. The
  * loop is one whose turns are counted, or one whose turns nobody knows. Their times are given, not measured.
@@ -55,9 +55,7 @@ static void give_time(void *context, const struct kgen_problem *problem, const s
 }
 
 struct fixture {
-    char folder[64];
-    struct kgen_templates *templates;
-    struct kgen_machine machine;
+    struct tune_fixture base;
     struct kgen_cache *cache;
     struct kgen_tuner *tuner;
     char first[64]; /* the variant that was tried first */
@@ -69,20 +67,9 @@ struct fixture {
 static int set_up_with(void **state, const char *detours)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    struct kgen_text path = {0};
-    struct kgen_error error = {0};
     assert_non_null(fixture);
-    strcpy(fixture->folder, "/tmp/kgen-search-XXXXXX");
-    assert_non_null(mkdtemp(fixture->folder));
-    kgen_text_printf(&path, "%s/c", fixture->folder);
-    assert_int_equal(kgen_folder_make(path.data, NULL), 0);
-    kgen_text_puts(&path, "/detours.c.in");
-    assert_int_equal(kgen_file_write(path.data, detours, strlen(detours), NULL), 0);
-    kgen_text_free(&path);
-    fixture->templates = kgen_templates_open(fixture->folder, "c", &error);
-    if (fixture->templates == NULL)
-        fail_msg("%s:%d: %s", error.source, error.line, error.message);
-    kgen_machine_detect(&fixture->machine);
+    tune_fixture_open(&fixture->base);
+    tune_put_template(&fixture->base, "detours", detours);
     fixture->cache = kgen_cache_open(NULL, NULL, NULL, NULL);
     assert_non_null(fixture->cache);
     *state = fixture;
@@ -102,13 +89,11 @@ static int set_up_counted(void **state)
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", fixture->folder);
     kgen_tuner_free(fixture->tuner);
     kgen_cache_close(fixture->cache);
-    kgen_templates_free(fixture->templates);
+    tune_fixture_close(&fixture->base);
     free(fixture);
-    return system(command);
+    return 0;
 }
 
 static void open_tuner(struct fixture *fixture, enum kgen_search_effort effort)
@@ -120,7 +105,8 @@ static void open_tuner(struct fixture *fixture, enum kgen_search_effort effort)
                                               .times = {.measure = give_time}};
     fixture->cancel = 0;
     kgen_tuner_free(fixture->tuner);
-    fixture->tuner = kgen_tuner_new(fixture->templates, &fixture->machine, fixture->cache, &options, NULL);
+    fixture->tuner =
+        kgen_tuner_new(fixture->base.templates, &fixture->base.machine, fixture->cache, &options, NULL);
     assert_non_null(fixture->tuner);
 }
 
@@ -202,7 +188,7 @@ static void similar_problems_begin_at_the_winner(void **state)
     problem.size = 100;
     struct kgen_variants variants;
     assert_int_equal(
-        kgen_variants_list(fixture->templates, &problem, 1u << KGEN_ISA_GENERIC, &variants, NULL), 0);
+        kgen_variants_list(fixture->base.templates, &problem, 1u << KGEN_ISA_GENERIC, &variants, NULL), 0);
     open_tuner(fixture, KGEN_EFFORT_MEASURE);
     struct kgen_text told = {0};
     kgen_variant_name(&variants.items[7], &told);
@@ -247,8 +233,9 @@ static void seed_record(struct fixture *fixture, const struct kgen_problem *prob
     kgen_variant_name(variant, &name);
     kgen_problem_write(problem, &text);
     const struct kgen_record record = {
-        .key = kgen_record_key(fixture->machine.identity, text.data, kgen_variant_hash(variant), engine.data),
-        .machine = fixture->machine.identity,
+        .key = kgen_record_key(fixture->base.machine.identity, text.data, kgen_variant_hash(variant),
+                               engine.data),
+        .machine = fixture->base.machine.identity,
         .problem = text.data,
         .variant = name.data,
         .engine = engine.data,
@@ -295,15 +282,16 @@ static void the_limit_of_the_memory_ends_it(void **state)
     struct kgen_problem problem;
     struct kgen_variants variants;
     const struct kgen_tune_options options = {.effort = KGEN_EFFORT_MEASURE};
-    kgen_templates_free(fixture->templates);
-    fixture->templates = kgen_templates_open(NULL, "c", NULL);
+    kgen_templates_free(fixture->base.templates);
+    fixture->base.templates = kgen_templates_open(NULL, "c", NULL);
     kgen_problem_init(&problem, KGEN_OP_QMV);
     problem.N = 64;
     problem.K = 1024;
     problem.bits = 4;
     problem.group_size = 64;
-    assert_int_equal(
-        kgen_tune_variants(&options, &fixture->machine, fixture->templates, &problem, &variants, NULL), 0);
+    assert_int_equal(kgen_tune_variants(&options, &fixture->base.machine, fixture->base.templates, &problem,
+                                        &variants, NULL),
+                     0);
     if (variants.count <= 24) {
         kgen_variants_free(&variants);
         printf("skipped: this machine has no instruction set for which qmv has many variants\n");
