@@ -4,6 +4,7 @@
  * bandwidth measured in the same run, compile times and ratios; with --json FILE writes them as JSON as well.
  * Weights are cold: rotated over copies that exceed twice the last-level cache. */
 #define _DEFAULT_SOURCE
+#include "runtime/jit/compile.h"
 #include "runtime/process/worker.h"
 #include "runtime/tune/bandwidth.h"
 #include "runtime/tune/contest.h"
@@ -46,17 +47,10 @@ static struct kgen_code *compile(const struct bench *bench, enum contender conte
     const struct kgen_variant *variant = tuned ? &bench->choice->variant : &bench->plain;
     const enum kgen_engine engine =
         contender == TUNED_TCC || contender == PLAIN_TCC ? KGEN_ENGINE_TCC : KGEN_ENGINE_CC;
-    struct kgen_text text = {0};
+    const struct kgen_compile_options options = {.engine = engine};
     const double start = kgen_clock();
-    struct kgen_code *code = NULL;
-    if (kgen_variant_text(variant, &bench->choice->problem, "kernel", &text, error) == 0)
-        code = kgen_jit_compile(engine, contender_keys[contender], text.data, variant->isa, NULL, error);
+    struct kgen_code *code = kgen_kernel_compile(variant, &bench->choice->problem, &options, kernel, error);
     *seconds = kgen_clock() - start;
-    kgen_text_free(&text);
-    if (code != NULL && kgen_kernel_find(&bench->choice->problem, code, "kernel", kernel, error) != 0) {
-        kgen_code_free(code);
-        return NULL;
-    }
     return code;
 }
 

@@ -2,7 +2,7 @@
 /* Every variant of every template, through TinyCC, proven on shapes that fit nothing, for each instruction
  * set that this machine has. A failure prints the problem, the variant and the seed. */
 #include "gen/spec/spec.h"
-#include "gen/target/variant.h"
+#include "runtime/jit/compile.h"
 #include "runtime/machine/machine.h"
 #include "runtime/prove/verify.h"
 
@@ -133,16 +133,12 @@ static void job(size_t index, void *memory, struct kgen_worker *worker, void *co
     const struct kgen_variant *variant = &batch->variants->items[index];
     struct kgen_verification *result = memory;
     struct kgen_error error = {0};
-    struct kgen_text text = {0};
     struct kgen_kernel kernel;
+    const struct kgen_compile_options compile_options = {.engine = KGEN_ENGINE_TCC};
     kgen_worker_stage(worker, "compile", 60);
-    struct kgen_code *code = NULL;
-    if (kgen_variant_text(variant, batch->problem, "kernel", &text, &error) == 0)
-        code = kgen_jit_compile(KGEN_ENGINE_TCC, kgen_template_name(variant->tmpl), text.data, variant->isa,
-                                NULL, &error);
-    if (code == NULL || kgen_kernel_find(batch->problem, code, "kernel", &kernel, &error) != 0) {
-        result->verdict = error.code == KGEN_ERROR_CANDIDATE ? KGEN_NO_CANDIDATE : KGEN_COMPILE_FAILED;
-        kgen_error_format(&error, result->detail, sizeof result->detail);
+    struct kgen_code *code = kgen_kernel_compile(variant, batch->problem, &compile_options, &kernel, &error);
+    if (code == NULL) {
+        kgen_verification_not_compiled(result, &error);
         return;
     }
     kgen_worker_stage(worker, "verify", 60);
@@ -152,7 +148,6 @@ static void job(size_t index, void *memory, struct kgen_worker *worker, void *co
         kgen_error_format(&error, result->detail, sizeof result->detail);
     }
     kgen_code_free(code);
-    kgen_text_free(&text);
 }
 
 static int report(size_t index, const struct kgen_outcome *outcome, const void *memory, void *context)

@@ -17,7 +17,7 @@ struct making {
     struct kgen_plan *plan;
     struct kgen_ladder *ladders; /* as many as the plan has functions */
     struct kgen_choice_made *choices;
-    struct kgen_ready *ready;
+    struct kgen_load *loads;
     size_t *asked; /* the functions of a round */
     bool *served;
     double begin;
@@ -55,11 +55,11 @@ static int open_making(struct making *making, const struct kgen_spec *spec)
     making->plan->pages = calloc(KGEN_RUNG_PLAIN + 1, sizeof *making->plan->pages);
     making->ladders = calloc(count + 1, sizeof *making->ladders);
     making->choices = calloc(count + 1, sizeof *making->choices);
-    making->ready = calloc(count + 1, sizeof *making->ready);
+    making->loads = calloc(count + 1, sizeof *making->loads);
     making->asked = calloc(count + 1, sizeof *making->asked);
     making->served = calloc(count + 1, sizeof *making->served);
     if (making->plan->functions == NULL || making->plan->pages == NULL || making->ladders == NULL ||
-        making->choices == NULL || making->ready == NULL || making->asked == NULL || making->served == NULL)
+        making->choices == NULL || making->loads == NULL || making->asked == NULL || making->served == NULL)
         return fail_memory(&making->error);
     making->plan->count = count;
     for (size_t i = 0; i < count; i++) {
@@ -75,7 +75,7 @@ static void close_making(struct making *making)
         kgen_ladder_close(&making->ladders[i]);
     free(making->ladders);
     free(making->choices);
-    free(making->ready);
+    free(making->loads);
     free(making->asked);
     free(making->served);
 }
@@ -181,7 +181,7 @@ static void log_text(const struct making *making, size_t index)
 }
 
 /* Takes over what a round made of one function. */
-static int take(struct making *making, size_t index, const struct kgen_ready *ready)
+static int take(struct making *making, size_t index, const struct kgen_load *load)
 {
     struct kgen_function *function = &making->plan->functions[index];
     const struct kgen_choice_made *choice = &making->choices[index];
@@ -189,22 +189,22 @@ static int take(struct making *making, size_t index, const struct kgen_ready *re
     kgen_variant_name(&choice->variant, &function->variant);
     if (function->variant.failed)
         return fail_memory(&making->error);
-    if (ready->verification.verdict != KGEN_PASSED) {
+    if (load->verification.verdict != KGEN_PASSED) {
         kgen_context_log(making->context, KGEN_LOG_WARNING, "%s: %s (%s) is passed over: %s%s%s",
                          function->name.data, function->variant.data, kgen_rung_name(choice->rung),
-                         kgen_verdict_name(ready->verification.verdict),
-                         ready->verification.detail[0] != '\0' ? ": " : "", ready->verification.detail);
+                         kgen_verdict_name(load->verification.verdict),
+                         load->verification.detail[0] != '\0' ? ": " : "", load->verification.detail);
         return 0;
     }
     making->served[index] = true;
-    function->kernel = ready->kernel;
-    function->workspace_size = ready->workspace_size;
+    function->kernel = load->kernel;
+    function->workspace_size = load->workspace_size;
     function->rung = choice->rung;
     function->seconds = choice->seconds;
-    function->checked = ready->check != KGEN_CHECK_NONE;
-    function->error_of_bound = choice->error_of_bound > ready->verification.error_of_bound
+    function->checked = load->check != KGEN_CHECK_NONE;
+    function->error_of_bound = choice->error_of_bound > load->verification.error_of_bound
                                    ? choice->error_of_bound
-                                   : ready->verification.error_of_bound;
+                                   : load->verification.error_of_bound;
     struct kgen_plan_facts *facts = &making->plan->facts;
     facts->recorded += choice->rung == KGEN_RUNG_RECORD;
     facts->searched += choice->rung == KGEN_RUNG_TUNED;
@@ -221,7 +221,7 @@ static int fail_unserved(struct making *making, size_t index)
         return kgen_error_set(&making->error, KGEN_ERROR_CANDIDATE, NULL, 0, 0,
                               "no template solves %s on this machine", function->name.data);
     kgen_error_set(&making->error, KGEN_ERROR_CANDIDATE, NULL, 0, 0, "no variant of %s passed its check: %s",
-                   function->name.data, making->ready[index].verification.detail);
+                   function->name.data, making->loads[index].verification.detail);
     kgen_error_hint(&making->error, "KGEN_VERBOSE=1 shows how each failed");
     return -1;
 }
@@ -238,19 +238,19 @@ static int run_round(struct making *making)
         if (!kgen_ladder_step(&making->ladders[i], &making->choices[i]))
             return fail_unserved(making, i);
         making->asked[count] = i;
-        making->ready[count++] = (struct kgen_ready){.problem = &plan->functions[i].kernel.problem,
-                                                     .variant = &making->choices[i].variant,
-                                                     .check = check_of(making, making->choices[i].rung)};
+        making->loads[count++] = (struct kgen_load){.problem = &plan->functions[i].kernel.problem,
+                                                    .variant = &making->choices[i].variant,
+                                                    .check = check_of(making, making->choices[i].rung)};
     }
     if (count == 0)
         return 1;
     struct kgen_code_pages *pages = &plan->pages[plan->page_count++];
-    if (kgen_make_ready(making->ready, count, making->context->settings.threads,
-                        making->context->settings.cancel, pages, &making->error) != 0)
+    if (kgen_kernels_load(making->loads, count, making->context->settings.threads,
+                          making->context->settings.cancel, pages, &making->error) != 0)
         return -1;
     plan->facts.code_bytes += pages->size;
     for (size_t i = 0; i < count; i++) {
-        if (take(making, making->asked[i], &making->ready[i]) != 0)
+        if (take(making, making->asked[i], &making->loads[i]) != 0)
             return -1;
     }
     return 0;

@@ -4,7 +4,7 @@
 #define KGEN_PLAN_H
 
 #include "runtime/api/context.h"
-#include "runtime/api/ready.h"
+#include "runtime/api/load.h"
 
 struct kgen_function {
     struct kgen_kernel kernel; /* its problem has the threads it was tuned for */

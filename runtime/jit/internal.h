@@ -8,14 +8,16 @@
 struct kgen_code {
     enum kgen_engine engine;
     void *handle; /* TCCState, or what dlopen gave */
+    void *memory; /* pages of TinyCC's code that the struct owns; NULL: TinyCC or the caller owns them */
+    size_t size;
 };
 
 /* Appends a #line directive, so that compilers speak of the lines of source. */
 void kgen_jit_put_line(struct kgen_text *out, const char *source);
 
-/* room NULL: the code lies in memory of its own. */
+/* area NULL: the code lies in memory of its own. */
 int kgen_jit_tcc(struct kgen_code *code, const char *source, const char *vector_c, enum kgen_isa isa,
-                 struct kgen_code_room *room, struct kgen_error *error);
+                 struct kgen_code_area *area, struct kgen_error *error);
 void *kgen_jit_tcc_symbol(const struct kgen_code *code, const char *name);
 void kgen_jit_tcc_free(struct kgen_code *code);
 /* Asks a worker process: libtcc never runs in the calling one. */

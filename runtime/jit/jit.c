@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
 #include "runtime/jit/internal.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static const char *const engine_names[] = {[KGEN_ENGINE_TCC] = "tcc", [KGEN_ENGINE_CC] = "cc"};
 
@@ -42,7 +45,7 @@ void kgen_jit_put_line(struct kgen_text *out, const char *source)
 
 static struct kgen_code *compile(enum kgen_engine engine, const char *source, const char *vector_c,
                                  enum kgen_isa isa, const struct kgen_cc_options *options,
-                                 struct kgen_code_room *room, struct kgen_error *error)
+                                 struct kgen_code_area *area, struct kgen_error *error)
 {
     struct kgen_code *code = calloc(1, sizeof *code);
     if (code == NULL) {
@@ -50,7 +53,7 @@ static struct kgen_code *compile(enum kgen_engine engine, const char *source, co
         return NULL;
     }
     code->engine = engine;
-    int result = engine == KGEN_ENGINE_TCC ? kgen_jit_tcc(code, source, vector_c, isa, room, error)
+    int result = engine == KGEN_ENGINE_TCC ? kgen_jit_tcc(code, source, vector_c, isa, area, error)
                                            : kgen_jit_cc(code, source, vector_c, isa, options, error);
     if (result != 0) {
         free(code);
@@ -66,10 +69,32 @@ struct kgen_code *kgen_jit_compile(enum kgen_engine engine, const char *source, 
     return compile(engine, source, vector_c, isa, options, NULL, error);
 }
 
-struct kgen_code *kgen_jit_compile_into(struct kgen_code_room *room, const char *source, const char *vector_c,
+struct kgen_code *kgen_jit_compile_into(struct kgen_code_area *area, const char *source, const char *vector_c,
                                         enum kgen_isa isa, struct kgen_error *error)
 {
-    return compile(KGEN_ENGINE_TCC, source, vector_c, isa, NULL, room, error);
+    return compile(KGEN_ENGINE_TCC, source, vector_c, isa, NULL, area, error);
+}
+
+struct kgen_code *kgen_jit_compile_read_only(const char *source, const char *vector_c, enum kgen_isa isa,
+                                             struct kgen_error *error)
+{
+    void *memory = mmap(NULL, KGEN_CODE_AREA_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory for code");
+        return NULL;
+    }
+    struct kgen_code_area area = {memory, KGEN_CODE_AREA_BYTES, 0};
+    struct kgen_code *code = kgen_jit_compile_into(&area, source, vector_c, isa, error);
+    if (code == NULL) {
+        munmap(memory, KGEN_CODE_AREA_BYTES);
+        return NULL;
+    }
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    code->memory = memory;
+    code->size = (area.used + page - 1) / page * page;
+    munmap((char *)memory + code->size, KGEN_CODE_AREA_BYTES - code->size);
+    return code;
 }
 
 void *kgen_code_symbol(const struct kgen_code *code, const char *name)
@@ -85,5 +110,7 @@ void kgen_code_free(struct kgen_code *code)
         kgen_jit_tcc_free(code);
     else
         dlclose(code->handle);
+    if (code->memory != NULL)
+        munmap(code->memory, code->size);
     free(code);
 }

@@ -28,16 +28,24 @@ struct kgen_code;
 struct kgen_code *kgen_jit_compile(enum kgen_engine engine, const char *source, const char *vector_c,
                                    enum kgen_isa isa, const struct kgen_cc_options *options,
                                    struct kgen_error *error);
-/* Memory of the caller's that code may lie in: whole pages, readable and writable. */
-struct kgen_code_room {
+
+/* Address space that is enough for the code of any kernel. */
+#define KGEN_CODE_AREA_BYTES ((size_t)512 << 10)
+
+/* Memory of the caller's for code: whole pages, readable and writable. */
+struct kgen_code_area {
     void *memory;
     size_t size;
     size_t used; /* set to the bytes that the code takes */
 };
-/* As kgen_jit_compile with TinyCC, but the code lies in room, and stays there after kgen_code_free. The pages
- * that hold code are executable in the calling process only. */
-struct kgen_code *kgen_jit_compile_into(struct kgen_code_room *room, const char *source, const char *vector_c,
+/* As kgen_jit_compile with TinyCC, but the code lies in area, and stays there after kgen_code_free. On
+ * success the pages that it takes are readable and executable, and no longer writable, in the calling
+ * process. */
+struct kgen_code *kgen_jit_compile_into(struct kgen_code_area *area, const char *source, const char *vector_c,
                                         enum kgen_isa isa, struct kgen_error *error);
+/* As kgen_jit_compile with TinyCC, but neither the code nor its data can be written: any kernel is so. */
+struct kgen_code *kgen_jit_compile_read_only(const char *source, const char *vector_c, enum kgen_isa isa,
+                                             struct kgen_error *error);
 /* The address of a function or object, or NULL. */
 void *kgen_code_symbol(const struct kgen_code *code, const char *name);
 /* NULL is fine. */

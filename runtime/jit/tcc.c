@@ -5,10 +5,13 @@
 #include "runtime/jit/internal.h"
 #include "runtime/process/worker.h"
 
+#include <errno.h>
 #include <libtcc.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* To ask TinyCC for its version. */
 enum { VERSION_SECONDS = 4, VERSION_TRIES = 3 };
@@ -126,22 +129,28 @@ static void on_message(void *opaque, const char *message)
                    found + strlen("error: "));
 }
 
-/* Puts the code into memory of the state's own, or into room. */
-static int relocate(TCCState *state, struct kgen_code_room *room, struct kgen_error *error)
+/* Puts the code into memory of the state's own, or into area. */
+static int relocate(TCCState *state, struct kgen_code_area *area, struct kgen_error *error)
 {
-    if (room == NULL)
+    if (area == NULL)
         return tcc_relocate(state, TCC_RELOCATE_AUTO) < 0 ? -1 : 0;
     const int needed = tcc_relocate(state, NULL);
     if (needed < 0)
         return -1;
-    if ((size_t)needed > room->size)
+    if ((size_t)needed > area->size)
         return kgen_error_set(error, KGEN_ERROR_COMPILE, NULL, 0, 0,
-                              "the code of %d bytes does not fit into %zu", needed, room->size);
-    room->used = (size_t)needed;
-    return tcc_relocate(state, room->memory) < 0 ? -1 : 0;
+                              "the code of %d bytes does not fit into %zu", needed, area->size);
+    area->used = (size_t)needed;
+    if (tcc_relocate(state, area->memory) < 0)
+        return -1;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if (mprotect(area->memory, (area->used + page - 1) / page * page, PROT_READ | PROT_EXEC) != 0)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "cannot make memory executable: %s",
+                              strerror(errno));
+    return 0;
 }
 
-static int compile(TCCState *state, const struct kgen_text *text, struct kgen_code_room *room,
+static int compile(TCCState *state, const struct kgen_text *text, struct kgen_code_area *area,
                    struct kgen_error *error)
 {
     if (tcc_set_output_type(state, TCC_OUTPUT_MEMORY) != 0)
@@ -153,11 +162,11 @@ static int compile(TCCState *state, const struct kgen_text *text, struct kgen_co
     }
     if (tcc_compile_string(state, text->data) != 0)
         return -1;
-    return relocate(state, room, error);
+    return relocate(state, area, error);
 }
 
 int kgen_jit_tcc(struct kgen_code *code, const char *source, const char *vector_c, enum kgen_isa isa,
-                 struct kgen_code_room *room, struct kgen_error *error)
+                 struct kgen_code_area *area, struct kgen_error *error)
 {
     const struct kgen_target *target = kgen_target_of_isa(isa);
     struct kgen_text text = {0};
@@ -172,7 +181,7 @@ int kgen_jit_tcc(struct kgen_code *code, const char *source, const char *vector_
         struct report report = {source, error};
         tcc_set_error_func(state, &report, on_message);
         tcc_set_options(state, "-nostdlib -nostdinc");
-        result = compile(state, &text, room, error);
+        result = compile(state, &text, area, error);
         tcc_set_error_func(state, NULL, NULL);
         if (result != 0) {
             kgen_error_set(error, KGEN_ERROR_COMPILE, source, 0, 0, "TinyCC refused the text");

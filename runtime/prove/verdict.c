@@ -28,6 +28,19 @@ int kgen_verdict_parse(const char *name, enum kgen_verdict *verdict)
     return -1;
 }
 
+void kgen_verification_fail(struct kgen_verification *verification, enum kgen_verdict verdict,
+                            const struct kgen_error *error)
+{
+    verification->verdict = verdict;
+    kgen_error_format(error, verification->detail, sizeof verification->detail);
+}
+
+void kgen_verification_not_compiled(struct kgen_verification *verification, const struct kgen_error *error)
+{
+    kgen_verification_fail(
+        verification, error->code == KGEN_ERROR_CANDIDATE ? KGEN_NO_CANDIDATE : KGEN_COMPILE_FAILED, error);
+}
+
 static const char *signal_name(int number)
 {
     static const struct {

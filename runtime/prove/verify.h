@@ -66,6 +66,12 @@ int kgen_verify_with(struct kgen_verify_cases *cases, const struct kgen_kernel *
                      const struct kgen_verify_options *options, struct kgen_verification *result,
                      struct kgen_error *error);
 
+/* Makes the verification a failed one, with the error as its detail. */
+void kgen_verification_fail(struct kgen_verification *verification, enum kgen_verdict verdict,
+                            const struct kgen_error *error);
+/* The same for a variant that kgen_kernel_compile refused: KGEN_NO_CANDIDATE or KGEN_COMPILE_FAILED. */
+void kgen_verification_not_compiled(struct kgen_verification *verification, const struct kgen_error *error);
+
 /* The verdict on a kernel whose job did not end well. On entry verification is what the job left in its
  * result; its detail is kept as the place where it happened. Does nothing for KGEN_OUTCOME_DONE. */
 void kgen_outcome_verdict(const struct kgen_outcome *outcome, struct kgen_verification *verification);

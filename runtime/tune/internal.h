@@ -138,10 +138,6 @@ int kgen_tuning_take_turn(struct kgen_worker *worker, enum kgen_turn_kind kind);
 struct kgen_code *kgen_tuning_compile(const struct kgen_tuning *tuning, const struct kgen_variant *variant,
                                       struct kgen_kernel *kernel, struct kgen_verification *verification);
 
-/* Makes the verification a failed one, with the error as its detail. */
-void kgen_verification_fail(struct kgen_verification *verification, enum kgen_verdict verdict,
-                            const struct kgen_error *error);
-
 /* Fills the tuner's buffers with this problem's inputs where that has not been done. */
 int kgen_tuning_fill_buffers(struct kgen_tuning *tuning, struct kgen_error *error);
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Jobs in worker processes, and the limits of their stages. */
+#include "runtime/jit/compile.h"
 #include "runtime/tune/internal.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static const char function[] = "kernel";
 
 /* A worker process starts, compiles an empty function and reports back within this time on a machine with
  * nothing else to do. */
@@ -31,32 +30,15 @@ int kgen_tuning_take_turn(struct kgen_worker *worker, enum kgen_turn_kind kind)
     return kgen_turn_take(kind);
 }
 
-void kgen_verification_fail(struct kgen_verification *verification, enum kgen_verdict verdict,
-                            const struct kgen_error *error)
-{
-    verification->verdict = verdict;
-    kgen_error_format(error, verification->detail, sizeof verification->detail);
-}
-
 struct kgen_code *kgen_tuning_compile(const struct kgen_tuning *tuning, const struct kgen_variant *variant,
                                       struct kgen_kernel *kernel, struct kgen_verification *verification)
 {
-    const struct kgen_tune_options *options = &tuning->tuner->options;
+    const struct kgen_compile_options options = {.engine = tuning->tuner->options.engine,
+                                                 .cc = &tuning->tuner->options.cc};
     struct kgen_error error = {0};
-    struct kgen_text text = {0};
-    struct kgen_code *code = NULL;
-    if (kgen_variant_text(variant, &tuning->problem, function, &text, &error) == 0)
-        code = kgen_jit_compile(options->engine, kgen_template_name(variant->tmpl), text.data, variant->isa,
-                                &options->cc, &error);
-    if (code != NULL && kgen_kernel_find(&tuning->problem, code, function, kernel, &error) != 0) {
-        kgen_code_free(code);
-        code = NULL;
-    }
+    struct kgen_code *code = kgen_kernel_compile(variant, &tuning->problem, &options, kernel, &error);
     if (code == NULL)
-        kgen_verification_fail(verification,
-                               error.code == KGEN_ERROR_CANDIDATE ? KGEN_NO_CANDIDATE : KGEN_COMPILE_FAILED,
-                               &error);
-    kgen_text_free(&text);
+        kgen_verification_not_compiled(verification, &error);
     return code;
 }
 

@@ -6,6 +6,7 @@
 
 #include "runtime/command/cache/parts.h"
 #include "runtime/command/json.h"
+#include "runtime/jit/compile.h"
 
 #define LIMIT_SECONDS 120.0
 /* Other inputs than those that the winner was first proven on. */
@@ -13,8 +14,6 @@
 
 /* A proof that needs more memory than this is left out: the problem of a record may be of any size. */
 #define MOST_BYTES (2.0 * (1 << 30))
-
-static const char function[] = "kernel";
 
 struct verification {
     const struct kgen_cache_call *call;
@@ -34,25 +33,19 @@ static void prove(size_t index, void *result_memory, struct kgen_worker *worker,
     const struct verification *verification = context;
     struct kgen_verification *result = result_memory;
     struct kgen_error error = {0};
-    struct kgen_text text = {0};
-    struct kgen_code *code = NULL;
     struct kgen_kernel kernel;
+    const struct kgen_compile_options compile_options = {.engine = verification->engine};
     kgen_worker_stage(worker, "compile", LIMIT_SECONDS);
-    if (kgen_variant_text(&verification->variant, &verification->problem, function, &text, &error) == 0)
-        code = kgen_jit_compile(verification->engine, "winner", text.data, verification->variant.isa, NULL,
-                                &error);
-    if (code != NULL && kgen_kernel_find(&verification->problem, code, function, &kernel, &error) == 0) {
-        const struct kgen_verify_options options = {.seed = SEED,
-                                                    .threads = (int)verification->problem.threads,
-                                                    .guards = kgen_worker_guards(worker)};
-        kgen_worker_stage(worker, "verify", LIMIT_SECONDS);
-        if (kgen_verify(&kernel, &options, result, &error) == 0)
-            return;
-        result->verdict = KGEN_WORKER_EXITED;
-    } else {
-        result->verdict = KGEN_COMPILE_FAILED;
+    if (kgen_kernel_compile(&verification->variant, &verification->problem, &compile_options, &kernel,
+                            &error) == NULL) {
+        kgen_verification_not_compiled(result, &error);
+        return;
     }
-    kgen_error_format(&error, result->detail, sizeof result->detail);
+    const struct kgen_verify_options options = {
+        .seed = SEED, .threads = (int)verification->problem.threads, .guards = kgen_worker_guards(worker)};
+    kgen_worker_stage(worker, "verify", LIMIT_SECONDS);
+    if (kgen_verify(&kernel, &options, result, &error) != 0)
+        kgen_verification_fail(result, KGEN_WORKER_EXITED, &error);
 }
 
 static int take_result(size_t index, const struct kgen_outcome *outcome, const void *shared, void *context)
