@@ -11,9 +11,9 @@
 
 /* Shorter files are not worth compacting. */
 #define COMPACT_LINES 1000
-/* Another process may write between reading and replacing the file, but not for ever. */
+/* Where another process writes between reading and replacing the file, both are tried again, this often. */
 #define REMOVE_TRIES 20
-/* Bytes of a record's line, about. */
+/* The usual bytes of a record's line. */
 #define USUAL_LINE 400
 
 static void say(const struct kgen_cache *cache, int level, const char *text)
@@ -36,7 +36,7 @@ void kgen_cache_warn_error(const struct kgen_cache *cache, const struct kgen_err
     kgen_cache_warn(cache, text);
 }
 
-/* Steps through the lines of the image: at is the next one, or NULL after the last. */
+/* Steps through the lines of the image. *at points to the next line, and is NULL after the last. */
 static bool next_line(const struct kgen_cache *cache, const char **at, const char **line, size_t *length)
 {
     const char *limit = cache->image + cache->image_length;
@@ -69,7 +69,7 @@ static int index_image(struct kgen_cache *cache, struct line_counts *counts)
         if ((kind == KGEN_LINE_RECORD || kind == KGEN_LINE_FACT) &&
             kgen_cache_index_put(index, key, line, length, NULL) != 0)
             return -1;
-        /* The last line may be one that is being written, or was cut short in any way. */
+        /* The last line may be incomplete: another process may be writing it, or was killed. */
         if (kind == KGEN_LINE_BAD && at != NULL && counts->bad++ == 0)
             counts->first_bad = counts->lines;
         counts->foreign += kind == KGEN_LINE_FOREIGN;
@@ -79,8 +79,8 @@ static int index_image(struct kgen_cache *cache, struct line_counts *counts)
     return 0;
 }
 
-/* Rewrites the file with what it still says: the latest line of each key, and the lines that are not ours to
- * judge. */
+/* Rewrites the file without the lines that later ones replace. Lines of other schema versions and damaged
+ * lines stay. */
 static void compact(struct kgen_cache *cache)
 {
     struct kgen_text text = {0};
@@ -140,7 +140,7 @@ int kgen_cache_load(struct kgen_cache *cache)
     return 0;
 }
 
-/* Opens the file of a folder as far as it can be. */
+/* Opens the file of a folder for writing, or at least for reading; warns where it cannot be written. */
 static void open_file(struct kgen_cache *cache, const char *folder)
 {
     struct kgen_error error = {0};
@@ -215,8 +215,8 @@ const struct kgen_record *kgen_cache_entry_record(const struct kgen_cache *cache
     if (entry->parsed == NULL && !entry->damaged) {
         entry->parsed = kgen_line_parse_record(entry->line, entry->length, entry->key);
         entry->damaged = entry->parsed == NULL;
-        if (entry->damaged && !cache->messages->told_damage) {
-            cache->messages->told_damage = true;
+        if (entry->damaged && !cache->messages->damage_reported) {
+            cache->messages->damage_reported = true;
             char text[1024];
             snprintf(text, sizeof text, "%.600s: a damaged record is ignored", cache->file.path);
             kgen_cache_warn(cache, text);
@@ -281,7 +281,7 @@ int kgen_cache_append(struct kgen_cache *cache, const struct kgen_record *record
         kgen_text_free(&line);
         return -1;
     }
-    /* Read back at once, as what was appended must be found, even when memory has run out by then. */
+    /* The record is parsed now, so that it can be found even when memory runs out later. */
     struct kgen_parsed_record *parsed = kgen_line_parse_record(line.data, line.length - 1, record->key);
     if (parsed == NULL) {
         kgen_text_free(&line);
@@ -295,8 +295,8 @@ int kgen_cache_append(struct kgen_cache *cache, const struct kgen_record *record
     return 0;
 }
 
-/* Takes in whole lines that another process, or this one, has appended. */
-static int take_in(struct kgen_cache *cache, const char *lines, size_t length)
+/* Indexes whole lines that this process or another has appended. */
+static int index_appended_lines(struct kgen_cache *cache, const char *lines, size_t length)
 {
     for (const char *at = lines, *end; (end = memchr(at, '\n', length - (size_t)(at - lines))) != NULL;) {
         uint64_t key;
@@ -335,7 +335,7 @@ int kgen_cache_refresh(struct kgen_cache *cache, struct kgen_error *error)
         kgen_cache_warn_error(cache, &file_error, "nothing more will be remembered");
         return 0;
     }
-    const int result = take_in(cache, lines, length);
+    const int result = index_appended_lines(cache, lines, length);
     free(lines);
     return result == 0 ? 0 : kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
 }

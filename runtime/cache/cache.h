@@ -57,14 +57,15 @@ int kgen_cache_folder(const char *explicit_folder, struct kgen_text *folder);
  * Returns NULL only when memory runs out. */
 struct kgen_cache *kgen_cache_open(const char *folder, kgen_message_log *log, void *log_context,
                                    struct kgen_error *error);
-/* kgen_cache_open with layers beneath: $KGEN_SYSTEM_CACHE_DIR, else /usr/share/kgen/cache and the cache
+/* kgen_cache_open with layers below: $KGEN_SYSTEM_CACHE_DIR, else /usr/share/kgen/cache and the cache
  * folder where kgen was installed; then the records that ship with kgen for known machines. */
 struct kgen_cache *kgen_cache_open_layers(const char *folder, kgen_message_log *log, void *log_context,
                                           struct kgen_error *error);
-/* Lays records beneath all others: those of a file, or of the files *.jsonl of a folder in the order of their
- * names. They are read, never written. What does not exist is no error; what cannot be read is a warning. */
+/* Adds a layer below all others: the records of a file, or of the files *.jsonl of a folder in the order of
+ * their names. Layers below the first are read and never written. A path that does not exist is no error;
+ * what cannot be read is a warning. */
 int kgen_cache_add_layer(struct kgen_cache *cache, const char *path, struct kgen_error *error);
-/* The layer beneath this one, or NULL. It is a cache for the functions that only read. */
+/* The layer below this one, or NULL. Only functions that read may be called with it. */
 const struct kgen_cache *kgen_cache_beneath(const struct kgen_cache *cache);
 /* NULL is fine. */
 void kgen_cache_close(struct kgen_cache *cache);
@@ -83,19 +84,19 @@ const struct kgen_record *kgen_cache_at(const struct kgen_cache *cache, size_t i
 /* Remembers a record, and writes it where the cache has a file. The strings are copied. A failed write is a
  * warning, once, and ends the writing. Fails where record->problem is not a JSON object on one line. */
 int kgen_cache_append(struct kgen_cache *cache, const struct kgen_record *record, struct kgen_error *error);
-/* Empties the cache and removes its files, compiled shared objects included. Layers beneath stay. */
+/* Empties the cache and removes its files, compiled shared objects included. The layers below stay. */
 int kgen_cache_clear(struct kgen_cache *cache, struct kgen_error *error);
-/* Takes records out of the cache and its file, by a rename. Layers beneath stay. */
+/* Removes records from the cache and its file, which is replaced by a rename. The layers below stay. */
 int kgen_cache_remove(struct kgen_cache *cache, const uint64_t *keys, size_t count, struct kgen_error *error);
 /* The folder, or of a layer beneath its file; "" where there is none, or nothing of it can be read. */
 const char *kgen_cache_path(const struct kgen_cache *cache);
 
-/* Several processes at one cache. Reads what others have appended since the cache was opened or refreshed.
- * Fails only when memory runs out. */
+/* Reads what other processes have appended since the cache was opened or refreshed. Fails only when memory
+ * runs out. */
 int kgen_cache_refresh(struct kgen_cache *cache, struct kgen_error *error);
-/* Claims work for this process: true where no other has the claim, or the cache has no file to keep claims
- * beside. The claim ends with kgen_cache_release, or with the process however it ends (cache_claim.h). The
- * work may have been done in the meantime: refresh after claiming, and look. */
+/* Claims a piece of work for this process. True where no other process has the claim, or the cache has no
+ * file that it can write. The claim ends with kgen_cache_release or with the process (claim.h). Another
+ * process may have done the work before: call kgen_cache_refresh after claiming and look for its record. */
 bool kgen_cache_claim(struct kgen_cache *cache, uint64_t key);
 void kgen_cache_release(struct kgen_cache *cache, uint64_t key);
 
@@ -105,13 +106,14 @@ int kgen_cache_fact(const struct kgen_cache *cache, const char *machine, const c
 int kgen_cache_set_fact(struct kgen_cache *cache, const char *machine, const char *name, double value,
                         struct kgen_error *error);
 
-/* What a machine is, remembered once, so that others can tell how close to them it is. */
+/* Keeps the description of a machine, once, so that other machines can be compared with it. */
 int kgen_cache_set_machine(struct kgen_cache *cache, const struct kgen_machine *machine,
                            struct kgen_error *error);
 /* Found: 0; else -1. */
 int kgen_cache_machine(const struct kgen_cache *cache, const char *identity, struct kgen_machine *machine);
 
-/* Told of a record, and of its machine: NULL where nothing is known of it. Anything but 0 ends the visit. */
+/* Called with a record and its machine, which is NULL where the cache has no description of it. Returns 0 to
+ * go on. */
 typedef int kgen_record_visit(void *context, const struct kgen_record *record,
                               const struct kgen_machine *machine);
 /* Visits the records that other machines than this one have of a problem with an engine, those chosen first,

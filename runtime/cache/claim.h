@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Claims: which process works on what. A key that one holds no other can take, be it in another process or on
- * another host that shares the folder.
+/* A claim says that one process works on a key. No other process can take it, on this host or another that
+ * shares the folder.
  *
- * A claim is a lock of the kernel on one byte of the file `claims`: it is free the moment its owner dies.
- * Where such locks exclude nobody (cache_locks.h), it is a file of its own, claims.d/<key>, made exclusively.
- * It says who made it, and counts no more when that process is dead, or, where that cannot be told from here,
- * after KGEN_CLAIM_SECONDS. Taking over such a file is not quite exclusive; the worst that follows is work
- * done twice. */
+ * A claim is a kernel lock on one byte of the file `claims`, which the kernel releases when its owner dies.
+ * Where kernel locks cannot be relied on (locks.h), a claim is the file claims.d/<key>, created with O_EXCL.
+ * The file names its owner. It no longer counts when that process is dead, or after KGEN_CLAIM_SECONDS where
+ * its host is another one. Two processes may rarely take over the same file at once; then the work is done
+ * twice. */
 #ifndef KGEN_CACHE_CLAIM_H
 #define KGEN_CACHE_CLAIM_H
 
@@ -19,24 +19,25 @@
 /* Longer than any candidate takes. */
 #define KGEN_CLAIM_SECONDS 600
 
-/* One opening of a folder's claims. One thread at a time; two openings exclude each other. */
+/* The claims of a folder, for one thread at a time. Two openings of one folder exclude each other. */
 struct kgen_claims {
     char *folder;   /* owned */
     int descriptor; /* of the file `claims`; -1: not open yet */
-    bool files;     /* locks exclude nobody: a file each */
+    bool files;     /* claims are files */
 };
 
-/* Makes nothing yet. */
+/* Creates no file yet. */
 int kgen_claims_open(struct kgen_claims *claims, const char *folder, struct kgen_error *error);
-/* Gives up what it holds, as far as it is locks; files are the caller's to drop. */
+/* Releases all claims that are locks. The caller drops those that are files. */
 void kgen_claims_close(struct kgen_claims *claims);
 
-/* Whether the key is the caller's now. True as well where claims cannot be kept at all, for instance in a
- * folder that cannot be written. */
+/* Takes the claim of a key. Returns true when the caller has it, and where claims cannot be kept at all, as
+ * in a folder that cannot be written. */
 bool kgen_claims_take(struct kgen_claims *claims, uint64_t key);
 void kgen_claims_drop(struct kgen_claims *claims, uint64_t key);
 
-/* The same with a file alone: 1 taken, 0 another has it, -1 it cannot be made. */
+/* Takes a claim that is a file. Returns 1 when it was taken, 0 when another process has it, -1 when the file
+ * cannot be created. */
 int kgen_claim_file_take(const char *path);
 void kgen_claim_file_drop(const char *path);
 

@@ -106,8 +106,8 @@ long kgen_cache_export(const struct kgen_cache *cache, kgen_record_filter *wants
     return result == 0 ? (long)count : -1;
 }
 
-/* One import. */
-struct intake {
+/* The state of an import. */
+struct import {
     struct kgen_cache *cache;
     kgen_import_rejection *reject;
     void *context;
@@ -115,11 +115,11 @@ struct intake {
     size_t line;
 };
 
-static void reject(struct intake *intake, const char *reason)
+static void reject(struct import *import, const char *reason)
 {
-    intake->counts->rejected++;
-    if (intake->reject != NULL)
-        intake->reject(intake->context, intake->line, reason);
+    import->counts->rejected++;
+    if (import->reject != NULL)
+        import->reject(import->context, import->line, reason);
 }
 
 static bool is_better(const struct kgen_record *theirs, const struct kgen_record *ours)
@@ -131,7 +131,7 @@ static bool is_better(const struct kgen_record *theirs, const struct kgen_record
     return theirs->chosen && !ours->chosen;
 }
 
-static int take_record(struct intake *intake, const char *line, size_t length, uint64_t key,
+static int take_record(struct import *import, const char *line, size_t length, uint64_t key,
                        struct kgen_error *error)
 {
     struct kgen_parsed_record *parsed = kgen_line_parse_record(line, length, key);
@@ -141,26 +141,26 @@ static int take_record(struct intake *intake, const char *line, size_t length, u
     int result = 0;
     if (parsed == NULL) {
         kgen_line_fault(line, length, reason, sizeof reason);
-        reject(intake, reason);
+        reject(import, reason);
     } else if (kgen_record_problem(&parsed->record, &problem, &fault) != 0) {
         snprintf(reason, sizeof reason, "a record whose problem cannot be: %.200s", fault.message);
-        reject(intake, reason);
+        reject(import, reason);
     } else {
-        const struct kgen_record *ours = kgen_cache_find(intake->cache, key);
+        const struct kgen_record *ours = kgen_cache_find(import->cache, key);
         const bool take = ours == NULL || is_better(&parsed->record, ours);
-        intake->counts->taken += take;
-        intake->counts->known += !take;
+        import->counts->taken += take;
+        import->counts->known += !take;
         if (take)
-            result = kgen_cache_append(intake->cache, &parsed->record, error);
+            result = kgen_cache_append(import->cache, &parsed->record, error);
     }
     kgen_parsed_record_free(parsed);
     return result;
 }
 
-static int take_fact(struct intake *intake, const char *line, size_t length, uint64_t key,
+static int take_fact(struct import *import, const char *line, size_t length, uint64_t key,
                      struct kgen_error *error)
 {
-    if (kgen_cache_index_find(&intake->cache->facts, key) != NULL)
+    if (kgen_cache_index_find(&import->cache->facts, key) != NULL)
         return 0;
     struct kgen_text copy = {0};
     kgen_text_append(&copy, line, length);
@@ -169,24 +169,24 @@ static int take_fact(struct intake *intake, const char *line, size_t length, uin
         kgen_text_free(&copy);
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     }
-    intake->counts->facts++;
-    return kgen_cache_remember(intake->cache, &intake->cache->facts, key, &copy, error);
+    import->counts->facts++;
+    return kgen_cache_remember(import->cache, &import->cache->facts, key, &copy, error);
 }
 
-static int take_line(struct intake *intake, const char *line, size_t length, struct kgen_error *error)
+static int take_line(struct import *import, const char *line, size_t length, struct kgen_error *error)
 {
     uint64_t key;
     char reason[128];
     switch (kgen_line_classify(line, length, &key)) {
     case KGEN_LINE_RECORD:
-        return take_record(intake, line, length, key, error);
+        return take_record(import, line, length, key, error);
     case KGEN_LINE_FACT:
-        return take_fact(intake, line, length, key, error);
+        return take_fact(import, line, length, key, error);
     case KGEN_LINE_BLANK:
         return 0;
     default:
         kgen_line_fault(line, length, reason, sizeof reason);
-        reject(intake, reason);
+        reject(import, reason);
         return 0;
     }
 }
@@ -194,13 +194,13 @@ static int take_line(struct intake *intake, const char *line, size_t length, str
 int kgen_cache_import(struct kgen_cache *cache, const char *lines, size_t length, kgen_import_rejection *told,
                       void *context, struct kgen_import *counts, struct kgen_error *error)
 {
-    struct intake intake = {cache, told, context, counts, 0};
+    struct import import = {cache, told, context, counts, 0};
     int result = 0;
     for (size_t at = 0; result == 0 && at < length;) {
         const char *end = memchr(lines + at, '\n', length - at);
         const size_t line_length = end != NULL ? (size_t)(end - lines) - at : length - at;
-        intake.line++;
-        result = take_line(&intake, lines + at, line_length, error);
+        import.line++;
+        result = take_line(&import, lines + at, line_length, error);
         at += line_length + 1;
     }
     return result;

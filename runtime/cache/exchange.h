@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Records on their way between caches, as lines of text. */
+/* Export and import of records as lines of text. */
 #ifndef KGEN_CACHE_EXCHANGE_H
 #define KGEN_CACHE_EXCHANGE_H
 
@@ -12,7 +12,7 @@ int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *p
                         struct kgen_error *error);
 #define KGEN_RECORD_THREADS 1024
 
-/* Whether a record is wanted. */
+/* Says whether a record is exported. */
 typedef bool kgen_record_filter(void *context, const struct kgen_record *record);
 
 /* Appends the lines of the records that a filter wants (NULL: all), and of the facts of their machines.
@@ -26,12 +26,12 @@ struct kgen_import {
     size_t facts;    /* about machines, that are new here */
     size_t rejected; /* lines */
 };
-/* Told of a line that was rejected, and why. */
+/* Called with the number of a line that was rejected, from 1, and the reason. */
 typedef void kgen_import_rejection(void *context, size_t line, const char *reason);
 
-/* Takes in the records and facts of a text of lines, and adds to counts. A record of a key that is here
- * already is better where it comes from a greater effort, or at the same effort from the final round. A line
- * that is none of ours is rejected, and does not keep the others out. Returns -1 when memory runs out. */
+/* Imports the records and facts of a text of lines, and adds to counts. A record whose key the cache has
+ * already is taken where it comes from a greater effort, or from the same effort and the final round. A line
+ * that is no good record or fact is rejected, and the import goes on. Returns -1 when memory runs out. */
 int kgen_cache_import(struct kgen_cache *cache, const char *lines, size_t length,
                       kgen_import_rejection *reject, void *context, struct kgen_import *counts,
                       struct kgen_error *error);

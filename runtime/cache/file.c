@@ -17,9 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A lock is held for a millisecond; one that is held for longer belongs to a stopped process. */
+/* A process holds the lock for about a millisecond. One that holds it for longer was stopped. */
 #define LOCK_TRIES 250
-/* Where a file stands for the lock, holding it takes some round trips to a server and its disk. */
+/* Where a file is the lock, an append takes some round trips to a server and its disk. */
 #define FILE_LOCK_TRIES 2500
 #define LOCK_PAUSE_NANOSECONDS 2000000L
 #define READ_LIMIT ((size_t)1 << 31)
@@ -80,7 +80,7 @@ int kgen_cache_file_open_read(struct kgen_cache_file *file, const char *path, st
 void kgen_cache_file_close(struct kgen_cache_file *file)
 {
     if (file->waiting.length > 0) {
-        file->impatient = false;
+        file->no_wait = false;
         kgen_cache_file_append(file, "", 0, NULL);
         kgen_text_free(&file->waiting);
     }
@@ -138,7 +138,7 @@ int kgen_cache_file_read(const struct kgen_cache_file *file, size_t from, char *
     return 0;
 }
 
-/* Whether the path still names the open file; compaction and clearing put another in its place. */
+/* Whether the path still names the open file: compacting and clearing the cache replace it. */
 static bool is_current(const struct kgen_cache_file *file)
 {
     struct stat mine, named;
@@ -155,8 +155,8 @@ static int reopen(struct kgen_cache_file *file, struct kgen_error *error)
 int kgen_cache_file_renew(struct kgen_cache_file *file, struct kgen_error *error)
 {
     const bool replaced = !is_current(file);
-    /* A network file system promises what others wrote only to those who open the file again. */
-    if ((replaced || file->lockless) && reopen(file, error) != 0)
+    /* A network file system shows what other hosts wrote only after the file is opened again. */
+    if ((replaced || file->by_lock_file) && reopen(file, error) != 0)
         return -1;
     return replaced;
 }
@@ -170,16 +170,16 @@ static bool lock_path(const struct kgen_cache_file *file, struct kgen_text *path
 /* 1 locked, 0 held by another, -1 there is no lock. */
 static int try_lock(struct kgen_cache_file *file)
 {
-    if (!file->probed) {
-        file->probed = true;
-        file->lockless = !kgen_locks_exclude(file->path);
+    if (!file->locks_tried) {
+        file->locks_tried = true;
+        file->by_lock_file = !kgen_locks_exclude(file->path);
     }
-    if (!file->lockless) {
+    if (!file->by_lock_file) {
         if (flock(file->descriptor, LOCK_EX | LOCK_NB) == 0)
             return 1;
         if (errno == EWOULDBLOCK || errno == EINTR)
             return 0;
-        file->lockless = true;
+        file->by_lock_file = true;
     }
     struct kgen_text path = {0};
     const int taken = lock_path(file, &path) ? kgen_claim_file_take(path.data) : -1;
@@ -190,12 +190,12 @@ static int try_lock(struct kgen_cache_file *file)
 static void unlock_file(struct kgen_cache_file *file)
 {
     struct kgen_text path = {0};
-    if (!file->lockless) {
+    if (!file->by_lock_file) {
         flock(file->descriptor, LOCK_UN);
         return;
     }
-    /* A network file system keeps what was written to itself until it must let go of it; the next to have the
-     * lock, on another host, is to see it. Where that fails the line is lost, as on a full disk. */
+    /* A network file system may hold back what was written, but the host that has the lock next must see it.
+     * Where this fails the line is lost, as on a full disk. */
     fdatasync(file->descriptor);
     if (lock_path(file, &path))
         kgen_claim_file_drop(path.data);
@@ -204,10 +204,10 @@ static void unlock_file(struct kgen_cache_file *file)
 
 enum locked { LOCKED, HELD_BY_ANOTHER, NO_LOCK };
 
-/* Locks the file that the path names, if it can be had soon. Returns -1 when it cannot be opened again. */
+/* Locks the file that the path names, waiting for a short time. Returns -1 when it cannot be opened again. */
 static int lock_file(struct kgen_cache_file *file, struct kgen_error *error)
 {
-    for (int try = 0; try < (file->lockless ? FILE_LOCK_TRIES : LOCK_TRIES); try++) {
+    for (int try = 0; try < (file->by_lock_file ? FILE_LOCK_TRIES : LOCK_TRIES); try++) {
         if (!is_current(file) && reopen(file, error) != 0)
             return -1;
         const int locked = try_lock(file);
@@ -215,20 +215,20 @@ static int lock_file(struct kgen_cache_file *file, struct kgen_error *error)
             return NO_LOCK;
         if (locked == 1) {
             const int renewed = kgen_cache_file_renew(file, error);
-            if (renewed == 0 || (renewed == 1 && file->lockless)) {
-                file->impatient = false;
+            if (renewed == 0 || (renewed == 1 && file->by_lock_file)) {
+                file->no_wait = false;
                 return LOCKED;
             }
             unlock_file(file);
             if (renewed < 0)
                 return -1;
         }
-        if (file->impatient)
+        if (file->no_wait)
             break;
         if (locked == 0)
             nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NANOSECONDS}, NULL);
     }
-    file->impatient = true;
+    file->no_wait = true;
     return HELD_BY_ANOTHER;
 }
 
@@ -263,7 +263,8 @@ static int append_locked(struct kgen_cache_file *file, const char *line, size_t 
     } else if ((size_t)written < text.length) {
         result = kgen_error_set(error, KGEN_ERROR_IO, file->path, 0, 0,
                                 "cannot write the cache: the disk is full");
-        /* Without the lock the end of the file may be another process's; a line cut short does no harm. */
+        /* Without the lock, another process may have written behind it: the part of the line stays, and
+         * readers ignore it. */
         if (locked && ftruncate(file->descriptor, status.st_size) != 0)
             result = -1;
     }
@@ -271,8 +272,9 @@ static int append_locked(struct kgen_cache_file *file, const char *line, size_t 
     return result;
 }
 
-/* Keeps a line for later. */
-static int let_wait(struct kgen_cache_file *file, const char *line, size_t length, struct kgen_error *error)
+/* Keeps a line that could not be written. */
+static int keep_for_next_append(struct kgen_cache_file *file, const char *line, size_t length,
+                                struct kgen_error *error)
 {
     kgen_text_append(&file->waiting, line, length);
     if (file->waiting.failed)
@@ -286,11 +288,11 @@ int kgen_cache_file_append(struct kgen_cache_file *file, const char *line, size_
     int locked = lock_file(file, error);
     if (locked < 0)
         return -1;
-    if (locked == HELD_BY_ANOTHER && file->lockless)
-        return let_wait(file, line, length, error);
+    if (locked == HELD_BY_ANOTHER && file->by_lock_file)
+        return keep_for_next_append(file, line, length, error);
     int result = 0;
     if (file->waiting.length > 0) {
-        result = let_wait(file, line, length, error);
+        result = keep_for_next_append(file, line, length, error);
         line = file->waiting.data;
         length = file->waiting.length;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where the cache is, and what of a folder is the cache's. */
+/* Which folder holds the cache, and which of the files in it belong to the cache. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ static bool ends_with(const char *text, const char *suffix)
     return length >= suffix_length && strcmp(text + length - suffix_length, suffix) == 0;
 }
 
-/* The records, what an interrupted compaction leaves, and the locks. */
+/* The file of records, temporary files of compacting it, and lock files. */
 static bool is_records_file(const char *name)
 {
     size_t length = strlen(KGEN_CACHE_RECORDS);
@@ -59,7 +59,7 @@ static int remove_files(const char *folder, bool is_ours(const char *name), stru
     return result;
 }
 
-/* Removes what is ours of a folder within the cache's, and the folder where nothing else is in it. */
+/* Removes the files of the cache from a folder in it, and then the folder if it is empty. */
 static int remove_within(const char *folder, const char *name, bool is_ours(const char *name),
                          struct kgen_error *error)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The lines of the cache by their keys, the latest of each. Internal to the cache. */
+/* An index of the latest line of each key. Internal to the cache. */
 #ifndef KGEN_CACHE_INDEX_H
 #define KGEN_CACHE_INDEX_H
 
@@ -25,7 +25,7 @@ struct kgen_cache_index {
     struct kgen_parsed_record *retired; /* replaced by later lines; their readers may still hold them */
 };
 
-/* Makes room for so many keys, to save growing step by step. Returns -1 when memory runs out. */
+/* Allocates room for a number of keys. Returns -1 when memory runs out. */
 int kgen_cache_index_reserve(struct kgen_cache_index *index, size_t keys);
 /* NULL where there is none. */
 struct kgen_cache_entry *kgen_cache_index_find(const struct kgen_cache_index *index, uint64_t key);

@@ -10,7 +10,7 @@
 struct kgen_cache_messages {
     kgen_message_log *log;
     void *context;
-    bool told_damage;
+    bool damage_reported;
 };
 
 struct kgen_cache {
@@ -38,7 +38,7 @@ void kgen_cache_warn_error(const struct kgen_cache *cache, const struct kgen_err
 const struct kgen_record *kgen_cache_entry_record(const struct kgen_cache *cache,
                                                   struct kgen_cache_entry *entry);
 
-/* Remembers a line, which it takes over, and writes it. */
+/* Indexes a line, which it takes over, and appends it to the file. */
 int kgen_cache_remember(struct kgen_cache *cache, struct kgen_cache_index *index, uint64_t key,
                         struct kgen_text *line, struct kgen_error *error);
 

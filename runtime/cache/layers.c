@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Records beneath those of the user: of the system, and those that ship with kgen. */
+/* The layers below the user's cache: that of the system, and the records that ship with kgen. */
 #include "runtime/cache/internal.h"
 
 #include <dirent.h>

@@ -2,8 +2,8 @@
 /* The read bandwidth of main memory.
  *
  * The buffer is put in huge pages where the kernel grants them. With pages of 4 KiB the walks of the page
- * table cost a fifth of the bandwidth and more, and every share of the bandwidth that kgen prints would
- * flatter. */
+ * table cost a fifth of the bandwidth and more, and the shares of the bandwidth that kgen prints would be too
+ * high. */
 /* madvise and MAP_ANONYMOUS are not in POSIX. */
 #define _DEFAULT_SOURCE
 #include "runtime/tune/bandwidth.h"
@@ -35,7 +35,7 @@ struct exchange {
     struct result result;
 };
 
-/* Memory that is really there: pages never written would all be one page of zeros. */
+/* The memory is written, because pages that were never written are all the same page of zeros. */
 static void *make_buffer(size_t bytes, struct kgen_error *error)
 {
     void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -51,8 +51,7 @@ static void *make_buffer(size_t bytes, struct kgen_error *error)
     return data;
 }
 
-/* Bytes per second of the best pass: what the memory can do, not what else the machine was doing; that is in
- * the noise. */
+/* Bytes per second of the best pass, which other work on the machine disturbed least. */
 static double read_best(struct kgen_reader *reader, const void *data, size_t bytes, struct kgen_team *team,
                         double *noise)
 {

@@ -11,7 +11,7 @@ static const struct kgen_timing_limits timing_limits[] = {
     [KGEN_EFFORT_PATIENT] = {9, 0.03, 300, 0},
     [KGEN_EFFORT_EXHAUSTIVE] = {25, 0.1, 1000, 0},
 };
-/* A candidate that costs so many times as much as the best so far is not worth more samples. */
+/* The timing of a candidate that costs so many times as much as the best ends after two samples. */
 static const double hopeless_factor = 1.5;
 
 struct candidate_result {

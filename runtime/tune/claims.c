@@ -4,8 +4,8 @@
 
 #include <time.h>
 
-/* So many candidates are claimed at once: few enough that others find some, enough that starting a worker
- * process for them costs little. */
+/* The candidates that a process claims at once: few, so that other processes find some, but enough that
+ * starting a worker process costs little for each. */
 enum { BATCH = 16 };
 
 #define PAUSE_NANOSECONDS 10000000L
@@ -36,7 +36,8 @@ static int claim_batch(struct kgen_tuning *tuning, struct kgen_error *error)
     }
     tuning->waiting_count = left;
     tuning->pending_count = claimed;
-    /* Who had a claim before may have done the work: its record was written before it released the claim. */
+    /* A process that had the claim before may have done the work. It wrote the record before it released the
+     * claim. */
     if (kgen_cache_refresh(cache, error) != 0) {
         release(tuning);
         return -1;

@@ -5,9 +5,9 @@
 
 #include "runtime/tune/reader.h"
 
-/* What a contest holds while it runs. */
+/* The state of a running contest. */
 struct state {
-    struct kgen_team *team; /* one for all: a second team's idle threads would be in the way */
+    struct kgen_team *team; /* one for all: the idle threads of a second team would disturb */
     struct kgen_reader *reader;
     struct kgen_timed timed[KGEN_CONTESTANTS];
     size_t opened;
@@ -51,7 +51,7 @@ static bool takes_part(const struct kgen_contestant *contestant, unsigned round)
     return contestant->most_rounds == 0 || round < contestant->most_rounds;
 }
 
-/* Each round begins with another kernel, as what one leaves in the caches may help the next. */
+/* Each round begins with another kernel, because what a kernel leaves in the caches may speed up the next. */
 static void run_rounds(struct state *state, const struct kgen_contest *contest,
                        const struct kgen_contestant *contestants, size_t count)
 {
@@ -75,8 +75,8 @@ static void run_rounds(struct state *state, const struct kgen_contest *contest,
     }
 }
 
-/* What a round's samples lie around: the median of those that take part in all rounds, the reader's included.
- */
+/* The level of a round: the median of the samples in it, of the reader and the kernels that take part in all
+ * rounds. */
 static double level_of(const struct state *state, const struct kgen_contest *contest,
                        const struct kgen_contestant *contestants, size_t count, unsigned round)
 {
@@ -92,9 +92,9 @@ static double level_of(const struct state *state, const struct kgen_contest *con
 }
 
 /* The machine may be faster in some rounds than in others, by more than the kernels differ. So each sample is
- * taken over the level of its round, and the median of that by the median level. */
-static void judge(struct state *state, const struct kgen_contest *contest,
-                  struct kgen_contestant *contestants, size_t count, double *read_seconds)
+ * divided by the level of its round, and the median of these is multiplied by the median level. */
+static void compute_times(struct state *state, const struct kgen_contest *contest,
+                          struct kgen_contestant *contestants, size_t count, double *read_seconds)
 {
     const unsigned rounds = contest->rounds;
     double levels[KGEN_CONTEST_ROUNDS];
@@ -125,7 +125,7 @@ int kgen_contest_run(const struct kgen_contest *contest, struct kgen_contestant 
     const int result = open_state(&state, contest, contestants, count, error);
     if (result == 0) {
         run_rounds(&state, contest, contestants, count);
-        judge(&state, contest, contestants, count, read_seconds);
+        compute_times(&state, contest, contestants, count, read_seconds);
     }
     for (size_t i = 0; i < state.opened; i++)
         kgen_timed_close(&state.timed[i]);

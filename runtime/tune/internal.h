@@ -10,7 +10,7 @@
 #include "runtime/tune/timing.h"
 #include "runtime/tune/tune.h"
 
-/* So many of the best at the most are timed again, in turns, so that a moment's noise does not choose. */
+/* The most candidates of the final round, in which the best are timed again, in turns. */
 enum { KGEN_FINALISTS = 8 };
 
 /* Winners of problems of this run. */
@@ -108,8 +108,8 @@ bool kgen_tuning_is_settled(const struct kgen_tuning *tuning);
 /* Tries candidates as the effort says; tune_search.c describes how. Returns 0; 1 when stopped; -1. */
 int kgen_tuning_search(struct kgen_tuning *tuning, struct kgen_error *error);
 
-/* Sees to it that every waiting variant gets a record: from this process, or from others at work on the same
- * cache, whose claims it respects. Returns 0; 1 when stopped; -1. */
+/* Returns when every waiting variant has a record, made by this process or by another one that uses the same
+ * cache and had claimed the variant. Returns 0; 1 when stopped; -1. */
 int kgen_tuning_run_waiting(struct kgen_tuning *tuning, struct kgen_error *error);
 
 /* Claims the final round of the problem, waiting for another process that has it. Returns 0 with the claim;

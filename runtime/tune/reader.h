@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading memory and doing nothing with it, as fast as this machine can: what the time of a kernel is held
- * against. */
+/* The reader reads memory, as fast as this machine can, and does nothing else. The times of kernels are
+ * compared with its time for the same bytes. */
 #ifndef KGEN_READER_H
 #define KGEN_READER_H
 

@@ -11,13 +11,13 @@
  *      so on down to a number that depends on the effort, as one time is not to be trusted. Whenever a better
  *      one turns up it goes on from there. It ends where none is left to try.
  *
- * On the way it leaves out what cannot win: a variant with so many instructions that it would take longer
- * than the best does, even at the speed of the quickest instructions seen for this problem. With the effort
- * measure it ends early where the best is as fast as reading its bytes, and computes in much less time than
+ * The search leaves out variants that cannot win: those with so many instructions that they would take longer
+ * than the best, even at the least time for an instruction that was measured for this problem. With the
+ * effort measure it ends where the best is as fast as reading its bytes and its hot time is much shorter than
  * that.
  *
- * Candidates are tried in the order of their instructions: times far above the best's are not taken to the
- * end, which saves the more the earlier there is a good one, and a time limit may cut the search anywhere. */
+ * Candidates are tried in the order of their instructions, so that good ones come early: then the timing of
+ * bad ones ends after two samples, and a search that a time limit ends has tried the good ones. */
 #include "runtime/tune/internal.h"
 
 #include <math.h>
@@ -31,15 +31,15 @@ enum {
     CHEAPEST = 2        /* and variants of few instructions */
 };
 
-/* So many of the best have their neighbours tried. */
+/* The neighbours of so many of the best are tried. */
 static const size_t leaders[] = {
     [KGEN_EFFORT_MEASURE] = 3, [KGEN_EFFORT_PATIENT] = 8, [KGEN_EFFORT_EXHAUSTIVE] = 8};
 
-/* What would take so many times as long as the best is left out. */
+/* A variant that would take so many times as long as the best is left out. */
 static const double hopeless_factor = 1.25;
 
-/* At the limit: the time of the best over that of reading is no more than the first, and its hot time no more
- * than the second. */
+/* The best is at the limit of the memory when its cold time and its hot time, over that of reading, are no
+ * more than these. */
 static const double limit_cold = 1.03, limit_hot = 0.7;
 
 static bool tries_all(const struct kgen_tuning *tuning)
@@ -89,7 +89,7 @@ static void sort_waiting(struct kgen_tuning *tuning)
     }
 }
 
-/* Has a variant tried in this round. */
+/* Adds a variant to those that are tried next. */
 static void add(struct kgen_tuning *tuning, size_t variant)
 {
     if (kgen_tuning_has_record(tuning, variant))
@@ -211,7 +211,7 @@ static bool are_neighbours(const struct kgen_variant *a, const struct kgen_varia
     return differing == 1;
 }
 
-/* Has the neighbours of a variant tried, without those that cannot win against the best. */
+/* Adds the neighbours of a variant, without those that cannot win against the best. */
 static void add_neighbours(struct kgen_tuning *tuning, size_t leader, size_t best)
 {
     const double seconds_each = least_seconds_of_instruction(tuning);

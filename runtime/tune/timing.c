@@ -5,10 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-/* A sample shorter than this says more about the clock than about the kernel. */
+/* Samples are made longer than this by calling the kernel several times, because the clock is not exact. */
 static const double shortest_sample = 20e-6;
 
-/* Weights of this size stay in the second-level caches that two or more cores have. */
+/* Weights of this size stay in the second-level caches of two cores. */
 #define HOT_BYTES ((double)(512 << 10))
 
 enum { MOST_SAMPLES = 1000, WORKSPACE_ALIGNMENT = 64 };
@@ -180,7 +180,8 @@ void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limit
     struct samples samples;
     take_samples(timed, true, cold_counts ? reader : NULL, cold_counts ? limits : &brief, &samples);
     timing->repeats = samples.count;
-    /* The memory may change its speed between samples, by more than kernels differ: pairs are compared. */
+    /* The memory may change its speed between samples by more than kernels differ, so each sample is divided
+     * by the reading next to it. */
     for (unsigned i = 0; i < samples.count && cold_counts && reader != NULL; i++)
         samples.kernel[i] /= samples.read[i];
     timing->cold_seconds = kgen_median(samples.kernel, samples.count);

@@ -21,7 +21,7 @@ struct kgen_timing_limits {
     double hopeless_cost;   /* stop after two samples when the cost of both is greater; 0: never */
 };
 
-/* Everything a kernel needs to be timed. */
+/* A kernel with its buffers and threads, ready to be timed. */
 struct kgen_timed {
     struct kgen_kernel kernel;
     struct kgen_kernel hot_kernel; /* of so few rows that their weights stay in cache */
@@ -33,8 +33,8 @@ struct kgen_timed {
     unsigned batch;         /* calls a sample, so that a sample is long against the clock */
 };
 
-/* Whether the time that counts for a problem is the cold one: where it reads weights. Activations are still
- * in cache when the next op of a decode step reads them. */
+/* Whether a problem is ranked by its cold time: that is so where it reads weights. Activations are still in
+ * cache when the next op of a decode step reads them. */
 bool kgen_timing_is_cold(const struct kgen_problem *problem);
 
 /* Allocates outputs and workspace, and runs the kernel a few times. team (NULL for one thread) is used where
@@ -51,11 +51,11 @@ double kgen_timed_sample(struct kgen_timed *timed, bool cold);
 void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limits *limits,
                         struct kgen_reader *reader, struct kgen_timing *timing);
 
-/* What candidates of one problem are ranked by. Where cold is false: the hot time. Else the cold time plus a
- * fifth of the hot time, over the time of reading alone where that is known. Over reading alone, because the
- * memory may be faster at one moment than at another; with some of the hot time, because where the memory
- * hides all differences the candidate with less to compute is the one to have on the day the memory is
- * faster. */
+/* The cost by which candidates of one problem are ranked. Where cold is false: the hot time. Else the cold
+ * time plus a fifth of the hot time, over the time of reading alone where that is known. Over reading alone,
+ * because the memory may be faster at one moment than at another. A share of the hot time, because candidates
+ * that are all as fast as the memory still differ in what they compute, and the one that computes less is
+ * faster when the memory is faster. */
 double kgen_timing_cost(bool cold, double cold_seconds, double hot_seconds, double read_seconds);
 
 /* The median; sorts the values. */

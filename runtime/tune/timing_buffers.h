@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory that candidates are timed on: enough copies of a problem's inputs that no cache holds them. */
+/* The inputs that candidates are timed on: so many copies of them that no cache holds all. */
 #ifndef KGEN_TIMING_BUFFERS_H
 #define KGEN_TIMING_BUFFERS_H
 
-#include "runtime/machine/machine.h"
 #include "runtime/jit/kernel.h"
+#include "runtime/machine/machine.h"
 
 struct kgen_timing_buffers {
     unsigned char *arena; /* huge pages where the system grants them */
@@ -14,7 +14,7 @@ struct kgen_timing_buffers {
     size_t offsets[KGEN_BUFFER_COUNT]; /* of each input in a copy; SIZE_MAX where the op has none */
 };
 
-/* Makes room for the problem: copies of its inputs that together exceed twice the last-level cache, filled
+/* Allocates copies of the problem's inputs that together exceed twice the last-level cache, filled
  * with random weights and scales of ordinary size. Keeps and reuses the arena of an earlier problem.
  * Zero-initialise before the first call. */
 int kgen_timing_buffers_fill(struct kgen_timing_buffers *buffers, const struct kgen_problem *problem,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tuning: compile, prove and time every candidate of a problem in worker processes, re-time the best,
- * remember. */
+/* The tuner compiles, proves and times the candidates of a problem in worker processes, times the best of
+ * them again side by side, and keeps a record of each. */
 #ifndef KGEN_TUNE_H
 #define KGEN_TUNE_H
 
@@ -44,14 +44,14 @@ struct kgen_tune_options {
     void *log_context;
 };
 
-/* The threads that a problem is tuned for, of those that the options allow: the other ops of a decode step
- * than qmv are too short to be worth waking a second one. */
+/* The threads that a problem is tuned for, at most those of the options. Ops other than qmv are tuned for
+ * one: a decode step runs them for too short a time to wake a second thread. */
 int kgen_tune_threads(const struct kgen_problem *problem, int threads);
 
 /* The time of one call that counts: that of the final round where there was one, else cold or hot, whichever
  * fits the op (kgen_timing_is_cold); 0 where it was not timed. */
 double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen_record *record);
-/* What records of one problem are ranked by; less is better. See kgen_timing_cost. */
+/* The cost by which the records of one problem are ranked; less is better. See kgen_timing_cost. */
 double kgen_record_cost(const struct kgen_problem *problem, const struct kgen_record *record);
 
 /* Lists the variants among which a winner is looked for: of the instruction sets of options->isas; where they
@@ -61,12 +61,12 @@ int kgen_tune_variants(const struct kgen_tune_options *options, const struct kge
                        const struct kgen_templates *templates, const struct kgen_problem *problem,
                        struct kgen_variants *variants, struct kgen_error *error);
 
-/* The outcome for one problem. */
+/* The result of tuning one problem. */
 struct kgen_choice {
     struct kgen_problem problem;    /* with threads */
     struct kgen_variant variant;    /* the winner; tmpl NULL where no candidate passed */
     struct kgen_record record;      /* the winner's; strings valid until the cache changes */
-    unsigned candidates;            /* that there are; not every search tries them all */
+    unsigned candidates;            /* all variants considered; a search need not try each of them */
     unsigned proven, failed, timed; /* of them, records of earlier runs included */
     unsigned compiled;              /* in this run; 0 when all came from the cache */
     bool from_cache;
@@ -74,7 +74,7 @@ struct kgen_choice {
                                unknown */
 };
 
-/* Told of each candidate as it is done. */
+/* Called after each candidate with its record. */
 typedef void kgen_tune_progress(void *context, const struct kgen_problem *problem,
                                 const struct kgen_record *record, unsigned done, unsigned total);
 
@@ -83,8 +83,8 @@ struct kgen_tuner *kgen_tuner_new(const struct kgen_templates *templates, const 
                                   struct kgen_cache *cache, const struct kgen_tune_options *options,
                                   struct kgen_error *error);
 void kgen_tuner_free(struct kgen_tuner *tuner);
-/* Tells the tuner of a winner of another problem, near which the search of similar problems begins. The tuner
- * notes those that it finds by itself. */
+/* Gives the tuner the winner of another problem: the search for similar problems begins with it. The tuner
+ * adds the winners that it finds itself. */
 void kgen_tuner_note(struct kgen_tuner *tuner, const struct kgen_problem *problem,
                      const struct kgen_variant *winner);
 
@@ -92,9 +92,9 @@ void kgen_tuner_note(struct kgen_tuner *tuner, const struct kgen_problem *proble
 bool kgen_shard_has(uint64_t record_key, unsigned shard, unsigned shards);
 
 /* Tunes one problem, or takes its winner from the cache. Several processes may tune at one cache at once:
- * each candidate is tried by one of them, and measurements on one machine take turns (turn.h). Returns 0 with
- * a choice (check variant.tmpl), 1 when stopped by cancel or the time limit (the choice is the best so far),
- * -1 on an error. */
+ * each candidate is tried by one of them, and only one process of a machine measures at a time (turn.h).
+ * Returns 0 with a choice (check variant.tmpl), 1 when stopped by cancel or the time limit (the choice is the
+ * best so far), -1 on an error. */
 int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
               void *context, struct kgen_choice *choice, struct kgen_error *error);
 

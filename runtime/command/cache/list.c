@@ -65,7 +65,7 @@ struct tally {
     size_t passed, failed, winners;
 };
 
-/* The winners of a layer, and what there is besides. */
+/* Adds the winners of a layer to a table, and counts its records. */
 static struct tally add_layer(const struct kgen_cache_call *call, const struct kgen_cache *layer,
                               struct kgen_table *table)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* kgen cache prune: records whose keys no variant of today has. */
+/* kgen cache prune: removes the records whose keys no variant has any more. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +9,10 @@
 
 #define ALL_ISAS ((1u << KGEN_ISA_COUNT) - 1)
 
-/* The records in groups of one problem, whose variants are listed once. */
+/* The records, sorted by problem, so that the variants of a problem are listed once. */
 struct pruning {
     const struct kgen_cache_call *call;
-    struct kgen_text engine;            /* TinyCC's of today: the other versions of it count no more */
+    struct kgen_text engine;            /* the present version of TinyCC; records of others are removed */
     const struct kgen_record **records; /* owned */
     size_t count;
     uint64_t *keys; /* of those to remove; owned */
@@ -38,14 +38,14 @@ static bool is_current(const struct pruning *pruning, const struct kgen_record *
     return false;
 }
 
-/* Judges the records of one problem. */
-static int judge(struct pruning *pruning, const struct kgen_record **records, size_t count,
-                 struct kgen_error *error)
+/* Marks the records of one problem that are to be removed. */
+static int mark_removed(struct pruning *pruning, const struct kgen_record **records, size_t count,
+                        struct kgen_error *error)
 {
     const struct kgen_session *session = pruning->call->session;
     struct kgen_problem problem;
     struct kgen_variants variants = {0};
-    /* A problem that this version cannot have is of another, too. */
+    /* A problem that fails its check was written by another version: none of its records is current. */
     if (kgen_record_problem(records[0], &problem, NULL) == 0 &&
         kgen_variants_list(session->templates, &problem, ALL_ISAS, &variants, error) != 0)
         return -1;
@@ -85,7 +85,7 @@ static int prune(struct pruning *pruning, struct kgen_error *error)
         for (end = begin + 1; end < pruning->count &&
                               strcmp(pruning->records[end]->problem, pruning->records[begin]->problem) == 0;)
             end++;
-        if (judge(pruning, pruning->records + begin, end - begin, error) != 0)
+        if (mark_removed(pruning, pruning->records + begin, end - begin, error) != 0)
             return -1;
     }
     const size_t doomed = pruning->stale + pruning->foreign;

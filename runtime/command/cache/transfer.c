@@ -37,7 +37,7 @@ int kgen_cache_export_command(const struct kgen_cache_call *call)
     return status;
 }
 
-/* What is taken in, and from where. */
+/* What an import has done so far, and its source. */
 struct import {
     const char *source;
     struct kgen_import counts;
@@ -107,7 +107,7 @@ int kgen_cache_import_command(const struct kgen_cache_call *call)
     }
     if (result != 0)
         return kgen_fail(&error);
-    /* Nothing at all is what an empty share of the work leaves. */
+    /* An empty file is no error: a share of the work may hold no candidates. */
     const bool any = counts->taken + counts->known + counts->facts > 0;
     return any || counts->rejected == 0 ? KGEN_EXIT_DONE : KGEN_EXIT_FAILED;
 }
