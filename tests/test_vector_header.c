@@ -6,6 +6,7 @@
 #include "runtime/process/program.h"
 #include "vector_ops.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -127,9 +128,63 @@ static void test_scalar_conversions(void **state)
     }
 }
 
+/* Rounding to binary16, against the nearest of the 65,536 values by their distance; the same by every engine.
+ */
+static void test_rounding_to_f16(void **state)
+{
+    (void)state;
+    static const char text[] = "void convert(const float *in, uint16_t *out, int n)\n"
+                               "{\n"
+                               "    for (int i = 0; i < n; i++)\n"
+                               "        out[i] = kv_f32_to_f16(in[i]);\n"
+                               "}\n"
+                               "void widen(float *out)\n"
+                               "{\n"
+                               "    for (int i = 0; i < 65536; i++)\n"
+                               "        out[i] = kv_f16_to_f32(i);\n"
+                               "}\n";
+    enum { STEPS = 31743 }; /* between the values from 0 to 65504 */
+    static float values[65536], in[4 * STEPS];
+    static uint16_t out[4 * STEPS];
+    for (int engine = KGEN_ENGINE_TCC; engine <= KGEN_ENGINE_CC; engine++) {
+        struct kgen_error error = {0};
+        struct kgen_code *code =
+            kgen_jit_compile((enum kgen_engine)engine, "convert.c", text, KGEN_ISA_GENERIC, NULL, &error);
+        if (code == NULL)
+            fail_msg("%s", error.message);
+        void (*convert)(const float *, uint16_t *, int), (*widen)(float *);
+        void *symbol = kgen_code_symbol(code, "convert");
+        memcpy(&convert, &symbol, sizeof convert);
+        symbol = kgen_code_symbol(code, "widen");
+        memcpy(&widen, &symbol, sizeof widen);
+        widen(values);
+        for (int i = 0; i < STEPS; i++) {
+            const float middle = values[i] + (values[i + 1] - values[i]) / 2;
+            in[4 * i] = values[i];
+            in[4 * i + 1] = nextafterf(middle, 0);
+            in[4 * i + 2] = middle;
+            in[4 * i + 3] = -nextafterf(middle, INFINITY);
+        }
+        convert(in, out, 4 * STEPS);
+        for (int i = 0; i < STEPS; i++) {
+            const int expected[] = {i, i, i + i % 2, (i + 1) | 0x8000};
+            for (int k = 0; k < 4; k++) {
+                if (out[4 * i + k] != expected[k])
+                    fail_msg("%.9g gives %04x, not %04x", (double)in[4 * i + k], out[4 * i + k], expected[k]);
+            }
+        }
+        const float special[] = {65519.99f, 65520.0f, -INFINITY, 1e30f, NAN, 1e-30f, -0.0f};
+        const uint16_t expected[] = {0x7bff, 0x7c00, 0xfc00, 0x7c00, 0x7e00, 0, 0x8000};
+        convert(special, out, KGEN_COUNT_OF(special));
+        assert_memory_equal(out, expected, sizeof expected);
+        kgen_code_free(code);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_no_warnings),
-                                       cmocka_unit_test(test_scalar_conversions)};
+                                       cmocka_unit_test(test_scalar_conversions),
+                                       cmocka_unit_test(test_rounding_to_f16)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

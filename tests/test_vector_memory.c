@@ -36,6 +36,7 @@ static const struct access {
     {"kv_store((float *)p, kv_set(1.5f));", 4, true, false},
     {"kv_store_int(p, kv_set_i32(-2));", 4, true, false},
     {"kv_store_i8((int8_t *)p, kv_set_i32(100));", 1, true, false},
+    {"kv_store_f16((uint16_t *)p, kv_set(1.5f));", 2, true, false},
     {"kv_store_i16((int16_t *)p, kv_set_i32(1000));", 2, true, false},
     {"kv_store_int(out, kv_as_int(kv_broadcast((const float *)p)));", 4, false, true},
     {"kv_store_int(out, kv_as_int(kv_add(kv_zero(), kv_broadcast((const float *)p))));", 4, false, true},

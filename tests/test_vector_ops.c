@@ -269,7 +269,7 @@ static void test_table_is_complete(void **state)
         assert_ptr_equal(kgen_vector_op_find(row->name, strlen(row->name)), row);
     }
     assert_int_equal(count, vector_op_count);
-    assert_int_equal(count, 62);
+    assert_int_equal(count, 63);
     kgen_text_free(&readme);
 }
 

@@ -16,6 +16,7 @@ const struct vector_op vector_ops[] = {
     {"kv_load_f16_first", 'f', "pc", "uint16_t", 0, true},
     {"kv_load_bf16", 'f', "p", "uint16_t", 0, false},
     {"kv_load_bf16_first", 'f', "pc", "uint16_t", 0, false},
+    {"kv_store_f16", '-', "pf", "uint16_t", 0, false},
     {"kv_add", 'f', "ff", NULL, 0, true},
     {"kv_sub", 'f', "ff", NULL, 0, true},
     {"kv_mul", 'f', "ff", NULL, 0, true},

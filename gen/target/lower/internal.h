@@ -289,6 +289,8 @@ void kgen_split_address(const struct kgen_lowering *lowering, struct kgen_span *
 void kgen_c_token(struct kgen_lowering *lowering, int token);
 /* Notes the tokens of a C expression within a vector statement, and refuses vectors in it. */
 void kgen_c_expression(struct kgen_lowering *lowering, struct kgen_span span);
+/* Whether a name is that of a scalar conversion of the prelude, which begins as vector operations do. */
+bool kgen_c_is_conversion(const struct kgen_lowering *lowering, int token);
 /* Fills facts.address_taken. */
 void kgen_c_find_address_taken(struct kgen_lowering *lowering);
 bool kgen_c_has_effects(const struct kgen_lowering *lowering, struct kgen_span span);

@@ -33,7 +33,13 @@ const char *kgen_lower_prelude(void)
            "else if(e)v.u=s|(e+112)<<23|m<<13;"
            "else{v.f=(float)(int)m*5.9604644775390625e-8f;v.u|=s;}return v.f;}\n"
            "static inline float kv_bf16_to_f32(uint16_t b){union{uint32_t u;float f;}v;"
-           "v.u=(uint32_t)b<<16;return v.f;}\n";
+           "v.u=(uint32_t)b<<16;return v.f;}\n"
+           "static inline uint16_t kv_f32_to_f16(float f){union{float f;uint32_t u;}v;v.f=f;"
+           "uint32_t s=v.u>>16&0x8000,u=v.u&0x7fffffff;"
+           "if(u>0x7f800000)return s|0x7e00|(u>>13&0x3ff);"
+           "if(u>=0x477ff000)return s|0x7c00;"
+           "if(u<0x38800000){v.u=u;v.f+=0.5f;return s|(v.u-0x3f000000);}"
+           "return s|(u+0xfff+(u>>13&1)-0x38000000)>>13;}\n";
 }
 
 static bool is(const struct kgen_lowering *lowering, int token, const char *text)
@@ -195,7 +201,7 @@ static enum statement statement_at(const struct kgen_lowering *lowering, int tok
     if (t->length > 3 && memcmp(t->start, "kv_", 3) == 0) {
         if (is(lowering, token, "kv_f32") || is(lowering, token, "kv_int"))
             return DECLARATION;
-        if (is(lowering, token, "kv_f16_to_f32") || is(lowering, token, "kv_bf16_to_f32"))
+        if (kgen_c_is_conversion(lowering, token))
             return NOT_VECTOR;
         return is(lowering, token + 1, "(") ? CALL : NOT_VECTOR;
     }

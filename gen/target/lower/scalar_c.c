@@ -32,6 +32,12 @@ static bool is_one_of(const struct kgen_lowering *lowering, int token, const cha
     return false;
 }
 
+bool kgen_c_is_conversion(const struct kgen_lowering *lowering, int token)
+{
+    static const char *const names[] = {"kv_f16_to_f32", "kv_bf16_to_f32", "kv_f32_to_f16"};
+    return is_one_of(lowering, token, names, KGEN_COUNT_OF(names));
+}
+
 /* Whether a token ends an operand, so that an operator after it is binary. */
 static bool ends_operand(const struct kgen_lowering *lowering, int token)
 {
@@ -99,14 +105,12 @@ static void call(struct kgen_lowering *lowering, int token)
         "do", "else", "case",  "__attribute__", "asm"};
     /* The TinyCC engine has versions of these that use no vector register. */
     static const char *const harmless[] = {"memcpy", "memset", "memmove"};
-    static const char *const scalar[] = {"kv_f16_to_f32", "kv_bf16_to_f32"};
     struct kgen_c_facts *facts = &lowering->facts;
     if (is_one_of(lowering, token, keywords, KGEN_COUNT_OF(keywords)) ||
         is_one_of(lowering, token, harmless, KGEN_COUNT_OF(harmless)))
         return;
     facts->uses_float = true;
-    if (is_one_of(lowering, token, scalar, KGEN_COUNT_OF(scalar)) ||
-        list_has(lowering, &facts->plain_functions, token))
+    if (kgen_c_is_conversion(lowering, token) || list_has(lowering, &facts->plain_functions, token))
         return;
     facts->calls_other = true;
     if (lowering->variable_count > 0) {

@@ -21,7 +21,7 @@ void kgen_emit_zero(struct kgen_lowering *lowering, int reg);
 /* select_memory.c */
 kgen_selector kgen_select_load, kgen_select_broadcast, kgen_select_load_first, kgen_select_load_half,
     kgen_select_load_half_first, kgen_select_store, kgen_select_store_first, kgen_select_store_narrow,
-    kgen_select_store_reduced, kgen_select_prefetch;
+    kgen_select_store_half, kgen_select_store_reduced, kgen_select_prefetch;
 /* The memory operand at a pointer, whose addressing mode is a base register and a displacement. */
 struct kgen_operand kgen_address(struct kgen_lowering *lowering, const struct kgen_vector_expr *pointer,
                                  int bytes);

@@ -276,6 +276,17 @@ struct kgen_vector_value kgen_select_store_narrow(struct kgen_lowering *lowering
     return stored(lowering, value);
 }
 
+struct kgen_vector_value kgen_select_store_half(struct kgen_lowering *lowering,
+                                                const struct kgen_vector_expr *expr, int destination)
+{
+    struct kgen_vector_value value = kgen_select(lowering, expr->args[1], destination);
+    struct kgen_operand to = kgen_address(lowering, expr->args[0], lowering->vector_bytes / 2);
+    /* The immediate 0 rounds to the nearest, ties to even. */
+    EMIT(lowering, lowering->evex ? KGEN_EVEX : 0, kgen_mnemonic_of(lowering, expr), to,
+         kgen_full_vector(lowering, value.reg), kgen_immediate(0));
+    return stored(lowering, value);
+}
+
 /* kv_store_sum and kv_store_max combine the lower and the upper half until one lane is left. */
 struct kgen_vector_value kgen_select_store_reduced(struct kgen_lowering *lowering,
                                                    const struct kgen_vector_expr *expr, int destination)

@@ -71,6 +71,7 @@ static const struct kgen_vector_op vector_ops[] = {
     {"kv_shuffle_bytes", 'i', "ii", 0, 0, 0, BOTH(VPSHUFB), kgen_select_binary},
     {"kv_sqrt", 'f', "f", 0, 0, BROADCASTS_32, BOTH(VSQRTPS), kgen_select_unary},
     {"kv_store", '-', "pf", 4, 0, 0, BOTH(VMOVUPS), kgen_select_store},
+    {"kv_store_f16", '-', "pf", 2, 0, 0, BOTH(VCVTPS2PH), kgen_select_store_half},
     {"kv_store_first", '-', "pfc", 4, 0, 0, ONLY(VMOVUPS, VMASKMOVPS), kgen_select_store_first},
     {"kv_store_i16", '-', "pi", 2, 0, 0, ONLY(VPMOVSDW, VPACKSSDW), kgen_select_store_narrow},
     {"kv_store_i8", '-', "pi", 1, 0, 0, ONLY(VPMOVSDB, VPACKSSWB), kgen_select_store_narrow},
