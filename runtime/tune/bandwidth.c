@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "runtime/process/turn.h"
+#include "runtime/process/measure_lock.h"
 #include "runtime/process/worker.h"
 #include "runtime/tune/reader.h"
 #include "runtime/tune/timing.h"
@@ -70,8 +70,8 @@ static void work(size_t index, void *shared, struct kgen_worker *worker, void *c
     (void)index;
     const struct exchange *exchange = context;
     struct result *result = shared;
-    kgen_worker_stage(worker, "wait", 2 * KGEN_TURN_SECONDS);
-    const int turn = kgen_turn_take(KGEN_TURN_MEASURE);
+    kgen_worker_stage(worker, "wait", 2 * KGEN_MEASURE_LOCK_SECONDS);
+    const int lock = kgen_measure_lock_take(KGEN_LOCK_EXCLUSIVE);
     kgen_worker_stage(worker, "read_bandwidth", LIMIT_SECONDS);
     struct kgen_reader *reader =
         kgen_reader_open(exchange->machine, exchange->templates, exchange->threads, &result->error);
@@ -89,7 +89,7 @@ static void work(size_t index, void *shared, struct kgen_worker *worker, void *c
     }
     kgen_team_free(team);
     kgen_reader_close(reader);
-    kgen_turn_end(turn);
+    kgen_measure_lock_release(lock);
 }
 
 static int take_result(size_t index, const struct kgen_outcome *outcome, const void *shared, void *context)

@@ -73,13 +73,13 @@ static void candidate_job(size_t index, void *result_memory, struct kgen_worker 
     struct kgen_kernel kernel;
     const double limit = kgen_tuning_stage_limit(tuning, variant);
 
-    int turn = kgen_tuning_take_turn(worker, KGEN_TURN_WORK);
+    int lock = kgen_tuning_take_lock(worker, KGEN_LOCK_SHARED);
     kgen_worker_stage(worker, "compile", limit);
     const double start = kgen_clock();
     struct kgen_code *code = kgen_tuning_compile(tuning, variant, &kernel, &result->verification);
     result->compile_seconds = kgen_clock() - start;
     if (code == NULL) {
-        kgen_turn_end(turn);
+        kgen_measure_lock_release(lock);
         return;
     }
     kgen_worker_stage(worker, "verify", limit);
@@ -88,12 +88,12 @@ static void candidate_job(size_t index, void *result_memory, struct kgen_worker 
                                           .guards = kgen_worker_guards(worker)};
     if (kgen_verify_with(tuning->cases, &kernel, &options, &result->verification, &error) != 0)
         kgen_verification_fail(&result->verification, KGEN_WORKER_EXITED, &error);
-    kgen_turn_end(turn);
+    kgen_measure_lock_release(lock);
     if (result->verification.verdict == KGEN_PASSED && tuning->tuner->options.effort > KGEN_EFFORT_ESTIMATE) {
-        turn = kgen_tuning_take_turn(worker, KGEN_TURN_MEASURE);
+        lock = kgen_tuning_take_lock(worker, KGEN_LOCK_EXCLUSIVE);
         kgen_worker_stage(worker, "time", limit);
         time_candidate(tuning, variant, &kernel, result);
-        kgen_turn_end(turn);
+        kgen_measure_lock_release(lock);
     }
     kgen_code_free(code);
 }

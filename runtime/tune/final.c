@@ -100,12 +100,12 @@ static void final_job(size_t index, void *result_memory, struct kgen_worker *wor
     }
     if (result->verification.verdict == KGEN_PASSED) {
         result->at_work = 0;
-        const int turn = kgen_tuning_take_turn(worker, KGEN_TURN_MEASURE);
+        const int lock = kgen_tuning_take_lock(worker, KGEN_LOCK_EXCLUSIVE);
         if (final->tuning->tuner->options.times.measure != NULL)
             take_given_times(&announcement);
         else
             time_finalists(&announcement, contestants);
-        kgen_turn_end(turn);
+        kgen_measure_lock_release(lock);
     }
     for (size_t i = 0; i < final->count; i++)
         kgen_code_free(codes[i]);

@@ -4,7 +4,7 @@
 #define KGEN_TUNE_INTERNAL_H
 
 #include "runtime/cache/effort.h"
-#include "runtime/process/turn.h"
+#include "runtime/process/measure_lock.h"
 #include "runtime/process/worker.h"
 #include "runtime/prove/verify.h"
 #include "runtime/tune/timing.h"
@@ -130,8 +130,9 @@ double kgen_tuning_stage_limit(const struct kgen_tuning *tuning, const struct kg
 /* So that all stages of a candidate end before its claim may be taken over. */
 #define KGEN_STAGE_LIMIT_MOST 150.0
 
-/* In a worker: waits for a turn (turn.h), which is no fault of the candidate and has a limit of its own. */
-int kgen_tuning_take_turn(struct kgen_worker *worker, enum kgen_turn_kind kind);
+/* In a worker: waits for the lock of measure_lock.h, which is no fault of the candidate and has a limit of
+ * its own. */
+int kgen_tuning_take_lock(struct kgen_worker *worker, enum kgen_measure_lock_mode mode);
 
 /* In a worker: compiles a variant to the functions of a kernel. Returns NULL with the reason in verification.
  */

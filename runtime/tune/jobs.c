@@ -10,8 +10,9 @@
  * nothing else to do. */
 static const double ordinary_seconds = 0.01;
 
-/* Seconds that starting a process or waiting for a turn may take, whatever the candidate's limit. */
-static const double wait_seconds = 2 * KGEN_TURN_SECONDS;
+/* Seconds that starting a process or waiting for the measure lock may take, whatever the candidate's limit.
+ */
+static const double wait_seconds = 2 * KGEN_MEASURE_LOCK_SECONDS;
 
 double kgen_tuning_stage_limit(const struct kgen_tuning *tuning, const struct kgen_variant *variant)
 {
@@ -24,10 +25,10 @@ double kgen_tuning_stage_limit(const struct kgen_tuning *tuning, const struct kg
     return scaled < most ? scaled : most;
 }
 
-int kgen_tuning_take_turn(struct kgen_worker *worker, enum kgen_turn_kind kind)
+int kgen_tuning_take_lock(struct kgen_worker *worker, enum kgen_measure_lock_mode mode)
 {
     kgen_worker_stage(worker, "wait", wait_seconds);
-    return kgen_turn_take(kind);
+    return kgen_measure_lock_take(mode);
 }
 
 struct kgen_code *kgen_tuning_compile(const struct kgen_tuning *tuning, const struct kgen_variant *variant,
