@@ -193,6 +193,39 @@ static void test_broken_record(void **state)
     assert_non_null(strstr(fixture->messages, "(record) is passed over: wrong_element"));
 }
 
+/* A template that came after the choice: what was chosen without it is used as long as nothing is searched.
+ */
+static void test_new_template(void **state)
+{
+    struct api_fixture *fixture = *state;
+    struct kgen_settings settings = api_settings(fixture, KGEN_MEASURE);
+    char templates[128], path[160], command[512];
+    snprintf(templates, sizeof templates, "%s/t", fixture->folder);
+    snprintf(command, sizeof command, "mkdir -p %s && cp -r templates/c %s", templates, templates);
+    assert_int_equal(system(command), 0);
+    settings.templates_folder = templates;
+    plan_one(&settings, &add, KGEN_RUNG_TUNED);
+    plan_one(&settings, &add, KGEN_RUNG_RECORD);
+    /* As it is now, under a second name. */
+    snprintf(path, sizeof path, "%s/c/add_again.c.in", templates);
+    snprintf(command, sizeof command, "sed 's/^$template add /$template add_again /' %s/c/add.c.in > %s",
+             templates, path);
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof command,
+             "sed 's/^$template add_generic /$template add_generic_again /' %s/c/add_generic.c.in > "
+             "%s/c/add_generic_again.c.in",
+             templates, templates);
+    assert_int_equal(system(command), 0);
+    settings.cache_only = 1;
+    plan_one(&settings, &add, KGEN_RUNG_RECORD);
+    settings.cache_only = 0;
+    settings.seconds = 1e-6;
+    plan_one(&settings, &add, KGEN_RUNG_RECORD);
+    settings.seconds = 0;
+    plan_one(&settings, &add, KGEN_RUNG_TUNED);
+    plan_one(&settings, &add, KGEN_RUNG_RECORD);
+}
+
 static void test_no_rung(void **state)
 {
     struct api_fixture *fixture = *state;
@@ -332,6 +365,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_search_then_record, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_broken_default, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_broken_record, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_new_template, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_other_machines, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_no_rung, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_time_limit, api_setup, api_teardown),

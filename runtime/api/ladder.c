@@ -56,6 +56,9 @@ bool kgen_ladder_recorded(struct kgen_ladder *ladder, enum kgen_search_effort ef
                 kgen_record_seconds(ladder->problem, record) <= 0 ||
                 kgen_effort_parse(record->effort, &taken) != 0 || taken < effort)
                 continue;
+            /* Where a search may follow, it goes on when there are new templates. */
+            if (!any_proven && !kgen_choice_stands(record, &ladder->variants, effort))
+                continue;
             offer(ladder, variant, record, &best_cost);
         }
     }

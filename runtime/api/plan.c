@@ -108,6 +108,11 @@ static int find_best(struct making *making)
                                               &making->error);
     making->plan->facts.search_seconds = kgen_clock() - begin;
     making->plan->facts.time_was_up = result == 1;
+    /* Where the time did not suffice for a search, an earlier winner is better than none. */
+    for (size_t i = 0; i < making->plan->count; i++) {
+        if (!making->ladders[i].has_best)
+            kgen_ladder_recorded(&making->ladders[i], KGEN_EFFORT_ESTIMATE, true);
+    }
     return result < 0 ? -1 : 0;
 }
 

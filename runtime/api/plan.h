@@ -54,8 +54,9 @@ int kgen_ladder_open(struct kgen_ladder *ladder, const struct kgen_context *cont
 /* A zeroed ladder is fine. */
 void kgen_ladder_close(struct kgen_ladder *ladder);
 
-/* Looks for the winner in the cache, of at least this effort; with any_proven also for the best of those that
- * were never chosen. True where there is one, which is then the first thing to try. */
+/* Looks for the winner in the cache, of at least this effort, whose choice stands (kgen_choice_stands); with
+ * any_proven for any winner, and for the best of those that were never chosen. True where there is one, which
+ * is then the first thing to try. */
 bool kgen_ladder_recorded(struct kgen_ladder *ladder, enum kgen_search_effort effort, bool any_proven);
 
 /* Steps to the next variant to try. False where there is none left. */

@@ -23,6 +23,7 @@ bool kgen_variants_begin_group(const struct kgen_variants *variants, size_t vari
 /* Appends the names of all groups, each with a blank before it. */
 static void name_groups(const struct kgen_variants *variants, struct kgen_text *groups)
 {
+    kgen_text_puts(groups, "");
     for (size_t i = 0; i < variants->count; i++) {
         if (kgen_variants_begin_group(variants, i))
             kgen_text_printf(groups, " %0*" PRIx32, GROUP_DIGITS,
@@ -46,6 +47,26 @@ static size_t count_common(const char *groups, const char *others)
 static size_t count_groups(const char *groups)
 {
     return strlen(groups) / (GROUP_DIGITS + 1);
+}
+
+bool kgen_choice_stands(const struct kgen_record *choice, const struct kgen_variants *variants,
+                        enum kgen_search_effort effort)
+{
+    const struct kgen_variants narrow = {variants->items, kgen_variants_of_widest(variants)};
+    struct kgen_text all_groups = {0}, groups = {0};
+    name_groups(variants, &all_groups);
+    name_groups(&narrow, &groups);
+    const size_t among = count_groups(choice->among), all = count_groups(all_groups.data);
+    bool result = among == 0;
+    if (!result && !all_groups.failed && !groups.failed) {
+        const bool narrow_choice =
+            effort < KGEN_EFFORT_PATIENT && count_common(choice->among, groups.data) == among;
+        result = narrow_choice ? count_common(groups.data, choice->among) == count_groups(groups.data)
+                               : count_common(all_groups.data, choice->among) == all;
+    }
+    kgen_text_free(&all_groups);
+    kgen_text_free(&groups);
+    return result;
 }
 
 /* The record of a variant that was chosen at this effort or a greater one, or NULL. */
@@ -124,7 +145,6 @@ static int name_first_groups(struct kgen_tuning *tuning, size_t count, struct kg
 {
     const struct kgen_variants first = {tuning->variants.items, count};
     kgen_text_clear(&tuning->groups);
-    kgen_text_puts(&tuning->groups, "");
     name_groups(&first, &tuning->groups);
     return tuning->groups.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory") : 0;
 }

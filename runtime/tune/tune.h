@@ -61,6 +61,12 @@ int kgen_tune_variants(const struct kgen_tune_options *options, const struct kge
                        const struct kgen_templates *templates, const struct kgen_problem *problem,
                        struct kgen_variants *variants, struct kgen_error *error);
 
+/* Whether a choice, the record of a winner, was made among all templates that a search of this effort would
+ * consider now; otherwise a better one may be found. variants are all that kgen_variants_list gives for the
+ * machine. True also for records of earlier versions, which do not say what they were chosen among. */
+bool kgen_choice_stands(const struct kgen_record *choice, const struct kgen_variants *variants,
+                        enum kgen_search_effort effort);
+
 /* The result of tuning one problem. */
 struct kgen_choice {
     struct kgen_problem problem;    /* with threads */
