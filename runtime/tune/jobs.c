@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Jobs in worker processes, and the limits of their stages. */
-#include "runtime/jit/compile.h"
+#include "runtime/jit/device.h"
 #include "runtime/tune/internal.h"
 
 #include <stdio.h>
@@ -37,7 +37,8 @@ struct kgen_code *kgen_tuning_compile(const struct kgen_tuning *tuning, const st
     const struct kgen_compile_options options = {.engine = tuning->tuner->options.engine,
                                                  .cc = &tuning->tuner->options.cc};
     struct kgen_error error = {0};
-    struct kgen_code *code = kgen_kernel_compile(variant, &tuning->problem, &options, kernel, &error);
+    struct kgen_code *code =
+        kgen_device_of_isa(variant->isa)->compile(variant, &tuning->problem, &options, kernel, &error);
     if (code == NULL)
         kgen_verification_not_compiled(verification, &error);
     return code;

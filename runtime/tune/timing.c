@@ -11,20 +11,23 @@ static const double shortest_sample = 20e-6;
 /* Weights of this size stay in the second-level caches of two cores. */
 #define HOT_BYTES ((double)(512 << 10))
 
-enum { MOST_SAMPLES = 1000, WORKSPACE_ALIGNMENT = 64 };
+enum { MOST_SAMPLES = 1000 };
 
 bool kgen_timing_is_cold(const struct kgen_problem *problem)
 {
     return problem->op == KGEN_OP_QMV || problem->op == KGEN_OP_DEQUANTIZE;
 }
 
-static void *allocate(size_t bytes)
+static void *allocate(const struct kgen_timed *timed, size_t bytes)
 {
-    const size_t rounded = (bytes + WORKSPACE_ALIGNMENT - 1) / WORKSPACE_ALIGNMENT * WORKSPACE_ALIGNMENT;
-    void *memory = aligned_alloc(WORKSPACE_ALIGNMENT, rounded);
+    return timed->buffers->device->allocate(KGEN_MEMORY_SMALL, bytes, NULL);
+}
+
+static void deallocate(const struct kgen_timed *timed, enum kgen_buffer buffer)
+{
+    void *memory = timed->arguments.buffers[buffer];
     if (memory != NULL)
-        memset(memory, 0, rounded);
-    return memory;
+        timed->buffers->device->deallocate(KGEN_MEMORY_SMALL, memory, 0);
 }
 
 int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
@@ -52,7 +55,7 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
     for (size_t i = 0; i < KGEN_COUNT_OF(own); i++) {
         if (sizes[own[i]] == 0)
             continue;
-        timed->arguments.buffers[own[i]] = allocate(sizes[own[i]]);
+        timed->arguments.buffers[own[i]] = allocate(timed, sizes[own[i]]);
         if (timed->arguments.buffers[own[i]] == NULL) {
             kgen_timed_close(timed);
             return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
@@ -67,40 +70,43 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
 
 void kgen_timed_close(struct kgen_timed *timed)
 {
-    free(timed->arguments.buffers[KGEN_BUFFER_Y]);
-    free(timed->arguments.buffers[KGEN_BUFFER_RESIDUAL]);
-    free(timed->arguments.buffers[KGEN_BUFFER_WORKSPACE]);
+    deallocate(timed, KGEN_BUFFER_Y);
+    deallocate(timed, KGEN_BUFFER_RESIDUAL);
+    deallocate(timed, KGEN_BUFFER_WORKSPACE);
     memset(timed, 0, sizeof *timed);
+}
+
+static void point_at_next_copy(void *context, struct kgen_arguments *arguments)
+{
+    struct kgen_timed *timed = context;
+    kgen_timing_buffers_point(timed->buffers, timed->next_copy++, arguments);
 }
 
 static double cold_sample(struct kgen_timed *timed)
 {
-    const double start = kgen_clock();
-    for (unsigned i = 0; i < timed->batch; i++) {
-        kgen_timing_buffers_point(timed->buffers, timed->next_copy++, &timed->arguments);
-        kgen_kernel_run_team(&timed->kernel, &timed->arguments, timed->team);
-    }
-    return (kgen_clock() - start) / timed->batch;
+    double prepare_seconds;
+    const struct kgen_timed_calls calls = {.kernel = &timed->kernel,
+                                           .arguments = &timed->arguments,
+                                           .next = point_at_next_copy,
+                                           .context = timed,
+                                           .count = timed->batch,
+                                           .team = timed->team};
+    return timed->buffers->device->time(&calls, &prepare_seconds) / timed->batch;
 }
 
 /* Where the rows are few, their time stands for that of all rows, but prepare is done once for all of them.
  */
 static double hot_sample(struct kgen_timed *timed)
 {
-    const struct kgen_kernel *kernel = &timed->hot_kernel;
-    const bool few_rows = timed->hot_scale > 1;
+    double prepare_seconds;
+    const struct kgen_timed_calls calls = {.kernel = &timed->hot_kernel,
+                                           .arguments = &timed->arguments,
+                                           .count = timed->batch,
+                                           .prepare_once = timed->hot_scale > 1,
+                                           .team = timed->team};
     kgen_timing_buffers_point(timed->buffers, 0, &timed->arguments);
-    const double start = kgen_clock();
-    if (few_rows)
-        kgen_kernel_prepare(kernel, &timed->arguments);
-    const double prepared = kgen_clock();
-    for (unsigned i = 0; i < timed->batch; i++) {
-        if (few_rows)
-            kgen_kernel_run_divided(kernel, &timed->arguments, timed->team);
-        else
-            kgen_kernel_run_team(kernel, &timed->arguments, timed->team);
-    }
-    return prepared - start + (kgen_clock() - prepared) / timed->batch * timed->hot_scale;
+    const double seconds = timed->buffers->device->time(&calls, &prepare_seconds);
+    return prepare_seconds + (seconds - prepare_seconds) / timed->batch * timed->hot_scale;
 }
 
 double kgen_timed_sample(struct kgen_timed *timed, bool cold)

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, madvise */
 #include "runtime/tune/timing_buffers.h"
 
 #include "runtime/prove/reference.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 enum { ALIGNMENT = 4096 };
 
@@ -22,13 +20,11 @@ static int reserve(struct kgen_timing_buffers *buffers, size_t bytes, uint64_t s
     if (bytes <= buffers->arena_bytes)
         return 0;
     kgen_timing_buffers_free(buffers);
-    void *arena = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (arena == MAP_FAILED)
+    buffers->device = kgen_device_cpu();
+    void *arena = buffers->device->allocate(KGEN_MEMORY_LARGE, bytes, NULL);
+    if (arena == NULL)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "no memory for %zu MB of timing data",
                               bytes >> 20);
-#ifdef MADV_HUGEPAGE
-    madvise(arena, bytes, MADV_HUGEPAGE);
-#endif
     buffers->arena = arena;
     buffers->arena_bytes = bytes;
     uint64_t state = seed * 2 + 1;
@@ -88,7 +84,7 @@ int kgen_timing_buffers_fill(struct kgen_timing_buffers *buffers, const struct k
 void kgen_timing_buffers_free(struct kgen_timing_buffers *buffers)
 {
     if (buffers->arena != NULL)
-        munmap(buffers->arena, buffers->arena_bytes);
+        buffers->device->deallocate(KGEN_MEMORY_LARGE, buffers->arena, buffers->arena_bytes);
     buffers->arena = NULL;
     buffers->arena_bytes = 0;
 }

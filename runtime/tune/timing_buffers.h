@@ -3,11 +3,12 @@
 #ifndef KGEN_TIMING_BUFFERS_H
 #define KGEN_TIMING_BUFFERS_H
 
-#include "runtime/jit/kernel.h"
+#include "runtime/jit/device.h"
 #include "runtime/machine/machine.h"
 
 struct kgen_timing_buffers {
-    unsigned char *arena; /* huge pages where the system grants them */
+    const struct kgen_device_functions *device; /* the one whose memory it is, and that times kernels on it */
+    unsigned char *arena;                       /* huge pages where the system grants them */
     size_t arena_bytes;
     size_t copy_bytes; /* from one copy of the inputs to the next */
     size_t copies;

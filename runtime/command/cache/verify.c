@@ -6,7 +6,7 @@
 
 #include "runtime/command/cache/parts.h"
 #include "runtime/command/json.h"
-#include "runtime/jit/compile.h"
+#include "runtime/jit/device.h"
 
 #define LIMIT_SECONDS 120.0
 /* Other inputs than those that the winner was first proven on. */
@@ -36,8 +36,9 @@ static void prove(size_t index, void *result_memory, struct kgen_worker *worker,
     struct kgen_kernel kernel;
     const struct kgen_compile_options compile_options = {.engine = verification->engine};
     kgen_worker_stage(worker, "compile", LIMIT_SECONDS);
-    if (kgen_kernel_compile(&verification->variant, &verification->problem, &compile_options, &kernel,
-                            &error) == NULL) {
+    if (kgen_device_of_isa(verification->variant.isa)
+            ->compile(&verification->variant, &verification->problem, &compile_options, &kernel, &error) ==
+        NULL) {
         kgen_verification_not_compiled(result, &error);
         return;
     }
