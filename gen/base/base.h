@@ -21,17 +21,18 @@
 
 enum kgen_error_code {
     KGEN_ERROR_NONE = 0,
-    KGEN_ERROR_USAGE,     /* an argument that cannot be */
-    KGEN_ERROR_SPEC,      /* the spec says something that cannot be */
-    KGEN_ERROR_TEMPLATE,  /* a template is wrong */
-    KGEN_ERROR_CANDIDATE, /* this variant cannot be a candidate here, for instance for want of registers */
+    KGEN_ERROR_USAGE,     /* an invalid argument */
+    KGEN_ERROR_SPEC,      /* the spec is invalid */
+    KGEN_ERROR_TEMPLATE,  /* a template is invalid */
+    KGEN_ERROR_CANDIDATE, /* the variant cannot be compiled for this machine, e.g. it needs too many registers
+                           */
     KGEN_ERROR_COMPILE,   /* the compiler refused the text */
     KGEN_ERROR_IO,        /* a file or folder could not be read or written */
     KGEN_ERROR_MEMORY     /* out of memory */
 };
 
 /* An error and its place. Zero-initialise it before the first use. line and column count from 1; 0 means
- * unknown. source is a file name, or empty. hint says what to do about it, or is empty. */
+ * unknown. source is a file name, or empty. hint says how to mend it, or is empty. */
 struct kgen_error {
     enum kgen_error_code code;
     int line;

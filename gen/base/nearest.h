@@ -14,7 +14,7 @@ struct kgen_nearest {
 
 /* Starts the search for a name; names longer than 63 characters are cut. */
 void kgen_nearest_start(struct kgen_nearest *nearest, const char *wanted, size_t length);
-/* Offers a known name. Of equally near names the first offered stays. */
+/* Compares a known name. Of equally near names the first is kept. */
 void kgen_nearest_offer(struct kgen_nearest *nearest, const char *name, size_t length);
 /* Adds the hint "did you mean '...'?" to error where a name was near. */
 void kgen_nearest_hint(const struct kgen_nearest *nearest, struct kgen_error *error);

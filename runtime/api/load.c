@@ -12,7 +12,7 @@
 /* Seconds that a stage may take before it counts as hung. */
 static const double compile_limit = 10, check_limit = 60;
 
-/* Inputs of the checks follow from it. */
+/* The inputs of the checks are generated from it. */
 static const uint64_t seed = UINT64_C(20240229);
 
 /* What the child writes into shared memory. */
@@ -28,8 +28,7 @@ struct batch {
     int threads;
     unsigned char *memory;
     size_t size, page;
-    size_t
-        used; /* whole pages. The child counts its own, and a new child starts from what its parent knows */
+    size_t used; /* bytes, whole pages. The child counts too; a new child begins with the parent's count */
 };
 
 /* Compiles into the first pages that are not used yet. Only these are writable meanwhile. */
@@ -59,7 +58,7 @@ static void check(struct batch *batch, const struct kgen_load *load, struct kgen
 {
     struct kgen_error error = {0};
     const bool full = load->check == KGEN_CHECK_FULL;
-    /* A quick check starts no threads: that would take longer than the rest of it. */
+    /* A quick check starts no threads: starting them takes longer than the check. */
     const struct kgen_verify_options options = {
         .seed = seed, .threads = full ? batch->threads : 1, .guards = kgen_worker_guards(worker)};
     struct kgen_verify_cases *cases = full ? kgen_verify_cases_new(load->problem, seed, &error)
@@ -98,13 +97,13 @@ static int load_report(size_t index, const struct kgen_outcome *outcome, const v
     load->kernel = result.kernel;
     load->workspace_size = result.workspace_size;
     kgen_outcome_verdict(outcome, &load->verification);
-    /* The code of a kernel that failed its check stays where it is, uncalled. */
+    /* The code of a kernel that failed its check stays in its pages and is not called. */
     if (outcome->kind == KGEN_OUTCOME_DONE)
         batch->used += result.used;
     return 0;
 }
 
-/* Keeps the pages that hold code, for execution. */
+/* Makes the pages that hold code executable, and unmaps the others. */
 static int seal(struct batch *batch, struct kgen_code_pages *pages, struct kgen_error *error)
 {
     if (batch->used < batch->size)

@@ -18,10 +18,10 @@
 
 #define ARGUMENT_MAX 64
 
-/* No compiler works this long on one kernel: what it left unchanged since was killed. */
+/* No compiler runs this long for one kernel: a folder that is older belongs to a killed one. */
 #define ABANDONED_SECONDS 3600.0
 
-/* A command line: words that lie in one copied text. */
+/* A command line: the words point into text. */
 struct command {
     struct kgen_text text;
     const char *words[ARGUMENT_MAX + 1];
@@ -109,7 +109,7 @@ int kgen_jit_put_header(struct kgen_text *out, struct kgen_error *error)
     return result;
 }
 
-/* The whole text for the compiler: the support header, then the kernel. */
+/* Appends the text for the compiler: the support header, then the kernel. */
 static int put_source(struct kgen_text *out, const char *source, const char *vector_c, enum kgen_isa isa,
                       struct kgen_error *error)
 {
@@ -122,7 +122,7 @@ static int put_source(struct kgen_text *out, const char *source, const char *vec
     return out->failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory") : 0;
 }
 
-/* Reports the compiler's first lines, at the place the first error names. */
+/* Reports the first lines of the compiler's output, with the place of its first error. */
 static int compiler_error(const char *source, const struct kgen_text *output, struct kgen_error *error)
 {
     const char *text = output->data != NULL ? output->data : "";

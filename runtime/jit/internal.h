@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the engines share. */
+/* Shared by the engines. */
 #ifndef KGEN_JIT_INTERNAL_H
 #define KGEN_JIT_INTERNAL_H
 
@@ -12,7 +12,7 @@ struct kgen_code {
     size_t size;
 };
 
-/* Appends a #line directive, so that compilers speak of the lines of source. */
+/* Appends a #line directive, so that compilers report lines of source. */
 void kgen_jit_put_line(struct kgen_text *out, const char *source);
 
 /* area NULL: the code lies in memory of its own. */
@@ -20,7 +20,7 @@ int kgen_jit_tcc(struct kgen_code *code, const char *source, const char *vector_
                  struct kgen_code_area *area, struct kgen_error *error);
 void *kgen_jit_tcc_symbol(const struct kgen_code *code, const char *name);
 void kgen_jit_tcc_free(struct kgen_code *code);
-/* Asks a worker process: libtcc never runs in the calling one. */
+/* Runs libtcc in a worker process. */
 int kgen_jit_tcc_describe(struct kgen_text *out, struct kgen_error *error);
 
 int kgen_jit_cc(struct kgen_code *code, const char *source, const char *vector_c, enum kgen_isa isa,

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From vector C to a callable kernel: with TinyCC in memory, or with the system's compiler through a shared
- * object. */
+/* Compiles vector C to code in memory: with TinyCC, or with the system's compiler through a shared object. */
 #ifndef KGEN_JIT_H
 #define KGEN_JIT_H
 

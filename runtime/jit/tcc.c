@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* TinyCC in memory. It loads no library and reads no header: kernels need little, and get it from here. */
+/* TinyCC in memory. It loads no library and reads no header: the functions that kernels use are given here.
+ */
 #include "gen/target/lower/lower.h"
 #include "gen/target/target.h"
 #include "runtime/jit/internal.h"
@@ -13,10 +14,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* To ask TinyCC for its version. */
+/* Limits of the worker that asks TinyCC for its version. */
 enum { VERSION_SECONDS = 4, VERSION_TRIES = 3 };
 
-/* Memory functions for kernels that hold live vectors: the C library's would change vector registers. */
+/* Memory functions that keep vector registers, as kernels hold values in them: the C library's use them. */
 static void *copy_forward(void *to, const void *from, size_t length)
 {
 #if defined(__x86_64__)
@@ -114,7 +115,7 @@ struct report {
     struct kgen_error *error;
 };
 
-/* TinyCC says "file:line: error: text"; warnings come here too. */
+/* TinyCC's messages have the form "file:line: error: text". Warnings are ignored. */
 static void on_message(void *opaque, const char *message)
 {
     struct report *report = opaque;

@@ -25,7 +25,7 @@ static int usable_threads(void)
     return online > 0 ? (int)online : 1;
 }
 
-/* Reads the first line of a small file; empty where there is none. */
+/* Reads the first line of a file; line is empty where there is none. */
 static void read_line(const char *path, char *line, int size)
 {
     line[0] = '\0';
@@ -89,7 +89,7 @@ static struct registers cpuid(unsigned leaf, unsigned subleaf)
     return r;
 }
 
-/* The registers that the operating system saves: XCR0. */
+/* XCR0: the registers that the operating system saves. */
 static uint64_t saved_state(void)
 {
     unsigned low, high;
@@ -168,7 +168,7 @@ static int cpuinfo_number(const char *line, const char *name)
     return strncmp(line, name, strlen(name)) == 0 && colon != NULL ? (int)strtol(colon + 1, NULL, 0) : -1;
 }
 
-/* From the lines of the first processor: they tell what its MIDR register holds. */
+/* The lines of the first processor in /proc/cpuinfo hold the fields of its MIDR register. */
 static void detect_processor(struct kgen_machine *machine)
 {
     snprintf(machine->architecture, sizeof machine->architecture, "aarch64");

@@ -17,7 +17,7 @@ static json_t *isas_json(unsigned isas)
     return list;
 }
 
-/* What a processor calls itself need not be UTF-8. */
+/* A processor's name need not be UTF-8. */
 static json_t *string_json(const char *text)
 {
     json_t *string = json_string(text);

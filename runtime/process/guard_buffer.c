@@ -54,7 +54,7 @@ int kgen_guard_buffer_protect(const struct kgen_guard_buffer *buffer, bool read_
                     read_only ? PROT_READ : PROT_READ | PROT_WRITE);
 }
 
-/* The stretches of canaries before and behind the data. */
+/* The canaries before and behind the data. */
 struct canaries {
     unsigned char *before, *data, *behind, *end;
 };

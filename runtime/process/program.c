@@ -21,7 +21,7 @@ static int start(const char *const *arguments, int output, pid_t *child)
         failure = posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
     if (failure == 0)
         failure = posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
-    /* posix_spawn takes, but does not change, strings that are not const. */
+    /* posix_spawn declares the strings without const but does not change them. */
     char *const *argv;
     memcpy(&argv, &arguments, sizeof argv);
     if (failure == 0)

@@ -7,8 +7,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* How long a thread waits awake: so many looks at once, then so many with the core offered to others between
- * them. Who measures looks longer: a core that was offered may come back milliseconds later. */
+/* How long a thread polls for a job before it sleeps: so many times without a pause, then so many times with
+ * sched_yield between. A pinned team polls longer, as it may get the core back only milliseconds after a
+ * yield. */
 enum { LOOKS = 4000, PINNED_LOOKS = 200000, YIELDS = 2000 };
 
 struct member {
@@ -27,11 +28,11 @@ struct kgen_team {
     atomic_size_t working;
     atomic_bool ending;
     atomic_int looks;
-    pthread_mutex_t mutex; /* for those that went to sleep */
+    pthread_mutex_t mutex; /* for threads that sleep */
     pthread_cond_t wake;
 #if defined(__linux__)
     bool pinned;
-    cpu_set_t unpinned; /* where the caller might run before */
+    cpu_set_t unpinned; /* the caller's affinity before */
 #endif
 };
 
@@ -44,7 +45,7 @@ static void relax(void)
 #endif
 }
 
-/* Returns when the generation is no longer the one that was seen. */
+/* Returns when the generation differs from the one that was seen. */
 static void wait_for_job(struct kgen_team *team, unsigned seen)
 {
     for (int i = 0; i < atomic_load(&team->looks) + YIELDS; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The parent's side of the workers: it keeps one child at work, and watches its time. */
+/* The parent's side of the workers: it gives jobs to one child at a time and enforces time limits. */
 #define _GNU_SOURCE /* MAP_ANONYMOUS, SOCK_CLOEXEC */
 #include "runtime/process/worker.h"
 
@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How often cancel is looked at. */
+/* The cancel flag is read at this interval. */
 enum { CANCEL_MILLISECONDS = 50 };
 
 struct pool {
@@ -37,7 +37,8 @@ static int child_start(struct pool *pool, struct kgen_error *error)
     int sockets[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
         return kgen_error_set(error, KGEN_ERROR_IO, NULL, 0, 0, "cannot make a socket: %s", strerror(errno));
-    /* No handler of the host may run in the child: signals wait until the child has put them to default. */
+    /* Signals are blocked until the child has set their default actions, so that no handler of the host runs
+     * in the child. */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -56,19 +57,19 @@ static int child_start(struct pool *pool, struct kgen_error *error)
         return kgen_error_set(error, KGEN_ERROR_IO, NULL, 0, 0, "cannot make a worker process: %s",
                               strerror(fork_errno));
     }
-    setpgid(child, child); /* as the child does, whoever is first */
+    setpgid(child, child); /* the child does the same: either may run first */
     pool->child = child;
     pool->socket = sockets[0];
     return 0;
 }
 
-/* Waits for the child's end and forgets it. Returns its wait status; -1 where someone else took it. */
+/* Waits until the child has ended, and reaps it. Returns its wait status; -1 where the host has reaped it. */
 static int child_reap(struct pool *pool)
 {
     siginfo_t information;
     while (waitid(P_PID, (id_t)pool->child, &information, WEXITED | WNOWAIT) != 0 && errno == EINTR)
         continue;
-    kill(-pool->child, SIGKILL); /* what it may have started; the number is still ours until waitpid */
+    kill(-pool->child, SIGKILL); /* processes that it started; its id is not reused before waitpid */
     int status;
     if (waitpid(pool->child, &status, 0) != pool->child)
         status = -1;
@@ -85,7 +86,7 @@ static void child_kill(struct pool *pool)
     child_reap(pool);
 }
 
-/* Lets the child go on with a job. False where there is no child to hear it. */
+/* Sends the index of a job to the child. Returns false where the child has ended. */
 static bool child_send(struct pool *pool, size_t index)
 {
     struct kgen_worker_shared *shared = pool->shared;
@@ -139,7 +140,7 @@ static void outcome_find_guard(struct kgen_outcome *outcome, const struct kgen_g
     }
 }
 
-/* Says how a job ended whose child has ended with it. */
+/* Fills the outcome of a job during which the child ended. */
 static void outcome_of_end(struct kgen_outcome *outcome, const struct kgen_worker_shared *shared, int status)
 {
     if (status == -1 ? shared->signal != 0 : WIFSIGNALED(status)) {
@@ -162,13 +163,13 @@ static void outcome_of_end(struct kgen_outcome *outcome, const struct kgen_worke
 static int run_job(struct pool *pool, size_t index, struct kgen_outcome *outcome, struct kgen_error *error)
 {
     *outcome = (struct kgen_outcome){.kind = KGEN_OUTCOME_DONE};
-    /* A child may have died after its last job; a fresh one is there to hear. */
+    /* The child may have ended after its last job; a new one is made then. */
     if (pool->child != 0 && !child_send(pool, index))
         child_kill(pool);
     if (pool->child == 0) {
         if (child_start(pool, error) != 0)
             return -1;
-        child_send(pool, index); /* where it died already, child_wait says so */
+        child_send(pool, index); /* where the child has ended already, child_wait reports it */
     }
     switch (child_wait(pool)) {
     case WAITED_CANCEL:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The child's side of a worker: it makes itself harmless, then runs one job after another. */
+/* The child's side of a worker: it gives up the host's resources, then runs one job after another. */
 #define _GNU_SOURCE /* REG_ERR, MAP_ANONYMOUS, syscall */
 #include "runtime/process/worker_child.h"
 
@@ -27,10 +27,10 @@ struct kgen_guard_list *kgen_worker_guards(struct kgen_worker *worker)
     return &worker->shared->guards;
 }
 
-/* Where the signal handler notes a fault. Set in the child only: the parent never sees it change. */
+/* The memory into which the signal handler writes a fault. Set in the child only. */
 static struct kgen_worker_shared *fault_notes;
 
-/* Whether the signal is a page fault, as opposed to, say, an address that is none or a kill(). */
+/* Whether the signal is a page fault, not for instance a non-canonical address or a kill(). */
 static bool is_page_fault(int signal_number, const siginfo_t *information, const ucontext_t *context)
 {
     if ((signal_number != SIGSEGV && signal_number != SIGBUS) || information->si_code <= 0)
@@ -48,7 +48,8 @@ static bool page_fault_is_write(const ucontext_t *context)
 #if defined(__x86_64__)
     return (context->uc_mcontext.gregs[REG_ERR] & 2) != 0;
 #elif defined(__aarch64__)
-    /* A list of records, each a magic number and its size; one holds the syndrome register. */
+    /* __reserved is a list of records that begin with a magic number and a size. One holds the syndrome
+     * register. */
     const unsigned char *record = (const unsigned char *)context->uc_mcontext.__reserved;
     const unsigned char *end = record + sizeof context->uc_mcontext.__reserved;
     while (record + 16 <= end) {
@@ -80,7 +81,7 @@ static void note_signal(int signal_number, siginfo_t *information, void *context
         notes->fault_is_write = page_fault_is_write(context);
         notes->fault_address = (uintptr_t)information->si_addr;
     }
-    /* The default action is back (SA_RESETHAND) and ends the process as soon as this handler returns. */
+    /* SA_RESETHAND has restored the default action, which ends the process when this handler returns. */
     raise(signal_number);
 }
 
@@ -97,7 +98,7 @@ static void note_faults(struct kgen_worker_shared *shared)
     static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
     enum { STACK_BYTES = 65536 };
     fault_notes = shared;
-    /* A stack of its own, for an overflow of the other one. */
+    /* The handler needs a stack of its own where the fault is an overflow of the stack. */
     stack_t stack = {.ss_size = STACK_BYTES};
     stack.ss_sp = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (stack.ss_sp != MAP_FAILED)
@@ -109,7 +110,7 @@ static void note_faults(struct kgen_worker_shared *shared)
         sigaction(signals[i], &action, NULL);
 }
 
-/* stdout carries results, and the child holds a copy of what the parent has buffered for it. */
+/* Redirects stdin and stdout: stdout carries results, and the child has a copy of the parent's buffer. */
 static void silence(void)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -121,8 +122,8 @@ static void silence(void)
         close(null);
 }
 
-/* The host's files are none of a job's business. Above all, the end of another thread's socket, kept open
- * here, would hide the end of that thread's child. */
+/* Closes the host's descriptors. Above all, a copy of the socket of another thread's child would keep that
+ * thread from seeing its child end. */
 static void close_others(int kept)
 {
 #if defined(SYS_close_range)
@@ -137,7 +138,7 @@ static void close_others(int kept)
     }
 }
 
-/* 0 where it cannot be known. */
+/* The size of this process's address space; 0 where it is unknown. */
 static size_t address_space_bytes(void)
 {
     unsigned long pages = 0;
@@ -165,7 +166,7 @@ static void limit_resources(size_t memory_bytes)
     }
 }
 
-/* Receives the index of the next job. False where there is none and the child should end. */
+/* Receives the index of the next job. Returns false where there is none and the child should end. */
 static bool next_job(int socket, size_t *index)
 {
     unsigned char *to = (unsigned char *)index;
@@ -187,7 +188,7 @@ _Noreturn void kgen_worker_child(struct kgen_worker *worker, pid_t parent, const
     default_signals();
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) /* it died before prctl */
+    if (getppid() != parent) /* the parent ended before prctl */
         _exit(0);
     silence();
     close_others(worker->socket);

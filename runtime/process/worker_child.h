@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What worker.c and worker_child.c share: the memory between the parent and its child, and the child's side.
+/* Shared by worker.c and worker_child.c: the memory that parent and child share, and the child's functions.
  */
 #ifndef KGEN_WORKER_CHILD_H
 #define KGEN_WORKER_CHILD_H
@@ -11,8 +11,8 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-/* Lies in memory shared by both, followed by the result. The parent writes while the child waits for a job.
- */
+/* Lies in memory that parent and child share, followed by the result. The parent writes to it only while the
+ * child waits for a job. */
 struct kgen_worker_shared {
     _Atomic int64_t deadline; /* of the stage, on kgen_clock_nanoseconds */
     char stage[24];
@@ -26,7 +26,7 @@ struct kgen_worker_shared {
 
 struct kgen_worker {
     struct kgen_worker_shared *shared;
-    int socket; /* the child's end: receives the index of a job, sends one byte when it is done */
+    int socket; /* the child receives the index of a job and sends one byte when the job is done */
 };
 
 struct kgen_worker_job {
@@ -35,7 +35,7 @@ struct kgen_worker_job {
     size_t memory_bytes;
 };
 
-/* The life of a child: set-up, then jobs until the socket closes. parent is the process that forked it. */
+/* Runs the child: set-up, then jobs until the socket is closed. parent is the process that forked it. */
 _Noreturn void kgen_worker_child(struct kgen_worker *worker, pid_t parent, const struct kgen_worker_job *job);
 
 #endif
