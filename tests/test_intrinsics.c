@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/* Every template, with each value of each of its parameters, through gcc and clang: the text as it is
+ * emitted is compiled against kgen_vector.h and proven against the references. All kernels of an instruction
+ * set are compiled in one piece, as compilers take longest over the header of intrinsics. */
+#include "gen/emit/internal.h"
+#include "gen/spec/spec.h"
+#include "gen/target/variant.h"
+#include "runtime/machine/machine.h"
+#include "runtime/prove/verify.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { SEED = 11, THREADS = 2, MAX_KERNELS = 400, MAX_TEMPLATES = 64 };
+
+static const char *const compilers[] = {"gcc", "clang"};
+enum { COMPILERS = KGEN_COUNT_OF(compilers) };
+
+/* One kernel: a variant for a problem, under the name k<number>. */
+struct kernel {
+    size_t entry;
+    struct kgen_variant variant;
+};
+
+struct suite {
+    enum kgen_isa isa;
+    struct kgen_templates *templates;
+    struct kgen_spec *spec;
+    struct kernel kernels[MAX_KERNELS]; /* those of a problem side by side */
+    size_t count;
+    /* Which values of which parameters of which templates have a kernel. */
+    bool has[MAX_TEMPLATES][KGEN_PARAM_MAX][KGEN_PARAM_VALUE_MAX];
+    struct kgen_code *codes[COMPILERS];
+    /* In the worker: */
+    struct kgen_verify_cases *cases;
+    size_t cases_entry;
+    /* In the parent: */
+    size_t proven;
+};
+
+static void check(const struct kgen_error *error)
+{
+    char text[1200];
+    if (error->code != KGEN_ERROR_NONE)
+        fail_msg("%s", kgen_error_format(error, text, sizeof text));
+}
+
+static void add_problem(struct kgen_text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    kgen_text_puts(text, text->length > 0 ? ",\n" : "");
+    kgen_text_vprintf(text, format, arguments);
+    va_end(arguments);
+}
+
+/* Every width of weights with every precision of activations and each layout; the formats in turns. */
+static void add_matrices(struct kgen_text *text)
+{
+    static const int all_bits[] = {1, 2, 3, 4, 5, 6, 8}, groups[] = {32, 64, 128};
+    static const char *const formats[] = {"\"mode\": \"affine\", \"scales\": \"f16\"",
+                                          "\"mode\": \"symmetric\", \"scales\": \"bf16\"",
+                                          "\"mode\": \"zero_point\", \"scales\": \"f32\""};
+    static const char *const activations[] = {"f32", "i16", "i8"}, *const layouts[] = {"stored", "tiles16"};
+    size_t turn = 0;
+    for (size_t b = 0; b < KGEN_COUNT_OF(all_bits); b++) {
+        const int bits = all_bits[b];
+        for (size_t a = 0; a < KGEN_COUNT_OF(activations); a++, turn++) {
+            for (size_t l = 0; l < KGEN_COUNT_OF(layouts); l++)
+                add_problem(text,
+                            "{\"op\": \"qmv\", \"N\": 37, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s, "
+                            "\"activations\": \"%s\", \"layout\": \"%s\"}",
+                            groups[(turn + l) % 3] * (l == 0 ? 19 : 5), bits, groups[(turn + l) % 3],
+                            formats[(turn / 3 + a + l) % 3], activations[a], layouts[l]);
+        }
+        add_problem(text,
+                    "{\"op\": \"dequantize\", \"N\": 3, \"K\": 384, \"bits\": %d, \"group_size\": %d, %s}",
+                    bits, groups[b % 3], formats[b % 3]);
+    }
+    /* Activations that the first-level cache does not hold. */
+    static const int long_rows[][3] = {{12288, 4, 64}, {14336, 2, 64}, {10240, 4, 64}, {9728, 3, 32}};
+    for (size_t i = 0; i < KGEN_COUNT_OF(long_rows); i++)
+        add_problem(text, "{\"op\": \"qmv\", \"N\": 37, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s}",
+                    long_rows[i][0], long_rows[i][1], long_rows[i][2], formats[i % 3]);
+}
+
+static const char others[] =
+    "{\"op\": \"rms_norm\", \"size\": 133, \"rows\": 3},\n"
+    "{\"op\": \"rms_norm\", \"size\": 4097, \"rows\": 2, \"residual\": true, \"weight_plus_one\": true},\n"
+    "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 128},\n"
+    "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 80, \"rotary_dim\": 20, \"pairing\": \"interleaved\"},\n"
+    "{\"op\": \"swiglu\", \"size\": 1003},\n"
+    "{\"op\": \"add\", \"size\": 1003}";
+
+static size_t template_index(const struct suite *suite, const struct kgen_template *tmpl)
+{
+    size_t index = 0;
+    while (kgen_templates_at(suite->templates, index) != tmpl)
+        index++;
+    assert_true(index < MAX_TEMPLATES);
+    return index;
+}
+
+static size_t value_index(const struct kgen_param *param, int64_t value)
+{
+    size_t index = 0;
+    while (param->values[index] != value)
+        index++;
+    return index;
+}
+
+/* Counts the values of parameters that a variant is the first to have, and notes them if asked to. */
+static size_t news_of(struct suite *suite, const struct kgen_variant *variant, bool note)
+{
+    const size_t index = template_index(suite, variant->tmpl);
+    size_t news = 0;
+    for (size_t i = 0; i < kgen_template_param_count(variant->tmpl); i++) {
+        if ((variant->unused >> i & 1) != 0)
+            continue;
+        const size_t value = value_index(kgen_template_param(variant->tmpl, i), variant->values[i]);
+        news += !suite->has[index][i][value];
+        suite->has[index][i][value] = suite->has[index][i][value] || note;
+    }
+    return news;
+}
+
+static void add_kernel(struct suite *suite, size_t entry, const struct kgen_variant *variant)
+{
+    assert_true(suite->count < MAX_KERNELS);
+    suite->kernels[suite->count++] = (struct kernel){entry, *variant};
+    news_of(suite, variant, true);
+}
+
+/* Of each template that solves a problem one variant, another each time; and all that have a value of a
+ * parameter that no kernel has had yet. */
+static void choose_kernels(struct suite *suite, size_t entry)
+{
+    struct kgen_error error = {0};
+    struct kgen_variants variants = {0};
+    kgen_variants_list(suite->templates, &suite->spec->entries[entry].problem, 1u << suite->isa, &variants,
+                       &error);
+    check(&error);
+    if (variants.count == 0)
+        fail_msg("no variant of problem %zu for %s", entry + 1, kgen_isa_info(suite->isa)->name);
+    for (size_t begin = 0, end; begin < variants.count; begin = end) {
+        const struct kgen_template *tmpl = variants.items[begin].tmpl;
+        for (end = begin; end < variants.count && variants.items[end].tmpl == tmpl;)
+            end++;
+        const size_t one = begin + (entry * 31 + 5) % (end - begin);
+        add_kernel(suite, entry, &variants.items[one]);
+        for (size_t i = begin; i < end; i++) {
+            if (news_of(suite, &variants.items[i], false) > 0)
+                add_kernel(suite, entry, &variants.items[i]);
+        }
+    }
+    kgen_variants_free(&variants);
+}
+
+/* Every value must have been met that there is. */
+static void check_coverage(const struct suite *suite)
+{
+    size_t values = 0;
+    for (size_t t = 0; t < kgen_templates_count(suite->templates); t++) {
+        const struct kgen_template *tmpl = kgen_templates_at(suite->templates, t);
+        if (kgen_template_op(tmpl) == KGEN_OP_COUNT || (kgen_template_isas(tmpl) >> suite->isa & 1) == 0)
+            continue;
+        for (size_t i = 0; i < kgen_template_param_count(tmpl); i++) {
+            const struct kgen_param *param = kgen_template_param(tmpl, i);
+            for (size_t v = 0; v < param->count; v++, values++) {
+                if (!suite->has[t][i][v])
+                    fail_msg("no problem of this test has a variant of %s for %s with %s=%lld",
+                             kgen_template_name(tmpl), kgen_isa_info(suite->isa)->name, param->name,
+                             (long long)param->values[v]);
+            }
+        }
+    }
+    assert_true(suite->isa == KGEN_ISA_GENERIC || values >= 20);
+}
+
+/* The text of all kernels, as it would be emitted. */
+static void put_texts(const struct suite *suite, struct kgen_text *out)
+{
+    struct kgen_error error = {0};
+    for (size_t i = 0; i < suite->count; i++) {
+        const struct kernel *kernel = &suite->kernels[i];
+        struct kgen_text text = {0};
+        char name[24];
+        snprintf(name, sizeof name, "k%zu", i);
+        kgen_variant_text(&kernel->variant, &suite->spec->entries[kernel->entry].problem, name, &text,
+                          &error);
+        check(&error);
+        kgen_emit_lay_out(text.data, text.length, out);
+        kgen_text_free(&text);
+    }
+    assert_false(out->failed);
+}
+
+/* In the worker: proves a kernel as one compiler made it. */
+static void job(size_t index, void *memory, struct kgen_worker *worker, void *context)
+{
+    struct suite *suite = context;
+    struct kgen_verification *result = memory;
+    const struct kernel *kernel = &suite->kernels[index / COMPILERS];
+    const struct kgen_problem *problem = &suite->spec->entries[kernel->entry].problem;
+    struct kgen_error error = {0};
+    struct kgen_kernel callable;
+    char name[24];
+    snprintf(name, sizeof name, "k%zu", index / COMPILERS);
+    kgen_worker_stage(worker, "verify", 120);
+    if (suite->cases == NULL || suite->cases_entry != kernel->entry) {
+        kgen_verify_cases_free(suite->cases);
+        suite->cases = kgen_verify_cases_new(problem, SEED, &error);
+        suite->cases_entry = kernel->entry;
+    }
+    const struct kgen_verify_options options = {SEED, THREADS, kgen_worker_guards(worker)};
+    if (suite->cases == NULL ||
+        kgen_kernel_find(problem, suite->codes[index % COMPILERS], name, &callable, &error) != 0 ||
+        kgen_verify_with(suite->cases, &callable, &options, result, &error) != 0) {
+        result->verdict = KGEN_WORKER_EXITED;
+        kgen_error_format(&error, result->detail, sizeof result->detail);
+    }
+}
+
+static int report(size_t index, const struct kgen_outcome *outcome, const void *memory, void *context)
+{
+    struct suite *suite = context;
+    const struct kernel *kernel = &suite->kernels[index / COMPILERS];
+    struct kgen_verification result;
+    memcpy(&result, memory, sizeof result);
+    if (outcome->kind != KGEN_OUTCOME_DONE)
+        kgen_outcome_verdict(outcome, &result);
+    if (result.verdict == KGEN_PASSED) {
+        suite->proven++;
+        return 0;
+    }
+    struct kgen_text problem = {0}, variant = {0};
+    kgen_problem_write(&suite->spec->entries[kernel->entry].problem, &problem);
+    kgen_variant_name(&kernel->variant, &variant);
+    fail_msg("%s\n%s through %s, seed %d: %s: %s", problem.data, variant.data, compilers[index % COMPILERS],
+             SEED, kgen_verdict_name(result.verdict), result.detail);
+    return 1;
+}
+
+static void open_suite(struct suite *suite, enum kgen_isa isa)
+{
+    struct kgen_text problems = {0}, text = {0};
+    struct kgen_error error = {0};
+    suite->isa = isa;
+    add_matrices(&problems);
+    kgen_text_printf(&text, "{\"kgen_schema\": 1, \"name\": \"shapes\", \"problems\": [\n%s,\n%s\n]}",
+                     problems.data, others);
+    suite->spec = kgen_spec_parse("shapes.json", text.data, text.length, NULL, &error);
+    check(&error);
+    suite->templates = kgen_templates_open(NULL, "c", &error);
+    check(&error);
+    for (size_t i = 0; i < suite->spec->count; i++)
+        choose_kernels(suite, i);
+    check_coverage(suite);
+    kgen_text_free(&problems);
+    kgen_text_free(&text);
+}
+
+struct compilation {
+    const char *compiler, *text;
+    enum kgen_isa isa;
+    struct kgen_code *code;
+    struct kgen_error error;
+};
+
+static void *compile(void *context)
+{
+    struct compilation *compilation = context;
+    const struct kgen_cc_options options = {.compiler = compilation->compiler, .flags = "-O1"};
+    compilation->code = kgen_jit_compile(KGEN_ENGINE_CC, "kernels.c", compilation->text, compilation->isa,
+                                         &options, &compilation->error);
+    return NULL;
+}
+
+/* With all compilers at once. */
+static void compile_all(struct suite *suite, const struct kgen_text *text)
+{
+    struct compilation compilations[COMPILERS];
+    pthread_t threads[COMPILERS];
+    for (size_t i = 0; i < COMPILERS; i++) {
+        compilations[i] =
+            (struct compilation){.compiler = compilers[i], .text = text->data, .isa = suite->isa};
+        assert_int_equal(pthread_create(&threads[i], NULL, compile, &compilations[i]), 0);
+    }
+    for (size_t i = 0; i < COMPILERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        check(&compilations[i].error);
+        suite->codes[i] = compilations[i].code;
+    }
+}
+
+static void prove(enum kgen_isa isa)
+{
+    struct kgen_error error = {0};
+    struct kgen_text text = {0};
+    struct suite *suite = calloc(1, sizeof *suite);
+    assert_non_null(suite);
+    open_suite(suite, isa);
+    put_texts(suite, &text);
+    compile_all(suite, &text);
+    const struct kgen_worker_options options = {.limit_seconds = 120};
+    kgen_workers_run(&options, suite->count * COMPILERS, sizeof(struct kgen_verification), job, report, suite,
+                     &error);
+    check(&error);
+    printf("%s: %zu kernels of %zu problems proven through %d compilers\n", kgen_isa_info(isa)->name,
+           suite->count, suite->spec->count, COMPILERS);
+    assert_true(suite->count >= suite->spec->count);
+    assert_int_equal(suite->proven, suite->count * COMPILERS);
+    for (size_t i = 0; i < COMPILERS; i++)
+        kgen_code_free(suite->codes[i]);
+    kgen_templates_free(suite->templates);
+    kgen_spec_free(suite->spec);
+    kgen_text_free(&text);
+    free(suite);
+}
+
+static void prove_here(enum kgen_isa isa)
+{
+    struct kgen_machine machine;
+    kgen_machine_detect(&machine);
+    if ((machine.isas & (1u << isa)) == 0) {
+        printf("skipped: this machine lacks %s\n", kgen_isa_info(isa)->needs);
+        skip();
+    }
+    prove(isa);
+}
+
+static void generic(void **state)
+{
+    (void)state;
+    prove_here(KGEN_ISA_GENERIC);
+}
+
+static void avx2(void **state)
+{
+    (void)state;
+    prove_here(KGEN_ISA_AVX2);
+}
+
+static void avx512(void **state)
+{
+    (void)state;
+    prove_here(KGEN_ISA_AVX512);
+}
+
+/* Elsewhere test_emit runs them in an emulator. */
+static void neon(void **state)
+{
+    (void)state;
+    prove_here(KGEN_ISA_NEON);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(generic), cmocka_unit_test(avx2),
+                                       cmocka_unit_test(avx512), cmocka_unit_test(neon)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
