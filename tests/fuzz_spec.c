@@ -6,6 +6,29 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Indices point to what is there, and lifetimes hold the uses. */
+static void check_graph(const struct kgen_spec *spec)
+{
+    const struct kgen_graph *graph = spec->graph;
+    for (size_t i = 0; i < graph->node_count; i++) {
+        const struct kgen_graph_node *node = &graph->nodes[i];
+        if ((node->entry_count == 0) != (node->status != KGEN_GRAPH_DERIVED))
+            abort();
+        for (size_t j = 0; j < node->entry_count; j++) {
+            if (node->entries[j] >= spec->count)
+                abort();
+        }
+        for (size_t j = 0; j < node->tensor_count; j++) {
+            size_t index = node->tensors[j].index;
+            if (index >= graph->tensor_count || graph->tensors[index].first > i ||
+                graph->tensors[index].last < i)
+                abort();
+        }
+    }
+    if (kgen_graph_peak(graph, NULL) < 0)
+        abort();
+}
+
 static void check(const struct kgen_spec *spec, const struct kgen_error *error)
 {
     if (spec == NULL) {
@@ -15,6 +38,7 @@ static void check(const struct kgen_spec *spec, const struct kgen_error *error)
     }
     if (spec->name == NULL || spec->identifier == NULL || spec->summary == NULL)
         abort();
+    check_graph(spec);
     for (size_t i = 0; i < spec->count; i++) {
         struct kgen_text text = {0};
         kgen_problem_write(&spec->entries[i].problem, &text);
