@@ -250,7 +250,7 @@ static int add_step(struct kgen_derivation *derivation, const struct kgen_step *
                : kgen_derive_outputs(derivation, step, node);
 }
 
-/* Whether the step is one of this layer. */
+/* Evaluates the condition of a step in this layer. */
 static int holds(const struct kgen_derivation *derivation, const char *condition, bool *result)
 {
     int64_t value = 1;
@@ -274,7 +274,7 @@ static int add_steps(struct kgen_derivation *derivation, const struct kgen_step 
     return 0;
 }
 
-/* What a program gives to a step. */
+/* Adds the inputs that a program gives for each decode step. */
 static int add_inputs(struct kgen_derivation *derivation)
 {
     static const char *const names[] = {"token", "position"};

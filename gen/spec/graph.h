@@ -149,7 +149,7 @@ size_t kgen_graph_producer(const struct kgen_graph *graph, size_t tensor);
  * input. */
 size_t kgen_graph_writer(const struct kgen_graph *graph, size_t tensor, size_t node);
 
-/* The greatest number of bytes of tensors that live at one node: the least that an arena for a step may have.
+/* The greatest number of bytes of tensors that live at one node, a lower bound of the arena of a step.
  * *node is the first node where it is so; NULL is fine. Returns -1 when memory runs out. */
 int64_t kgen_graph_peak(const struct kgen_graph *graph, size_t *node);
 

@@ -121,7 +121,7 @@ static int set_format(struct kgen_derivation *derivation, size_t node, const str
     return 0;
 }
 
-/* Makes the output of a group and, of several parts, a view for each unless it is only to be added to. */
+/* Makes the output of a group. With split each of several parts gets a view of it. */
 static int add_outputs(struct kgen_derivation *derivation, size_t node, const struct group *group, bool split)
 {
     struct kgen_graph *graph = derivation->graph;

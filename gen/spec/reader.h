@@ -208,7 +208,7 @@ int kgen_spec_derive(struct kgen_spec_reader *reader, const struct kgen_spec_mod
 /* Adds the nodes of a step that has matrices. */
 int kgen_derive_product(struct kgen_derivation *derivation, const struct kgen_step *step);
 
-/* For both files. Each returns -1 with an error set. */
+/* Shared by the two files. Each returns 0, or -1 with an error set. */
 int kgen_derive_value(const struct kgen_derivation *derivation, const char *expression, int64_t *value);
 int kgen_derive_shape(const struct kgen_derivation *derivation, const char *text,
                       int64_t shape[KGEN_GRAPH_RANK_MAX], size_t *rank);
@@ -220,12 +220,12 @@ int kgen_derive_node(struct kgen_derivation *derivation, const char *name, const
 int kgen_derive_field(struct kgen_derivation *derivation, size_t node, const char *field, int64_t value);
 int kgen_derive_bind(struct kgen_derivation *derivation, size_t node, const char *buffer, size_t tensor,
                      enum kgen_graph_access access);
-/* Binds the tensors of the step which nothing is written to. */
+/* Binds the tensors that the step reads or updates. */
 int kgen_derive_inputs(struct kgen_derivation *derivation, const struct kgen_step *step, size_t node);
-/* Makes a tensor that the node writes, named as it is. */
+/* Makes a tensor with the name of the node, which writes it. */
 int kgen_derive_output(struct kgen_derivation *derivation, size_t node, const char *buffer,
                        const int64_t *shape, size_t rank, size_t *tensor);
-/* Makes the tensors that the step says are written. */
+/* Makes the tensors that the step writes, and binds their symbols to them. */
 int kgen_derive_outputs(struct kgen_derivation *derivation, const struct kgen_step *step, size_t node);
 /* Appends a name with the number of the layer in place of "%". */
 void kgen_derive_expand(const struct kgen_derivation *derivation, const char *name, struct kgen_text *text);
