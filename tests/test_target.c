@@ -86,7 +86,12 @@ static void test_templates(void **state)
         struct kgen_templates *set = kgen_templates_open(NULL, target->name, &error);
         if (set == NULL)
             fail_msg("%s: %s", target->name, error.message);
-        assert_non_null(kgen_templates_find(set, target->support));
+        struct kgen_text built_in = {0}, from_set = {0};
+        assert_int_equal(kgen_target_put_support(target, NULL, &built_in, &error), 0);
+        assert_int_equal(kgen_target_put_support(target, set, &from_set, &error), 0);
+        assert_string_equal(built_in.data, from_set.data);
+        kgen_text_free(&built_in);
+        kgen_text_free(&from_set);
         for (size_t j = 0; j < kgen_templates_count(set); j++) {
             const unsigned isas = kgen_template_isas(kgen_templates_at(set, j));
             assert_int_equal(isas & ~target->isas, 0);

@@ -3,7 +3,7 @@
  */
 #include "gen/base/file.h"
 #include "gen/target/lower/internal.h"
-#include "runtime/jit/internal.h"
+#include "gen/target/target.h"
 #include "runtime/jit/jit.h"
 #include "runtime/machine/machine.h"
 #include "runtime/process/program.h"
@@ -160,7 +160,7 @@ static void write_program(const char *path, const struct kgen_text *text, size_t
     struct kgen_text program = {0};
     struct kgen_error error = {0};
     kgen_text_puts(&program, "#define KV_ISA_NEON\n");
-    assert_int_equal(kgen_jit_put_header(&program, &error), 0);
+    assert_int_equal(kgen_target_put_support(kgen_target_at(0), NULL, &program, &error), 0);
     kgen_text_puts(&program, text->data);
     kgen_text_puts(&program, "static void (*const cases[])(const uint8_t *, const uint8_t *, const uint8_t "
                              "*, uint8_t *, int) = {\n");

@@ -57,3 +57,19 @@ bool kgen_target_has_engine(const struct kgen_target *target, const char *engine
         return false;
     return kgen_word_list_has(target->engines, engine, strlen(engine));
 }
+
+int kgen_target_put_support(const struct kgen_target *target, const struct kgen_templates *templates,
+                            struct kgen_text *out, struct kgen_error *error)
+{
+    struct kgen_templates *own = NULL;
+    if (templates == NULL && (templates = own = kgen_templates_open(NULL, target->name, error)) == NULL)
+        return -1;
+    const struct kgen_template *header = kgen_templates_find(templates, target->support);
+    const int result =
+        header == NULL
+            ? kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0, "there is no template %s%s.in",
+                             target->support, target->header_ending)
+            : kgen_template_instantiate(header, &(struct kgen_bindings){0}, out, error);
+    kgen_templates_free(own);
+    return result;
+}

@@ -4,7 +4,7 @@
 #ifndef KGEN_TARGET_H
 #define KGEN_TARGET_H
 
-#include "gen/base/isa.h"
+#include "gen/template/template.h"
 
 struct kgen_target {
     const char *name;          /* as in `--target`; its templates lie in templates/<name>/ */
@@ -33,5 +33,9 @@ const struct kgen_target *kgen_target_find(const char *name, struct kgen_error *
 const struct kgen_target *kgen_target_of_isa(enum kgen_isa isa);
 /* Whether the engine of that name compiles the target's kernels for the instruction set. */
 bool kgen_target_has_engine(const struct kgen_target *target, const char *engine, enum kgen_isa isa);
+
+/* Appends the text of the target's support header, from a set of its templates. NULL: from those built in. */
+int kgen_target_put_support(const struct kgen_target *target, const struct kgen_templates *templates,
+                            struct kgen_text *out, struct kgen_error *error);
 
 #endif

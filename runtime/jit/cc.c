@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The system's compiler, through a shared object. */
 #include "gen/base/file.h"
-#include "gen/template/template.h"
+#include "gen/target/target.h"
 #include "runtime/jit/internal.h"
 #include "runtime/jit/objects.h"
 #include "runtime/machine/machine.h"
@@ -96,25 +96,12 @@ int kgen_jit_cc_describe(const struct kgen_cc_options *options, struct kgen_text
     return status;
 }
 
-int kgen_jit_put_header(struct kgen_text *out, struct kgen_error *error)
-{
-    struct kgen_templates *templates = kgen_templates_open(NULL, "c", error);
-    if (templates == NULL)
-        return -1;
-    const struct kgen_template *header = kgen_templates_find(templates, "kgen_vector");
-    int result = header == NULL ? kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0,
-                                                 "there is no template kgen_vector")
-                                : kgen_template_instantiate(header, &(struct kgen_bindings){0}, out, error);
-    kgen_templates_free(templates);
-    return result;
-}
-
 /* Appends the text for the compiler: the support header, then the kernel. */
 static int put_source(struct kgen_text *out, const char *source, const char *vector_c, enum kgen_isa isa,
                       struct kgen_error *error)
 {
     kgen_text_printf(out, "#define %s\n#include <math.h>\n", kgen_isa_info(isa)->header_name);
-    if (kgen_jit_put_header(out, error) != 0)
+    if (kgen_target_put_support(kgen_target_of_isa(isa), NULL, out, error) != 0)
         return -1;
     kgen_text_puts(out, "\n");
     kgen_jit_put_line(out, source);

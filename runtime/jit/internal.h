@@ -28,7 +28,4 @@ int kgen_jit_cc(struct kgen_code *code, const char *source, const char *vector_c
 int kgen_jit_cc_describe(const struct kgen_cc_options *options, struct kgen_text *out,
                          struct kgen_error *error);
 
-/* Appends kgen_vector.h, from the templates in the binary. */
-int kgen_jit_put_header(struct kgen_text *out, struct kgen_error *error);
-
 #endif
