@@ -94,8 +94,7 @@ static double cold_sample(struct kgen_timed *timed)
     return timed->buffers->device->time(&calls, &prepare_seconds) / timed->batch;
 }
 
-/* Where the rows are few, their time stands for that of all rows, but prepare is done once for all of them.
- */
+/* A hot sample may run few of the rows and scale their time to all rows. The time of prepare is not scaled. */
 static double hot_sample(struct kgen_timed *timed)
 {
     double prepare_seconds;
