@@ -24,8 +24,7 @@ enum kgen_error_code {
     KGEN_ERROR_USAGE,     /* an invalid argument */
     KGEN_ERROR_SPEC,      /* the spec is invalid */
     KGEN_ERROR_TEMPLATE,  /* a template is invalid */
-    KGEN_ERROR_CANDIDATE, /* the variant cannot be compiled for this machine, e.g. it needs too many registers
-                           */
+    KGEN_ERROR_CANDIDATE, /* this machine cannot compile or run the variant */
     KGEN_ERROR_COMPILE,   /* the compiler refused the text */
     KGEN_ERROR_IO,        /* a file or folder could not be read or written */
     KGEN_ERROR_MEMORY     /* out of memory */
