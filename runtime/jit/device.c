@@ -14,7 +14,7 @@
 static void *allocate_small(size_t bytes)
 {
     const size_t rounded = (bytes + SMALL_ALIGNMENT - 1) / SMALL_ALIGNMENT * SMALL_ALIGNMENT;
-    void *memory = rounded >= bytes ? aligned_alloc(SMALL_ALIGNMENT, rounded) : NULL;
+    void *memory = aligned_alloc(SMALL_ALIGNMENT, rounded);
     if (memory != NULL)
         memset(memory, 0, rounded);
     return memory;
@@ -33,7 +33,9 @@ static void *allocate_large(size_t bytes)
 
 static void *cpu_allocate(enum kgen_memory kind, size_t bytes, struct kgen_error *error)
 {
-    void *memory = kind == KGEN_MEMORY_LARGE ? allocate_large(bytes) : allocate_small(bytes);
+    void *memory = NULL;
+    if (bytes <= PTRDIFF_MAX)
+        memory = kind == KGEN_MEMORY_LARGE ? allocate_large(bytes) : allocate_small(bytes);
     if (memory == NULL)
         kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "no memory for a buffer of %zu bytes", bytes);
     return memory;
