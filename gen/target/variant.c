@@ -198,14 +198,18 @@ static int list_variants(struct context *context, const struct kgen_template *tm
                          struct kgen_variants *variants, size_t *capacity, struct kgen_error *error)
 {
     struct kgen_variant variant = {.tmpl = tmpl, .isa = isa};
-    for (size_t number = 0; set_values(&variant, number); number++) {
+    set_values(&variant, 0);
+    bind_variant(context, &variant);
+    struct kgen_conditions *conditions = kgen_conditions_open(tmpl, &context->bindings, error);
+    int result = conditions != NULL ? 0 : -1;
+    for (size_t number = 0; result == 0 && set_values(&variant, number); number++) {
         const char *reason;
-        bind_variant(context, &variant);
-        int allowed = kgen_template_allows(tmpl, &context->bindings, &variant.unused, &reason, error);
+        int allowed = kgen_conditions_allow(conditions, variant.values, &variant.unused, &reason);
         if (allowed < 0 || (allowed > 0 && add_variant(variants, capacity, &variant, error) != 0))
-            return -1;
+            result = -1;
     }
-    return 0;
+    kgen_conditions_close(conditions);
+    return result;
 }
 
 int kgen_variants_list(const struct kgen_templates *templates, const struct kgen_problem *problem,

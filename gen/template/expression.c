@@ -146,7 +146,7 @@ static int evaluate_unary(struct kgen_evaluation *evaluation, const struct kgen_
     int64_t a;
     if (kgen_expression_evaluate(evaluation, node->a, &a) != 0)
         return -1;
-    switch (node->operator) {
+    switch (node->kind) {
     case KGEN_NOT:
         *value = !a;
         return 0;
@@ -157,7 +157,7 @@ static int evaluate_unary(struct kgen_evaluation *evaluation, const struct kgen_
     case KGEN_ABS:
         if (a == INT64_MIN)
             return fail(evaluation, node, "overflow: -(%" PRId64 ") does not fit in 64 bits", a);
-        *value = node->operator== KGEN_ABS && a >= 0 ? a : - a;
+        *value = node->kind == KGEN_ABS && a >= 0 ? a : -a;
         return 0;
     default: /* KGEN_HEX, KGEN_PLUS */
         *value = a;
@@ -172,10 +172,10 @@ static int divide(struct kgen_evaluation *evaluation, const struct kgen_expressi
         return fail(evaluation, node, "division by zero: %" PRId64 " divided by 0", a);
     if (a == INT64_MIN && b == -1)
         return fail(evaluation, node, "overflow: %" PRId64 " divided by -1 does not fit in 64 bits", a);
-    if (node->operator== KGEN_REMAINDER)
+    if (node->kind == KGEN_REMAINDER)
         *value = a % b;
     else
-        *value = a / b + (node->operator== KGEN_CEIL_DIV && a % b != 0 &&(a < 0) == (b < 0));
+        *value = a / b + (node->kind == KGEN_CEIL_DIV && a % b != 0 && (a < 0) == (b < 0));
     return 0;
 }
 
@@ -184,7 +184,7 @@ static int shift(struct kgen_evaluation *evaluation, const struct kgen_expressio
 {
     if (b < 0 || b > 63)
         return fail(evaluation, node, "a shift by %" PRId64 " is out of the range 0 to 63", b);
-    if (node->operator== KGEN_SHIFT_RIGHT) {
+    if (node->kind == KGEN_SHIFT_RIGHT) {
         *value = a >= 0 ? a >> b : ~(~a >> b);
         return 0;
     }
@@ -200,10 +200,10 @@ static int arithmetic(struct kgen_evaluation *evaluation, const struct kgen_expr
 {
     bool overflow;
     char sign;
-    if (node->operator== KGEN_ADD) {
+    if (node->kind == KGEN_ADD) {
         sign = '+';
         overflow = __builtin_add_overflow(a, b, value);
-    } else if (node->operator== KGEN_SUBTRACT) {
+    } else if (node->kind == KGEN_SUBTRACT) {
         sign = '-';
         overflow = __builtin_sub_overflow(a, b, value);
     } else {
@@ -222,7 +222,7 @@ static int evaluate_binary(struct kgen_evaluation *evaluation, const struct kgen
     if (kgen_expression_evaluate(evaluation, node->a, &a) != 0 ||
         kgen_expression_evaluate(evaluation, node->b, &b) != 0)
         return -1;
-    switch (node->operator) {
+    switch (node->kind) {
     case KGEN_MIN:
         *value = a < b ? a : b;
         return 0;
@@ -275,10 +275,10 @@ static int evaluate_choice(struct kgen_evaluation *evaluation, const struct kgen
     int64_t a, b;
     if (kgen_expression_evaluate(evaluation, node->a, &a) != 0)
         return -1;
-    if (node->operator== KGEN_CONDITIONAL)
+    if (node->kind == KGEN_CONDITIONAL)
         return kgen_expression_evaluate(evaluation, a != 0 ? node->b : node->c, value);
-    *value = node->operator== KGEN_OR;
-    if ((a != 0) == (node->operator== KGEN_OR))
+    *value = node->kind == KGEN_OR;
+    if ((a != 0) == (node->kind == KGEN_OR))
         return 0;
     if (kgen_expression_evaluate(evaluation, node->b, &b) != 0)
         return -1;
@@ -291,7 +291,7 @@ int kgen_expression_evaluate(struct kgen_evaluation *evaluation, int32_t root, i
     const struct kgen_expression_node *node = &evaluation->expressions->nodes[root];
     if (evaluation->steps-- <= 0)
         return fail(evaluation, node, "the template does not come to an end: too many steps");
-    switch (node->operator) {
+    switch (node->kind) {
     case KGEN_LITERAL:
         *value = node->value;
         return 0;
@@ -357,13 +357,13 @@ static void print_number(uint64_t magnitude, bool negative, unsigned base, struc
 }
 
 /* Prints a value as the function at the root of its expression says. */
-static void print_value(enum kgen_operator operator, int64_t value, struct kgen_text *out)
+static void print_value(enum kgen_operator kind, int64_t value, struct kgen_text *out)
 {
     const bool negative = value < 0;
     const uint64_t magnitude = negative ? -(uint64_t)value : (uint64_t)value;
-    if (operator== KGEN_HEX) {
+    if (kind == KGEN_HEX) {
         print_number((uint64_t)value, false, 16, out);
-    } else if (operator!= KGEN_PLUS) {
+    } else if (kind != KGEN_PLUS) {
         print_number(magnitude, negative, 10, out);
     } else if (value != 0) {
         kgen_text_puts(out, negative ? " - " : " + ");
@@ -389,7 +389,7 @@ static int print_text(struct kgen_evaluation *evaluation, const struct kgen_expr
 /* The alternative that a choice between expressions comes to, however deep. */
 static int choose(struct kgen_evaluation *evaluation, const struct kgen_expression_node **node)
 {
-    while ((*node)->operator== KGEN_CONDITIONAL) {
+    while ((*node)->kind == KGEN_CONDITIONAL) {
         int64_t condition;
         if (kgen_expression_evaluate(evaluation, (*node)->a, &condition) != 0)
             return -1;
@@ -401,10 +401,14 @@ static int choose(struct kgen_evaluation *evaluation, const struct kgen_expressi
 struct kgen_slot kgen_slot_of_binding(const struct kgen_binding *binding)
 {
     if (binding->text != NULL)
-        return (struct kgen_slot){.kind = KGEN_SLOT_TEXT, .text = binding->text};
+        return (struct kgen_slot){
+            .kind = KGEN_SLOT_TEXT, .text = binding->text, .length = strlen(binding->text)};
     if (binding->table != NULL)
         return (struct kgen_slot){.kind = KGEN_SLOT_TABLE, .table = binding};
-    return (struct kgen_slot){.kind = KGEN_SLOT_INTEGER, .value = binding->value, .text = binding->word};
+    return (struct kgen_slot){.kind = KGEN_SLOT_INTEGER,
+                              .value = binding->value,
+                              .text = binding->word,
+                              .length = binding->word != NULL ? strlen(binding->word) : 0};
 }
 
 int kgen_expression_assign(struct kgen_evaluation *evaluation, int32_t root, struct kgen_slot *slot,
@@ -415,13 +419,22 @@ int kgen_expression_assign(struct kgen_evaluation *evaluation, int32_t root, str
     *is_new = false;
     if (choose(evaluation, &node) != 0)
         return -1;
-    if (node->operator== KGEN_ENTRY)
-        return find_entry(evaluation, node, &slot->text);
-    if (node->operator== KGEN_TEXT) {
+    if (node->kind == KGEN_ENTRY) {
+        if (find_entry(evaluation, node, &slot->text) != 0)
+            return -1;
+        slot->length = strlen(slot->text);
+        return 0;
+    }
+    if (node->kind == KGEN_TEXT && node->a == KGEN_ABSENT) {
+        slot->text = node->start;
+        slot->length = (size_t)node->value;
+        return 0;
+    }
+    if (node->kind == KGEN_TEXT) {
         *is_new = true;
         return print_text(evaluation, node, text);
     }
-    if (node->operator== KGEN_NAME && evaluation->slots[node->name].text != NULL) {
+    if (node->kind == KGEN_NAME && evaluation->slots[node->name].text != NULL) {
         *slot = evaluation->slots[node->name];
         return 0;
     }
@@ -437,8 +450,8 @@ int kgen_expression_print(struct kgen_evaluation *evaluation, int32_t root, stru
     if (kgen_expression_assign(evaluation, root, &slot, out, &is_new) != 0)
         return -1;
     if (slot.text != NULL)
-        kgen_text_puts(out, slot.text);
+        kgen_text_append(out, slot.text, slot.length);
     else if (!is_new)
-        print_value(evaluation->expressions->nodes[root].operator, slot.value, out);
+        print_value(evaluation->expressions->nodes[root].kind, slot.value, out);
     return 0;
 }

@@ -76,6 +76,7 @@ struct kgen_slot {
     int level;        /* of the block that named it; 0 for a binding */
     int64_t value;    /* KGEN_SLOT_INTEGER */
     const char *text; /* KGEN_SLOT_TEXT; of a KGEN_SLOT_INTEGER the word it prints as, or NULL */
+    size_t length;    /* of the text, which need not be terminated */
     const struct kgen_binding *table; /* KGEN_SLOT_TABLE */
 };
 
@@ -144,7 +145,7 @@ enum kgen_operator {
 };
 
 struct kgen_expression_node {
-    enum kgen_operator operator;
+    enum kgen_operator kind;
     int column;        /* of the operator, name, literal or function */
     int depth;         /* 1 for a leaf */
     int32_t a, b, c;   /* operands, or KGEN_ABSENT */

@@ -16,7 +16,7 @@ struct parser {
 struct binary_operator {
     const char *text;
     int precedence; /* a greater one binds tighter */
-    enum kgen_operator operator;
+    enum kgen_operator kind;
 };
 
 /* Those that begin with another one stand before it. */
@@ -35,7 +35,7 @@ static const struct binary_operator operators[] = {
 struct function {
     const char *name;
     int arguments;
-    enum kgen_operator operator;
+    enum kgen_operator kind;
 };
 
 static const struct function functions[] = {
@@ -177,9 +177,9 @@ static int32_t add_node(struct parser *parser, struct kgen_expression_node node,
         if (operand[i] == KGEN_ABSENT)
             return KGEN_ABSENT;
         const struct kgen_expression_node *child = &pool->nodes[operand[i]];
-        if (child->operator== KGEN_ENTRY)
+        if (child->kind == KGEN_ENTRY)
             return fail_table(parser->cursor, child->column);
-        if (child->operator== KGEN_TEXT &&(node.operator!= KGEN_CONDITIONAL || i == 0))
+        if (child->kind == KGEN_TEXT && (node.kind != KGEN_CONDITIONAL || i == 0))
             return fail_text(parser->cursor, child->column);
         if (child->depth >= node.depth)
             node.depth = child->depth + 1;
@@ -200,7 +200,7 @@ static int32_t add_piece(struct parser *parser, const char *start, const char *e
                          int32_t printed)
 {
     int32_t index = add_node(parser,
-                             (struct kgen_expression_node){.operator= KGEN_TEXT,
+                             (struct kgen_expression_node){.kind = KGEN_TEXT,
                                                            .column = column,
                                                            .start = start,
                                                            .value = end - start,
@@ -302,8 +302,8 @@ static int32_t parse_literal(struct parser *parser)
     if (cursor->at == digits ||
         (cursor->at < cursor->end && (is_name_start(*cursor->at) || is_digit(*cursor->at))))
         return fail(parser, column, "a number is decimal or 0x and hexadecimal digits, without a suffix");
-    return add_node(
-        parser, (struct kgen_expression_node){.operator= KGEN_LITERAL, .column = column, .value = value}, 0);
+    return add_node(parser,
+                    (struct kgen_expression_node){.kind = KGEN_LITERAL, .column = column, .value = value}, 0);
 }
 
 static int32_t parse_call(struct parser *parser, const char *name, size_t length, int column)
@@ -333,7 +333,7 @@ static int32_t parse_call(struct parser *parser, const char *name, size_t length
         }
     }
     struct kgen_expression_node node = {
-        .operator= function->operator, .column = column, .a = argument[0], .b = argument[1]};
+        .kind = function->kind, .column = column, .a = argument[0], .b = argument[1]};
     return add_node(parser, node, function->arguments);
 }
 
@@ -349,13 +349,13 @@ static int32_t parse_name(struct parser *parser)
         kgen_cursor_unexpected(cursor, "'(' after the name of a function");
         return KGEN_ABSENT;
     }
-    struct kgen_expression_node node = {.operator= KGEN_NAME, .column = column};
+    struct kgen_expression_node node = {.kind = KGEN_NAME, .column = column};
     node.name = kgen_names_add(&parser->expressions->names, name, length);
     if (node.name == KGEN_ABSENT)
         return fail_memory(parser);
     if (!kgen_cursor_take(cursor, '['))
         return add_node(parser, node, 0);
-    node.operator= KGEN_ENTRY;
+    node.kind = KGEN_ENTRY;
     node.a = parse_conditional(parser);
     if (node.a != KGEN_ABSENT && !kgen_cursor_take(cursor, ']')) {
         kgen_cursor_unexpected(cursor, "']'");
@@ -382,10 +382,10 @@ static int32_t parse_unary(struct parser *parser)
         node = parse_text(parser);
     } else if (next == '!' || next == '~' || next == '-') {
         cursor->at++;
-        enum kgen_operator operator= next == '!' ? KGEN_NOT : next == '~' ? KGEN_INVERT : KGEN_NEGATE;
+        enum kgen_operator kind = next == '!' ? KGEN_NOT : next == '~' ? KGEN_INVERT : KGEN_NEGATE;
         int32_t operand = parse_unary(parser);
-        node = add_node(
-            parser, (struct kgen_expression_node){.operator= operator, .column = column, .a = operand}, 1);
+        node =
+            add_node(parser, (struct kgen_expression_node){.kind = kind, .column = column, .a = operand}, 1);
     } else if (next == '(') {
         cursor->at++;
         node = parse_conditional(parser);
@@ -420,7 +420,7 @@ static int32_t parse_binary(struct parser *parser, int precedence)
         const struct binary_operator *next = next_operator(parser->cursor);
         if (next == NULL || next->precedence < precedence)
             break;
-        struct kgen_expression_node node = {.operator= next->operator, .a = left };
+        struct kgen_expression_node node = {.kind = next->kind, .a = left};
         node.column = kgen_cursor_column(parser->cursor);
         parser->cursor->at += strlen(next->text);
         node.b = parse_binary(parser, next->precedence + 1);
@@ -439,7 +439,7 @@ static int32_t parse_conditional(struct parser *parser)
     if (parser->depth == KGEN_EXPRESSION_DEPTH)
         return fail_depth(parser, column);
     parser->depth++;
-    struct kgen_expression_node node = {.operator= KGEN_CONDITIONAL, .column = column, .a = condition};
+    struct kgen_expression_node node = {.kind = KGEN_CONDITIONAL, .column = column, .a = condition};
     node.b = parse_conditional(parser);
     node.c = KGEN_ABSENT;
     if (node.b != KGEN_ABSENT) {
@@ -460,9 +460,9 @@ int32_t kgen_expression_parse(struct kgen_expressions *expressions, struct kgen_
     if (root == KGEN_ABSENT || printable)
         return root;
     const struct kgen_expression_node *node = &expressions->nodes[root];
-    if (node->operator== KGEN_ENTRY)
+    if (node->kind == KGEN_ENTRY)
         return fail_table(cursor, node->column);
-    return node->operator== KGEN_TEXT ? fail_text(cursor, node->column) : root;
+    return node->kind == KGEN_TEXT ? fail_text(cursor, node->column) : root;
 }
 
 int32_t kgen_expression_parse_text(struct kgen_expressions *expressions, struct kgen_cursor *cursor)

@@ -49,7 +49,7 @@ int kgen_interface_check_names(const struct kgen_reading *reading, size_t first,
     const struct kgen_expressions *expressions = &reading->parser->tmpl->expressions;
     for (size_t i = first; reading->is_include && i < expressions->count; i++) {
         const struct kgen_expression_node *node = &expressions->nodes[i];
-        if ((node->operator!= KGEN_NAME && node->operator!= KGEN_ENTRY) ||
+        if ((node->kind != KGEN_NAME && node->kind != KGEN_ENTRY) ||
             kgen_numbers_has(&reading->known, node->name))
             continue;
         const struct kgen_name *name = &expressions->names.items[node->name];
@@ -318,7 +318,7 @@ int kgen_interface_read(struct kgen_reading *reading, struct kgen_cursor *cursor
 /* Whether the C name occurs in text. */
 static bool occurs(const struct kgen_c_name *name, const char *text)
 {
-    for (const char *at = text; *at != '\0'; at++) {
+    for (const char *at = text; (at = strchr(at, name->start[0])) != NULL; at++) {
         if (strncmp(at, name->start, name->length) == 0 && (at == text || !is_name_character(at[-1])) &&
             (name->numbered || !is_name_character(at[name->length])))
             return true;

@@ -6,10 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The size of a kgen_text_block, or more for a long text. */
+#define TEXT_BLOCK ((size_t)4096)
+
 /* What a name meant before the block that is open gave it a value. */
 struct shadowed {
     int32_t name;
     struct kgen_slot slot;
+};
+
+/* Memory for texts; the next block is an older one. */
+struct kgen_text_block {
+    struct kgen_text_block *next;
+    size_t used, size;
+    char data[];
 };
 
 struct instance {
@@ -17,14 +27,19 @@ struct instance {
     struct kgen_evaluation evaluation;
     struct shadowed *shadowed; /* owned */
     size_t shadowed_count, shadowed_capacity;
-    int level;    /* open blocks */
-    char **texts; /* owned, as are they: the texts that $let made */
-    size_t text_count, text_capacity, text_bytes;
-    struct kgen_text scratch; /* owned */
-    struct kgen_text *out;    /* NULL while conditions are evaluated */
-    size_t start;             /* the length of out before */
-    unsigned unused;          /* see kgen_template_allows */
-    const char *reason;       /* why the variant is not allowed, or NULL */
+    int level;                     /* open blocks */
+    struct kgen_text_block *texts; /* owned: the texts that $let made */
+    size_t text_bytes;             /* their length */
+    struct kgen_text scratch;      /* owned */
+    struct kgen_text *out;         /* NULL while conditions are evaluated */
+    size_t start;                  /* the length of out before */
+    unsigned unused;               /* see kgen_template_allows */
+    const char *reason;            /* why the variant is not allowed, or NULL */
+};
+
+struct kgen_conditions {
+    struct instance instance;
+    int32_t params[KGEN_PARAM_MAX]; /* the numbers of their names, or KGEN_ABSENT */
 };
 
 static int fail_memory(struct kgen_evaluation *evaluation)
@@ -153,21 +168,27 @@ static int walk_loop(struct instance *instance, const struct kgen_item *item)
 static const char *keep_text(struct instance *instance, const struct kgen_item *item,
                              const struct kgen_text *text)
 {
-    instance->text_bytes += text->length + 1;
+    struct kgen_text_block *block = instance->texts;
+    instance->text_bytes += text->length;
     if (instance->text_bytes > KGEN_TEMPLATE_OUTPUT_MAX) {
         fail_item(instance, item, "the texts that $let names grow beyond 16 MiB");
         return NULL;
     }
-    char *copy = NULL;
-    if (kgen_array_reserve((void **)&instance->texts, instance->text_count, &instance->text_capacity,
-                           sizeof *instance->texts))
-        copy = strdup(text->data != NULL ? text->data : "");
-    if (copy == NULL || text->failed) {
-        free(copy);
-        fail_memory(&instance->evaluation);
-        return NULL;
+    if (text->failed || block == NULL || block->size - block->used < text->length) {
+        const size_t size = text->length > TEXT_BLOCK ? text->length : TEXT_BLOCK;
+        block = text->failed ? NULL : malloc(sizeof *block + size);
+        if (block == NULL) {
+            fail_memory(&instance->evaluation);
+            return NULL;
+        }
+        *block = (struct kgen_text_block){.next = instance->texts, .size = size};
+        instance->texts = block;
     }
-    return instance->texts[instance->text_count++] = copy;
+    char *copy = block->data + block->used;
+    if (text->length > 0)
+        memcpy(copy, text->data, text->length);
+    block->used += text->length;
+    return copy;
 }
 
 static int walk_let(struct instance *instance, const struct kgen_item *item)
@@ -179,8 +200,12 @@ static int walk_let(struct instance *instance, const struct kgen_item *item)
     if (kgen_expression_assign(&instance->evaluation, item->expression, &meaning, &instance->scratch,
                                &is_new) != 0)
         return -1;
-    if (is_new && (meaning.text = keep_text(instance, item, &instance->scratch)) == NULL)
-        return -1;
+    if (is_new) {
+        meaning.text = keep_text(instance, item, &instance->scratch);
+        meaning.length = instance->scratch.length;
+        if (meaning.text == NULL)
+            return -1;
+    }
     return assign(instance, item->as.let.name, meaning);
 }
 
@@ -360,31 +385,88 @@ static int walk(struct instance *instance, int32_t first)
 
 static void close_instance(struct instance *instance)
 {
-    for (size_t i = 0; i < instance->text_count; i++)
-        free(instance->texts[i]);
-    free(instance->texts);
+    while (instance->texts != NULL) {
+        struct kgen_text_block *next = instance->texts->next;
+        free(instance->texts);
+        instance->texts = next;
+    }
     free(instance->evaluation.slots);
     free(instance->shadowed);
     kgen_text_free(&instance->scratch);
 }
 
-int kgen_template_allows(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
-                         unsigned *unused, const char **reason, struct kgen_error *error)
+struct kgen_conditions *kgen_conditions_open(const struct kgen_template *tmpl,
+                                             const struct kgen_bindings *bindings, struct kgen_error *error)
 {
-    struct instance instance = {.tmpl = tmpl};
+    struct kgen_conditions *conditions = calloc(1, sizeof *conditions);
+    if (conditions == NULL) {
+        kgen_error_set(error, KGEN_ERROR_MEMORY, tmpl->file->source, 0, 0, "out of memory");
+        return NULL;
+    }
+    conditions->instance.tmpl = tmpl;
+    for (size_t i = 0; i < tmpl->param_count; i++)
+        conditions->params[i] =
+            kgen_names_find(&tmpl->expressions.names, tmpl->params[i].name, strlen(tmpl->params[i].name));
+    if (evaluation_open(&conditions->instance.evaluation, tmpl, bindings, error) == 0)
+        return conditions;
+    kgen_conditions_close(conditions);
+    return NULL;
+}
+
+void kgen_conditions_close(struct kgen_conditions *conditions)
+{
+    if (conditions != NULL)
+        close_instance(&conditions->instance);
+    free(conditions);
+}
+
+/* Forgets what the last evaluation left, and gives the parameters their values, which may be NULL. */
+static void begin_evaluation(struct kgen_conditions *conditions, const int64_t *values)
+{
+    struct instance *instance = &conditions->instance;
+    for (size_t i = 0; values != NULL && i < instance->tmpl->param_count; i++) {
+        if (conditions->params[i] != KGEN_ABSENT)
+            instance->evaluation.slots[conditions->params[i]] =
+                (struct kgen_slot){.kind = KGEN_SLOT_INTEGER, .value = values[i]};
+    }
+    instance->evaluation.steps = KGEN_TEMPLATE_STEPS_MAX;
+    instance->evaluation.source = instance->tmpl->file->source;
+    instance->reason = NULL;
+    instance->unused = 0;
+    instance->text_bytes = 0;
+    if (instance->texts != NULL)
+        instance->texts->used = 0;
+}
+
+int kgen_conditions_allow(struct kgen_conditions *conditions, const int64_t *values, unsigned *unused,
+                          const char **reason)
+{
+    struct instance *instance = &conditions->instance;
+    const struct kgen_template *tmpl = instance->tmpl;
     *unused = 0;
     if (tmpl->last_condition == KGEN_ABSENT)
         return 1;
-    int result = evaluation_open(&instance.evaluation, tmpl, bindings, error);
-    if (result == 0)
-        result = walk(&instance, tmpl->files[0].body);
-    close_instance(&instance);
-    *unused = instance.unused;
+    begin_evaluation(conditions, values);
+    instance->level++; /* so that the names that the template makes are forgotten again */
+    int result = walk(instance, tmpl->files[0].body);
+    instance->level--;
+    restore(instance, 0);
+    *unused = instance->unused;
     if (result != 0)
         return -1;
-    if (instance.reason != NULL)
-        *reason = instance.reason;
-    return instance.reason == NULL;
+    if (instance->reason != NULL)
+        *reason = instance->reason;
+    return instance->reason == NULL;
+}
+
+int kgen_template_allows(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
+                         unsigned *unused, const char **reason, struct kgen_error *error)
+{
+    *unused = 0;
+    struct kgen_conditions *conditions = kgen_conditions_open(tmpl, bindings, error);
+    int result = conditions != NULL ? kgen_conditions_allow(conditions, NULL, unused, reason) : -1;
+    kgen_conditions_close(conditions);
+    return result;
 }
 
 int kgen_template_instantiate(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,

@@ -76,6 +76,16 @@ uint64_t kgen_template_hash(const struct kgen_template *tmpl);
 int kgen_template_allows(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
                          unsigned *unused, const char **reason, struct kgen_error *error);
 
+/* The same for many variants of one template, which differ in the values of their parameters. The bindings,
+ * which need hold no parameters, and error outlive the conditions; allow reports to that error. NULL values
+ * stand for those of the bindings. close takes NULL. Not safe to use from several threads. */
+struct kgen_conditions;
+struct kgen_conditions *kgen_conditions_open(const struct kgen_template *tmpl,
+                                             const struct kgen_bindings *bindings, struct kgen_error *error);
+int kgen_conditions_allow(struct kgen_conditions *conditions, const int64_t *values, unsigned *unused,
+                          const char **reason);
+void kgen_conditions_close(struct kgen_conditions *conditions);
+
 /* Appends the text for these bindings to out. Errors carry the file:line:column of the template, or of what
  * it includes, and leave out as it was. Of several bindings of a name the last counts. */
 int kgen_template_instantiate(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
