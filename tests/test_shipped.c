@@ -2,6 +2,7 @@
 /* The chosen kernels are proven as they are written: through the system's compiler. Templates whose text is
  * right for TinyCC and wrong for others show it. */
 #include "command_fixture.h"
+#include "gen/base/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -109,6 +110,32 @@ static void a_proof_is_remembered(void **state)
     assert_int_equal(compilations(), 3);
 }
 
+/* kgen_vector.h is part of what ships, whichever templates it comes from. */
+static void the_header_counts(void **state)
+{
+    (void)state;
+    static const char path[] = "t/c/kgen_vector.h.in";
+    struct kgen_text header = {0}, changed = {0};
+    char line[256];
+    assert_int_equal(kgen_file_read(path, 1 << 20, &header, NULL), 0);
+    use_template(TEMPLATE(""));
+    setenv("CC", "gcc", 1);
+    snprintf(line, sizeof line, "%s -o header --json", options);
+    kgen_test_expect(line, 0, "\"proven\": 2", NULL);
+    kgen_test_expect(line, 0, "\"from_cache\": 2", NULL);
+    kgen_text_printf(&changed, "%s/* a remark */\n", header.data);
+    kgen_test_put_file(path, changed.data);
+    kgen_test_expect(line, 0, "\"from_cache\": 0", NULL);
+    kgen_text_clear(&changed);
+    kgen_text_printf(&changed, "%s#ifndef __TINYC__\nstatic int no_such_name = other;\n#endif\n",
+                     header.data);
+    kgen_test_put_file(path, changed.data);
+    kgen_test_expect(line, 1, "\"failed\": 1", ": compile_failed: ");
+    kgen_test_put_file(path, header.data);
+    kgen_text_free(&header);
+    kgen_text_free(&changed);
+}
+
 static void without_a_compiler_it_says_so(void **state)
 {
     (void)state;
@@ -163,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(failures_are_told),
         cmocka_unit_test(a_proof_is_remembered),
+        cmocka_unit_test(the_header_counts),
         cmocka_unit_test(without_a_compiler_it_says_so),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -46,6 +46,9 @@ void kgen_emission_free(struct kgen_emission *emission);
 const struct kgen_emit_kernel *kgen_emission_kernel(const struct kgen_emission *emission, size_t entry,
                                                     enum kgen_isa isa);
 
+/* The text of kgen_vector.h, which every kernel includes. */
+const char *kgen_emission_header(const struct kgen_emission *emission);
+
 /* Writes the sources into folder, which it makes. Files that would not change are left alone. Files that an
  * earlier run wrote for an instruction set that is no longer among them are removed. */
 int kgen_emission_write(const struct kgen_emission *emission, const char *folder, struct kgen_error *error);

@@ -98,10 +98,12 @@ int kgen_jit_cc_describe(const struct kgen_cc_options *options, struct kgen_text
 
 /* Appends the text for the compiler: the support header, then the kernel. */
 static int put_source(struct kgen_text *out, const char *source, const char *vector_c, enum kgen_isa isa,
-                      struct kgen_error *error)
+                      const struct kgen_cc_options *options, struct kgen_error *error)
 {
     kgen_text_printf(out, "#define %s\n#include <math.h>\n", kgen_isa_info(isa)->header_name);
-    if (kgen_target_put_support(kgen_target_of_isa(isa), NULL, out, error) != 0)
+    if (options != NULL && options->header != NULL)
+        kgen_text_puts(out, options->header);
+    else if (kgen_target_put_support(kgen_target_of_isa(isa), NULL, out, error) != 0)
         return -1;
     kgen_text_puts(out, "\n");
     kgen_jit_put_line(out, source);
@@ -257,7 +259,7 @@ int kgen_jit_cc(struct kgen_code *code, const char *source, const char *vector_c
                 const struct kgen_cc_options *options, struct kgen_error *error)
 {
     struct kgen_text text = {0};
-    int result = put_source(&text, source, vector_c, isa, error);
+    int result = put_source(&text, source, vector_c, isa, options, error);
     if (result == 0)
         result = options != NULL && options->folder != NULL
                      ? load_or_keep(code, source, &text, options, error)

@@ -15,6 +15,7 @@ struct kgen_cc_options {
      * folder or file that other users may write is refused with KGEN_ERROR_IO. */
     const char *folder;
     const char *machine; /* the identity of the machine (machine.h); default: it is detected */
+    const char *header;  /* the text of kgen_vector.h; default: that of the templates in the binary */
 };
 
 /* A compiled piece of code and its memory. */

@@ -39,11 +39,12 @@ struct result {
     bool no_vectors;
 };
 
+/* All that a proof depends on, apart from the machine. */
 static void fact_name(const struct kgen_shipped_options *options, const char *compiler,
                       const struct proof *proof, const char *problem, char name[FACT_NAME_SIZE])
 {
     uint64_t hash = kgen_hash_string(KGEN_HASH_START, compiler);
-    hash = kgen_hash_string(hash, KGEN_VERSION);
+    hash = kgen_hash_string(hash, options->cc.header);
     hash = kgen_hash_string(hash, kgen_isa_info(proof->kernel->variant.isa)->name);
     hash = kgen_hash_string(hash, proof->kernel->text.data);
     hash = kgen_hash_string(hash, problem);
@@ -51,18 +52,28 @@ static void fact_name(const struct kgen_shipped_options *options, const char *co
     snprintf(name, FACT_NAME_SIZE, "shipped_%016" PRIx64, hash);
 }
 
-/* Whether the compiler can compile and load the least kernel for an instruction set. */
+/* Whether the compiler has an instruction set's intrinsics and makes code for this machine. It may not: $CC
+ * may be TinyCC, or a compiler for another architecture. */
 static bool compiles_vectors(const struct batch *batch)
 {
-    static const char text[] = "KV_TARGET void kgen_probe(float *p);\n"
-                               "KV_TARGET void kgen_probe(float *p)\n"
-                               "{\n"
-                               "    kv_store(p, kv_zero());\n"
-                               "}\n";
+    static const char intrinsics[] = "#if !defined(__GNUC__) || defined(__TINYC__)\n"
+                                     "#error \"no intrinsics\"\n"
+                                     "#endif\n"
+                                     "#if defined(__x86_64__)\n"
+                                     "#include <immintrin.h>\n"
+                                     "#endif\n";
+    struct kgen_text text = {0};
+    struct kgen_cc_options options = batch->options->cc;
+    options.header = "";
+    kgen_text_puts(&text, kgen_isa_info(batch->isa)->guard != NULL ? intrinsics : "");
+    kgen_text_puts(&text, "int kgen_probe(void);\nint kgen_probe(void)\n{\n    return 0;\n}\n");
     struct kgen_code *code =
-        kgen_jit_compile(KGEN_ENGINE_CC, "probe.c", text, batch->isa, &batch->options->cc, NULL);
+        text.failed ? NULL
+                    : kgen_jit_compile(KGEN_ENGINE_CC, "probe.c", text.data, batch->isa, &options, NULL);
+    const bool compiles = code != NULL && kgen_code_symbol(code, "kgen_probe") != NULL;
     kgen_code_free(code);
-    return code != NULL;
+    kgen_text_free(&text);
+    return compiles;
 }
 
 /* In the worker: compiles the kernels of the batch, once. */
@@ -209,6 +220,8 @@ int kgen_shipped_prove(const struct kgen_shipped_options *options, const struct 
                        struct kgen_shipped *shipped, struct kgen_error *error)
 {
     *shipped = (struct kgen_shipped){.failed_entry = SIZE_MAX};
+    struct kgen_shipped_options with_header = *options;
+    with_header.cc.header = kgen_emission_header(emission);
     if (!find_compiler(options, shipped))
         return 0;
     struct proof *proofs = calloc(count + 1, sizeof *proofs);
@@ -216,7 +229,7 @@ int kgen_shipped_prove(const struct kgen_shipped_options *options, const struct 
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     int result = 0;
     for (int isa = KGEN_ISA_COUNT; isa-- > 0 && result == 0 && shipped->failed_entry == SIZE_MAX;) {
-        struct batch batch = {.options = options,
+        struct batch batch = {.options = &with_header,
                               .shipped = shipped,
                               .isa = (enum kgen_isa)isa,
                               .proofs = proofs,

@@ -15,9 +15,9 @@
 #define KGEN_SHIPPED_FLAGS "-O3"
 
 struct kgen_shipped_options {
-    struct kgen_cache *cache; /* remembers what was proven */
-    const char *machine;      /* kgen_machine.identity */
-    struct kgen_cc_options cc;
+    struct kgen_cache *cache;  /* remembers what was proven */
+    const char *machine;       /* kgen_machine.identity */
+    struct kgen_cc_options cc; /* header is not used: it is that of the emission */
     uint64_t seed;
     int threads;                /* of the proof; 1: none besides */
     const volatile int *cancel; /* NULL, or becomes not 0 to stop */
