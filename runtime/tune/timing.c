@@ -94,7 +94,8 @@ static double cold_sample(struct kgen_timed *timed)
     return timed->buffers->device->time(&calls, &prepare_seconds) / timed->batch;
 }
 
-/* A hot sample may run few of the rows and scale their time to all rows. The time of prepare is not scaled. */
+/* A hot sample may run few of the rows and scale their time to all rows. The time of prepare is not scaled.
+ */
 static double hot_sample(struct kgen_timed *timed)
 {
     double prepare_seconds;
