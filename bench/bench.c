@@ -118,12 +118,14 @@ static int run(struct bench *bench, const struct kgen_choice *choice, struct kge
 static void print_problem(const struct bench *bench, const struct kgen_choice *choice)
 {
     const struct kgen_problem *problem = &choice->problem;
-    const double bytes = kgen_operation_bytes(problem);
+    const double bytes = kgen_problem_bytes(problem);
     struct kgen_text name = {0};
     kgen_variant_name(&choice->variant, &name);
     printf("\nqmv N=%lld K=%lld bits=%lld group_size=%lld activations=%s, %.0f MB, %d threads, cold: %s\n",
-           (long long)problem->N, (long long)problem->K, (long long)problem->bits,
-           (long long)problem->group_size, kgen_word_name((enum kgen_word)problem->activations), bytes / 1e6,
+           (long long)kgen_problem_get(problem, "N"), (long long)kgen_problem_get(problem, "K"),
+           (long long)kgen_problem_get(problem, "bits"),
+           (long long)kgen_problem_get(problem, "group_size"),
+           kgen_word_name(kgen_problem_get(problem, "activation_dtype")), bytes / 1e6,
            (int)problem->threads, name.data);
     kgen_text_free(&name);
     printf("  %-16s %10.1f us %7.1f GB/s\n", "reading alone", bench->result.read_seconds * 1e6,
@@ -145,7 +147,7 @@ static json_t *problem_json(const struct bench *bench, const struct kgen_choice 
     kgen_problem_write(&choice->problem, &problem);
     kgen_variant_name(&choice->variant, &name);
     json_t *item = json_pack("{s:o, s:s, s:f, s:f}", "problem", json_loads(problem.data, 0, NULL), "variant",
-                             name.data, "bytes", kgen_operation_bytes(&choice->problem), "read_us",
+                             name.data, "bytes", kgen_problem_bytes(&choice->problem), "read_us",
                              bench->result.read_seconds * 1e6);
     for (int i = 0; i < CONTENDERS; i++)
         json_object_set_new(item, contender_keys[i],
@@ -225,7 +227,7 @@ int main(int argc, char **argv)
     struct ratios all = {0}, four_bits = {0};
     for (size_t i = 0; i < spec->count; i++) {
         struct kgen_choice choice;
-        if (spec->entries[i].problem.op != KGEN_OP_QMV)
+        if (!kgen_problem_has(&spec->entries[i].problem, "activation_dtype"))
             continue;
         if (kgen_tune(tuner, &spec->entries[i].problem, NULL, NULL, &choice, &error) < 0 ||
             choice.variant.tmpl == NULL || run(&bench, &choice, &error) != 0)

@@ -162,8 +162,9 @@ KGEN_API const char *kgen_machine_identity(const struct kgen_context *context);
 
 struct kgen_plan;
 
-/* Plans every problem of a spec: a file, or text of length bytes under a name for errors. A spec lists its
- * problems or is a model's config.json (specs/README.md). Either every problem gets a function or the call
+/* Plans every problem of a spec: a file, or text of length bytes under a name for errors. A spec is JSON: a
+ * list of problems, such as {"problems": [{"op": "swiglu", "size": 12288}]}, or a model's config.json
+ * (specs/README.md). Either every problem gets a function or the call
  * fails: KGEN_BAD_SPEC with the place, KGEN_IO_FAILED for the file, KGEN_NO_FUNCTION, KGEN_CANCELLED,
  * KGEN_OUT_OF_MEMORY, KGEN_INTERNAL. What was learned until then is in the cache. What the spec asks for and
  * kgen does not do yet is logged as warnings. The caller frees the plan. */
@@ -171,29 +172,6 @@ KGEN_API struct kgen_plan *kgen_plan_file(struct kgen_context *context, const ch
                                           struct kgen_status *status);
 KGEN_API struct kgen_plan *kgen_plan_text(struct kgen_context *context, const char *name, const char *text,
                                           size_t length, struct kgen_status *status);
-
-/* A problem in C. Zero-initialise it; what is 0 or NULL takes the default of the spec format, and what the op
- * does not have must be. `kgen list ops` describes the members, which are called as in specs. */
-struct kgen_request {
-    const char *op;                          /* "qmv", "dequantize", "rms_norm", "rope", "swiglu" or "add" */
-    const char *tensor;                      /* a name to find the function by, or NULL */
-    int64_t N, K, bits, group_size;          /* qmv, dequantize */
-    const char *mode, *scales, *activations; /* "affine", "f16", "f32" */
-    const char *layout;                      /* "stored"; of qmv alone: see kgen_function_layout */
-    int64_t rows, size;                      /* rms_norm; swiglu and add have size */
-    int residual, weight_plus_one;           /* rms_norm */
-    double eps;                              /* rms_norm */
-    int64_t heads, head_dim, rotary_dim;     /* rope */
-    const char *pairing, *scaling;           /* rope: "half", "none" */
-    double theta, factor, low_freq_factor, high_freq_factor;
-    int64_t original_max_position_embeddings;
-};
-
-/* Plans an array of count problems. Equal ones share a function. As kgen_plan_text, but KGEN_BAD_ARGUMENT in
- * place of KGEN_BAD_SPEC; its source is "requests" and its line the number of the request, from 1. */
-KGEN_API struct kgen_plan *kgen_plan_requests(struct kgen_context *context,
-                                              const struct kgen_request *requests, size_t count,
-                                              struct kgen_status *status);
 
 /* Frees the plan, its functions and their code. No thread may be running one of them. */
 KGEN_API void kgen_plan_free(struct kgen_plan *plan);
@@ -266,35 +244,44 @@ struct kgen_function_facts {
 KGEN_API void kgen_function_query(const struct kgen_function *function, struct kgen_function_facts *facts,
                                   size_t size);
 
-/* The buffers of one call; an op uses those that its row says.
- *
- *     op          inputs                                            outputs
- *     qmv         weights, scales, biases, x [K]                    y [N]
- *     dequantize  weights, scales, biases                           y [N, K]
- *     rms_norm    weight [size], x [rows, size]                     y [rows, size]
- *       residual  and residual [rows, size], to which x is added    and residual
- *     rope        x [heads, head_dim], position                     y [heads, head_dim]
- *     swiglu      x, the gate, and x2 [size]                        y [size]
- *     add         x and x2 [size]                                   y [size]
- *
- * x, x2, weight, residual and y are floats. weights are N rows of a bit stream, lowest bits first, in 32-bit
- * words; scales and biases are [N, K/group_size] in the dtype of the problem: what MLX stores. A problem may
- * want them in another layout (kgen_function_layout). The symmetric mode has no biases. y may equal x in
- * rms_norm, rope, swiglu and add, and x2 in swiglu and add; other outputs must not overlap inputs. Pointers
- * need the alignment of their elements, workspace 64 bytes. */
-struct kgen_call {
-    const void *weights, *scales, *biases;
-    const float *x, *x2, *weight;
-    float *residual, *y;
-    void *workspace; /* of kgen_function_workspace_size bytes, for one call at a time */
-    int64_t position;
-};
+/* ---- buffers ---- */
 
-/* The bytes of a buffer by its name in struct kgen_call, workspace included; 0 where the op has none of that
- * name. */
-KGEN_API size_t kgen_function_buffer_size(const struct kgen_function *function, const char *buffer);
-/* The same for "workspace". */
-KGEN_API size_t kgen_function_workspace_size(const struct kgen_function *function);
+/* The buffers of a function, in the order of its parameters; `kgen list ops` says what each op has. Weights
+ * are what checkpoints store, in the arrays of their format, such as "weights", "scales" and "biases"; a
+ * problem may want them in another layout (kgen_function_layout). Pointers need the alignment of their
+ * elements, workspace and scratch 64 bytes. Outputs must not overlap inputs, but for those that may be the
+ * same memory. */
+struct kgen_buffer_facts {
+    const char *name;      /* "x" */
+    const char *role;      /* "input", "weights", "updated", "output", "state", "workspace" or "scratch" */
+    const char *dtype;     /* "f32"; empty where the format of the weights or the kernel decides */
+    const char *shape;     /* in fields of the problem: "rows, size"; empty for workspace and scratch */
+    const char *may_alias; /* inputs that an output may be the same memory as: "gate up"; or empty */
+    size_t bytes;          /* for scratch those of one thread */
+};
+KGEN_API size_t kgen_function_buffer_count(const struct kgen_function *function);
+/* Fills the first size bytes of facts; size is sizeof *facts. All is empty where index is not below the
+ * count. The strings are valid as long as the plan. */
+KGEN_API void kgen_function_buffer_query(const struct kgen_function *function, size_t index,
+                                         struct kgen_buffer_facts *facts, size_t size);
+/* The index of the buffer of that name, or -1. */
+KGEN_API int kgen_function_buffer(const struct kgen_function *function, const char *name);
+/* The bytes of the buffer of that name; 0 where the function has none. */
+KGEN_API size_t kgen_function_buffer_size(const struct kgen_function *function, const char *name);
+
+/* One call: a pointer for each buffer, by its index, and the values of scalars such as "position".
+ * Zero-initialise it. It is the caller's; the library keeps nothing of it. */
+struct kgen_call {
+    void *buffers[16];
+    int64_t scalars[4];
+};
+/* Set a buffer or a scalar by its name. The library writes to outputs, updated and state buffers, workspace
+ * and scratch only. Return 0, or -1 with KGEN_NOT_FOUND where the function has none of that name, and for a
+ * scalar with KGEN_BAD_ARGUMENT where it may not have the value. */
+KGEN_API int kgen_call_set(struct kgen_call *call, const struct kgen_function *function, const char *name,
+                           const void *data, struct kgen_status *status);
+KGEN_API int kgen_call_set_scalar(struct kgen_call *call, const struct kgen_function *function,
+                                  const char *name, int64_t value, struct kgen_status *status);
 
 /* The rows (qmv, dequantize, rms_norm), heads or elements that one call runs over. */
 KGEN_API size_t kgen_function_range(const struct kgen_function *function);
@@ -302,37 +289,33 @@ KGEN_API size_t kgen_function_range(const struct kgen_function *function);
  * kernels, part 0 at 0 and part `parts` at the end. A part may be empty. */
 KGEN_API size_t kgen_function_part(const struct kgen_function *function, size_t part, size_t parts);
 
-/* Computes the whole: prepare, then the range, in the calling thread alone, or divided over a team. Returns
- * 0, or -1 with KGEN_BAD_ARGUMENT where a buffer is missing or the workspace is not aligned; nothing is
- * computed then. */
+/* Computes the whole: prepare, the range, finish, in the calling thread alone, or divided over a team; scratch
+ * then has room for each of its threads, one after the other. Returns 0, or -1 with KGEN_BAD_ARGUMENT where a
+ * buffer is missing, or workspace or scratch is not aligned; nothing is computed then. */
 struct kgen_threads;
 KGEN_API int kgen_function_run(const struct kgen_function *function, const struct kgen_call *call,
                                struct kgen_threads *threads, struct kgen_status *status);
 
-/* For callers with threads of their own. First one thread calls prepare, which fills the workspace from x
- * (qmv) or position (rope), and does nothing for other ops; when it has returned, any threads run ranges that
- * do not overlap. Results do not depend on how the range is divided, bit by bit. Returns as
+/* For callers with threads of their own. First one thread calls prepare, which fills the workspace; when it
+ * has returned, any threads run ranges that do not overlap, each with scratch of its own; when all have, one
+ * thread calls finish. prepare and finish do nothing for ops that have none. Results do not depend on how the range is divided, bit by bit. Returns as
  * kgen_function_run; also -1 where begin is greater than end, or end than the range. An empty range is fine.
  */
 KGEN_API int kgen_function_prepare(const struct kgen_function *function, const struct kgen_call *call,
                                    struct kgen_status *status);
+KGEN_API int kgen_function_finish(const struct kgen_function *function, const struct kgen_call *call,
+                                  struct kgen_status *status);
 KGEN_API int kgen_function_run_range(const struct kgen_function *function, const struct kgen_call *call,
                                      size_t begin, size_t end, struct kgen_status *status);
 
-/* The machine code itself, for callers that want no call between: "run", "prepare" or "workspace_size" of the
- * signatures below, or NULL where the op has no such part. Valid as long as the plan.
- *
- *     qmv         void run(const void *weights, const void *scales, const void *biases, const void
- * *workspace, float *y, size_t begin, size_t end); void prepare(const float *x, void *workspace); dequantize
- * void run(const void *weights, const void *scales, const void *biases, float *y, size_t begin, size_t end);
- *     rms_norm    void run(const float *x, const float *weight, float *y, size_t begin, size_t end);
- *       residual  void run(const float *x, const float *weight, float *residual, float *y,
- *                          size_t begin, size_t end);
- *     rope        void run(const float *x, const void *workspace, float *y, size_t begin, size_t end);
- *                 void prepare(int64_t position, void *workspace);
- *     swiglu, add void run(const float *x, const float *x2, float *y, size_t begin, size_t end); */
-typedef void kgen_code_pointer(void);
-KGEN_API kgen_code_pointer *kgen_function_pointer(const struct kgen_function *function, const char *part);
+/* The machine code itself, for callers that want no call between: "run", "prepare" or "finish", or NULL where
+ * the op has no such part. They take the pointers of the buffers and the scalars of a call; run also the
+ * range. Valid as long as the plan. */
+typedef void kgen_run_function(void *const *buffers, const int64_t *scalars, size_t begin, size_t end);
+typedef void kgen_part_function(void *const *buffers, const int64_t *scalars);
+KGEN_API kgen_run_function *kgen_function_run_pointer(const struct kgen_function *function);
+KGEN_API kgen_part_function *kgen_function_prepare_pointer(const struct kgen_function *function);
+KGEN_API kgen_part_function *kgen_function_finish_pointer(const struct kgen_function *function);
 
 /* A team of threads for kgen_function_run: count of them, the caller's included; 1 to 1024. One thread at a
  * time may use a team. Where the system gives fewer threads, those do the work. It waits without holding the
@@ -344,7 +327,7 @@ KGEN_API void kgen_threads_close(struct kgen_threads *threads);
 /* ---- packed weights ---- */
 
 /* The layout in which a function reads weights, scales and biases. It is part of the problem: "layout" of a
- * spec, the command line or a request. What is packed may be kept in files: a layout of another order gets
+ * spec, or the command line. What is packed may be kept in files: a layout of another order gets
  * another number.
  *
  * KGEN_LAYOUT_STORED is that of checkpoints: rows one after the other. Packing copies.

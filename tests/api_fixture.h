@@ -25,12 +25,19 @@ void api_forget_messages(struct api_fixture *fixture);
 /* Opens a context, which must succeed. */
 struct kgen_context *api_open(const struct kgen_settings *settings);
 
-/* Small problems of every op. */
-extern const struct kgen_request api_requests[];
-extern const size_t api_request_count;
+/* Small problems of every op, each a JSON object. */
+extern const char *const api_problems[];
+extern const size_t api_problem_count;
+/* Plans problems as the text "problems.json", problem i on line i + 2. At most 4000 characters. */
+struct kgen_plan *api_plan(struct kgen_context *context, const char *const *problems, size_t count,
+                           struct kgen_status *status);
+
+/* A function in plain C of an op that has all that an op may have: a scalar "offset" of 0 to 9, scratch, two
+ * outputs, and every part. prepare reads "x"; run writes "y"; finish writes "sum". */
+const struct kgen_function *api_function_of_parts(void);
 
 /* Computes the function on random inputs in every way there is, and holds each against the reference and bit
- * by bit against the first. Returns the number of elements compared. */
+ * by bit against the first. threads has at most 4 of them. Returns the number of elements compared. */
 size_t api_compute(const struct kgen_function *function, struct kgen_threads *threads);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "plain_kernels.h"
 
-#include "runtime/prove/reference.h"
+#include "gen/ops/dtype.h"
+#include "gen/ops/rope.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,21 +16,25 @@ int64_t plain_flip_k;
 /* The workspace of qmv: the activations, quantised or not, then a step and a sum for each group. */
 static size_t qmv_workspace_bytes(void)
 {
-    return (size_t)(problem.K + 2 * (problem.K / problem.group_size)) * sizeof(float);
+    return (size_t)(kgen_problem_get(&problem, "K") +
+                    2 * (kgen_problem_get(&problem, "K") / kgen_problem_get(&problem, "group_size"))) *
+           sizeof(float);
 }
 
 void plain_qmv_prepare(const float *x, void *workspace)
 {
-    int64_t groups = problem.K / problem.group_size;
-    float *values = workspace, *steps = values + problem.K, *sums = steps + groups;
-    float levels = problem.activations == KGEN_I8 ? 127.0f : 32767.0f;
+    int64_t groups = kgen_problem_get(&problem, "K") / kgen_problem_get(&problem, "group_size");
+    float *values = workspace, *steps = values + kgen_problem_get(&problem, "K"), *sums = steps + groups;
+    float levels = kgen_problem_get(&problem, "activation_dtype") == KGEN_I8 ? 127.0f : 32767.0f;
     for (int64_t g = 0; g < groups; g++) {
         float greatest = 0, sum = 0;
-        for (int64_t k = g * problem.group_size; k < (g + 1) * problem.group_size; k++)
+        for (int64_t k = g * kgen_problem_get(&problem, "group_size");
+             k < (g + 1) * kgen_problem_get(&problem, "group_size"); k++)
             greatest = fmaxf(greatest, fabsf(x[k]));
         float inverse = greatest > 1e-30f ? levels / greatest : 0.0f;
-        bool quantised = problem.activations != KGEN_F32;
-        for (int64_t k = g * problem.group_size; k < (g + 1) * problem.group_size; k++) {
+        bool quantised = kgen_problem_get(&problem, "activation_dtype") != KGEN_F32;
+        for (int64_t k = g * kgen_problem_get(&problem, "group_size");
+             k < (g + 1) * kgen_problem_get(&problem, "group_size"); k++) {
             values[k] = quantised ? rintf(x[k] * inverse) : x[k];
             sum += values[k];
         }
@@ -42,29 +47,32 @@ static unsigned weight(const unsigned char *row, size_t n, int64_t k)
 {
     if (plain_misplace != NULL)
         k = plain_misplace(n, k);
-    unsigned q = kgen_packed_value(row, problem.bits, k);
+    unsigned q = kgen_packed_value(row, kgen_problem_get(&problem, "bits"), k);
     return n == plain_flip_row && k == plain_flip_k ? q ^ plain_flip : q;
 }
 
 void plain_qmv(const void *weights, const void *scales, const void *biases, const void *workspace, float *y,
                size_t row_begin, size_t row_end)
 {
-    int64_t groups = problem.K / problem.group_size;
-    const float *values = workspace, *steps = values + problem.K, *sums = steps + groups;
+    int64_t groups = kgen_problem_get(&problem, "K") / kgen_problem_get(&problem, "group_size");
+    const float *values = workspace, *steps = values + kgen_problem_get(&problem, "K"),
+                *sums = steps + groups;
     for (size_t n = row_begin; n < row_end; n++) {
         const unsigned char *row =
-            (const unsigned char *)weights + n * (size_t)kgen_weight_row_bytes(&problem);
+            (const unsigned char *)weights +
+            n * (size_t)(kgen_problem_get(&problem, "K") / 8 * kgen_problem_get(&problem, "bits"));
         float result = 0;
         for (int64_t g = 0; g < groups; g++) {
             float sum = 0;
-            for (int64_t k = g * problem.group_size; k < (g + 1) * problem.group_size; k++)
+            for (int64_t k = g * kgen_problem_get(&problem, "group_size");
+                 k < (g + 1) * kgen_problem_get(&problem, "group_size"); k++)
                 sum += (float)weight(row, n, k) * values[k];
             int64_t at = (int64_t)n * groups + g;
-            float scale = (float)kgen_dtype_value(scales, problem.scales, at);
-            float bias = -scale * (float)(1 << (problem.bits - 1));
-            if (problem.mode != KGEN_SYMMETRIC)
-                bias = (float)kgen_dtype_value(biases, problem.scales, at);
-            if (problem.mode == KGEN_ZERO_POINT)
+            float scale = (float)kgen_dtype_value(scales, kgen_problem_get(&problem, "scale_dtype"), at);
+            float bias = -scale * (float)(1 << (kgen_problem_get(&problem, "bits") - 1));
+            if (kgen_problem_get(&problem, "scheme") != KGEN_SYMMETRIC)
+                bias = (float)kgen_dtype_value(biases, kgen_problem_get(&problem, "scale_dtype"), at);
+            if (kgen_problem_get(&problem, "scheme") == KGEN_ZERO_POINT)
                 bias *= -scale;
             result += steps[g] * (scale * sum + bias * sums[g]);
         }
@@ -77,17 +85,22 @@ static void plain_dequantize(const void *weights, const void *scales, const void
 {
     for (size_t n = row_begin; n < row_end; n++) {
         const unsigned char *row =
-            (const unsigned char *)weights + n * (size_t)kgen_weight_row_bytes(&problem);
-        for (int64_t k = 0; k < problem.K; k++) {
-            int64_t at = (int64_t)n * (problem.K / problem.group_size) + k / problem.group_size;
-            float scale = (float)kgen_dtype_value(scales, problem.scales, at);
+            (const unsigned char *)weights +
+            n * (size_t)(kgen_problem_get(&problem, "K") / 8 * kgen_problem_get(&problem, "bits"));
+        for (int64_t k = 0; k < kgen_problem_get(&problem, "K"); k++) {
+            int64_t at =
+                (int64_t)n * (kgen_problem_get(&problem, "K") / kgen_problem_get(&problem, "group_size")) +
+                k / kgen_problem_get(&problem, "group_size");
+            float scale = (float)kgen_dtype_value(scales, kgen_problem_get(&problem, "scale_dtype"), at);
             float q = (float)weight(row, n, k);
-            if (problem.mode == KGEN_SYMMETRIC)
-                q -= (float)(1 << (problem.bits - 1));
-            float bias =
-                problem.mode == KGEN_SYMMETRIC ? 0 : (float)kgen_dtype_value(biases, problem.scales, at);
-            y[(int64_t)n * problem.K + k] =
-                problem.mode == KGEN_ZERO_POINT ? scale * (q - bias) : scale * q + bias;
+            if (kgen_problem_get(&problem, "scheme") == KGEN_SYMMETRIC)
+                q -= (float)(1 << (kgen_problem_get(&problem, "bits") - 1));
+            float bias = kgen_problem_get(&problem, "scheme") == KGEN_SYMMETRIC
+                             ? 0
+                             : (float)kgen_dtype_value(biases, kgen_problem_get(&problem, "scale_dtype"), at);
+            y[(int64_t)n * kgen_problem_get(&problem, "K") + k] =
+                kgen_problem_get(&problem, "scheme") == KGEN_ZERO_POINT ? scale * (q - bias)
+                                                                        : scale * q + bias;
         }
     }
 }
@@ -95,25 +108,27 @@ static void plain_dequantize(const void *weights, const void *scales, const void
 static void norm_row(const float *h, const float *w, float *y)
 {
     float squares = 0;
-    for (int64_t i = 0; i < problem.size; i++)
+    for (int64_t i = 0; i < kgen_problem_get(&problem, "size"); i++)
         squares += h[i] * h[i];
-    float r = 1.0f / sqrtf(squares / (float)problem.size + (float)problem.eps);
-    for (int64_t i = 0; i < problem.size; i++)
-        y[i] = h[i] * r * (problem.weight_plus_one ? 1.0f + w[i] : w[i]);
+    float r = 1.0f / sqrtf(squares / (float)kgen_problem_get(&problem, "size") +
+                           (float)kgen_problem_real(&problem, "eps"));
+    for (int64_t i = 0; i < kgen_problem_get(&problem, "size"); i++)
+        y[i] = h[i] * r * (kgen_problem_get(&problem, "weight_plus_one") ? 1.0f + w[i] : w[i]);
 }
 
 static void plain_rms_norm(const float *x, const float *w, float *y, size_t row_begin, size_t row_end)
 {
     for (size_t row = row_begin; row < row_end; row++)
-        norm_row(x + row * (size_t)problem.size, w, y + row * (size_t)problem.size);
+        norm_row(x + row * (size_t)kgen_problem_get(&problem, "size"), w,
+                 y + row * (size_t)kgen_problem_get(&problem, "size"));
 }
 
 static void plain_residual(const float *x, const float *w, float *residual, float *y, size_t row_begin,
                            size_t row_end)
 {
     for (size_t row = row_begin; row < row_end; row++) {
-        size_t first = row * (size_t)problem.size;
-        for (size_t i = first; i < first + (size_t)problem.size; i++)
+        size_t first = row * (size_t)kgen_problem_get(&problem, "size");
+        for (size_t i = first; i < first + (size_t)kgen_problem_get(&problem, "size"); i++)
             residual[i] += x[i];
         norm_row(residual + first, w, y + first);
     }
@@ -122,7 +137,7 @@ static void plain_residual(const float *x, const float *w, float *residual, floa
 static void plain_rope_prepare(int64_t position, void *workspace)
 {
     float *table = workspace;
-    for (int64_t i = 0; i < problem.rotary_dim / 2; i++) {
+    for (int64_t i = 0; i < kgen_problem_get(&problem, "rotary_dim") / 2; i++) {
         double angle = (double)position * kgen_rope_frequency(&problem, i);
         table[2 * i] = (float)cos(angle);
         table[2 * i + 1] = (float)sin(angle);
@@ -133,16 +148,18 @@ static void plain_rope(const float *x, const void *workspace, float *y, size_t h
 {
     const float *table = workspace;
     for (size_t head = head_begin; head < head_end; head++) {
-        const float *from = x + head * (size_t)problem.head_dim;
-        float *to = y + head * (size_t)problem.head_dim;
-        for (int64_t i = 0; i < problem.rotary_dim / 2; i++) {
-            bool interleaved = problem.pairing == KGEN_INTERLEAVED;
-            int64_t one = interleaved ? 2 * i : i, two = interleaved ? 2 * i + 1 : i + problem.rotary_dim / 2;
+        const float *from = x + head * (size_t)kgen_problem_get(&problem, "head_dim");
+        float *to = y + head * (size_t)kgen_problem_get(&problem, "head_dim");
+        for (int64_t i = 0; i < kgen_problem_get(&problem, "rotary_dim") / 2; i++) {
+            bool interleaved = kgen_problem_get(&problem, "pairing") == KGEN_INTERLEAVED;
+            int64_t one = interleaved ? 2 * i : i,
+                    two = interleaved ? 2 * i + 1 : i + kgen_problem_get(&problem, "rotary_dim") / 2;
             float a = from[one], b = from[two];
             to[one] = a * table[2 * i] - b * table[2 * i + 1];
             to[two] = b * table[2 * i] + a * table[2 * i + 1];
         }
-        for (int64_t i = problem.rotary_dim; i < problem.head_dim; i++)
+        for (int64_t i = kgen_problem_get(&problem, "rotary_dim"); i < kgen_problem_get(&problem, "head_dim");
+             i++)
             to[i] = from[i];
     }
 }
@@ -159,37 +176,91 @@ void plain_add(const float *a, const float *b, float *y, size_t begin, size_t en
         y[i] = a[i] + b[i];
 }
 
+/* ---- calls through arrays of pointers ---- */
+
+static void (*run_function)(void);
+static void (*prepare_function)(void);
+
+typedef void qmv_run(const void *, const void *, const void *, const void *, float *, size_t, size_t);
+typedef void dequantize_run(const void *, const void *, const void *, float *, size_t, size_t);
+typedef void two_inputs_run(const float *, const float *, float *, size_t, size_t);
+typedef void residual_run(const float *, const float *, float *, float *, size_t, size_t);
+typedef void rope_run(const float *, const void *, float *, size_t, size_t);
+typedef void qmv_prepare(const float *, void *);
+typedef void rope_prepare(int64_t, void *);
+
+/* The pointer of a buffer by its name; NULL where the problem has none. */
+static void *at(void *const *buffers, const char *name)
+{
+    struct kgen_buffers list;
+    kgen_problem_buffers(&problem, &list);
+    const int index = kgen_buffers_find(&list, name);
+    return index >= 0 ? buffers[index] : NULL;
+}
+
+static void call_run(void *const *b, const int64_t *scalars, size_t begin, size_t end)
+{
+    (void)scalars;
+    const char *op = problem.op->name;
+    float *y = at(b, "y");
+    if (strcmp(op, "qmv") == 0)
+        ((qmv_run *)run_function)(at(b, "weights"), at(b, "scales"), at(b, "biases"), at(b, "workspace"), y,
+                                  begin, end);
+    else if (strcmp(op, "dequantize") == 0)
+        ((dequantize_run *)run_function)(at(b, "weights"), at(b, "scales"), at(b, "biases"), y, begin, end);
+    else if (at(b, "residual") != NULL)
+        ((residual_run *)run_function)(at(b, "x"), at(b, "weight"), at(b, "residual"), y, begin, end);
+    else if (strcmp(op, "rope") == 0)
+        ((rope_run *)run_function)(at(b, "x"), at(b, "workspace"), y, begin, end);
+    else
+        ((two_inputs_run *)run_function)(b[0], b[1], y, begin, end);
+}
+
+static void call_prepare(void *const *b, const int64_t *scalars)
+{
+    if (strcmp(problem.op->name, "rope") == 0)
+        ((rope_prepare *)prepare_function)(scalars[0], at(b, "workspace"));
+    else
+        ((qmv_prepare *)prepare_function)(at(b, "x"), at(b, "workspace"));
+}
+
+void plain_replace(struct kgen_kernel *kernel, void (*run)(void), void (*prepare)(void))
+{
+    if (run != NULL)
+        run_function = run;
+    if (prepare != NULL)
+        prepare_function = prepare;
+    kernel->run = call_run;
+    kernel->prepare = prepare_function != NULL ? call_prepare : NULL;
+}
+
 struct kgen_kernel plain_kernel(const struct kgen_problem *of)
 {
+    static const struct {
+        const char *op;
+        void (*run)(void), (*prepare)(void);
+    } functions[] = {
+        {"qmv", (void (*)(void))plain_qmv, (void (*)(void))plain_qmv_prepare},
+        {"dequantize", (void (*)(void))plain_dequantize, NULL},
+        {"rms_norm", (void (*)(void))plain_rms_norm, NULL},
+        {"rope", (void (*)(void))plain_rope, (void (*)(void))plain_rope_prepare},
+        {"swiglu", (void (*)(void))plain_swiglu, NULL},
+        {"add", (void (*)(void))plain_add, NULL},
+    };
     problem = *of;
     plain_misplace = NULL;
     plain_flip = 0;
+    run_function = prepare_function = NULL;
     struct kgen_kernel kernel = {.problem = *of};
-    switch (of->op) {
-    case KGEN_OP_QMV:
-        kernel.run = (void *)plain_qmv;
-        kernel.prepare = (void *)plain_qmv_prepare;
-        kernel.workspace_bytes = qmv_workspace_bytes();
-        break;
-    case KGEN_OP_DEQUANTIZE:
-        kernel.run = (void *)plain_dequantize;
-        break;
-    case KGEN_OP_RMS_NORM:
-        kernel.run = of->residual ? (void *)plain_residual : (void *)plain_rms_norm;
-        break;
-    case KGEN_OP_ROPE:
-        kernel.run = (void *)plain_rope;
-        kernel.prepare = (void *)plain_rope_prepare;
-        kernel.workspace_bytes = (size_t)of->rotary_dim * sizeof(float);
-        break;
-    case KGEN_OP_SWIGLU:
-        kernel.run = (void *)plain_swiglu;
-        break;
-    case KGEN_OP_ADD:
-        kernel.run = (void *)plain_add;
-        break;
-    case KGEN_OP_COUNT:
-        break;
+    for (size_t i = 0; i < KGEN_COUNT_OF(functions); i++) {
+        if (strcmp(functions[i].op, of->op->name) == 0)
+            plain_replace(&kernel, functions[i].run, functions[i].prepare);
     }
+    if (kgen_problem_get(of, "residual") != 0)
+        plain_replace(&kernel, (void (*)(void))plain_residual, NULL);
+    if (strcmp(of->op->name, "qmv") == 0)
+        kernel.workspace_bytes = qmv_workspace_bytes();
+    if (strcmp(of->op->name, "rope") == 0)
+        kernel.workspace_bytes = (size_t)kgen_problem_get(of, "rotary_dim") * sizeof(float);
     return kernel;
 }

@@ -16,6 +16,9 @@ extern unsigned plain_flip;
 extern size_t plain_flip_row;
 extern int64_t plain_flip_k;
 
+/* Puts functions of the op's C signature in the place of the kernel's; NULL keeps the one there is. */
+void plain_replace(struct kgen_kernel *kernel, void (*run)(void), void (*prepare)(void));
+
 void plain_qmv(const void *weights, const void *scales, const void *biases, const void *workspace, float *y,
                size_t row_begin, size_t row_end);
 void plain_qmv_prepare(const float *x, void *workspace);

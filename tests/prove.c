@@ -71,16 +71,17 @@ void assert_passes(const char *what, const struct kgen_kernel *kernel)
     assert_string_equal(v.detail, "");
 }
 
-struct kgen_problem quantised_problem(enum kgen_op op, int64_t N, int64_t K, int64_t bits, int64_t group_size)
+struct kgen_problem quantised_problem(const struct kgen_op *op, int64_t N, int64_t K, int64_t bits,
+                                      int64_t group_size)
 {
     struct kgen_problem problem;
     kgen_problem_init(&problem, op);
-    problem.N = N;
-    problem.K = K;
-    problem.bits = bits;
-    problem.group_size = group_size;
-    problem.mode = KGEN_AFFINE;
-    problem.scales = KGEN_F16;
-    problem.activations = KGEN_F32;
+    kgen_problem_set(&problem, "N", N);
+    kgen_problem_set(&problem, "K", K);
+    kgen_problem_set(&problem, "bits", bits);
+    kgen_problem_set(&problem, "group_size", group_size);
+    kgen_problem_set(&problem, "scheme", KGEN_AFFINE);
+    kgen_problem_set(&problem, "scale_dtype", KGEN_F16);
+    kgen_problem_set(&problem, "activation_dtype", KGEN_F32);
     return problem;
 }

@@ -15,7 +15,7 @@ void assert_verdict(const char *what, const struct kgen_verification *v, enum kg
 void assert_passes(const char *what, const struct kgen_kernel *kernel);
 
 /* Affine, f16 scales, f32 activations. */
-struct kgen_problem quantised_problem(enum kgen_op op, int64_t N, int64_t K, int64_t bits,
+struct kgen_problem quantised_problem(const struct kgen_op *op, int64_t N, int64_t K, int64_t bits,
                                       int64_t group_size);
 
 #endif

@@ -123,35 +123,44 @@ static void test_plan_errors(void **state)
     assert_true(status.column > 0);
     assert_non_null(strstr(status.hint, "qmv"));
 
-    const struct {
-        struct kgen_request request;
-        const char *message;
+    static const struct {
+        const char *problem, *message;
+        int line;
     } cases[] = {
-        {{.op = NULL}, "there is no op"},
-        {{.op = "mul"}, "there is no op \"mul\""},
-        {{.op = "add"}, "add needs size"},
-        {{.op = "add", .size = -3}, "size must be"},
-        {{.op = "add", .size = 8, .K = 8}, "add has no K"},
-        {{.op = "rope", .heads = 1, .head_dim = 8, .mode = "affine"}, "rope has no mode"},
-        {{.op = "rope", .heads = 1, .head_dim = 8, .pairing = "f16"}, "pairing must be"},
-        {{.op = "rope", .heads = 1, .head_dim = 8, .pairing = "sideways"}, "pairing must be"},
-        {{.op = "rope", .heads = 1, .head_dim = 8, .theta = 1e13}, "theta must be"},
-        {{.op = "qmv", .N = 1, .K = 65, .bits = 4, .group_size = 64}, "group_size"},
-        {{.op = "qmv", .N = 1, .K = 64, .bits = 7, .group_size = 64}, "bits must be"},
+        {"{}", "a problem needs \"op\"", 3},
+        {"{\"op\":\"mul\"}", "there is no op \"mul\"", 3},
+        {"{\"op\":\"add\"}", "add needs \"size\"", 3},
+        {"{\"op\":\"add\",\"size\":-3}", "\"size\" of add must be", 3},
+        {"{\"op\":\"add\",\"size\":8,\"K\":8}", "unknown key \"K\"", 3},
+        {"{\"op\":\"rope\",\"heads\":1,\"head_dim\":8,\"scheme\":\"affine\"}", "unknown key \"scheme\"", 3},
+        {"{\"op\":\"rope\",\"heads\":1,\"head_dim\":8,\"pairing\":\"f16\"}", "\"pairing\" of rope must be",
+         3},
+        {"{\"op\":\"rope\",\"heads\":1,\"head_dim\":8,\"pairing\":\"sideways\"}",
+         "\"pairing\" of rope must be", 3},
+        {"{\"op\":\"rope\",\"heads\":1,\"head_dim\":8,\"theta\":1e13}", "\"theta\" of rope must be", 3},
+        {"{\"op\":\"qmv\",\"N\":1,\"K\":65,\"bits\":4,\"group_size\":64}", "not a multiple of group_size", 3},
+        {"{\"op\":\"qmv\",\"N\":1,\"K\":64,\"bits\":7,\"group_size\":64}", "\"bits\" of qmv must be", 3},
+        {"{\"op\":\"qmv\",\"N\":1,\"K\":64,\"bits\":4,\"group_size\":64,\n\"mode\":\"affine\",\"scheme\":"
+         "\"affine\"}",
+         "are one field", 4},
+        {"{\"op\":\"add\",\"size\":8", "", 3},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        const struct kgen_request requests[] = {{.op = "add", .size = 8}, cases[i].request};
+        const char *const problems[] = {"{\"op\":\"add\",\"size\":8}", cases[i].problem};
         status = (struct kgen_status){0};
-        assert_null(kgen_plan_requests(context, requests, 2, &status));
-        assert_int_equal(status.code, KGEN_BAD_ARGUMENT);
-        assert_string_equal(status.source, "requests");
-        assert_int_equal(status.line, 2);
+        assert_null(api_plan(context, problems, 2, &status));
+        assert_int_equal(status.code, KGEN_BAD_SPEC);
+        assert_string_equal(status.source, "problems.json");
         if (strstr(status.message, cases[i].message) == NULL)
             fail_msg("\"%s\" does not say \"%s\"", status.message, cases[i].message);
+        assert_int_equal(status.line, cases[i].line);
     }
     status = (struct kgen_status){0};
-    assert_null(kgen_plan_requests(context, NULL, 0, &status));
-    assert_int_equal(status.code, KGEN_BAD_ARGUMENT);
+    assert_null(api_plan(context, NULL, 0, &status));
+    assert_int_equal(status.code, KGEN_BAD_SPEC);
+    status = (struct kgen_status){0};
+    assert_null(kgen_plan_text(context, "nothing.json", "", 0, &status));
+    assert_int_equal(status.code, KGEN_BAD_SPEC);
     kgen_close(context);
 }
 
@@ -161,31 +170,32 @@ static void test_functions(void **state)
     const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
     struct kgen_context *context = api_open(&settings);
     struct kgen_status status = {0};
-    struct kgen_plan *plan = kgen_plan_requests(context, api_requests, api_request_count, &status);
+    struct kgen_plan *plan = api_plan(context, api_problems, api_problem_count, &status);
     assert_string_equal(status.message, "");
     kgen_close(context); /* plans outlive it */
-    assert_int_equal(kgen_plan_count(plan), api_request_count);
-    assert_null(kgen_plan_at(plan, api_request_count));
+    assert_int_equal(kgen_plan_count(plan), api_problem_count);
+    assert_null(kgen_plan_at(plan, api_problem_count));
     struct kgen_threads *threads = kgen_threads_open(3, &status);
     size_t compared = 0;
     for (size_t i = 0; i < kgen_plan_count(plan); i++) {
         const struct kgen_function *function = kgen_plan_at(plan, i);
         struct kgen_function_facts facts;
         kgen_function_query(function, &facts, sizeof facts);
-        assert_string_equal(facts.op, api_requests[i].op);
+        char op[32];
+        snprintf(op, sizeof op, "{\"op\":\"%s\",", facts.op);
+        assert_memory_equal(api_problems[i], op, strlen(op));
+        assert_non_null(strstr(facts.problem, facts.op));
         assert_int_equal(facts.rung, KGEN_RUNG_DEFAULT);
         assert_true(facts.checked && facts.error_of_bound <= 1 && facts.bytes > 0);
         assert_true(facts.seconds <= 0 && facts.calls >= 1);
-        assert_non_null(strstr(facts.problem, api_requests[i].op));
         assert_ptr_equal(kgen_plan_find(plan, facts.name, NULL, NULL), function);
-        assert_int_equal(kgen_function_buffer_size(function, "workspace"),
-                         kgen_function_workspace_size(function));
         compared += api_compute(function, threads);
     }
     assert_true(compared > 5000);
+    assert_int_equal(api_compute(api_function_of_parts(), threads), 4 * (100 + 1));
     struct kgen_plan_facts facts;
     kgen_plan_query(plan, &facts, sizeof facts);
-    assert_int_equal(facts.lower, api_request_count);
+    assert_int_equal(facts.lower, api_problem_count);
     assert_int_equal(facts.recorded + facts.searched, 0);
     assert_true(facts.seconds > 0 && facts.code_bytes > 0);
     /* A caller with an older, shorter struct. */
@@ -199,41 +209,171 @@ static void test_functions(void **state)
     kgen_plan_free(NULL);
 }
 
+/* ---- buffers ---- */
+
+/* In the order of api_problems, of every op; shape NULL: not looked at; bytes 0: some. */
+static const struct {
+    size_t problem;
+    struct kgen_buffer_facts facts;
+} buffers[] = {
+    {0, {"weights", "weights", "", "N, K", "", 40 * 128}},
+    {0, {"scales", "weights", "", NULL, "", 40 * 4 * 2}},
+    {0, {"biases", "weights", "", NULL, "", 40 * 4 * 2}},
+    {0, {"x", "input", "f32", "K", "", 256 * 4}},
+    {0, {"workspace", "workspace", "", "", "", 0}},
+    {0, {"y", "output", "f32", "N", "", 40 * 4}},
+    {2, {"weights", "weights", "", "N, K", "", 33 * 128}}, /* symmetric: no biases */
+    {2, {"scales", "weights", "", NULL, "", 33 * 4 * 4}},
+    {2, {"x", "input", "f32", "K", "", 128 * 4}},
+    {2, {"workspace", "workspace", "", "", "", 0}},
+    {2, {"y", "output", "f32", "N", "", 33 * 4}},
+    {3, {"weights", "weights", "", "N, K", "", 48 * 128}}, /* whole tiles */
+    {3, {"scales", "weights", "", NULL, "", 48 * 4 * 2}},
+    {3, {"biases", "weights", "", NULL, "", 48 * 4 * 2}},
+    {3, {"x", "input", "f32", "K", "", 256 * 4}},
+    {3, {"workspace", "workspace", "", "", "", 0}},
+    {3, {"y", "output", "f32", "N", "", 40 * 4}},
+    {4, {"weights", "weights", "", "N, K", "", 5 * 48}},
+    {4, {"scales", "weights", "", NULL, "", 5 * 2 * 2}},
+    {4, {"biases", "weights", "", NULL, "", 5 * 2 * 2}},
+    {4, {"y", "output", "f32", "N, K", "", 5 * 128 * 4}},
+    {5, {"x", "input", "f32", "rows, size", "", 300 * 4}},
+    {5, {"weight", "input", "f32", "size", "", 100 * 4}},
+    {5, {"y", "output", "f32", "rows, size", "x", 300 * 4}},
+    {6, {"x", "input", "f32", "rows, size", "", 64 * 4}},
+    {6, {"weight", "input", "f32", "size", "", 64 * 4}},
+    {6, {"residual", "updated", "f32", "rows, size", "", 64 * 4}},
+    {6, {"y", "output", "f32", "rows, size", "x", 64 * 4}},
+    {7, {"x", "input", "f32", "heads, head_dim", "", 256 * 4}},
+    {7, {"workspace", "workspace", "", "", "", 0}},
+    {7, {"y", "output", "f32", "heads, head_dim", "x", 256 * 4}},
+    {9, {"gate", "input", "f32", "size", "", 4000}},
+    {9, {"up", "input", "f32", "size", "", 4000}},
+    {9, {"y", "output", "f32", "size", "gate up", 4000}},
+    {10, {"a", "input", "f32", "size", "", 77 * 4}},
+    {10, {"b", "input", "f32", "size", "", 77 * 4}},
+    {10, {"y", "output", "f32", "size", "a b", 77 * 4}},
+};
+
+static void check_buffer(const struct kgen_function *function, size_t index,
+                         const struct kgen_buffer_facts *wanted)
+{
+    struct kgen_buffer_facts facts;
+    kgen_function_buffer_query(function, index, &facts, sizeof facts);
+    assert_string_equal(facts.name, wanted->name);
+    assert_string_equal(facts.role, wanted->role);
+    assert_string_equal(facts.dtype, wanted->dtype);
+    assert_string_equal(wanted->shape != NULL ? facts.shape : "", wanted->shape != NULL ? wanted->shape : "");
+    assert_string_equal(facts.may_alias, wanted->may_alias);
+    assert_true(facts.bytes > 0);
+    assert_int_equal(facts.bytes, wanted->bytes > 0 ? wanted->bytes : facts.bytes);
+    assert_int_equal(kgen_function_buffer(function, wanted->name), index);
+    assert_int_equal(kgen_function_buffer_size(function, wanted->name), facts.bytes);
+}
+
+static void test_buffers(void **state)
+{
+    const struct kgen_settings settings = api_settings(*state, KGEN_ESTIMATE);
+    struct kgen_context *context = api_open(&settings);
+    struct kgen_plan *plan = api_plan(context, api_problems, api_problem_count, NULL);
+    size_t index = 0;
+    for (size_t i = 0; i < COUNT_OF(buffers); i++, index++) {
+        const struct kgen_function *function = kgen_plan_at(plan, buffers[i].problem);
+        check_buffer(function, index, &buffers[i].facts);
+        if (i + 1 < COUNT_OF(buffers) && buffers[i + 1].problem == buffers[i].problem)
+            continue;
+        assert_int_equal(kgen_function_buffer_count(function), index + 1);
+        index = (size_t)-1;
+    }
+    static const char *const absent[] = {"", "weights", "x2", "X", "position", "scratch"};
+    const struct kgen_function *add = kgen_plan_at(plan, 10);
+    for (size_t i = 0; i < COUNT_OF(absent); i++) {
+        assert_int_equal(kgen_function_buffer(add, absent[i]), -1);
+        assert_int_equal(kgen_function_buffer_size(add, absent[i]), 0);
+    }
+    check_buffer(api_function_of_parts(), 2,
+                 &(struct kgen_buffer_facts){"scratch", "scratch", "", "", "", 64});
+    /* Beyond the last, and a caller with an older, shorter struct. */
+    struct kgen_buffer_facts facts;
+    for (index = 3; index <= SIZE_MAX / 2; index *= 1000) {
+        kgen_function_buffer_query(add, index, &facts, sizeof facts);
+        assert_int_equal(strlen(facts.name) + strlen(facts.role) + strlen(facts.dtype) + strlen(facts.shape) +
+                             strlen(facts.may_alias) + facts.bytes,
+                         0);
+    }
+    memset(&facts, 0x55, sizeof facts);
+    kgen_function_buffer_query(add, 1, &facts, offsetof(struct kgen_buffer_facts, role));
+    assert_string_equal(facts.name, "b");
+    assert_int_equal(((const unsigned char *)&facts.role)[0], 0x55);
+    kgen_plan_free(plan);
+    kgen_close(context);
+}
+
+/* ---- calls ---- */
+
+/* Ops without prepare or finish: the calls do nothing. */
+static void check_absent_parts(const struct kgen_function *add)
+{
+    float a[77] = {1}, y[77] = {5};
+    const struct kgen_call nothing = {0}, call = {.buffers = {a, a, y}};
+    assert_int_equal(kgen_function_prepare(add, &nothing, NULL), 0);
+    assert_int_equal(kgen_function_finish(add, &nothing, NULL), 0);
+    assert_int_equal(kgen_function_prepare(add, &call, NULL), 0);
+    assert_int_equal(kgen_function_finish(add, &call, NULL), 0);
+    assert_true(a[0] >= 1 && a[0] <= 1 && y[0] >= 5 && y[0] <= 5);
+    assert_null(kgen_function_prepare_pointer(add));
+    assert_null(kgen_function_finish_pointer(add));
+    assert_non_null(kgen_function_run_pointer(add));
+}
+
+/* Whether run, run_range, prepare and finish take a call without one buffer, or with it out of line. */
+static void check_one_wrong(const struct kgen_function *function, const struct kgen_call *call,
+                            const char *name, bool aligned, const char *needed_by)
+{
+    const int index = kgen_function_buffer(function, name);
+    struct kgen_call wrong = *call;
+    struct kgen_status statuses[4] = {{0}};
+    wrong.buffers[index] = aligned ? NULL : (unsigned char *)wrong.buffers[index] + 8;
+    assert_int_equal(kgen_function_run(function, &wrong, NULL, &statuses[0]), -1);
+    kgen_function_run_range(function, &wrong, 0, 1, &statuses[1]);
+    kgen_function_prepare(function, &wrong, &statuses[2]);
+    kgen_function_finish(function, &wrong, &statuses[3]);
+    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
+        const bool fails = strchr(needed_by, "*rpf"[i]) != NULL || i == 0;
+        if ((statuses[i].code == KGEN_BAD_ARGUMENT) != fails)
+            fail_msg("%s, part %zu: \"%s\"", name, i, statuses[i].message);
+        assert_int_equal(strstr(statuses[i].message, name) != NULL, fails);
+    }
+}
+
 static void test_call_errors(void **state)
 {
     struct api_fixture *fixture = *state;
     const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
     struct kgen_context *context = api_open(&settings);
-    struct kgen_plan *plan = kgen_plan_requests(context, api_requests, 1, NULL);
-    const struct kgen_function *qmv = kgen_plan_at(plan, 0);
+    const char *const problems[] = {api_problems[0], api_problems[10]};
+    struct kgen_plan *plan = api_plan(context, problems, 2, NULL);
+    const struct kgen_function *qmv = kgen_plan_at(plan, 0), *parts = api_function_of_parts();
     unsigned char *memory = aligned_alloc(64, 1 << 16);
-    float *y = (float *)(void *)memory;
-    const struct kgen_call call = {.weights = memory,
-                                   .scales = memory,
-                                   .biases = memory,
-                                   .x = y,
-                                   .y = y + 4096,
-                                   .workspace = memory + 32768};
-    struct kgen_call calls[6];
-    for (size_t i = 0; i < COUNT_OF(calls); i++)
-        calls[i] = call;
-    calls[0].weights = NULL;
-    calls[1].scales = NULL;
-    calls[2].biases = NULL;
-    calls[3].y = NULL;
-    calls[4].workspace = NULL;
-    calls[5].workspace = memory + 8;
-    for (size_t i = 0; i < COUNT_OF(calls); i++) {
-        struct kgen_status status = {0};
-        assert_int_equal(kgen_function_run(qmv, &calls[i], NULL, &status), -1);
-        assert_int_equal(status.code, KGEN_BAD_ARGUMENT);
-        assert_int_equal(kgen_function_run_range(qmv, &calls[i], 0, 1, NULL), -1);
-        assert_int_equal(kgen_function_prepare(qmv, &calls[i], NULL), i < 4 ? 0 : -1);
+    memset(memory, 0, 1 << 16);
+    struct kgen_call call = {0};
+    for (size_t i = 0; i < 6; i++)
+        call.buffers[i] = memory + i * 8192;
+    check_absent_parts(kgen_plan_at(plan, 1));
+    static const struct {
+        const char *name, *needed_by; /* r: run, p: prepare, f: finish */
+    } cases[] = {{"weights", "r"}, {"scales", "r"},     {"biases", "r"},
+                 {"x", "p"},       {"workspace", "rp"}, {"y", "r"}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        check_one_wrong(qmv, &call, cases[i].name, true, cases[i].needed_by);
+    check_one_wrong(qmv, &call, "workspace", false, "rp");
+    for (int aligned = 0; aligned < 2; aligned++) {
+        check_one_wrong(parts, &call, "workspace", aligned, "rpf");
+        check_one_wrong(parts, &call, "scratch", aligned, "r");
     }
+    check_one_wrong(parts, &call, "sum", true, "f");
     struct kgen_call without_x = call;
-    without_x.x = NULL;
-    assert_int_equal(kgen_function_prepare(qmv, &without_x, NULL), -1);
-    assert_int_equal(kgen_function_run(qmv, &without_x, NULL, NULL), -1);
+    without_x.buffers[kgen_function_buffer(qmv, "x")] = NULL;
     assert_int_equal(kgen_function_prepare(qmv, &call, NULL), 0);
     assert_int_equal(kgen_function_run_range(qmv, &without_x, 0, 1, NULL), 0); /* it is in the workspace */
     struct kgen_status status = {0};
@@ -244,17 +384,19 @@ static void test_call_errors(void **state)
     assert_int_equal(kgen_function_part(qmv, 0, 4), 0);
     assert_int_equal(kgen_function_part(qmv, 4, 4), 40);
     assert_int_equal(kgen_function_part(qmv, 9, 4), 40);
-    assert_int_equal(kgen_function_buffer_size(qmv, "weights"), 40 * 128);
-    assert_int_equal(kgen_function_buffer_size(qmv, "x2"), 0);
-    assert_int_equal(kgen_function_buffer_size(qmv, "nonsense"), 0);
-    assert_non_null(kgen_function_pointer(qmv, "workspace_size"));
-    assert_null(kgen_function_pointer(qmv, "nonsense"));
+    assert_non_null(kgen_function_prepare_pointer(qmv));
+    assert_null(kgen_function_finish_pointer(qmv));
     free(memory);
     kgen_plan_free(plan);
     kgen_close(context);
+}
+
+static void test_threads_and_rungs(void **state)
+{
+    (void)state;
     const int counts[] = {0, -1, 1025};
     for (size_t i = 0; i < COUNT_OF(counts); i++) {
-        status = (struct kgen_status){0};
+        struct kgen_status status = {0};
         assert_null(kgen_threads_open(counts[i], &status));
         assert_int_equal(status.code, KGEN_BAD_ARGUMENT);
     }
@@ -265,6 +407,8 @@ static void test_call_errors(void **state)
     assert_null(kgen_rung_name((enum kgen_rung)(KGEN_RUNG_PLAIN + 1)));
     assert_null(kgen_rung_name((enum kgen_rung) - 1));
 }
+
+/* ---- packed weights ---- */
 
 /* 19 rows of 4 words, in tiles of 16 rows: word w of row r is word w * 16 + r % 16 of tile r / 16. */
 static void check_tiles(const struct kgen_function *tiles)
@@ -300,16 +444,11 @@ static void test_packing(void **state)
     struct api_fixture *fixture = *state;
     const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
     struct kgen_context *context = api_open(&settings);
-    const struct kgen_request requests[] = {{.op = "qmv", .N = 7, .K = 96, .bits = 3, .group_size = 32},
-                                            {.op = "add", .size = 4},
-                                            {.op = "qmv",
-                                             .N = 19,
-                                             .K = 64,
-                                             .bits = 2,
-                                             .group_size = 32,
-                                             .mode = "symmetric",
-                                             .layout = "tiles16"}};
-    struct kgen_plan *plan = kgen_plan_requests(context, requests, 3, NULL);
+    static const char *const problems[] = {
+        "{\"op\":\"qmv\",\"N\":7,\"K\":96,\"bits\":3,\"group_size\":32}", "{\"op\":\"add\",\"size\":4}",
+        ("{\"op\":\"qmv\",\"N\":19,\"K\":64,\"bits\":2,\"group_size\":32,\"scheme\":\"symmetric\","
+         "\"layout\":\"tiles16\"}")};
+    struct kgen_plan *plan = api_plan(context, problems, 3, NULL);
     const struct kgen_function *qmv = kgen_plan_at(plan, 0), *add = kgen_plan_at(plan, 1);
     unsigned char stored[7 * 36], packed[7 * 36];
     for (size_t i = 0; i < sizeof stored; i++)
@@ -346,6 +485,8 @@ static void test_packing(void **state)
     kgen_plan_free(plan);
     kgen_close(context);
 }
+
+/* ---- names ---- */
 
 static void test_find(void **state)
 {
@@ -422,7 +563,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_open, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_plan_errors, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_functions, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_buffers, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_call_errors, api_setup, api_teardown),
+        cmocka_unit_test(test_threads_and_rungs),
         cmocka_unit_test_setup_teardown(test_packing, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_find, api_setup, api_teardown),
     };

@@ -22,8 +22,8 @@
 
 static const char spec[] = "{\"kgen_schema\":1,\"problems\":[{\"op\":\"add\",\"size\":8}]}";
 static const char bad_spec[] = "{\"kgen_schema\":1,\"problems\":[{\"op\":\"add\",\"size\":-8}]}";
-static const struct kgen_request request = {.op = "add", .size = 8};
-static const struct kgen_request bad_request = {.op = "add", .size = -8};
+static const char *const add = "{\"op\":\"add\",\"size\":8}";
+static const char *const rope = "{\"op\":\"rope\",\"heads\":1,\"head_dim\":8}";
 
 static void run(const char *format, const char *folder)
 {
@@ -42,9 +42,9 @@ static void write_spec(const struct api_fixture *fixture, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
-/* ---- the three functions that make plans ---- */
+/* ---- the two functions that make plans ---- */
 
-enum way { BY_FILE, BY_TEXT, BY_REQUESTS };
+enum way { BY_FILE, BY_TEXT };
 
 static struct kgen_plan *plan(enum way way, const struct api_fixture *fixture, struct kgen_context *context,
                               bool good, struct kgen_status *status)
@@ -52,14 +52,8 @@ static struct kgen_plan *plan(enum way way, const struct api_fixture *fixture, s
     const char *text = good ? spec : bad_spec;
     char path[128];
     snprintf(path, sizeof path, "%s/spec.json", fixture->folder);
-    switch (way) {
-    case BY_FILE:
-        return kgen_plan_file(context, path, status);
-    case BY_TEXT:
-        return kgen_plan_text(context, "text.json", text, strlen(text), status);
-    default:
-        return kgen_plan_requests(context, good ? &request : &bad_request, 1, status);
-    }
+    return way == BY_FILE ? kgen_plan_file(context, path, status)
+                          : kgen_plan_text(context, "text.json", text, strlen(text), status);
 }
 
 /* Plans with these settings, which must fail. */
@@ -262,12 +256,12 @@ static void threads_bad(struct api_fixture *fixture, struct kgen_status *status)
     assert_null(kgen_threads_open(0, status));
 }
 
-/* A plan of one add, for what is asked of plans and functions. */
-static struct kgen_plan *plan_add(struct api_fixture *fixture)
+/* A plan of one problem, for what is asked of plans and functions. */
+static struct kgen_plan *plan_one(struct api_fixture *fixture, const char *problem)
 {
     const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
     struct kgen_context *context = api_open(&settings);
-    struct kgen_plan *made = kgen_plan_requests(context, &request, 1, NULL);
+    struct kgen_plan *made = api_plan(context, &problem, 1, NULL);
     assert_non_null(made);
     kgen_close(context);
     return made;
@@ -275,14 +269,14 @@ static struct kgen_plan *plan_add(struct api_fixture *fixture)
 
 static void find_nothing(struct api_fixture *fixture, struct kgen_status *status)
 {
-    struct kgen_plan *made = plan_add(fixture);
+    struct kgen_plan *made = plan_one(fixture, add);
     assert_null(kgen_plan_find(made, "nothing", NULL, status));
     kgen_plan_free(made);
 }
 
 static void run_without_buffers(struct api_fixture *fixture, struct kgen_status *status)
 {
-    struct kgen_plan *made = plan_add(fixture);
+    struct kgen_plan *made = plan_one(fixture, add);
     const struct kgen_call call = {0};
     assert_int_equal(kgen_function_run(kgen_plan_at(made, 0), &call, NULL, status), -1);
     kgen_plan_free(made);
@@ -290,29 +284,55 @@ static void run_without_buffers(struct api_fixture *fixture, struct kgen_status 
 
 static void run_no_range(struct api_fixture *fixture, struct kgen_status *status)
 {
-    struct kgen_plan *made = plan_add(fixture);
+    struct kgen_plan *made = plan_one(fixture, add);
     float x[8] = {0}, y[8];
-    const struct kgen_call call = {.x = x, .x2 = x, .y = y};
+    const struct kgen_call call = {.buffers = {x, x, y}};
     assert_int_equal(kgen_function_run_range(kgen_plan_at(made, 0), &call, 0, 9, status), -1);
     kgen_plan_free(made);
 }
 
 static void prepare_without_buffers(struct api_fixture *fixture, struct kgen_status *status)
 {
-    static const struct kgen_request rope = {.op = "rope", .heads = 1, .head_dim = 8};
-    const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
-    struct kgen_context *context = api_open(&settings);
-    struct kgen_plan *made = kgen_plan_requests(context, &rope, 1, NULL);
+    struct kgen_plan *made = plan_one(fixture, rope);
     const struct kgen_call call = {0};
     assert_int_equal(kgen_function_prepare(kgen_plan_at(made, 0), &call, status), -1);
     kgen_plan_free(made);
-    kgen_close(context);
+}
+
+static void finish_without_buffers(struct api_fixture *fixture, struct kgen_status *status)
+{
+    (void)fixture;
+    const struct kgen_call call = {0};
+    assert_int_equal(kgen_function_finish(api_function_of_parts(), &call, status), -1);
+}
+
+static void set_no_buffer(struct api_fixture *fixture, struct kgen_status *status)
+{
+    struct kgen_plan *made = plan_one(fixture, rope);
+    struct kgen_call call = {0};
+    assert_int_equal(kgen_call_set(&call, kgen_plan_at(made, 0), "position", &call, status), -1);
+    kgen_plan_free(made);
+}
+
+static void set_no_scalar(struct api_fixture *fixture, struct kgen_status *status)
+{
+    struct kgen_plan *made = plan_one(fixture, rope);
+    struct kgen_call call = {0};
+    assert_int_equal(kgen_call_set_scalar(&call, kgen_plan_at(made, 0), "x", 1, status), -1);
+    kgen_plan_free(made);
+}
+
+static void set_scalar_below(struct api_fixture *fixture, struct kgen_status *status)
+{
+    struct kgen_plan *made = plan_one(fixture, rope);
+    struct kgen_call call = {0};
+    assert_int_equal(kgen_call_set_scalar(&call, kgen_plan_at(made, 0), "position", -1, status), -1);
+    kgen_plan_free(made);
 }
 
 static void pack_what_is_not(struct api_fixture *fixture, struct kgen_status *status)
 {
-    static const struct kgen_request requests[] = {
-        {.op = "add", .size = 8}, {.op = "qmv", .N = 4, .K = 64, .bits = 4, .group_size = 64}};
+    const char *const problems[] = {add, "{\"op\":\"qmv\",\"N\":4,\"K\":64,\"bits\":4,\"group_size\":64}"};
     static const struct {
         size_t function;
         const char *buffer;
@@ -320,7 +340,7 @@ static void pack_what_is_not(struct api_fixture *fixture, struct kgen_status *st
     } cases[] = {{0, "weights", 0, 1}, {1, "x", 0, 1}, {1, "weights", 0, 5}, {1, "weights", 2, 1}};
     const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
     struct kgen_context *context = api_open(&settings);
-    struct kgen_plan *made = kgen_plan_requests(context, requests, 2, NULL);
+    struct kgen_plan *made = api_plan(context, problems, 2, NULL);
     char stored[4 * 32] = {0}, packed[4 * 32];
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         *status = (struct kgen_status){0};
@@ -329,6 +349,58 @@ static void pack_what_is_not(struct api_fixture *fixture, struct kgen_status *st
                          -1);
         assert_int_equal(status->code, KGEN_BAD_ARGUMENT);
     }
+    kgen_plan_free(made);
+    kgen_close(context);
+}
+
+/* ---- calls ---- */
+
+/* The texts of the errors, and that they leave the call as it is. */
+static void test_call_set(void **state)
+{
+    const struct kgen_settings settings = api_settings(*state, KGEN_ESTIMATE);
+    struct kgen_context *context = api_open(&settings);
+    struct kgen_plan *made = api_plan(context, api_problems, api_problem_count, NULL);
+    const struct kgen_function *symmetric = kgen_plan_at(made, 2), *ropes = kgen_plan_at(made, 7),
+                               *sum = kgen_plan_at(made, 10);
+    struct kgen_call call = {0};
+    const struct kgen_call nothing = {0};
+    const struct {
+        const struct kgen_function *function;
+        const char *name;
+        int64_t value; /* -2: a buffer */
+        enum kgen_status_code code;
+        const char *says;
+    } cases[] = {
+        {sum, "x", -2, KGEN_NOT_FOUND, "add_n77 has no buffer \"x\""},
+        {sum, "", -2, KGEN_NOT_FOUND, "no buffer \"\""},
+        {symmetric, "biases", -2, KGEN_NOT_FOUND, "no buffer \"biases\""},
+        {ropes, "position", -2, KGEN_NOT_FOUND, "no buffer \"position\""},
+        {ropes, "x", 1, KGEN_NOT_FOUND, "no scalar \"x\""},
+        {sum, "position", 1, KGEN_NOT_FOUND, "add_n77 has no scalar \"position\""},
+        {ropes, "position", -1, KGEN_BAD_ARGUMENT, "position is 0 to 1099511627776, not -1"},
+        {ropes, "position", (INT64_C(1) << 40) + 1, KGEN_BAD_ARGUMENT, "not 1099511627777"},
+        {ropes, "position", INT64_MIN, KGEN_BAD_ARGUMENT, "not -9223372036854775808"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct kgen_status status = {0};
+        const int result =
+            cases[i].value == -2
+                ? kgen_call_set(&call, cases[i].function, cases[i].name, &call, &status)
+                : kgen_call_set_scalar(&call, cases[i].function, cases[i].name, cases[i].value, &status);
+        assert_int_equal(result, -1);
+        assert_int_equal(status.code, cases[i].code);
+        if (strstr(status.message, cases[i].says) == NULL)
+            fail_msg("\"%s\" does not say \"%s\"", status.message, cases[i].says);
+        assert_memory_equal(&call, &nothing, sizeof call);
+    }
+    float memory[1];
+    assert_int_equal(kgen_call_set(&call, sum, "b", memory, NULL), 0);
+    assert_ptr_equal(call.buffers[kgen_function_buffer(sum, "b")], memory);
+    assert_int_equal(kgen_call_set_scalar(&call, ropes, "position", INT64_C(1) << 40, NULL), 0);
+    assert_true(call.scalars[0] == INT64_C(1) << 40);
+    assert_int_equal(kgen_call_set_scalar(&call, ropes, "position", 0, NULL), 0);
+    assert_true(call.scalars[0] == 0);
     kgen_plan_free(made);
     kgen_close(context);
 }
@@ -348,35 +420,41 @@ static const struct {
     {"kgen_function_run", KGEN_BAD_ARGUMENT, run_without_buffers},
     {"kgen_function_run_range", KGEN_BAD_ARGUMENT, run_no_range},
     {"kgen_function_prepare", KGEN_BAD_ARGUMENT, prepare_without_buffers},
+    {"kgen_function_finish", KGEN_BAD_ARGUMENT, finish_without_buffers},
+    {"kgen_call_set", KGEN_NOT_FOUND, set_no_buffer},
+    {"kgen_call_set_scalar", KGEN_NOT_FOUND, set_no_scalar},
+    {"kgen_call_set_scalar", KGEN_BAD_ARGUMENT, set_scalar_below},
     {"kgen_function_pack", KGEN_BAD_ARGUMENT, pack_what_is_not},
     {"kgen_threads_open", KGEN_BAD_ARGUMENT, threads_bad},
     {"kgen_threads_open", KGEN_OUT_OF_MEMORY, threads_without_memory},
 };
 
-static const char *const planners[] = {
-    [BY_FILE] = "kgen_plan_file", [BY_TEXT] = "kgen_plan_text", [BY_REQUESTS] = "kgen_plan_requests"};
+static const char *const planners[] = {[BY_FILE] = "kgen_plan_file", [BY_TEXT] = "kgen_plan_text"};
 
 static const struct {
     enum kgen_status_code code;
     void (*provoke)(enum way way, struct api_fixture *fixture, struct kgen_status *status);
 } plan_errors[] = {
-    {KGEN_BAD_SPEC, bad_problem}, /* KGEN_BAD_ARGUMENT by requests */
-    {KGEN_IO_FAILED, no_children},   {KGEN_NO_FUNCTION, no_template},  {KGEN_CANCELLED, cancelled},
-    {KGEN_OUT_OF_MEMORY, no_memory}, {KGEN_INTERNAL, faulty_template},
+    {KGEN_BAD_SPEC, bad_problem}, {KGEN_IO_FAILED, no_children},   {KGEN_NO_FUNCTION, no_template},
+    {KGEN_CANCELLED, cancelled},  {KGEN_OUT_OF_MEMORY, no_memory}, {KGEN_INTERNAL, faulty_template},
 };
 
 /* The functions that cannot fail. */
 static const char *const sound[] = {
     "kgen_close",
+    "kgen_function_buffer",
+    "kgen_function_buffer_count",
+    "kgen_function_buffer_query",
     "kgen_function_buffer_size",
+    "kgen_function_finish_pointer",
     "kgen_function_layout",
     "kgen_function_packed_offset",
     "kgen_function_packed_size",
     "kgen_function_part",
-    "kgen_function_pointer",
+    "kgen_function_prepare_pointer",
     "kgen_function_query",
     "kgen_function_range",
-    "kgen_function_workspace_size",
+    "kgen_function_run_pointer",
     "kgen_machine_identity",
     "kgen_plan_at",
     "kgen_plan_count",
@@ -409,12 +487,11 @@ static void test_errors(void **state)
 static void test_plan_errors(void **state)
 {
     struct api_fixture *fixture = *state;
-    for (int way = BY_FILE; way <= BY_REQUESTS; way++) {
+    for (int way = BY_FILE; way <= BY_TEXT; way++) {
         for (size_t i = 0; i < COUNT_OF(plan_errors); i++) {
-            const bool is_argument = way == BY_REQUESTS && plan_errors[i].code == KGEN_BAD_SPEC;
             struct kgen_status status = {0};
             plan_errors[i].provoke((enum way)way, fixture, &status);
-            check(planners[way], is_argument ? KGEN_BAD_ARGUMENT : plan_errors[i].code, &status);
+            check(planners[way], plan_errors[i].code, &status);
         }
     }
 }
@@ -471,6 +548,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_errors, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_plan_errors, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_search_without_memory, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_call_set, api_setup, api_teardown),
         cmocka_unit_test(test_tables_are_complete),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,16 +20,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const struct kgen_request add = {.op = "add", .size = 1000};
-static const struct kgen_request norm = {.op = "rms_norm", .size = 512};
+static const char *const add = "{\"op\":\"add\",\"size\":1000}";
+static const char *const norm = "{\"op\":\"rms_norm\",\"size\":512}";
 
 /* Plans one problem and expects it on a rung. */
-static struct kgen_function_facts plan_one(const struct kgen_settings *settings,
-                                           const struct kgen_request *request, enum kgen_rung rung)
+static struct kgen_function_facts plan_one(const struct kgen_settings *settings, const char *problem,
+                                           enum kgen_rung rung)
 {
     struct kgen_context *context = api_open(settings);
     struct kgen_status status = {0};
-    struct kgen_plan *plan = kgen_plan_requests(context, request, 1, &status);
+    struct kgen_plan *plan = api_plan(context, &problem, 1, &status);
     assert_string_equal(status.message, "");
     struct kgen_function_facts facts;
     kgen_function_query(kgen_plan_at(plan, 0), &facts, sizeof facts);
@@ -45,27 +45,27 @@ static void test_search_then_record(void **state)
 {
     struct api_fixture *fixture = *state;
     struct kgen_settings settings = api_settings(fixture, KGEN_MEASURE);
-    struct kgen_function_facts facts = plan_one(&settings, &norm, KGEN_RUNG_TUNED);
+    struct kgen_function_facts facts = plan_one(&settings, norm, KGEN_RUNG_TUNED);
     assert_true(facts.seconds > 0 && facts.checked);
     assert_non_null(strstr(fixture->messages, "(tuned)"));
     assert_int_equal(fixture->counts[KGEN_LOG_CHOICE], 1);
-    facts = plan_one(&settings, &norm, KGEN_RUNG_RECORD);
+    facts = plan_one(&settings, norm, KGEN_RUNG_RECORD);
     assert_true(facts.seconds > 0 && facts.checked);
     settings.no_check = 1;
-    assert_false(plan_one(&settings, &norm, KGEN_RUNG_RECORD).checked);
+    assert_false(plan_one(&settings, norm, KGEN_RUNG_RECORD).checked);
     settings.effort = KGEN_ESTIMATE;
     settings.cache_only = 1;
-    plan_one(&settings, &norm, KGEN_RUNG_RECORD);
+    plan_one(&settings, norm, KGEN_RUNG_RECORD);
     /* A greater effort is not satisfied by it. */
     settings = api_settings(fixture, KGEN_PATIENT);
-    plan_one(&settings, &norm, KGEN_RUNG_TUNED);
+    plan_one(&settings, norm, KGEN_RUNG_TUNED);
     settings.no_cache = 1;
     settings.effort = KGEN_ESTIMATE;
-    plan_one(&settings, &norm, KGEN_RUNG_DEFAULT);
+    plan_one(&settings, norm, KGEN_RUNG_DEFAULT);
     /* cache_only searches nothing. */
     settings = api_settings(fixture, KGEN_MEASURE);
     settings.cache_only = 1;
-    plan_one(&settings, &add, KGEN_RUNG_DEFAULT);
+    plan_one(&settings, add, KGEN_RUNG_DEFAULT);
 }
 
 /* ---- a template that computes something else ---- */
@@ -103,7 +103,7 @@ static void test_broken_default(void **state)
         print_message("skipped: this machine has plain C only\n");
         skip();
     }
-    plan_one(&settings, &add, KGEN_RUNG_PLAIN);
+    plan_one(&settings, add, KGEN_RUNG_PLAIN);
     assert_int_equal(fixture->counts[KGEN_LOG_WARNING], 1);
     assert_non_null(strstr(fixture->messages, "(default) is passed over: wrong_element"));
 }
@@ -137,11 +137,14 @@ static void remember(const struct kgen_context *context, const struct kgen_machi
 
 /* Writes a record of the last variant of a problem, or of the first of a template (NULL: any), for this
  * machine changed in its model or name (NULL: as it is). */
-static void remember_elsewhere(const struct kgen_settings *settings, const struct kgen_request *request,
+static void remember_elsewhere(const struct kgen_settings *settings, const char *problem_text,
                                const char *tmpl, int model_offset, const char *identity)
 {
     struct kgen_context *context = api_open(settings);
-    struct kgen_spec *spec = kgen_requests_read(request, 1, NULL);
+    char text[256];
+    const int length = snprintf(text, sizeof text, "{\"problems\":[%s]}", problem_text);
+    struct kgen_spec *spec = kgen_spec_parse("problem.json", text, (size_t)length, NULL, NULL);
+    assert_non_null(spec);
     struct kgen_machine machine = context->machine;
     machine.model += model_offset;
     if (identity != NULL)
@@ -166,10 +169,10 @@ static void test_other_machines(void **state)
 {
     struct api_fixture *fixture = *state;
     struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
-    remember_elsewhere(&settings, &norm, NULL, 1, "0123456789abcdef");
-    assert_true(plan_one(&settings, &norm, KGEN_RUNG_INSTRUCTION_SET).seconds <= 0);
-    remember_elsewhere(&settings, &norm, NULL, 0, "fedcba9876543210");
-    assert_true(plan_one(&settings, &norm, KGEN_RUNG_MICROARCHITECTURE).checked);
+    remember_elsewhere(&settings, norm, NULL, 1, "0123456789abcdef");
+    assert_true(plan_one(&settings, norm, KGEN_RUNG_INSTRUCTION_SET).seconds <= 0);
+    remember_elsewhere(&settings, norm, NULL, 0, "fedcba9876543210");
+    assert_true(plan_one(&settings, norm, KGEN_RUNG_MICROARCHITECTURE).checked);
     assert_int_equal(fixture->counts[KGEN_LOG_WARNING], 0);
 }
 
@@ -187,8 +190,8 @@ static void test_broken_record(void **state)
                      "void ${function}(const float *a, const float *b, float *y, size_t begin, size_t end)\n"
                      "{\n    (void)b;\n    for (size_t i = begin; i < end; i++)\n        y[i] = a[i];\n}\n");
     settings.templates_folder = templates;
-    remember_elsewhere(&settings, &add, "add_wrong", 0, NULL);
-    plan_one(&settings, &add, KGEN_RUNG_DEFAULT);
+    remember_elsewhere(&settings, add, "add_wrong", 0, NULL);
+    plan_one(&settings, add, KGEN_RUNG_DEFAULT);
     assert_int_equal(fixture->counts[KGEN_LOG_WARNING], 1);
     assert_non_null(strstr(fixture->messages, "(record) is passed over: wrong_element"));
 }
@@ -204,8 +207,8 @@ static void test_new_template(void **state)
     snprintf(command, sizeof command, "mkdir -p %s && cp -r templates/c %s", templates, templates);
     assert_int_equal(system(command), 0);
     settings.templates_folder = templates;
-    plan_one(&settings, &add, KGEN_RUNG_TUNED);
-    plan_one(&settings, &add, KGEN_RUNG_RECORD);
+    plan_one(&settings, add, KGEN_RUNG_TUNED);
+    plan_one(&settings, add, KGEN_RUNG_RECORD);
     /* As it is now, under a second name. */
     snprintf(path, sizeof path, "%s/c/add_again.c.in", templates);
     snprintf(command, sizeof command, "sed 's/^$template add /$template add_again /' %s/c/add.c.in > %s",
@@ -217,13 +220,13 @@ static void test_new_template(void **state)
              templates, templates);
     assert_int_equal(system(command), 0);
     settings.cache_only = 1;
-    plan_one(&settings, &add, KGEN_RUNG_RECORD);
+    plan_one(&settings, add, KGEN_RUNG_RECORD);
     settings.cache_only = 0;
     settings.seconds = 1e-6;
-    plan_one(&settings, &add, KGEN_RUNG_RECORD);
+    plan_one(&settings, add, KGEN_RUNG_RECORD);
     settings.seconds = 0;
-    plan_one(&settings, &add, KGEN_RUNG_TUNED);
-    plan_one(&settings, &add, KGEN_RUNG_RECORD);
+    plan_one(&settings, add, KGEN_RUNG_TUNED);
+    plan_one(&settings, add, KGEN_RUNG_RECORD);
 }
 
 static void test_no_rung(void **state)
@@ -239,7 +242,7 @@ static void test_no_rung(void **state)
     assert_int_equal(system(command), 0);
     struct kgen_context *context = api_open(&settings);
     struct kgen_status status = {0};
-    assert_null(kgen_plan_requests(context, &add, 1, &status));
+    assert_null(api_plan(context, &add, 1, &status));
     assert_int_equal(status.code, KGEN_NO_FUNCTION);
     assert_non_null(strstr(status.message, "add_n1000"));
     kgen_close(context);
@@ -248,7 +251,7 @@ static void test_no_rung(void **state)
     assert_int_equal(system(command), 0);
     context = api_open(&settings);
     status = (struct kgen_status){0};
-    assert_null(kgen_plan_requests(context, &add, 1, &status));
+    assert_null(api_plan(context, &add, 1, &status));
     assert_int_equal(status.code, KGEN_NO_FUNCTION);
     assert_non_null(strstr(status.message, "no template solves"));
     kgen_close(context);
@@ -304,13 +307,13 @@ static void test_cancel(void **state)
     cancel_flag = 0;
     struct kgen_context *context = api_open(&settings);
     struct kgen_status status = {0};
-    assert_null(kgen_plan_requests(context, &norm, 1, &status));
+    assert_null(api_plan(context, &norm, 1, &status));
     assert_int_equal(status.code, KGEN_CANCELLED);
     assert_int_equal(left, 0);
     /* Cancelled from the start, and with nothing to search. */
     settings.effort = KGEN_ESTIMATE;
     status = (struct kgen_status){0};
-    assert_null(kgen_plan_requests(context, &add, 1, &status));
+    assert_null(api_plan(context, &add, 1, &status));
     assert_int_equal(status.code, KGEN_CANCELLED);
     kgen_close(context);
     /* What was learned is there: two candidates of the four. */
@@ -346,7 +349,7 @@ static void test_verbose(void **state)
             setenv("KGEN_VERBOSE", cases[i].value, 1);
         else
             unsetenv("KGEN_VERBOSE");
-        plan_one(&settings, &norm, KGEN_RUNG_TUNED);
+        plan_one(&settings, norm, KGEN_RUNG_TUNED);
         unsetenv("KGEN_VERBOSE");
         dup2(kept, STDERR_FILENO);
         close(kept);

@@ -58,10 +58,10 @@ static size_t resident_pages(void)
 /* From nothing to a sum and back. */
 static void start_up(const struct kgen_settings *settings)
 {
-    static const struct kgen_request request = {.op = "add", .size = 50};
+    static const char *const problem = "{\"op\":\"add\",\"size\":50}";
     struct kgen_status status = {0};
     struct kgen_context *context = kgen_open(settings, &status);
-    struct kgen_plan *plan = context != NULL ? kgen_plan_requests(context, &request, 1, &status) : NULL;
+    struct kgen_plan *plan = context != NULL ? api_plan(context, &problem, 1, &status) : NULL;
     if (plan == NULL)
         fail_msg("%s", status.message);
     float a[50], b[50], y[50];
@@ -69,8 +69,13 @@ static void start_up(const struct kgen_settings *settings)
         a[i] = (float)i;
         b[i] = 1;
     }
-    const struct kgen_call call = {.x = a, .x2 = b, .y = y};
-    assert_int_equal(kgen_function_run(kgen_plan_at(plan, 0), &call, NULL, &status), 0);
+    const struct kgen_function *add = kgen_plan_at(plan, 0);
+    struct kgen_call call = {0};
+    kgen_call_set(&call, add, "a", a, &status);
+    kgen_call_set(&call, add, "b", b, &status);
+    kgen_call_set(&call, add, "y", y, &status);
+    assert_int_equal(kgen_function_run(add, &call, NULL, &status), 0);
+    assert_int_equal(status.code, KGEN_OK);
     assert_true(y[49] >= 50 && y[49] <= 50);
     kgen_plan_free(plan);
     kgen_close(context);
@@ -148,7 +153,7 @@ static void test_fork_of_host(void **state)
     struct api_fixture *fixture = *state;
     const struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
     struct kgen_context *context = api_open(&settings);
-    struct kgen_plan *plan = kgen_plan_requests(context, api_requests, 1, NULL);
+    struct kgen_plan *plan = api_plan(context, api_problems, 1, NULL);
     fflush(NULL);
     const pid_t child = fork();
     if (child == 0)
@@ -186,8 +191,7 @@ static void *work(void *argument)
     for (int round = 0; round < ROUNDS; round++) {
         struct kgen_context *context = kgen_open(&thread->settings, &thread->status);
         struct kgen_plan *plan =
-            context != NULL ? kgen_plan_requests(context, api_requests, api_request_count, &thread->status)
-                            : NULL;
+            context != NULL ? api_plan(context, api_problems, api_problem_count, &thread->status) : NULL;
         for (size_t i = 0; plan != NULL && i < kgen_plan_count(plan); i++) {
             thread->compared += api_compute(kgen_plan_at(plan, i), NULL);
             thread->compared += api_compute(kgen_plan_at(thread->shared, i), NULL);
@@ -204,7 +208,7 @@ static void test_threads(void **state)
     struct api_fixture *fixture = *state;
     const struct kgen_settings settings = settings_of_thread(fixture, KGEN_ESTIMATE);
     struct kgen_context *context = api_open(&settings);
-    struct kgen_plan *shared = kgen_plan_requests(context, api_requests, api_request_count, NULL);
+    struct kgen_plan *shared = api_plan(context, api_problems, api_problem_count, NULL);
     struct thread threads[THREADS];
     memset(threads, 0, sizeof threads);
     for (int i = 0; i < THREADS; i++) {
@@ -222,6 +226,34 @@ static void test_threads(void **state)
     kgen_plan_free(shared);
     kgen_close(context);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+/* Every thread of a team has scratch of its own, one after the other. */
+static void test_scratch_of_team(void **state)
+{
+    (void)state;
+    enum { TEAM = 3, SLOT = 64 };
+    const struct kgen_function *parts = api_function_of_parts();
+    unsigned char *scratch = aligned_alloc(64, (TEAM + 1) * SLOT), untouched[SLOT];
+    memset(scratch, 0xff, (TEAM + 1) * SLOT);
+    memset(untouched, 0xff, SLOT);
+    assert_int_equal(kgen_function_buffer_size(parts, "scratch"), SLOT);
+    struct kgen_call call = {0};
+    for (size_t i = 0; i < kgen_function_buffer_count(parts); i++)
+        call.buffers[i] = aligned_alloc(64, 512);
+    memset(call.buffers[kgen_function_buffer(parts, "x")], 0, 512);
+    free(call.buffers[kgen_function_buffer(parts, "scratch")]);
+    kgen_call_set(&call, parts, "scratch", scratch, NULL);
+    struct kgen_threads *threads = kgen_threads_open(TEAM, NULL);
+    assert_int_equal(kgen_function_run(parts, &call, threads, NULL), 0);
+    kgen_threads_close(threads);
+    for (size_t i = 0; i <= TEAM; i++) {
+        const bool used = memcmp(scratch + i * SLOT, untouched, SLOT) != 0;
+        if (used != (i < TEAM))
+            fail_msg("the scratch of thread %zu was %s", i, used ? "used" : "not used");
+    }
+    for (size_t i = 0; i < kgen_function_buffer_count(parts); i++)
+        free(call.buffers[i]);
 }
 
 static volatile int cancel_flag;
@@ -256,11 +288,10 @@ static void test_cancelled_by_thread(void **state)
 /* Searches at once at one cache: none is done twice, all are kept. */
 static void *search(void *argument)
 {
-    static const struct kgen_request request = {.op = "rms_norm", .size = 256};
+    static const char *const problem = "{\"op\":\"rms_norm\",\"size\":256}";
     struct thread *thread = argument;
     struct kgen_context *context = kgen_open(&thread->settings, &thread->status);
-    struct kgen_plan *plan =
-        context != NULL ? kgen_plan_requests(context, &request, 1, &thread->status) : NULL;
+    struct kgen_plan *plan = context != NULL ? api_plan(context, &problem, 1, &thread->status) : NULL;
     if (plan != NULL)
         thread->compared = api_compute(kgen_plan_at(plan, 0), NULL);
     kgen_plan_free(plan);
@@ -292,6 +323,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nothing_left, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_fork_of_host, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_threads, api_setup, api_teardown),
+        cmocka_unit_test(test_scratch_of_team),
         cmocka_unit_test_setup_teardown(test_cancelled_by_thread, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_searching_threads, api_setup, api_teardown),
     };

@@ -118,8 +118,8 @@ static void give_to_other_machine(const char *from, const char *to)
     struct kgen_machine machine;
     kgen_machine_detect(&machine);
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_ADD);
-    problem.size = 100;
+    kgen_problem_init(&problem, kgen_op_find("add"));
+    kgen_problem_set(&problem, "size", 100);
     struct kgen_text text = {0};
     kgen_problem_write(&problem, &text);
     struct kgen_variants variants;
@@ -230,8 +230,8 @@ static void test_verify_finds_a_wrong_winner(void **state)
     struct kgen_machine machine;
     kgen_machine_detect(&machine);
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_ADD);
-    problem.size = 100;
+    kgen_problem_init(&problem, kgen_op_find("add"));
+    kgen_problem_set(&problem, "size", 100);
     struct kgen_text text = {0}, engine = {0};
     kgen_problem_write(&problem, &text);
     assert_int_equal(kgen_engine_describe(KGEN_ENGINE_TCC, NULL, &engine, &error), 0);
@@ -277,7 +277,7 @@ static void test_verify_of_odd_records(void **state)
         {"{\"op\":\"add\",\"size\":100,\"threads\":1000000000}", "\"threads\" is not from 1 to 1024"},
         {"{\"op\":\"add\",\"size\":-1,\"threads\":1}", "its problem cannot be"},
         {"{\"op\":\"nothing\",\"size\":1,\"threads\":1}", "an op that this kgen does not know"},
-        {"{\"op\":\"rms_norm\",\"rows\":1,\"size\":2147483648,\"residual\":false,"
+        {"{\"op\":\"rms_norm\",\"rows\":1,\"size\":268435456,\"residual\":false,"
          "\"weight_plus_one\":false,\"eps\":1e-06,\"threads\":1}",
          "GiB of memory"},
     };

@@ -71,8 +71,8 @@ static void open_added(struct added *added)
     struct kgen_problem problem;
     struct kgen_variants variants;
     *added = (struct added){.device = kgen_device_of_isa(KGEN_ISA_GENERIC)};
-    kgen_problem_init(&problem, KGEN_OP_ADD);
-    problem.size = COUNT;
+    kgen_problem_init(&problem, kgen_op_find("add"));
+    kgen_problem_set(&problem, "size", COUNT);
     added->templates = kgen_templates_open(NULL, "c", &error);
     assert_non_null(added->templates);
     assert_int_equal(
@@ -85,11 +85,11 @@ static void open_added(struct added *added)
     assert_non_null(added->device->symbol(added->code, "kernel"));
     assert_null(added->device->symbol(added->code, "no_kernel"));
     kgen_variants_free(&variants);
-    added->arguments.buffers[KGEN_BUFFER_X] = added->a =
+    added->arguments.buffers[0] = added->a =
         added->device->allocate(KGEN_MEMORY_SMALL, COUNT * sizeof(float), &error);
-    added->arguments.buffers[KGEN_BUFFER_X2] = added->b =
+    added->arguments.buffers[1] = added->b =
         added->device->allocate(KGEN_MEMORY_SMALL, COUNT * sizeof(float), &error);
-    added->arguments.buffers[KGEN_BUFFER_Y] = added->y =
+    added->arguments.buffers[2] = added->y =
         added->device->allocate(KGEN_MEMORY_SMALL, COUNT * sizeof(float), &error);
 }
 

@@ -4,8 +4,8 @@
 #define _DEFAULT_SOURCE /* mkdtemp */
 #include "gen/base/file.h"
 #include "gen/emit/emit.h"
+#include "gen/ops/format.h"
 #include "gen/ops/signature.h"
-#include "runtime/prove/reference.h"
 #include "runtime/tune/timing_buffers.h"
 
 #include <dirent.h>
@@ -217,27 +217,107 @@ static void same_bytes_each_time(void **state)
 static struct kgen_problem as_stored(const struct kgen_problem *problem)
 {
     struct kgen_problem stored = *problem;
-    stored.layout = problem->op == KGEN_OP_QMV ? KGEN_STORED : problem->layout;
+    kgen_problem_set(&stored, "layout", KGEN_STORED);
     return stored;
 }
 
-static void write_packing(const struct fixture *fixture, const struct kgen_problem *problem, const size_t *at,
-                          struct kgen_text *text)
+static const char driver_head[] =
+    "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include \"qmv.h\"\n"
+    "#include \"dequantize.h\"\n#include \"rms_norm.h\"\n#include \"rope.h\"\n#include \"swiglu.h\"\n"
+    "#include \"add.h\"\n"
+    "static unsigned char input[1 << 20], packed[3][1 << 17];\n"
+    "_Alignas(64) static unsigned char memory[1 << 20];\nstatic float output[1 << 18], updated[1 << 18];\n"
+    "static void get(int i)\n{\n    char name[32];\n    sprintf(name, \"in%d.bin\", i);\n"
+    "    FILE *file = fopen(name, \"rb\");\n    if (file == NULL || fread(input, 1, sizeof input, file) == "
+    "0)\n"
+    "        exit(9);\n    fclose(file);\n    memset(output, 255, sizeof output);\n"
+    "    for (int j = 0; j < 1 << 18; j++)\n        updated[j] = (float)(j * 37 % 201 - 100) / 64;\n}\n"
+    "static void put(const char *what, const float *from, int i, size_t bytes)\n{\n    char name[32];\n"
+    "    sprintf(name, \"%s%d.bin\", what, i);\n"
+    "    FILE *file = fopen(name, \"wb\");\n    if (file == NULL || fwrite(from, 1, bytes, file) != bytes)\n"
+    "        exit(9);\n    fclose(file);\n}\n";
+
+/* Packs an array of weights, of which the stored one begins at offset. */
+static void write_packing(const struct fixture *fixture, const struct kgen_problem *problem, int array,
+                          size_t offset, struct kgen_text *text)
 {
-    const struct {
-        size_t at;
-        long long words, word_bytes;
-    } arrays[] = {
-        {at[KGEN_BUFFER_WEIGHTS], problem->K * problem->bits / 32, 4},
-        {at[KGEN_BUFFER_SCALES], problem->K / problem->group_size, kgen_dtype_bytes(problem->scales)},
-        {at[KGEN_BUFFER_BIASES], problem->K / problem->group_size, kgen_dtype_bytes(problem->scales)},
-    };
-    for (size_t i = 0; i < KGEN_COUNT_OF(arrays); i++) {
-        if (arrays[i].at != SIZE_MAX)
-            kgen_text_printf(text, "        %s_pack_tiles16(input + %zu, packed[%zu], %lld, %lld, %lld);\n",
-                             fixture->spec->identifier, arrays[i].at, i, (long long)problem->N,
-                             arrays[i].words, arrays[i].word_bytes);
+    struct kgen_matrix matrix;
+    kgen_problem_matrix(problem, NULL, &matrix);
+    const struct kgen_format_array *described = &matrix.format->arrays[array];
+    const long long word_bytes = described->word_bytes(&matrix);
+    kgen_text_printf(text, "        %s_pack_tiles16(input + %zu, packed[%d], %lld, %lld, %lld);\n",
+                     fixture->spec->identifier, offset, array, (long long)matrix.N,
+                     (long long)described->row_bytes(&matrix) / word_bytes, word_bytes);
+}
+
+/* Declares a buffer under the name that it has among the parameters. */
+static void write_buffer(const struct fixture *fixture, const struct kgen_problem *problem,
+                         const struct kgen_problem_buffer *buffer, size_t offset, const char *function,
+                         struct kgen_text *text)
+{
+    if (buffer->role == KGEN_WORKSPACE)
+        kgen_text_printf(text,
+                         "        if (%s_workspace_size() > sizeof memory)\n            exit(8);\n"
+                         "        void *workspace = memory;\n",
+                         function);
+    else if (buffer->role == KGEN_OUTPUT || buffer->role == KGEN_UPDATED)
+        kgen_text_printf(text, "        float *%s = %s;\n", buffer->name,
+                         buffer->role == KGEN_OUTPUT ? "output" : "updated");
+    else if (buffer->tile_rows > 1)
+        kgen_text_printf(text, "        const void *%s = packed[%d];\n", buffer->name, buffer->array);
+    else
+        kgen_text_printf(text, "        const %s *%s = (const void *)(input + %zu);\n",
+                         buffer->array >= 0 ? "void" : "float", buffer->name, offset);
+    if (buffer->tile_rows > 1)
+        write_packing(fixture, problem, buffer->array, offset, text);
+}
+
+/* Calls the parts of a function, the range as two threads would. */
+static void write_calls(const struct kgen_problem *problem, const char *function, struct kgen_text *text)
+{
+    struct kgen_text prepare = {0}, run = {0};
+    const char *name = problem->op->range_name, *separator = name[0] != '\0' ? "_" : "";
+    const size_t range = kgen_problem_range(problem);
+    kgen_signature_arguments(problem, KGEN_PREPARE, &prepare);
+    kgen_signature_arguments(problem, KGEN_RUN, &run);
+    if (kgen_op_has_part(problem->op, KGEN_PREPARE))
+        kgen_text_printf(text, "        %s_prepare(%s);\n", function, prepare.data);
+    for (size_t part = 0; part < 2; part++)
+        kgen_text_printf(text, "        %s%s%sbegin = %zu;\n        %s%s%send = %zu;\n        %s(%s);\n",
+                         part == 0 ? "size_t " : "", name, separator, part * (range / 2),
+                         part == 0 ? "size_t " : "", name, separator, part == 0 ? range / 2 : range, function,
+                         run.data);
+    kgen_text_free(&prepare);
+    kgen_text_free(&run);
+}
+
+/* Writes the block that calls one function on inputs from a file, and the file. */
+static void write_entry(const struct fixture *fixture, size_t entry, const char *function,
+                        struct kgen_text *text)
+{
+    const struct kgen_problem *problem = &fixture->spec->entries[entry].problem;
+    const struct kgen_problem stored = as_stored(problem);
+    struct kgen_timing_buffers inputs = {0};
+    struct kgen_buffers buffers;
+    struct kgen_text path = {0};
+    kgen_problem_buffers(problem, &buffers);
+    assert_int_equal(kgen_timing_buffers_fill(&inputs, &stored, 0, 1, NULL), 0);
+    kgen_text_printf(text, "    {\n        get(%zu);\n", entry);
+    for (size_t i = 0; i < buffers.count; i++)
+        write_buffer(fixture, problem, &buffers.items[i], inputs.offsets[i], function, text);
+    for (size_t i = 0; i < problem->op->scalar_count; i++)
+        kgen_text_printf(text, "        int64_t %s = 77;\n", problem->op->scalars[i].name);
+    write_calls(problem, function, text);
+    for (size_t i = 0; i < buffers.count; i++) {
+        if (buffers.items[i].role == KGEN_OUTPUT || buffers.items[i].role == KGEN_UPDATED)
+            kgen_text_printf(text, "        put(\"%s\", %s, %zu, %zu);\n", buffers.items[i].name,
+                             buffers.items[i].name, entry, buffers.items[i].bytes);
     }
+    kgen_text_puts(text, "    }\n");
+    kgen_text_printf(&path, "%s/in%zu.bin", fixture->folder, entry);
+    assert_int_equal(kgen_file_write(path.data, (const char *)inputs.arena, inputs.copy_bytes, NULL), 0);
+    kgen_text_free(&path);
+    kgen_timing_buffers_free(&inputs);
 }
 
 /* Writes the program that runs one variant of every function on inputs from files. */
@@ -252,108 +332,36 @@ static void write_driver(const struct fixture *fixture)
                  {"avx2", KGEN_ISA_AVX2, "defined KGEN_X86"},
                  {"neon", KGEN_ISA_NEON, "defined KGEN_NEON"},
                  {"generic", KGEN_ISA_GENERIC, "1"}};
-    struct kgen_text text = {0}, path = {0};
-    kgen_text_puts(
-        &text,
-        "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include \"qmv.h\"\n"
-        "#include \"dequantize.h\"\n#include \"rms_norm.h\"\n#include \"rope.h\"\n#include \"swiglu.h\"\n"
-        "#include \"add.h\"\n"
-        "static unsigned char input[1 << 20], packed[3][1 << 17];\n_Alignas(64) static unsigned char "
-        "workspace[1 << 20];\n"
-        "static float output[1 << 18], residual[1 << 18];\n"
-        "static void get(int i)\n{\n    char name[32];\n    sprintf(name, \"in%d.bin\", i);\n"
-        "    FILE *file = fopen(name, \"rb\");\n    if (file == NULL || fread(input, 1, sizeof input, file) "
-        "== 0)\n"
-        "        exit(9);\n    fclose(file);\n}\n"
-        "static void put(const char *what, const float *from, int i, size_t bytes)\n{\n    char name[32];\n"
-        "    sprintf(name, \"%s%d.bin\", what, i);\n"
-        "    FILE *file = fopen(name, \"wb\");\n    if (file == NULL || fwrite(from, 1, bytes, file) != "
-        "bytes)\n"
-        "        exit(9);\n    fclose(file);\n}\n"
-        "int main(int argc, char **argv)\n{\n    const char *which = argc > 1 ? argv[1] : \"\";\n"
-        "    int found = 0;\n");
+    struct kgen_text text = {0}, main_text = {0}, path = {0};
+    kgen_text_puts(&text, driver_head);
     for (size_t s = 0; s < KGEN_COUNT_OF(kinds); s++) {
-        kgen_text_printf(&text, "#if %s\n    if (strcmp(which, \"%s\") == 0) {\n        found = 1;\n",
-                         kinds[s].guard, kinds[s].name);
+        kgen_text_printf(&text, "#if %s\nstatic void run_%zu(void)\n{\n", kinds[s].guard, s);
         for (size_t i = 0; i < fixture->spec->count; i++) {
-            const struct kgen_problem *problem = &fixture->spec->entries[i].problem;
-            const struct kgen_problem stored = as_stored(problem);
-            struct kgen_timing_buffers buffers = {0};
             struct kgen_text name = {0};
-            size_t sizes[KGEN_BUFFER_COUNT];
-            kgen_operation_sizes(problem, sizes);
-            assert_int_equal(kgen_timing_buffers_fill(&buffers, &stored, 0, 1, NULL), 0);
-            const size_t *at = buffers.offsets;
             if (kinds[s].isa == KGEN_ISA_COUNT) {
                 kgen_text_printf(&name, "%s_", fixture->spec->identifier);
-                kgen_problem_name(problem, &name);
+                kgen_problem_name(&fixture->spec->entries[i].problem, &name);
             } else {
                 kgen_text_puts(&name, kgen_emission_kernel(fixture->emission, i, kinds[s].isa)->name.data);
             }
-            const size_t range = kgen_operation_range(problem);
-            kgen_text_printf(&text, "        get(%zu);\n        memset(output, 255, sizeof output);\n", i);
-            /* Two ranges, as two threads would. */
-            const size_t ranges[2][2] = {{0, range / 2}, {range / 2, range}};
-            if (problem->op == KGEN_OP_QMV)
-                kgen_text_printf(
-                    &text,
-                    "        if (%s_workspace_size() > sizeof workspace)\n            return 8;\n"
-                    "        %s_prepare((const float *)(const void *)(input + %zu), workspace);\n",
-                    name.data, name.data, at[KGEN_BUFFER_X]);
-            if (problem->layout == KGEN_TILES16)
-                write_packing(fixture, problem, at, &text);
-            if (problem->op == KGEN_OP_ROPE)
-                kgen_text_printf(&text, "        %s_prepare(77, workspace);\n", name.data);
-            if (problem->residual)
-                kgen_text_puts(&text, "        for (int j = 0; j < 1 << 18; j++)\n"
-                                      "            residual[j] = (float)(j * 37 % 201 - 100) / 64;\n");
-            for (int part = 0; part < 2; part++) {
-                const char *x = "(const float *)(const void *)(input + ";
-                const size_t begin = ranges[part][0], end = ranges[part][1];
-                kgen_text_printf(&text, "        %s(", name.data);
-                switch (problem->op) {
-                case KGEN_OP_QMV:
-                case KGEN_OP_DEQUANTIZE:
-                    if (problem->layout == KGEN_TILES16) {
-                        kgen_text_puts(&text, "packed[0], packed[1], packed[2], workspace, output");
-                        break;
-                    }
-                    kgen_text_printf(&text, "input + %zu, input + %zu, input + %zu, %soutput",
-                                     at[KGEN_BUFFER_WEIGHTS], at[KGEN_BUFFER_SCALES],
-                                     at[KGEN_BUFFER_BIASES] == SIZE_MAX ? 0 : at[KGEN_BUFFER_BIASES],
-                                     problem->op == KGEN_OP_QMV ? "workspace, " : "");
-                    break;
-                case KGEN_OP_RMS_NORM:
-                    kgen_text_printf(&text, "%s%zu), %s%zu), %soutput", x, at[KGEN_BUFFER_X], x,
-                                     at[KGEN_BUFFER_WEIGHT], problem->residual ? "residual, " : "");
-                    break;
-                case KGEN_OP_ROPE:
-                    kgen_text_printf(&text, "%s%zu), workspace, output", x, at[KGEN_BUFFER_X]);
-                    break;
-                default:
-                    kgen_text_printf(&text, "%s%zu), %s%zu), output", x, at[KGEN_BUFFER_X], x,
-                                     at[KGEN_BUFFER_X2]);
-                }
-                kgen_text_printf(&text, ", %zu, %zu);\n", begin, end);
-            }
-            kgen_text_printf(&text, "        put(\"out\", output, %zu, %zu);\n", i, sizes[KGEN_BUFFER_Y]);
-            if (problem->residual)
-                kgen_text_printf(&text, "        put(\"residual\", residual, %zu, %zu);\n", i,
-                                 sizes[KGEN_BUFFER_RESIDUAL]);
-            struct kgen_text input_path = {0};
-            kgen_text_printf(&input_path, "%s/in%zu.bin", fixture->folder, i);
-            assert_int_equal(
-                kgen_file_write(input_path.data, (const char *)buffers.arena, buffers.copy_bytes, NULL), 0);
-            kgen_text_free(&input_path);
+            write_entry(fixture, i, name.data, &text);
             kgen_text_free(&name);
-            kgen_timing_buffers_free(&buffers);
         }
-        kgen_text_puts(&text, "    }\n#endif\n");
+        kgen_text_puts(&text, "}\n#endif\n");
+        kgen_text_printf(&main_text,
+                         "#if %s\n    if (strcmp(which, \"%s\") == 0) {\n        run_%zu();\n"
+                         "        return 0;\n    }\n#endif\n",
+                         kinds[s].guard, kinds[s].name, s);
     }
-    kgen_text_puts(&text, "    return found ? 0 : 7;\n}\n");
+    kgen_text_printf(
+        &text,
+        "int main(int argc, char **argv)\n{\n    const char *which = argc > 1 ? argv[1] : \"\";\n"
+        "%s    return 7;\n}\n",
+        main_text.data);
     kgen_text_printf(&path, "%s/driver.c", fixture->folder);
     assert_int_equal(kgen_file_write(path.data, text.data, text.length, NULL), 0);
     kgen_text_free(&path);
+    kgen_text_free(&main_text);
     kgen_text_free(&text);
 }
 
@@ -377,40 +385,45 @@ static void compare_file(const struct fixture *fixture, const char *what, const 
     kgen_text_free(&output);
 }
 
-/* Holds the driver's outputs against the reference. Returns the number of elements looked at; adds to
- * residuals those of residuals. */
+/* Holds the driver's results against the reference. Returns the number of elements looked at; adds to
+ * residuals those of updated buffers. */
 static size_t compare_outputs(const struct fixture *fixture, const char *what, size_t *residuals)
 {
     size_t elements = 0;
     for (size_t i = 0; i < fixture->spec->count; i++) {
         const struct kgen_problem stored = as_stored(&fixture->spec->entries[i].problem);
-        const struct kgen_problem *problem = &stored;
-        struct kgen_timing_buffers buffers = {0};
-        struct kgen_arguments arguments = {.position = 77};
-        size_t sizes[KGEN_BUFFER_COUNT];
-        kgen_operation_sizes(problem, sizes);
-        const size_t count = sizes[KGEN_BUFFER_Y] / sizeof(float);
-        assert_int_equal(kgen_timing_buffers_fill(&buffers, problem, 0, 1, NULL), 0);
-        kgen_timing_buffers_point(&buffers, 0, &arguments);
-        double *numbers = calloc(4 * count, sizeof *numbers);
-        float *residual = calloc(count, sizeof *residual);
-        assert_non_null(numbers);
-        assert_non_null(residual);
-        for (size_t j = 0; j < count; j++)
-            residual[j] = (float)((int)(j * 37 % 201) - 100) / 64; /* as the driver does */
-        arguments.buffers[KGEN_BUFFER_RESIDUAL] = residual;
-        assert_int_equal(kgen_reference(problem, &arguments, numbers, numbers + count, numbers + 2 * count,
-                                        numbers + 3 * count),
-                         0);
-        compare_file(fixture, what, "out", i, numbers, numbers + count, count);
-        if (problem->residual) {
-            compare_file(fixture, what, "residual", i, numbers + 2 * count, numbers + 3 * count, count);
-            *residuals += count;
+        struct kgen_timing_buffers inputs = {0};
+        struct kgen_arguments arguments = {.scalars = {77}};
+        struct kgen_expected expected = {0};
+        struct kgen_buffers buffers;
+        kgen_problem_buffers(&stored, &buffers);
+        assert_int_equal(kgen_timing_buffers_fill(&inputs, &stored, 0, 1, NULL), 0);
+        kgen_timing_buffers_point(&inputs, 0, &arguments);
+        float *before[KGEN_BUFFERS_MAX] = {NULL};
+        for (size_t b = 0; b < buffers.count; b++) {
+            const size_t count = buffers.items[b].bytes / sizeof(float);
+            if (buffers.items[b].role != KGEN_OUTPUT && buffers.items[b].role != KGEN_UPDATED)
+                continue;
+            expected.values[b] = calloc(2 * count, sizeof(double));
+            expected.bounds[b] = expected.values[b] + count;
+            arguments.buffers[b] = before[b] = calloc(count, sizeof(float));
+            assert_non_null(expected.values[b]);
+            assert_non_null(before[b]);
+            for (size_t j = 0; j < count; j++)
+                before[b][j] = (float)((int)(j * 37 % 201) - 100) / 64; /* as the driver does */
         }
-        elements += count;
-        free(numbers);
-        free(residual);
-        kgen_timing_buffers_free(&buffers);
+        stored.op->reference(&stored, &arguments, &expected);
+        for (size_t b = 0; b < buffers.count; b++) {
+            if (expected.values[b] == NULL)
+                continue;
+            const size_t count = buffers.items[b].bytes / sizeof(float);
+            compare_file(fixture, what, buffers.items[b].name, i, expected.values[b], expected.bounds[b],
+                         count);
+            *(buffers.items[b].role == KGEN_UPDATED ? residuals : &elements) += count;
+            free(expected.values[b]);
+            free(before[b]);
+        }
+        kgen_timing_buffers_free(&inputs);
     }
     return elements;
 }

@@ -3,6 +3,7 @@
  * emitted is compiled against kgen_vector.h and proven against the references. All kernels of an instruction
  * set are compiled in one piece, as compilers take longest over the header of intrinsics. */
 #include "gen/emit/internal.h"
+#include "gen/ops/signature.h"
 #include "gen/spec/spec.h"
 #include "gen/target/variant.h"
 #include "runtime/machine/machine.h"
@@ -168,7 +169,7 @@ static void check_coverage(const struct suite *suite)
     size_t values = 0;
     for (size_t t = 0; t < kgen_templates_count(suite->templates); t++) {
         const struct kgen_template *tmpl = kgen_templates_at(suite->templates, t);
-        if (kgen_template_op(tmpl) == KGEN_OP_COUNT || (kgen_template_isas(tmpl) >> suite->isa & 1) == 0)
+        if (kgen_template_op(tmpl) == NULL || (kgen_template_isas(tmpl) >> suite->isa & 1) == 0)
             continue;
         for (size_t i = 0; i < kgen_template_param_count(tmpl); i++) {
             const struct kgen_param *param = kgen_template_param(tmpl, i);
@@ -196,6 +197,7 @@ static void put_texts(const struct suite *suite, struct kgen_text *out)
                           &error);
         check(&error);
         kgen_emit_lay_out(text.data, text.length, out);
+        kgen_signature_calls(&suite->spec->entries[kernel->entry].problem, name, out);
         kgen_text_free(&text);
     }
     assert_false(out->failed);

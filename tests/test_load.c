@@ -62,8 +62,8 @@ static int setup(void **state)
     fixture.templates = kgen_templates_open(fixture.folder, "c", &error);
     if (fixture.templates == NULL)
         fail_msg("%s:%d: %s", error.source, error.line, error.message);
-    kgen_problem_init(&fixture.problem, KGEN_OP_ADD);
-    fixture.problem.size = SIZE;
+    kgen_problem_init(&fixture.problem, kgen_op_find("add"));
+    kgen_problem_set(&fixture.problem, "size", SIZE);
     fixture.problem.threads = 1;
     if (kgen_variants_list(fixture.templates, &fixture.problem, 1u << KGEN_ISA_GENERIC, &fixture.variants,
                            &error) != 0)
@@ -86,15 +86,12 @@ static int teardown(void **state)
 /* A kernel that is called with what the right one gets. */
 static void expect_sums(const struct kgen_kernel *kernel)
 {
-    typedef void add_function(const float *, const float *, float *, size_t, size_t);
-    add_function *add;
     float a[SIZE], b[SIZE], y[SIZE];
-    memcpy(&add, &kernel->run, sizeof add);
     for (int i = 0; i < SIZE; i++) {
         a[i] = (float)i;
         b[i] = 1000;
     }
-    add(a, b, y, 0, SIZE);
+    kernel->run((void *[]){a, b, y}, NULL, 0, SIZE);
     for (int i = 0; i < SIZE; i++)
         assert_true(y[i] == (float)(i + 1000));
 }

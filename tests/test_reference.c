@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
-#include "runtime/prove/fill.h"
-#include "runtime/prove/reference.h"
+#include "gen/ops/buffers.h"
+#include "gen/ops/dtype.h"
+#include "gen/ops/format.h"
+#include "runtime/jit/kernel.h"
 
 #include <float.h>
 #include <math.h>
@@ -160,18 +162,55 @@ static void test_narrow_floats(void **state)
 /* --- qmv and dequantize
  * --------------------------------------------------------------------------------------- */
 
-static struct kgen_problem small(enum kgen_op op, int64_t mode)
+static struct kgen_problem small(const struct kgen_op *op, int64_t mode)
 {
     struct kgen_problem problem;
     kgen_problem_init(&problem, op);
-    problem.N = 2;
-    problem.K = 64;
-    problem.bits = 4;
-    problem.group_size = 32;
-    problem.mode = mode;
-    problem.scales = KGEN_F32;
-    problem.activations = KGEN_F32;
+    kgen_problem_set(&problem, "N", 2);
+    kgen_problem_set(&problem, "K", 64);
+    kgen_problem_set(&problem, "bits", 4);
+    kgen_problem_set(&problem, "group_size", 32);
+    kgen_problem_set(&problem, "scheme", mode);
+    kgen_problem_set(&problem, "scale_dtype", KGEN_F32);
+    kgen_problem_set(&problem, "activation_dtype", KGEN_F32);
     return problem;
+}
+
+/* Points arguments at the buffers of the problem by their names; what the problem has not is left out. */
+struct named {
+    const char *name;
+    void *data;
+};
+static struct kgen_arguments bind(const struct kgen_problem *problem, const struct named *named, size_t count)
+{
+    struct kgen_arguments arguments = {0};
+    struct kgen_buffers list;
+    kgen_problem_buffers(problem, &list);
+    for (size_t i = 0; i < count; i++) {
+        const int index = kgen_buffers_find(&list, named[i].name);
+        if (index >= 0)
+            arguments.buffers[index] = named[i].data;
+    }
+    return arguments;
+}
+#define BIND(problem, ...)                                                                                   \
+    bind(problem, (const struct named[]){__VA_ARGS__}, KGEN_COUNT_OF(((const struct named[]){__VA_ARGS__})))
+
+/* The reference of the problem's op: y, and the updated residual where there is one. */
+static void reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments, double *y,
+                      double *bound, double *residual, double *residual_bound)
+{
+    struct kgen_expected expected = {0};
+    struct kgen_buffers list;
+    kgen_problem_buffers(problem, &list);
+    const int y_index = kgen_buffers_find(&list, "y"), updated = kgen_buffers_find(&list, "residual");
+    expected.values[y_index] = y;
+    expected.bounds[y_index] = bound;
+    if (updated >= 0) {
+        expected.values[updated] = residual;
+        expected.bounds[updated] = residual_bound;
+    }
+    problem->op->reference(problem, arguments, &expected);
 }
 
 /* Row 0: q = k % 16; row 1: q = 15. Scales 0.5, -2 and 1, 4; biases (or zeros) 3, -1 and 2, 0. */
@@ -198,13 +237,14 @@ static void test_dequantize_by_hand(void **state)
     };
     (void)state;
     for (size_t i = 0; i < KGEN_COUNT_OF(table); i++) {
-        struct kgen_problem problem = small(KGEN_OP_DEQUANTIZE, table[i].mode);
+        struct kgen_problem problem = small(kgen_op_find("dequantize"), table[i].mode);
         unsigned char weights[64];
         float scales[4], biases[4];
         small_inputs(weights, scales, biases);
-        struct kgen_arguments arguments = {.buffers = {weights, scales, biases}};
+        const struct kgen_arguments arguments =
+            BIND(&problem, {"weights", weights}, {"scales", scales}, {"biases", biases});
         double y[128], bound[128];
-        assert_int_equal(kgen_reference(&problem, &arguments, y, bound, NULL, NULL), 0);
+        reference(&problem, &arguments, y, bound, NULL, NULL);
         assert_true(y[0] == table[i].w0[0] && y[7] == table[i].w0[1] && y[33] == table[i].w0[2]);
         assert_true(y[64] == table[i].w1[0] && y[64 + 31] == table[i].w1[1] && y[64 + 63] == table[i].w1[2]);
         assert_true(bound[7] > 0 && bound[7] < 1e-5);
@@ -216,17 +256,19 @@ static void test_qmv_is_the_product(void **state)
     static const int64_t modes[] = {KGEN_AFFINE, KGEN_SYMMETRIC, KGEN_ZERO_POINT};
     (void)state;
     for (size_t m = 0; m < KGEN_COUNT_OF(modes); m++) {
-        struct kgen_problem problem = small(KGEN_OP_DEQUANTIZE, modes[m]);
+        struct kgen_problem problem = small(kgen_op_find("dequantize"), modes[m]);
         unsigned char weights[64];
         float scales[4], biases[4], x[64];
         small_inputs(weights, scales, biases);
-        struct kgen_arguments arguments = {.buffers = {weights, scales, biases, x}};
+        struct kgen_arguments arguments =
+            BIND(&problem, {"weights", weights}, {"scales", scales}, {"biases", biases});
         double w[128], w_bound[128], y[2], bound[2];
-        kgen_reference(&problem, &arguments, w, w_bound, NULL, NULL);
+        reference(&problem, &arguments, w, w_bound, NULL, NULL);
         for (int k = 0; k < 64; k++)
             x[k] = (float)((k * 7 + 3) % 11 - 5) * 0.25f;
-        problem.op = KGEN_OP_QMV;
-        assert_int_equal(kgen_reference(&problem, &arguments, y, bound, NULL, NULL), 0);
+        problem = small(kgen_op_find("qmv"), modes[m]);
+        arguments = BIND(&problem, {"weights", weights}, {"scales", scales}, {"biases", biases}, {"x", x});
+        reference(&problem, &arguments, y, bound, NULL, NULL);
         for (int n = 0; n < 2; n++) {
             double sum = 0;
             for (int k = 0; k < 64; k++)
@@ -235,10 +277,10 @@ static void test_qmv_is_the_product(void **state)
         }
         /* i8 and i16 say the same, less sharply. */
         double i16[2], i8[2];
-        problem.activations = KGEN_I16;
-        kgen_reference(&problem, &arguments, y, i16, NULL, NULL);
-        problem.activations = KGEN_I8;
-        kgen_reference(&problem, &arguments, y, i8, NULL, NULL);
+        kgen_problem_set(&problem, "activation_dtype", KGEN_I16);
+        reference(&problem, &arguments, y, i16, NULL, NULL);
+        kgen_problem_set(&problem, "activation_dtype", KGEN_I8);
+        reference(&problem, &arguments, y, i8, NULL, NULL);
         assert_true(bound[0] > 0 && bound[0] < i16[0] && i16[0] < i8[0] && i8[0] < 50 * i16[0] + 10);
     }
 }
@@ -247,20 +289,21 @@ static void test_qmv_is_the_product(void **state)
 static void test_qmv_bound_by_hand(void **state)
 {
     (void)state;
-    struct kgen_problem problem = small(KGEN_OP_QMV, KGEN_AFFINE);
+    struct kgen_problem problem = small(kgen_op_find("qmv"), KGEN_AFFINE);
     unsigned char weights[64];
     float scales[4], biases[4], x[64] = {0};
     small_inputs(weights, scales, biases);
     x[33] = 2.0f; /* q = 1, so |s q| + |b| = 2 + 1, w = -3 */
     x[34] = 1.0f; /* q = 2, so 4 + 1, w = -5 */
-    struct kgen_arguments arguments = {.buffers = {weights, scales, biases, x}};
+    const struct kgen_arguments arguments =
+        BIND(&problem, {"weights", weights}, {"scales", scales}, {"biases", biases}, {"x", x});
     double y[2], bound[2];
-    kgen_reference(&problem, &arguments, y, bound, NULL, NULL);
+    reference(&problem, &arguments, y, bound, NULL, NULL);
     assert_true(y[0] == -11);
     assert_near(bound[0], (32 + 2 + 16) * 0x1p-24 * (3 * 2 + 5 * 1), 1e-30);
     /* Of the group's 2 and 1 only the 1 is off, by at most half of 2/127. */
-    problem.activations = KGEN_I8;
-    kgen_reference(&problem, &arguments, y, bound, NULL, NULL);
+    kgen_problem_set(&problem, "activation_dtype", KGEN_I8);
+    reference(&problem, &arguments, y, bound, NULL, NULL);
     assert_near(bound[0], 50 * 0x1p-24 * 11 + 5.0 / 127, 1e-6);
 }
 
@@ -271,33 +314,33 @@ static void test_rms_norm_by_hand(void **state)
 {
     (void)state;
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_RMS_NORM);
-    problem.rows = 2;
-    problem.size = 2;
-    problem.eps = 0;
-    problem.residual = 0;
-    problem.weight_plus_one = 0;
+    kgen_problem_init(&problem, kgen_op_find("rms_norm"));
+    kgen_problem_set(&problem, "rows", 2);
+    kgen_problem_set(&problem, "size", 2);
+    kgen_problem_set_real(&problem, "eps", 0);
+    kgen_problem_set(&problem, "residual", 0);
+    kgen_problem_set(&problem, "weight_plus_one", 0);
     float x[] = {3, 4, 1, 0}, w[] = {1, 0.5f}, residual[] = {0, -2, 4, -1};
-    struct kgen_arguments arguments = {
-        .buffers = {[KGEN_BUFFER_X] = x, [KGEN_BUFFER_WEIGHT] = w, [KGEN_BUFFER_RESIDUAL] = residual}};
+    struct kgen_arguments arguments = BIND(&problem, {"x", x}, {"weight", w});
     double y[4], bound[4], h[4], h_bound[4];
-    kgen_reference(&problem, &arguments, y, bound, NULL, NULL);
+    reference(&problem, &arguments, y, bound, NULL, NULL);
     double r0 = 1 / sqrt(12.5), r1 = 1 / sqrt(0.5);
     assert_near(y[0], 3 * r0, 1e-15);
     assert_near(y[1], 2 * r0, 1e-15);
     assert_near(y[2], r1, 1e-15);
     assert_true(y[3] == 0);
-    problem.weight_plus_one = 1;
-    kgen_reference(&problem, &arguments, y, bound, NULL, NULL);
+    kgen_problem_set(&problem, "weight_plus_one", 1);
+    reference(&problem, &arguments, y, bound, NULL, NULL);
     assert_near(y[0], 6 * r0, 1e-15);
     assert_near(y[1], 6 * r0, 1e-15);
-    problem.eps = 12.5;
-    kgen_reference(&problem, &arguments, y, bound, NULL, NULL);
+    kgen_problem_set_real(&problem, "eps", 12.5);
+    reference(&problem, &arguments, y, bound, NULL, NULL);
     assert_near(y[0], 6.0 / 5, 1e-15);
-    problem.eps = 0;
-    problem.residual = 1;
-    problem.weight_plus_one = 0;
-    kgen_reference(&problem, &arguments, y, bound, h, h_bound);
+    kgen_problem_set_real(&problem, "eps", 0);
+    kgen_problem_set(&problem, "residual", 1);
+    kgen_problem_set(&problem, "weight_plus_one", 0);
+    arguments = BIND(&problem, {"x", x}, {"weight", w}, {"residual", residual});
+    reference(&problem, &arguments, y, bound, h, h_bound);
     static const double sums[] = {3, 2, 5, -1};
     for (int i = 0; i < 4; i++)
         assert_true(h[i] == sums[i] && h_bound[i] == 0x1p-24 * fabs(sums[i]));
@@ -310,20 +353,21 @@ static void test_rope_by_hand(void **state)
 {
     (void)state;
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_ROPE);
-    problem.heads = 2;
-    problem.head_dim = 6;
-    problem.rotary_dim = 4;
-    problem.theta = 10000;
+    kgen_problem_init(&problem, kgen_op_find("rope"));
+    kgen_problem_set(&problem, "heads", 2);
+    kgen_problem_set(&problem, "head_dim", 6);
+    kgen_problem_set(&problem, "rotary_dim", 4);
+    kgen_problem_set_real(&problem, "theta", 10000);
     float x[12];
     for (int i = 0; i < 12; i++)
         x[i] = (float)(i + 1);
-    struct kgen_arguments arguments = {.buffers = {[KGEN_BUFFER_X] = x}, .position = 100};
+    struct kgen_arguments arguments = BIND(&problem, {"x", x});
+    arguments.scalars[0] = 100;
     /* Frequencies 1 and 0.01: angles 100 and 1. */
     double c0 = cos(100.0), s0 = sin(100.0), c1 = cos(1.0), s1 = sin(1.0);
     double y[12], bound[12];
-    problem.pairing = KGEN_HALF_SPLIT; /* (1, 3) and (2, 4) */
-    kgen_reference(&problem, &arguments, y, bound, NULL, NULL);
+    kgen_problem_set(&problem, "pairing", KGEN_HALF_SPLIT); /* (1, 3) and (2, 4) */
+    reference(&problem, &arguments, y, bound, NULL, NULL);
     assert_near(y[0], 1 * c0 - 3 * s0, 1e-12);
     assert_near(y[2], 3 * c0 + 1 * s0, 1e-12);
     assert_near(y[1], 2 * c1 - 4 * s1, 1e-12);
@@ -332,14 +376,14 @@ static void test_rope_by_hand(void **state)
     assert_true(y[4] == 5 && y[5] == 6 && y[11] == 12);
     assert_true(bound[4] == 0 && bound[11] == 0);
     assert_near(bound[0], 0x1p-24 * (4 * (1 * fabs(c0) + 3 * fabs(s0)) + 1 + 3), 1e-20);
-    problem.pairing = KGEN_INTERLEAVED; /* (1, 2) and (3, 4) */
-    kgen_reference(&problem, &arguments, y, bound, NULL, NULL);
+    kgen_problem_set(&problem, "pairing", KGEN_INTERLEAVED); /* (1, 2) and (3, 4) */
+    reference(&problem, &arguments, y, bound, NULL, NULL);
     assert_near(y[0], 1 * c0 - 2 * s0, 1e-12);
     assert_near(y[1], 2 * c0 + 1 * s0, 1e-12);
     assert_near(y[2], 3 * c1 - 4 * s1, 1e-12);
     assert_near(y[3], 4 * c1 + 3 * s1, 1e-12);
-    arguments.position = 0;
-    kgen_reference(&problem, &arguments, y, bound, NULL, NULL);
+    arguments.scalars[0] = 0;
+    reference(&problem, &arguments, y, bound, NULL, NULL);
     for (int i = 0; i < 12; i++)
         assert_true(y[i] == i + 1);
 }
@@ -348,20 +392,20 @@ static void test_swiglu_and_add_by_hand(void **state)
 {
     (void)state;
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_SWIGLU);
-    problem.size = 6;
+    kgen_problem_init(&problem, kgen_op_find("swiglu"));
+    kgen_problem_set(&problem, "size", 6);
     float gate[] = {0, 1, -1, 1e4f, -1e4f, -100}, up[] = {5, 2, 2, 0.5f, 3, 2};
-    struct kgen_arguments arguments = {.buffers = {[KGEN_BUFFER_X] = gate, [KGEN_BUFFER_X2] = up}};
+    const struct kgen_arguments arguments = BIND(&problem, {"gate", gate}, {"up", up});
     double y[6], bound[6];
-    kgen_reference(&problem, &arguments, y, bound, NULL, NULL);
+    reference(&problem, &arguments, y, bound, NULL, NULL);
     assert_true(y[0] == 0);
     assert_near(y[1], 2 * 0.7310585786300049, 1e-15);
     assert_near(y[2], -2 * 0.2689414213699951, 1e-15);
     assert_true(y[3] == 5000 && y[4] == 0);
     assert_near(y[5], -200 * exp(-100), 1e-55);
     assert_true(bound[5] >= fabs(y[5]) && bound[4] < 1e-30 && bound[1] < 2e-6); /* zero will do far down */
-    problem.op = KGEN_OP_ADD;
-    kgen_reference(&problem, &arguments, y, bound, NULL, NULL);
+    problem.op = kgen_op_find("add");
+    reference(&problem, &arguments, y, bound, NULL, NULL);
     assert_true(y[3] == 10000.5 && bound[3] == 10000.5 * 0x1p-24);
     assert_true(fabs((double)nextafterf(10000.5f, 1e9f) - y[3]) > bound[3]);
 }
@@ -372,35 +416,40 @@ static void test_swiglu_and_add_by_hand(void **state)
 static void test_sizes_and_bytes(void **state)
 {
     (void)state;
-    struct kgen_problem problem = small(KGEN_OP_QMV, KGEN_AFFINE);
-    problem.scales = KGEN_F16;
-    problem.bits = 3;
-    size_t sizes[KGEN_BUFFER_COUNT];
-    kgen_operation_sizes(&problem, sizes);
-    static const size_t expected[KGEN_BUFFER_COUNT] = {2 * 24, 2 * 2 * 2, 2 * 2 * 2, 64 * 4, 0,
-                                                       0,      0,         2 * 4,     0};
-    assert_memory_equal(sizes, expected, sizeof sizes);
-    assert_true(kgen_operation_bytes(&problem) == 48 + 8 + 8 + 256 + 8);
-    problem.mode = KGEN_SYMMETRIC;
-    assert_true(kgen_operation_bytes(&problem) == 48 + 8 + 256 + 8);
-    assert_int_equal(kgen_operation_range(&problem), 2);
-    kgen_operation_set_range(&problem, 9);
-    assert_int_equal(problem.N, 9);
-    kgen_problem_init(&problem, KGEN_OP_RMS_NORM);
-    problem.rows = 3;
-    problem.size = 10;
-    problem.residual = 1;
-    assert_int_equal(kgen_operation_range(&problem), 3);
-    assert_true(kgen_operation_bytes(&problem) == 4 * (30 + 10 + 2 * 30 + 30)); /* the residual both ways */
-    assert_string_equal(kgen_buffer_name(KGEN_BUFFER_WEIGHTS), "weights");
-    assert_string_equal(kgen_buffer_name(KGEN_BUFFER_WORKSPACE), "workspace");
+    struct kgen_problem problem = small(kgen_op_find("qmv"), KGEN_AFFINE);
+    kgen_problem_set(&problem, "scale_dtype", KGEN_F16);
+    kgen_problem_set(&problem, "bits", 3);
+    static const struct {
+        const char *name;
+        size_t bytes;
+    } expected[] = {{"weights", 2 * 24}, {"scales", 2 * 2 * 2}, {"biases", 2 * 2 * 2},
+                    {"x", 64 * 4},       {"workspace", 0},      {"y", 2 * 4}};
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(&problem, &buffers);
+    assert_int_equal(buffers.count, KGEN_COUNT_OF(expected));
+    for (size_t i = 0; i < buffers.count; i++) {
+        assert_string_equal(buffers.items[i].name, expected[i].name);
+        assert_int_equal(buffers.items[i].bytes, expected[i].bytes);
+    }
+    assert_true(kgen_problem_bytes(&problem) == 48 + 8 + 8 + 256 + 8);
+    kgen_problem_set(&problem, "scheme", KGEN_SYMMETRIC);
+    assert_true(kgen_problem_bytes(&problem) == 48 + 8 + 256 + 8);
+    assert_int_equal(kgen_problem_range(&problem), 2);
+    kgen_problem_set_range(&problem, 9);
+    assert_int_equal(kgen_problem_get(&problem, "N"), 9);
+    kgen_problem_init(&problem, kgen_op_find("rms_norm"));
+    kgen_problem_set(&problem, "rows", 3);
+    kgen_problem_set(&problem, "size", 10);
+    kgen_problem_set(&problem, "residual", 1);
+    assert_int_equal(kgen_problem_range(&problem), 3);
+    assert_true(kgen_problem_bytes(&problem) == 4 * (30 + 10 + 2 * 30 + 30)); /* the residual both ways */
 }
 
 static unsigned char touched[1000];
 
-static void touch(const float *a, const float *b, float *y, size_t begin, size_t end)
+static void touch(void *const *buffers, const int64_t *scalars, size_t begin, size_t end)
 {
-    (void)a, (void)b, (void)y;
+    (void)buffers, (void)scalars;
     for (size_t i = begin; i < end; i++)
         touched[i]++;
 }
@@ -413,14 +462,13 @@ static void test_division_over_threads(void **state)
     size_t count = 0;
     for (size_t r = 0; r < KGEN_COUNT_OF(ranges); r++) {
         for (size_t parts = 1; parts < 9; parts++, count++) {
-            assert_int_equal(kgen_operation_part(ranges[r], 0, parts), 0);
-            assert_int_equal(kgen_operation_part(ranges[r], parts, parts), ranges[r]);
+            assert_int_equal(kgen_range_part(ranges[r], 0, parts), 0);
+            assert_int_equal(kgen_range_part(ranges[r], parts, parts), ranges[r]);
             for (size_t i = 0; i < parts; i++)
-                assert_true(kgen_operation_part(ranges[r], i, parts) <=
-                            kgen_operation_part(ranges[r], i + 1, parts));
-            struct kgen_kernel kernel = {.run = (void *)touch};
-            kgen_problem_init(&kernel.problem, KGEN_OP_ADD);
-            kernel.problem.size = (int64_t)ranges[r];
+                assert_true(kgen_range_part(ranges[r], i, parts) <= kgen_range_part(ranges[r], i + 1, parts));
+            struct kgen_kernel kernel = {.run = touch};
+            kgen_problem_init(&kernel.problem, kgen_op_find("add"));
+            kgen_problem_set(&kernel.problem, "size", (int64_t)ranges[r]);
             struct kgen_arguments arguments = {0};
             memset(touched, 0, sizeof touched);
             struct kgen_team *team = kgen_team_new((int)parts, NULL);
@@ -432,8 +480,8 @@ static void test_division_over_threads(void **state)
         }
     }
     assert_int_equal(count, 72);
-    assert_int_equal(kgen_operation_part(4096, 1, 2), 2048);
-    assert_int_equal(kgen_operation_part(4099, 1, 2) % 16, 0);
+    assert_int_equal(kgen_range_part(4096, 1, 2), 2048);
+    assert_int_equal(kgen_range_part(4099, 1, 2) % 16, 0);
 }
 
 static void test_random_numbers(void **state)
@@ -454,44 +502,96 @@ static void test_random_numbers(void **state)
     assert_near(squares / 100000, 1, 0.02);
 }
 
-/* Every fill of every op gives finite references and bounds, the same ones for the same seed. */
-static void test_fills(void **state)
+/* A valid problem of an op, of few elements. */
+static struct kgen_problem few(const struct kgen_op *op)
+{
+    static const struct {
+        const char *field;
+        int64_t value;
+    } values[] = {{"N", 3},
+                  {"K", 256},
+                  {"bits", 4},
+                  {"group_size", 64},
+                  {"rows", 2},
+                  {"size", 300},
+                  {"heads", 2},
+                  {"head_dim", 16},
+                  {"rotary_dim", 8},
+                  {"residual", 1},
+                  {"activation_dtype", KGEN_I8}};
+    struct kgen_problem problem;
+    kgen_problem_init(&problem, op);
+    for (size_t i = 0; i < KGEN_COUNT_OF(values); i++)
+        kgen_problem_set(&problem, values[i].field, values[i].value);
+    assert_int_equal(kgen_problem_check(&problem, NULL, 0, 0, NULL), 0);
+    return problem;
+}
+
+/* What a generator makes of a problem: the results of the reference, a hash of them, and whether all are
+ * finite. */
+static uint64_t run_generator(const struct kgen_problem *problem, const struct kgen_generator *generator)
+{
+    struct kgen_random random = {11};
+    struct kgen_arguments arguments = {0};
+    struct kgen_expected expected = {0};
+    struct kgen_buffers list;
+    uint64_t hash = KGEN_HASH_START;
+    kgen_problem_buffers(problem, &list);
+    for (size_t i = 0; i < list.count; i++) {
+        arguments.buffers[i] = malloc(list.items[i].bytes + 1);
+        if (list.items[i].role == KGEN_OUTPUT || list.items[i].role == KGEN_UPDATED) {
+            expected.values[i] = calloc(list.items[i].bytes / 4, sizeof(double));
+            expected.bounds[i] = calloc(list.items[i].bytes / 4, sizeof(double));
+        }
+    }
+    generator->fill(problem, &random, &arguments);
+    problem->op->reference(problem, &arguments, &expected);
+    if (generator->tighten != NULL)
+        generator->tighten(problem, &expected);
+    for (size_t i = 0; i < list.count; i++) {
+        for (size_t j = 0; expected.values[i] != NULL && j < list.items[i].bytes / 4; j++) {
+            const double value = expected.values[i][j], bound = expected.bounds[i][j];
+            if (!isfinite(value) || !isfinite(bound) || fabs(value) > (double)FLT_MAX || bound < 0)
+                fail_msg("%s, %s: %s[%zu] is %g +- %g", problem->op->name, generator->name,
+                         list.items[i].name, j, value, bound);
+            hash = kgen_hash(hash, &value, sizeof value);
+            hash = kgen_hash(hash, &bound, sizeof bound);
+        }
+        free(arguments.buffers[i]);
+        free(expected.values[i]);
+        free(expected.bounds[i]);
+    }
+    return hash;
+}
+
+/* Every generator of every op, with every weight format, gives finite references and bounds, the same ones
+ * for the same seed, and others than the generator before. */
+static void test_generators(void **state)
 {
     (void)state;
     size_t done = 0;
-    for (int op = 0; op < KGEN_OP_COUNT; op++) {
-        struct kgen_problem problem;
-        kgen_problem_init(&problem, (enum kgen_op)op);
-        problem.N = 3, problem.K = 256, problem.bits = 4, problem.group_size = 64, problem.rows = 2,
-        problem.size = 300, problem.residual = op % 2;
-        problem.heads = 2, problem.head_dim = 16, problem.rotary_dim = 8, problem.activations = KGEN_I8;
-        size_t count, sizes[KGEN_BUFFER_COUNT];
-        kgen_operation_sizes(&problem, sizes);
-        const struct kgen_fill *fills = kgen_fills((enum kgen_op)op, &count);
-        assert_true(count > 0);
-        size_t y_count = sizes[KGEN_BUFFER_Y] / sizeof(float);
-        double *values = calloc(8 * y_count, sizeof *values);
-        assert_non_null(values);
-        for (size_t f = 0; f < count; f++, done++) {
-            for (size_t again = 0; again < 2; again++) {
-                struct kgen_random random = {11};
-                struct kgen_arguments arguments = {0};
-                for (int i = 0; i < KGEN_BUFFER_COUNT; i++)
-                    arguments.buffers[i] = sizes[i] > 0 ? malloc(sizes[i]) : NULL;
-                double *y = values + again * 4 * y_count;
-                fills[f].fill(&problem, &random, &arguments);
-                kgen_reference(&problem, &arguments, y, y + y_count, y + 2 * y_count, y + 3 * y_count);
-                if (fills[f].sharpen != NULL)
-                    fills[f].sharpen(&problem, y + y_count, y_count);
-                for (int i = 0; i < KGEN_BUFFER_COUNT; i++)
-                    free(arguments.buffers[i]);
-                for (size_t i = 0; i < 4 * y_count; i++)
-                    if (!isfinite(y[i]) || (i / y_count == 0 && fabs(y[i]) > (double)FLT_MAX))
-                        fail_msg("op %d, %s: value %zu is %g", op, fills[f].name, i, y[i]);
+    for (size_t i = 0; i < kgen_op_count(); i++) {
+        const struct kgen_op *op = kgen_op_at(i);
+        const bool weights = kgen_op_field(op, "scheme") != NULL;
+        assert_true(op->generator_count > 0);
+        for (size_t f = 0; f < (weights ? kgen_format_count() : 1); f++) {
+            struct kgen_problem problem = few(op);
+            if (weights) {
+                const struct kgen_format *format = kgen_format_at(f);
+                kgen_problem_set(&problem, "scheme", format->word);
+                if (format->bits != 0)
+                    kgen_problem_set(&problem, "bits", format->bits);
+                if (format->group_size != 0)
+                    kgen_problem_set(&problem, "group_size", format->group_size);
             }
-            assert_memory_equal(values, values + 4 * y_count, 4 * y_count * sizeof *values);
+            uint64_t before = 0;
+            for (size_t g = 0; g < op->generator_count; g++, done++) {
+                const uint64_t hash = run_generator(&problem, &op->generators[g]);
+                assert_true(hash == run_generator(&problem, &op->generators[g]));
+                assert_true(hash != before);
+                before = hash;
+            }
         }
-        free(values);
     }
     assert_true(done >= 20);
 }
@@ -511,7 +611,7 @@ int main(void)
         cmocka_unit_test(test_sizes_and_bytes),
         cmocka_unit_test(test_division_over_threads),
         cmocka_unit_test(test_random_numbers),
-        cmocka_unit_test(test_fills),
+        cmocka_unit_test(test_generators),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -297,9 +297,9 @@ static void same_as(const char *config, const char *shipped)
     assert_true(spec->count > 0);
     for (size_t i = 0; i < spec->count; i++) {
         struct kgen_problem *problem = &spec->entries[i].problem;
-        if (problem->op == KGEN_OP_QMV || problem->op == KGEN_OP_DEQUANTIZE) {
-            assert_int_equal(problem->scales, KGEN_BF16);
-            problem->scales = KGEN_F16;
+        if (problem->op == kgen_op_find("qmv") || problem->op == kgen_op_find("dequantize")) {
+            assert_int_equal(kgen_problem_get(problem, "scale_dtype"), KGEN_BF16);
+            kgen_problem_set(problem, "scale_dtype", KGEN_F16);
         }
         struct kgen_text a = {0}, b = {0};
         kgen_problem_write(problem, &a);
@@ -363,7 +363,8 @@ static void test_experts(void **state)
 #define FOUR_BITS "\"quantization\": {\"bits\": 4, \"group_size\": 64}"
 
 /* Those entries of a spec whose problem is of an op, in order. */
-static void compare_op(struct kgen_spec *spec, enum kgen_op op, const struct expected *expected, size_t count)
+static void compare_op(struct kgen_spec *spec, const struct kgen_op *op, const struct expected *expected,
+                       size_t count)
 {
     size_t kept = 0;
     for (size_t i = 0; i < spec->count; i++) {
@@ -394,7 +395,7 @@ static void test_overrides(void **state)
               NULL);
     assert_string_equal(spec->summary, "LlamaForCausalLM, 6 layers, hidden 256, 4 bits, group 64, mixed");
     assert_string_equal(spec->entries[0].tensors, "embed_tokens");
-    assert_int_equal(spec->entries[0].problem.bits, 8);
+    assert_int_equal(kgen_problem_get(&spec->entries[0].problem, "bits"), 8);
     static const struct expected expected[] = {
         {"qmv_n512_k256_b4_g64_f16_f32", 6, "layers.0,2-5.self_attn.{q,k,v}_proj, layers.4.mlp.gate_proj"},
         {"qmv_n256_k256_b4_g64_f16_f32", 6, "layers.*.self_attn.o_proj"},
@@ -407,7 +408,7 @@ static void test_overrides(void **state)
         {"qmv_n256_k512_b6_g64_f16_f32", 2, "layers.4-5.mlp.down_proj"},
         {"qmv_n1000_k256_b4_g64_f16_f32", 1, "lm_head"},
     };
-    COMPARE_OP(spec, KGEN_OP_QMV, expected);
+    COMPARE_OP(spec, kgen_op_find("qmv"), expected);
 }
 
 /* One differing key of the format is enough to part fused matrices; those that agree stay together. */
@@ -430,7 +431,7 @@ static void test_parted(void **state)
             {"qmv_n256_k512_b4_g64_f16_f32", 6, "layers.*.mlp.down_proj"},
             {"qmv_n1000_k256_b4_g64_f16_f32", 1, "lm_head"},
         };
-        COMPARE_OP(parse(text, NULL), KGEN_OP_QMV, expected);
+        COMPARE_OP(parse(text, NULL), kgen_op_find("qmv"), expected);
     }
 }
 
@@ -443,9 +444,9 @@ static void test_head_dim(void **state)
         {"rope_h2_d128_r128_half_t10000", 6, "layers.*.self_attn.k_rope"}};
     static const struct expected given[] = {{"rope_h4_d32_r32_half_t10000", 6, "layers.*.self_attn.q_rope"},
                                             {"rope_h2_d32_r32_half_t10000", 6, "layers.*.self_attn.k_rope"}};
-    COMPARE_OP(parse(HEAD("qwen3") FOUR_BITS "}", NULL), KGEN_OP_ROPE, qwen3);
-    COMPARE_OP(parse(HEAD("qwen3") FOUR_BITS ", \"head_dim\": 32}", NULL), KGEN_OP_ROPE, given);
-    COMPARE_OP(parse(HEAD("mistral") FOUR_BITS ", \"head_dim\": 32}", NULL), KGEN_OP_ROPE, given);
+    COMPARE_OP(parse(HEAD("qwen3") FOUR_BITS "}", NULL), kgen_op_find("rope"), qwen3);
+    COMPARE_OP(parse(HEAD("qwen3") FOUR_BITS ", \"head_dim\": 32}", NULL), kgen_op_find("rope"), given);
+    COMPARE_OP(parse(HEAD("mistral") FOUR_BITS ", \"head_dim\": 32}", NULL), kgen_op_find("rope"), given);
 }
 
 /* --bits replaces the default of the spec, not what it says of a tensor. */
@@ -465,7 +466,7 @@ static void test_model_options(void **state)
         {"qmv_n256_k512_b2_g32_f32_i16_tiles16", 6, "layers.*.mlp.down_proj"},
         {"qmv_n1000_k256_b8_g32_f32_i16_tiles16", 1, "lm_head"},
     };
-    COMPARE_OP(spec, KGEN_OP_QMV, expected);
+    COMPARE_OP(spec, kgen_op_find("qmv"), expected);
 }
 
 static void test_biases(void **state)
@@ -477,12 +478,12 @@ static void test_biases(void **state)
         {"add_n256", 12, "layers.*.self_attn.o_proj.bias, layers.*.mlp.down_proj.bias"},
         {"add_n1024", 6, "layers.*.mlp.{gate,up}_proj.bias"},
     };
-    COMPARE_OP(parse(HEAD("qwen2") FOUR_BITS "}", NULL), KGEN_OP_ADD, qwen2);
+    COMPARE_OP(parse(HEAD("qwen2") FOUR_BITS "}", NULL), kgen_op_find("add"), qwen2);
     COMPARE_OP(parse(HEAD("llama") FOUR_BITS ", \"attention_bias\": true, \"mlp_bias\": true}", NULL),
-               KGEN_OP_ADD, llama);
+               kgen_op_find("add"), llama);
     struct kgen_spec *mistral = parse(HEAD("mistral") FOUR_BITS "}", NULL);
     for (size_t i = 0; i < mistral->count; i++)
-        assert_int_not_equal(mistral->entries[i].problem.op, KGEN_OP_ADD);
+        assert_int_not_equal(mistral->entries[i].problem.op, kgen_op_find("add"));
     kgen_spec_free(mistral);
 }
 
@@ -510,7 +511,7 @@ static void test_rope(void **state)
         strncat(k_name, cases[i].q_name + strlen(k_name), sizeof k_name - 1 - strlen(k_name));
         const struct expected expected[] = {{cases[i].q_name, 6, "layers.*.self_attn.q_rope"},
                                             {k_name, 6, "layers.*.self_attn.k_rope"}};
-        COMPARE_OP(parse(text, NULL), KGEN_OP_ROPE, expected);
+        COMPARE_OP(parse(text, NULL), kgen_op_find("rope"), expected);
     }
 }
 
@@ -527,8 +528,8 @@ static void test_warnings(void **state)
     assert_true(warns(spec, "not quantised, which no op serves yet: layers.0-1.mlp.down_proj, lm_head."));
     assert_int_equal(spec->warning_count, 4);
     for (size_t i = 0; i < spec->count; i++) {
-        assert_int_not_equal(spec->entries[i].problem.op, KGEN_OP_ROPE);
-        assert_int_not_equal(spec->entries[i].problem.op, KGEN_OP_SWIGLU);
+        assert_int_not_equal(spec->entries[i].problem.op, kgen_op_find("rope"));
+        assert_int_not_equal(spec->entries[i].problem.op, kgen_op_find("swiglu"));
         assert_null(strstr(spec->entries[i].tensors, "lm_head"));
     }
     kgen_spec_free(spec);
@@ -545,11 +546,11 @@ static void test_tied(void **state)
         NULL);
     assert_true(warns(spec, "the override \"lm_head\" meets no tensor"));
     const struct kgen_spec_entry *first = &spec->entries[0], *last = &spec->entries[spec->count - 1];
-    assert_int_equal(first->problem.op, KGEN_OP_DEQUANTIZE);
-    assert_int_equal(first->problem.bits, 6);
-    assert_int_equal(first->problem.group_size, 64); /* MLX's default */
+    assert_ptr_equal(first->problem.op, kgen_op_find("dequantize"));
+    assert_int_equal(kgen_problem_get(&first->problem, "bits"), 6);
+    assert_int_equal(kgen_problem_get(&first->problem, "group_size"), 64); /* MLX's default */
     assert_string_equal(last->tensors, "lm_head (embed_tokens)");
-    assert_int_equal(last->problem.bits, 6);
+    assert_int_equal(kgen_problem_get(&last->problem, "bits"), 6);
     kgen_spec_free(spec);
 }
 
@@ -586,7 +587,7 @@ static void test_dense_layers(void **state)
     assert_true(warns(spec, "routed experts of layers.1,5.mlp (8 experts of 64, 2 for a token)"));
     assert_true(warns(spec, "the override \"*.mlp.gate\" meets no tensor"));
     static const struct expected expected[] = {{"swiglu_n512", 4, "layers.0,2-4.mlp.swiglu"}};
-    COMPARE_OP(spec, KGEN_OP_SWIGLU, expected);
+    COMPARE_OP(spec, kgen_op_find("swiglu"), expected);
 }
 
 int main(void)

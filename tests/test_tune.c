@@ -96,8 +96,8 @@ static int set_up(void **state)
     struct fixture *fixture = calloc(1, sizeof *fixture);
     assert_non_null(fixture);
     tune_fixture_open(&fixture->base);
-    kgen_problem_init(&fixture->problem, KGEN_OP_ADD);
-    fixture->problem.size = 1003;
+    kgen_problem_init(&fixture->problem, kgen_op_find("add"));
+    kgen_problem_set(&fixture->problem, "size", 1003);
     now = later = 0;
     last_message[0] = '\0';
     *state = fixture;

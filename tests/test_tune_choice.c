@@ -103,8 +103,8 @@ static struct kgen_choice tune(struct fixture *fixture, enum kgen_search_effort 
     struct kgen_tuner *tuner =
         kgen_tuner_new(fixture->base.templates, &fixture->base.machine, cache, &options, &error);
     assert_non_null(tuner);
-    kgen_problem_init(&problem, KGEN_OP_ADD);
-    problem.size = 4096;
+    kgen_problem_init(&problem, kgen_op_find("add"));
+    kgen_problem_set(&problem, "size", 4096);
     fixture->tried = 0;
     fixture->cancel = 0;
     const int tuned = kgen_tune(tuner, &problem, count_candidate, fixture, &choice, &error);

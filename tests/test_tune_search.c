@@ -127,8 +127,8 @@ static struct kgen_choice tune(struct fixture *fixture, int64_t size)
     struct kgen_error error = {0};
     struct kgen_choice choice;
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_ADD);
-    problem.size = size;
+    kgen_problem_init(&problem, kgen_op_find("add"));
+    kgen_problem_set(&problem, "size", size);
     fixture->tried = 0;
     if (kgen_tune(fixture->tuner, &problem, note, fixture, &choice, &error) != 0)
         fail_msg("%s", error.message);
@@ -184,8 +184,8 @@ static void similar_problems_begin_at_the_winner(void **state)
     assert_true(fixture->tried < before);
     /* A tuner that is told of a winner does the same. */
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_ADD);
-    problem.size = 100;
+    kgen_problem_init(&problem, kgen_op_find("add"));
+    kgen_problem_set(&problem, "size", 100);
     struct kgen_variants variants;
     assert_int_equal(
         kgen_variants_list(fixture->base.templates, &problem, 1u << KGEN_ISA_GENERIC, &variants, NULL), 0);
@@ -206,8 +206,8 @@ static void a_cut_search_goes_on(void **state)
     struct kgen_problem problem;
     struct kgen_choice choice;
     enum { CUTS = 9 };
-    kgen_problem_init(&problem, KGEN_OP_ADD);
-    problem.size = 100;
+    kgen_problem_init(&problem, kgen_op_find("add"));
+    kgen_problem_set(&problem, "size", 100);
     for (unsigned cuts = 1; cuts <= CUTS; cuts++) {
         open_tuner(fixture, KGEN_EFFORT_MEASURE);
         fixture->tried = 0;
@@ -284,11 +284,11 @@ static void the_limit_of_the_memory_ends_it(void **state)
     const struct kgen_tune_options options = {.effort = KGEN_EFFORT_MEASURE};
     kgen_templates_free(fixture->base.templates);
     fixture->base.templates = kgen_templates_open(NULL, "c", NULL);
-    kgen_problem_init(&problem, KGEN_OP_QMV);
-    problem.N = 64;
-    problem.K = 1024;
-    problem.bits = 4;
-    problem.group_size = 64;
+    kgen_problem_init(&problem, kgen_op_find("qmv"));
+    kgen_problem_set(&problem, "N", 64);
+    kgen_problem_set(&problem, "K", 1024);
+    kgen_problem_set(&problem, "bits", 4);
+    kgen_problem_set(&problem, "group_size", 64);
     assert_int_equal(kgen_tune_variants(&options, &fixture->base.machine, fixture->base.templates, &problem,
                                         &variants, NULL),
                      0);

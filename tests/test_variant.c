@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Variants: which are listed and in which order, the names their templates see, their names and hashes. */
+#include "gen/ops/rope.h"
 #include "gen/target/variant.h"
 #include "gen/template/embedded.h"
 
@@ -19,24 +20,24 @@
 static struct kgen_problem qmv_problem(void)
 {
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_QMV);
-    problem.N = 96;
-    problem.K = 256;
-    problem.bits = 4;
-    problem.group_size = 64;
-    problem.scales = KGEN_BF16;
-    problem.activations = KGEN_I8;
+    kgen_problem_init(&problem, kgen_op_find("qmv"));
+    kgen_problem_set(&problem, "N", 96);
+    kgen_problem_set(&problem, "K", 256);
+    kgen_problem_set(&problem, "bits", 4);
+    kgen_problem_set(&problem, "group_size", 64);
+    kgen_problem_set(&problem, "scale_dtype", KGEN_BF16);
+    kgen_problem_set(&problem, "activation_dtype", KGEN_I8);
     return problem;
 }
 
 static struct kgen_problem rope_problem(void)
 {
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_ROPE);
-    problem.heads = 4;
-    problem.head_dim = 64;
-    problem.rotary_dim = 32;
-    problem.theta = 500000;
+    kgen_problem_init(&problem, kgen_op_find("rope"));
+    kgen_problem_set(&problem, "heads", 4);
+    kgen_problem_set(&problem, "head_dim", 64);
+    kgen_problem_set(&problem, "rotary_dim", 32);
+    kgen_problem_set_real(&problem, "theta", 500000);
     return problem;
 }
 
@@ -90,8 +91,8 @@ static void test_list(void **state)
     size_t executed = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
         struct kgen_problem problem = qmv_problem();
-        problem.N = cases[i].N;
-        problem.bits = cases[i].bits;
+        kgen_problem_set(&problem, "N", cases[i].N);
+        kgen_problem_set(&problem, "bits", cases[i].bits);
         struct kgen_variants variants;
         struct kgen_error error = {0};
         struct kgen_text names = {0};
@@ -154,7 +155,7 @@ static char *variant_text(const struct kgen_problem *problem, enum kgen_isa isa,
 {
     struct kgen_text text = {0}, out = {0};
     kgen_text_printf(&text, "$template v \"V.\"\n$op %s\n$isa avx512 avx2 neon generic\n$param rows_ = 3\n%s",
-                     kgen_op_info(problem->op)->name, body);
+                     problem->op->name, body);
     struct kgen_templates *set = open_texts((const char *const[]){"c/v.c.in", text.data}, 1);
     struct kgen_variant variant = {.tmpl = kgen_templates_at(set, 0), .isa = isa, .values = {3}};
     struct kgen_error error = {0};
@@ -200,14 +201,14 @@ static void test_distinct_names(void **state)
     const char *names[KGEN_WORD_COUNT + KGEN_ISA_COUNT];
     size_t count = 0, executed = 0;
     for (int word = 0; word < KGEN_WORD_COUNT; word++)
-        names[count++] = kgen_word_name((enum kgen_word)word);
+        names[count++] = kgen_word_name((int64_t)word);
     for (int isa = 0; isa < KGEN_ISA_COUNT; isa++)
         names[count++] = kgen_isa_info((enum kgen_isa)isa)->name;
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(names[i], names[j]);
-        for (int op = 0; op < KGEN_OP_COUNT; op++) {
-            const struct kgen_op_info *info = kgen_op_info((enum kgen_op)op);
+        for (size_t op = 0; op < kgen_op_count(); op++) {
+            const struct kgen_op *info = kgen_op_at(op);
             for (size_t j = 0; j < info->field_count; j++, executed++)
                 assert_string_not_equal(names[i], info->fields[j].name);
         }
@@ -222,9 +223,9 @@ static void test_reals(void **state)
     static const double values[] = {1e-6, 1e-5, 0.1, 1.0 / 3.0, 1, 0.5, 1e-12, 9.999999999999999e-7, 0.125};
     static const char *const locales[] = {"C", "de_DE.UTF-8", "fr_FR.UTF-8"};
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_RMS_NORM);
-    problem.rows = 1;
-    problem.size = 64;
+    kgen_problem_init(&problem, kgen_op_find("rms_norm"));
+    kgen_problem_set(&problem, "rows", 1);
+    kgen_problem_set(&problem, "size", 64);
     size_t executed = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(locales); i++) {
         if (setlocale(LC_NUMERIC, locales[i]) == NULL) {
@@ -232,7 +233,7 @@ static void test_reals(void **state)
             continue;
         }
         for (size_t j = 0; j < KGEN_COUNT_OF(values); j++) {
-            problem.eps = values[j];
+            kgen_problem_set_real(&problem, "eps", values[j]);
             setlocale(LC_NUMERIC, locales[i]);
             char *text = variant_text(&problem, KGEN_ISA_AVX2, "${eps}");
             setlocale(LC_NUMERIC, "C");
@@ -245,7 +246,7 @@ static void test_reals(void **state)
     }
     setlocale(LC_NUMERIC, "C");
     assert_int_not_equal(executed, 0);
-    problem.eps = 1;
+    kgen_problem_set_real(&problem, "eps", 1);
     char *text = variant_text(&problem, KGEN_ISA_AVX2, "${eps}|${size}|${residual}");
     assert_string_equal(text, "1.0|64|0");
     free(text);

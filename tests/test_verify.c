@@ -29,20 +29,22 @@ static void test_right_qmv_passes(void **state)
         for (size_t m = 0; m < KGEN_COUNT_OF(all_modes); m++) {
             for (size_t a = 0; a < KGEN_COUNT_OF(all_activations); a++) {
                 size_t s = (b + m + a) % KGEN_COUNT_OF(shapes);
-                struct kgen_problem problem = quantised_problem(KGEN_OP_QMV, shapes[s].N, shapes[s].K,
+                struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), shapes[s].N, shapes[s].K,
                                                                 all_bits[b], shapes[s].group_size);
-                problem.mode = all_modes[m];
-                problem.scales = all_scales[(b + a) % KGEN_COUNT_OF(all_scales)];
-                problem.activations = all_activations[a];
+                kgen_problem_set(&problem, "scheme", all_modes[m]);
+                kgen_problem_set(&problem, "scale_dtype", all_scales[(b + a) % KGEN_COUNT_OF(all_scales)]);
+                kgen_problem_set(&problem, "activation_dtype", all_activations[a]);
                 char what[96];
                 snprintf(what, sizeof what, "qmv N=%d K=%d bits=%d group=%d mode=%s scales=%s activations=%s",
-                         (int)problem.N, (int)problem.K, (int)problem.bits, (int)problem.group_size,
+                         (int)kgen_problem_get(&problem, "N"), (int)kgen_problem_get(&problem, "K"),
+                         (int)kgen_problem_get(&problem, "bits"),
+                         (int)kgen_problem_get(&problem, "group_size"),
                          m == 0   ? "affine"
                          : m == 1 ? "symmetric"
                                   : "zero_point",
-                         problem.scales == KGEN_F16    ? "f16"
-                         : problem.scales == KGEN_BF16 ? "bf16"
-                                                       : "f32",
+                         kgen_problem_get(&problem, "scale_dtype") == KGEN_F16    ? "f16"
+                         : kgen_problem_get(&problem, "scale_dtype") == KGEN_BF16 ? "bf16"
+                                                                                  : "f32",
                          a == 0   ? "f32"
                          : a == 1 ? "i16"
                                   : "i8");
@@ -59,9 +61,9 @@ static void test_right_dequantize_passes(void **state)
 {
     (void)state;
     for (size_t b = 0; b < KGEN_COUNT_OF(all_bits); b++) {
-        struct kgen_problem problem = quantised_problem(KGEN_OP_DEQUANTIZE, 5, 288, all_bits[b], 32);
-        problem.mode = all_modes[b % 3];
-        problem.scales = all_scales[b / 2 % 3];
+        struct kgen_problem problem = quantised_problem(kgen_op_find("dequantize"), 5, 288, all_bits[b], 32);
+        kgen_problem_set(&problem, "scheme", all_modes[b % 3]);
+        kgen_problem_set(&problem, "scale_dtype", all_scales[b / 2 % 3]);
         struct kgen_kernel kernel = plain_kernel(&problem);
         assert_passes("dequantize", &kernel);
     }
@@ -74,12 +76,12 @@ static void test_right_rms_norm_passes(void **state)
     for (size_t i = 0; i < KGEN_COUNT_OF(sizes); i++) {
         for (int flags = 0; flags < 4; flags++) {
             struct kgen_problem problem;
-            kgen_problem_init(&problem, KGEN_OP_RMS_NORM);
-            problem.rows = 1 + flags;
-            problem.size = sizes[i];
-            problem.eps = 1e-6;
-            problem.residual = flags & 1;
-            problem.weight_plus_one = flags >> 1;
+            kgen_problem_init(&problem, kgen_op_find("rms_norm"));
+            kgen_problem_set(&problem, "rows", 1 + flags);
+            kgen_problem_set(&problem, "size", sizes[i]);
+            kgen_problem_set_real(&problem, "eps", 1e-6);
+            kgen_problem_set(&problem, "residual", flags & 1);
+            kgen_problem_set(&problem, "weight_plus_one", flags >> 1);
             struct kgen_kernel kernel = plain_kernel(&problem);
             assert_passes("rms_norm", &kernel);
         }
@@ -97,12 +99,12 @@ static void test_right_rope_passes(void **state)
     (void)state;
     for (size_t i = 0; i < KGEN_COUNT_OF(table); i++) {
         struct kgen_problem problem;
-        kgen_problem_init(&problem, KGEN_OP_ROPE);
-        problem.heads = table[i].heads;
-        problem.head_dim = table[i].head_dim;
-        problem.rotary_dim = table[i].rotary_dim;
-        problem.pairing = table[i].pairing;
-        problem.theta = 1e6;
+        kgen_problem_init(&problem, kgen_op_find("rope"));
+        kgen_problem_set(&problem, "heads", table[i].heads);
+        kgen_problem_set(&problem, "head_dim", table[i].head_dim);
+        kgen_problem_set(&problem, "rotary_dim", table[i].rotary_dim);
+        kgen_problem_set(&problem, "pairing", table[i].pairing);
+        kgen_problem_set_real(&problem, "theta", 1e6);
         struct kgen_kernel kernel = plain_kernel(&problem);
         assert_passes("rope", &kernel);
     }
@@ -110,14 +112,14 @@ static void test_right_rope_passes(void **state)
 
 static void test_right_elementwise_passes(void **state)
 {
-    static const enum kgen_op ops[] = {KGEN_OP_SWIGLU, KGEN_OP_ADD};
+    const struct kgen_op *const ops[] = {kgen_op_find("swiglu"), kgen_op_find("add")};
     static const int64_t sizes[] = {1, 3, 16, 12288, 50001};
     (void)state;
     for (size_t o = 0; o < KGEN_COUNT_OF(ops); o++) {
         for (size_t i = 0; i < KGEN_COUNT_OF(sizes); i++) {
             struct kgen_problem problem;
             kgen_problem_init(&problem, ops[o]);
-            problem.size = sizes[i];
+            kgen_problem_set(&problem, "size", sizes[i]);
             struct kgen_kernel kernel = plain_kernel(&problem);
             assert_passes(o == 0 ? "swiglu" : "add", &kernel);
         }
@@ -145,9 +147,9 @@ static void test_one_wrong_bit_is_caught(void **state)
     for (size_t b = 0; b < KGEN_COUNT_OF(all_bits); b++) {
         for (size_t a = 0; a < KGEN_COUNT_OF(all_activations); a++) {
             int64_t K = sizes[(b + a) % 3];
-            struct kgen_problem problem = quantised_problem(KGEN_OP_QMV, 4096, K, all_bits[b], 32);
-            problem.activations = all_activations[a];
-            problem.mode = all_modes[b % 3];
+            struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), 4096, K, all_bits[b], 32);
+            kgen_problem_set(&problem, "activation_dtype", all_activations[a]);
+            kgen_problem_set(&problem, "scheme", all_modes[b % 3]);
             assert_flip_is_caught(&problem, (b * 5) % 9, (int64_t)(b * 7919 + a * 104729) % K);
             count++;
         }
@@ -186,8 +188,8 @@ static void test_misplaced_values_are_caught(void **state)
     size_t count = 0;
     for (size_t p = 0; p < KGEN_COUNT_OF(places); p++) {
         for (size_t a = 0; a < KGEN_COUNT_OF(all_activations); a++) {
-            struct kgen_problem problem = quantised_problem(KGEN_OP_QMV, 4096, 4096, 4, 64);
-            problem.activations = all_activations[a];
+            struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), 4096, 4096, 4, 64);
+            kgen_problem_set(&problem, "activation_dtype", all_activations[a]);
             struct kgen_kernel kernel = plain_kernel(&problem);
             plain_misplace = places[p];
             struct kgen_verification v = prove(&kernel);
@@ -224,7 +226,7 @@ static double seconds_now(void)
 static void test_in_one_call(void **state)
 {
     (void)state;
-    struct kgen_problem problem = quantised_problem(KGEN_OP_QMV, 4096, 4096, 4, 64);
+    struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), 4096, 4096, 4, 64);
     struct kgen_kernel kernel = plain_kernel(&problem);
     const struct kgen_verify_options options = {PROVE_SEED, 1, NULL};
     struct kgen_verification v, again;

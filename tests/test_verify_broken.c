@@ -230,13 +230,11 @@ static void test_broken_kernels_are_caught(void **state)
 {
     (void)state;
     first_thread = pthread_self();
-    struct kgen_problem problem = quantised_problem(KGEN_OP_QMV, 64, BROKEN_K, 4, 64);
+    struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), 64, BROKEN_K, 4, 64);
     size_t count = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(broken); i++, count++) {
         struct kgen_kernel kernel = plain_kernel(&problem);
-        kernel.run = (void *)broken[i].run;
-        if (broken[i].prepare != NULL)
-            kernel.prepare = (void *)broken[i].prepare;
+        plain_replace(&kernel, (void (*)(void))broken[i].run, (void (*)(void))broken[i].prepare);
         struct kgen_verification v = prove(&kernel);
         print_message("# %s: %s: %s\n", broken[i].name, kgen_verdict_name(v.verdict), v.detail);
         assert_verdict(broken[i].name, &v, broken[i].verdict);
@@ -252,9 +250,9 @@ static void test_broken_kernels_are_caught(void **state)
 static void test_endless_loop_is_caught(void **state)
 {
     (void)state;
-    struct kgen_problem problem = quantised_problem(KGEN_OP_QMV, 64, BROKEN_K, 4, 64);
+    struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), 64, BROKEN_K, 4, 64);
     struct kgen_kernel kernel = plain_kernel(&problem);
-    kernel.run = (void *)hangs;
+    plain_replace(&kernel, (void (*)(void))hangs, NULL);
     struct kgen_verification v = prove_within(&kernel, 0.3);
     assert_verdict("hangs", &v, KGEN_TIMED_OUT);
     assert_non_null(strstr(v.detail, "in verify (case random, range 0-1"));
@@ -263,10 +261,10 @@ static void test_endless_loop_is_caught(void **state)
 static void test_great_offsets_are_right(void **state)
 {
     (void)state;
-    struct kgen_problem problem = quantised_problem(KGEN_OP_QMV, INT64_C(1) << 25, BROKEN_K, 4, 64);
+    struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), INT64_C(1) << 25, BROKEN_K, 4, 64);
     struct kgen_kernel kernel = plain_kernel(&problem);
     assert_passes("8 GB of weights", &kernel);
-    kernel.run = (void *)wraps_offsets;
+    plain_replace(&kernel, (void (*)(void))wraps_offsets, NULL);
     struct kgen_verification v = prove(&kernel);
     assert_verdict("wraps offsets", &v, KGEN_CRASHED);
 }
@@ -291,16 +289,16 @@ static void test_broken_add_is_caught(void **state)
 {
     (void)state;
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_ADD);
-    problem.size = 1000;
+    kgen_problem_init(&problem, kgen_op_find("add"));
+    kgen_problem_set(&problem, "size", 1000);
     struct kgen_kernel kernel = plain_kernel(&problem);
-    kernel.run = (void *)adds_elsewhere;
+    plain_replace(&kernel, (void (*)(void))adds_elsewhere, NULL);
     struct kgen_verification v = prove(&kernel);
     assert_verdict("one unit in the last place", &v, KGEN_WRONG_ELEMENT);
-    kernel.run = (void *)adds_twice;
+    plain_replace(&kernel, (void (*)(void))adds_twice, NULL);
     v = prove(&kernel);
     assert_verdict("in place", &v, KGEN_WRONG_ELEMENT);
-    assert_non_null(strstr(v.detail, "y = x,"));
+    assert_non_null(strstr(v.detail, "y = a,"));
 }
 
 /* Adds up the first `count` of 4096 elements, and is off by `factor`. */
@@ -332,15 +330,15 @@ static void test_broken_rms_norm_is_caught(void **state)
 {
     (void)state;
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_RMS_NORM);
-    problem.rows = 1;
-    problem.size = 4096;
-    problem.eps = 1e-6;
+    kgen_problem_init(&problem, kgen_op_find("rms_norm"));
+    kgen_problem_set(&problem, "rows", 1);
+    kgen_problem_set(&problem, "size", 4096);
+    kgen_problem_set_real(&problem, "eps", 1e-6);
     struct kgen_kernel kernel = plain_kernel(&problem);
-    kernel.run = (void *)forgets_one;
+    plain_replace(&kernel, (void (*)(void))forgets_one, NULL);
     struct kgen_verification v = prove(&kernel);
     assert_verdict("one element left out of the mean", &v, KGEN_WRONG_ELEMENT);
-    kernel.run = (void *)approximates;
+    plain_replace(&kernel, (void (*)(void))approximates, NULL);
     v = prove(&kernel);
     assert_verdict("off by 2e-6", &v, KGEN_WRONG_ELEMENT);
 }

@@ -66,6 +66,9 @@ void kgen_text_append(struct kgen_text *text, const char *data, size_t length);
 void kgen_text_puts(struct kgen_text *text, const char *string);
 void kgen_text_printf(struct kgen_text *text, const char *format, ...) KGEN_PRINTF(2, 3);
 void kgen_text_vprintf(struct kgen_text *text, const char *format, va_list arguments);
+/* Appends a finite number in the fewest digits that read back as the same double, with "." whatever the
+ * locale; whole numbers below 1e15 without an exponent: "1000000", "1e-06", "0.5". */
+void kgen_text_real(struct kgen_text *text, double value);
 /* Makes the text empty and keeps its memory. */
 void kgen_text_clear(struct kgen_text *text);
 /* Frees the memory and makes the struct as new. */

@@ -8,7 +8,7 @@ static void call(const struct kgen_emit_part *part, const char *indent, const ch
                  struct kgen_text *text)
 {
     kgen_text_printf(text, "%s%s%s%s(%s);\n", indent, strcmp(part->result, "void") == 0 ? "" : "return ",
-                     name, part->suffix, part->arguments);
+                     name, part->suffix, part->arguments.data);
 }
 
 /* The kernels behind a test at run time, the widest first, as far as the entry has any. */
@@ -58,29 +58,29 @@ static void call_untested(const struct kgen_emission *emission, size_t entry,
 
 void kgen_emit_dispatch(const struct kgen_emission *emission, size_t entry, struct kgen_text *text)
 {
-    struct kgen_emit_part parts[KGEN_EMIT_PARTS];
-    const size_t count = kgen_emit_parts(&emission->input.spec->entries[entry].problem, parts);
+    struct kgen_emit_parts parts;
+    const int made = kgen_emit_parts_make(&emission->input.spec->entries[entry].problem, &parts);
     const size_t first = kgen_emit_same_kernels(emission, entry);
     struct kgen_text name = {0}, first_name = {0};
     kgen_emit_function_name(&emission->input, entry, &name);
     kgen_emit_function_name(&emission->input, first, &first_name);
-    if (name.failed || first_name.failed) {
+    if (made != 0 || name.failed || first_name.failed) {
         text->failed = true;
-        return;
     }
-    if (first != entry)
+    if (first != entry && !text->failed)
         kgen_text_printf(text, "/* The kernels are those of %s. */\n", first_name.data);
-    for (size_t i = 0; i < count; i++) {
-        kgen_text_printf(text, "%s %s%s(%s)\n{\n", parts[i].result, name.data, parts[i].suffix,
-                         parts[i].parameters);
+    for (size_t i = 0; i < parts.count && !text->failed; i++) {
+        kgen_text_printf(text, "%s %s%s(%s)\n{\n", parts.items[i].result, name.data,
+                         parts.items[i].suffix, parts.items[i].parameters.data);
         if (first != entry) {
-            call(&parts[i], "    ", first_name.data, text);
+            call(&parts.items[i], "    ", first_name.data, text);
         } else {
-            call_tested(emission, entry, &parts[i], text);
-            call_untested(emission, entry, &parts[i], text);
+            call_tested(emission, entry, &parts.items[i], text);
+            call_untested(emission, entry, &parts.items[i], text);
         }
         kgen_text_puts(text, "}\n\n");
     }
     kgen_text_free(&name);
     kgen_text_free(&first_name);
+    kgen_emit_parts_free(&parts);
 }

@@ -35,8 +35,8 @@ struct kgen_emission *kgen_emission_new(const struct kgen_emit_input *input, str
     int result = add_support_header(emission, error);
     if (result == 0)
         result = kgen_emit_make_kernels(emission, error);
-    for (int op = 0; op < KGEN_OP_COUNT && result == 0; op++)
-        result = kgen_emit_sources(emission, (enum kgen_op)op, error);
+    for (size_t i = 0; i < kgen_op_count() && result == 0; i++)
+        result = kgen_emit_sources(emission, kgen_op_at(i), error);
     if (result == 0)
         result = kgen_emit_example(emission, error);
     if (result != 0) {
@@ -86,10 +86,10 @@ int kgen_emission_write(const struct kgen_emission *emission, const char *folder
 {
     if (kgen_emit_write_files(emission->files, folder, error) != 0)
         return -1;
-    for (int op = 0; op < KGEN_OP_COUNT; op++) {
+    for (size_t op = 0; op < kgen_op_count(); op++) {
         for (int isa = 0; isa < KGEN_ISA_COUNT; isa++) {
             struct kgen_text name = {0};
-            kgen_text_printf(&name, "%s_%s.c", kgen_op_info((enum kgen_op)op)->name,
+            kgen_text_printf(&name, "%s_%s.c", kgen_op_at(op)->name,
                              kgen_isa_info((enum kgen_isa)isa)->name);
             if (!name.failed && !has_file(emission->files, name.data))
                 kgen_emit_remove_stale(folder, name.data);

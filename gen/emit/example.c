@@ -1,70 +1,92 @@
 /* SPDX-License-Identifier: MIT */
 /* The example program and Makefile that go with emitted sources. */
 #include "gen/emit/internal.h"
+#include "gen/ops/buffers.h"
+#include "gen/ops/dtype.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The example looks at this many rows of a matrix at most. */
-enum { EXAMPLE_ROWS = 64 };
+/* The example looks at this many rows, heads or elements at most. */
+enum { EXAMPLE_RANGE = 64 };
 
-static void call_text(const struct kgen_problem *problem, const char *name, const char *generic,
-                      struct kgen_text *call)
+/* Appends the declaration of a buffer, under the name that it has among the parameters, and of a second one
+ * for what the generic functions write. */
+static void declare_buffer(const struct kgen_problem_buffer *buffer, const char *name, struct kgen_text *text)
 {
-    const int dtype = problem->scales == KGEN_F32 ? 32 : problem->scales == KGEN_F16 ? 16 : 0;
-    const long long stored = kgen_packed_rows(problem);
-    const long long rows = stored < EXAMPLE_ROWS ? stored : EXAMPLE_ROWS;
-    const long long row_bytes = problem->K * problem->bits / 8;
-    switch (problem->op) {
-    case KGEN_OP_QMV:
-        kgen_text_printf(call,
-                         "try_qmv(%s_workspace_size, %s_prepare, %s, %s_workspace_size,\n"
-                         "                   %s_prepare, %s, %lld, %lld, %lld, %lld, %d)",
-                         name, name, name, generic, generic, generic, rows, (long long)problem->K, row_bytes,
-                         (long long)(problem->K / problem->group_size), dtype);
+    const char *type = kgen_dtype_c_type(buffer->dtype);
+    switch (buffer->role) {
+    case KGEN_WORKSPACE:
+    case KGEN_SCRATCH:
+        kgen_text_printf(text, "    void *%s = new_buffer(%s_%s_size());\n", buffer->name, name, buffer->name);
         break;
-    case KGEN_OP_DEQUANTIZE:
-        kgen_text_printf(call, "try_dequantize(%s, %s, %lld, %lld, %lld, %lld, %d)", name, generic, rows,
-                         (long long)problem->K, row_bytes, (long long)(problem->K / problem->group_size),
-                         dtype);
+    case KGEN_OUTPUT:
+    case KGEN_UPDATED:
+    case KGEN_STATE:
+        kgen_text_printf(text, "    %s *%s = new_values(%zu), *expected_%s = new_values(%zu);\n", type,
+                         buffer->name, buffer->bytes, buffer->name, buffer->bytes);
+        kgen_text_printf(text, "    memcpy(expected_%s, %s, %zu);\n", buffer->name, buffer->name,
+                         buffer->bytes);
         break;
-    case KGEN_OP_RMS_NORM:
-        kgen_text_printf(call, "try_rms_norm%s(%s, %s, %lld, %lld)", problem->residual ? "_residual" : "",
-                         name, generic, (long long)problem->rows, (long long)problem->size);
-        break;
-    case KGEN_OP_ROPE:
-        kgen_text_printf(call,
-                         "try_rope(%s_workspace_size, %s_prepare, %s, %s_workspace_size,\n"
-                         "                    %s_prepare, %s, %lld, %lld)",
-                         name, name, name, generic, generic, generic, (long long)problem->heads,
-                         (long long)problem->head_dim);
-        break;
-    case KGEN_OP_SWIGLU:
-    case KGEN_OP_ADD:
-        kgen_text_printf(call, "try_elementwise(%s, %s, %lld)", name, generic, (long long)problem->size);
-        break;
-    case KGEN_OP_COUNT:
-        break;
+    default:
+        kgen_text_printf(text, "    %s *%s = new_values(%zu);\n", type != NULL ? type : "void", buffer->name,
+                         buffer->bytes);
     }
 }
 
-/* Which helpers of the template the calls need. */
-static void bind_helpers(const struct kgen_spec *spec, struct kgen_bindings *bindings)
+static void call_parts(const struct kgen_problem *problem, const char *name, struct kgen_text *text)
 {
-    bool has[KGEN_OP_COUNT] = {false}, plain_norm = false, residual_norm = false;
-    for (size_t i = 0; i < spec->count; i++) {
-        const struct kgen_problem *problem = &spec->entries[i].problem;
-        has[problem->op] = true;
-        if (problem->op == KGEN_OP_RMS_NORM)
-            *(problem->residual ? &residual_norm : &plain_norm) = true;
+    struct kgen_emit_parts parts;
+    if (kgen_emit_parts_make(problem, &parts) != 0)
+        text->failed = true;
+    for (size_t i = 0; i < parts.count && !text->failed; i++) {
+        if (strcmp(parts.items[i].result, "void") == 0)
+            kgen_text_printf(text, "    %s%s(%s);\n", name, parts.items[i].suffix,
+                             parts.items[i].arguments.data);
     }
-    kgen_bind_value(bindings, "has_weights", has[KGEN_OP_QMV] || has[KGEN_OP_DEQUANTIZE]);
-    kgen_bind_value(bindings, "has_qmv", has[KGEN_OP_QMV]);
-    kgen_bind_value(bindings, "has_dequantize", has[KGEN_OP_DEQUANTIZE]);
-    kgen_bind_value(bindings, "has_rms_norm", plain_norm);
-    kgen_bind_value(bindings, "has_rms_norm_residual", residual_norm);
-    kgen_bind_value(bindings, "has_rope", has[KGEN_OP_ROPE]);
-    kgen_bind_value(bindings, "has_elementwise", has[KGEN_OP_SWIGLU] || has[KGEN_OP_ADD]);
+    kgen_emit_parts_free(&parts);
+}
+
+/* Appends the body of a function that calls those of one problem, and its generic kernel, and compares. */
+static void write_check(const struct kgen_problem *whole, const char *name, const char *generic,
+                        struct kgen_text *text)
+{
+    struct kgen_problem problem = *whole;
+    struct kgen_buffers buffers;
+    const char *separator = problem.op->range_name[0] != '\0' ? "_" : "";
+    if (kgen_problem_range(&problem) > EXAMPLE_RANGE && !problem.op->elementwise)
+        kgen_problem_set_range(&problem, EXAMPLE_RANGE);
+    kgen_problem_buffers(&problem, &buffers);
+    for (size_t i = 0; i < problem.op->scalar_count; i++)
+        kgen_text_printf(text, "    const int64_t %s = %lld;\n", problem.op->scalars[i].name,
+                         (long long)(problem.op->scalars[i].maximum < 1234 ? problem.op->scalars[i].maximum
+                                                                           : 1234));
+    kgen_text_printf(text, "    const size_t %s%sbegin = 0, %s%send = %zu;\n", problem.op->range_name,
+                     separator, problem.op->range_name, separator, kgen_problem_range(&problem));
+    for (size_t i = 0; i < buffers.count; i++)
+        declare_buffer(&buffers.items[i], name, text);
+    call_parts(&problem, name, text);
+    /* The generic kernel has a workspace of its own, and writes to the second ones. */
+    for (size_t i = 0; i < buffers.count; i++) {
+        const struct kgen_problem_buffer *buffer = &buffers.items[i];
+        if (buffer->role == KGEN_WORKSPACE || buffer->role == KGEN_SCRATCH)
+            kgen_text_printf(text, "    %s = new_buffer(%s_%s_size());\n", buffer->name, generic,
+                             buffer->name);
+        else if (buffer->role == KGEN_OUTPUT || buffer->role == KGEN_UPDATED)
+            kgen_text_printf(text, "    %s *const found_%s = %s;\n    %s = expected_%s;\n",
+                             kgen_dtype_c_type(buffer->dtype), buffer->name, buffer->name, buffer->name,
+                             buffer->name);
+    }
+    call_parts(&problem, generic, text);
+    kgen_text_puts(text, "    double found = 0;\n");
+    for (size_t i = 0; i < buffers.count; i++) {
+        const struct kgen_problem_buffer *buffer = &buffers.items[i];
+        if (buffer->role == KGEN_OUTPUT || buffer->role == KGEN_UPDATED)
+            kgen_text_printf(text, "    found = fmax(found, difference(found_%s, expected_%s, %zu));\n",
+                             buffer->name, buffer->name,
+                             buffer->bytes / kgen_dtype_bytes(buffer->dtype));
+    }
+    kgen_text_printf(text, "    report(\"%s\", found);\n", name);
 }
 
 static int write_main(const struct kgen_emission *emission, struct kgen_text *out, struct kgen_error *error)
@@ -77,37 +99,35 @@ static int write_main(const struct kgen_emission *emission, struct kgen_text *ou
     const size_t count = input->spec->count;
     struct kgen_text *texts = calloc(2 * count + 1, sizeof *texts);
     const char **pointers = calloc(2 * count + 1, sizeof *pointers);
-    const char *headers[KGEN_OP_COUNT];
+    const char **headers = calloc(kgen_op_count(), sizeof *headers);
     size_t header_count = 0;
     struct kgen_bindings bindings = {0};
     int result = -1;
-    if (texts == NULL || pointers == NULL) {
+    if (texts == NULL || pointers == NULL || headers == NULL) {
         kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
         goto done;
     }
-    for (int op = 0; op < KGEN_OP_COUNT; op++) {
-        for (size_t i = 0; i < count; i++) {
-            if ((int)input->spec->entries[i].problem.op == op) {
-                headers[header_count++] = kgen_op_info((enum kgen_op)op)->name;
-                break;
-            }
-        }
+    for (size_t op = 0; op < kgen_op_count(); op++) {
+        bool any = false;
+        for (size_t i = 0; i < count; i++)
+            any = any || input->spec->entries[i].problem.op == kgen_op_at(op);
+        if (any)
+            headers[header_count++] = kgen_op_at(op)->name;
     }
     for (size_t i = 0; i < count; i++) {
         kgen_emit_function_name(input, i, &texts[i]);
         if (texts[i].failed)
             goto done;
-        call_text(&input->spec->entries[i].problem, texts[i].data,
+        write_check(&input->spec->entries[i].problem, texts[i].data,
                   kgen_emission_kernel(emission, i, KGEN_ISA_GENERIC)->name.data, &texts[count + i]);
         pointers[i] = texts[i].data;
         pointers[count + i] = texts[count + i].data;
     }
-    bind_helpers(input->spec, &bindings);
     kgen_bind_value(&bindings, "header_count", (int64_t)header_count);
     kgen_bind_table(&bindings, "headers", headers, header_count);
-    kgen_bind_value(&bindings, "call_count", (int64_t)count);
+    kgen_bind_value(&bindings, "check_count", (int64_t)count);
     kgen_bind_table(&bindings, "names", pointers, count);
-    kgen_bind_table(&bindings, "calls", pointers + count, count);
+    kgen_bind_table(&bindings, "bodies", pointers + count, count);
     kgen_emit_preamble(input, out);
     result = kgen_template_instantiate(tmpl, &bindings, out, error);
 done:
@@ -115,6 +135,7 @@ done:
         kgen_text_free(&texts[i]);
     free(texts);
     free(pointers);
+    free(headers);
     kgen_bindings_free(&bindings);
     return result;
 }

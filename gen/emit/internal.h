@@ -23,22 +23,27 @@ size_t kgen_emit_same_kernels(const struct kgen_emission *emission, size_t entry
 /* Appends the name of the public function of an entry. */
 void kgen_emit_function_name(const struct kgen_emit_input *input, size_t entry, struct kgen_text *text);
 
-/* parts.c: the C functions of a problem. */
+/* parts.c: the C functions of a problem, in the order in which they are called. */
 struct kgen_emit_part {
-    const char *result;     /* "void" or "size_t" */
-    const char *suffix;     /* of the function's name: "_workspace_size", "_prepare", "" */
-    const char *parameters; /* "const float *x, void *workspace" */
-    const char *arguments;  /* the same names, to pass on */
+    const char *result;          /* "void" or "size_t" */
+    const char *suffix;          /* of the function's name: "_workspace_size", "_prepare", "" */
+    struct kgen_text parameters; /* "const float *x, void *workspace" */
+    struct kgen_text arguments;  /* the same names, to pass on */
 };
-enum { KGEN_EMIT_PARTS = 3 };
-/* Fills parts in the order in which they are called and returns their number. */
-size_t kgen_emit_parts(const struct kgen_problem *problem, struct kgen_emit_part parts[KGEN_EMIT_PARTS]);
+struct kgen_emit_parts {
+    struct kgen_emit_part items[5];
+    size_t count;
+};
+/* Returns 0, or -1 when memory ran out. Free the parts in either case. */
+int kgen_emit_parts_make(const struct kgen_problem *problem, struct kgen_emit_parts *parts);
+void kgen_emit_parts_free(struct kgen_emit_parts *parts);
 
 /* dispatch.c: appends the public functions of an entry, which call the kernel for the machine. */
 void kgen_emit_dispatch(const struct kgen_emission *emission, size_t entry, struct kgen_text *text);
 
 /* sources.c: adds the files of one op, where the spec has any of its problems. */
-int kgen_emit_sources(const struct kgen_emission *emission, enum kgen_op op, struct kgen_error *error);
+int kgen_emit_sources(const struct kgen_emission *emission, const struct kgen_op *op,
+                      struct kgen_error *error);
 
 /* layout.c: appends C text with its lines broken at KGEN_EMIT_WIDTH columns, each function's parameters
  * aligned, and without "+ 0". The meaning stays the same. */

@@ -48,40 +48,14 @@ static int choose_variant(const struct kgen_emit_input *input, size_t entry, enu
     return found;
 }
 
-/* The name of the field that the range of an op's functions runs over. */
-static const char *range_field(const struct kgen_problem *problem)
-{
-    switch (problem->op) {
-    case KGEN_OP_QMV:
-    case KGEN_OP_DEQUANTIZE:
-        return "N";
-    case KGEN_OP_RMS_NORM:
-        return "rows";
-    case KGEN_OP_ROPE:
-        return "heads";
-    default:
-        return "size";
-    }
-}
-
-static struct kgen_problem with_range(const struct kgen_problem *problem, int64_t range)
-{
-    struct kgen_problem changed = *problem;
-    const struct kgen_op_info *op = kgen_op_info(problem->op);
-    for (size_t i = 0; i < op->field_count; i++) {
-        if (strcmp(op->fields[i].name, range_field(problem)) == 0)
-            kgen_field_set(&changed, &op->fields[i], range);
-    }
-    return changed;
-}
-
 /* Whether a variant has this text for another range as well: another number of rows, of heads. */
 static int fits_any_range(const struct kgen_variant *variant, const struct kgen_problem *problem,
                           const struct kgen_text *text, struct kgen_error *error)
 {
     /* Ranges of no particular size, neither of them that of the problem. */
     for (int64_t range = 1021, tried = 0; tried < 2; range = 2 * range + 3, tried++) {
-        const struct kgen_problem other = with_range(problem, range);
+        struct kgen_problem other = *problem;
+        kgen_problem_set_range(&other, (size_t)range);
         struct kgen_text other_text = {0};
         const int result = kgen_variant_text(variant, &other, NAME_MARK, &other_text, error);
         const bool failed = result != 0 || other_text.failed;
@@ -93,32 +67,6 @@ static int fits_any_range(const struct kgen_variant *variant, const struct kgen_
             return 0;
     }
     return 1;
-}
-
-/* Appends the name of a problem without what stands for the range. */
-static void name_without_range(const struct kgen_problem *problem, struct kgen_text *text)
-{
-    const struct kgen_problem one = with_range(problem, 1), two = with_range(problem, 2);
-    struct kgen_text name = {0}, other = {0};
-    kgen_problem_name(&one, &name);
-    kgen_problem_name(&two, &other);
-    if (name.failed || other.failed) {
-        text->failed = true;
-    } else {
-        const char *a = name.data, *b = other.data;
-        const char *separator = "";
-        while (*a != '\0' && *b != '\0') {
-            const size_t a_length = strcspn(a, "_"), b_length = strcspn(b, "_");
-            if (a_length == b_length && memcmp(a, b, a_length) == 0) {
-                kgen_text_printf(text, "%s%.*s", separator, (int)a_length, a);
-                separator = "_";
-            }
-            a += a_length + (a[a_length] == '_');
-            b += b_length + (b[b_length] == '_');
-        }
-    }
-    kgen_text_free(&name);
-    kgen_text_free(&other);
 }
 
 /* Adds the kernel of an entry, or finds the one that has the same text. Returns its index plus one; 0 where
@@ -199,7 +147,7 @@ static int name_kernels(struct kgen_emission *emission, struct kgen_error *error
         const int fits = fits_any_range(&kernel->variant, problem, &kernel->text, error);
         if (fits > 0) {
             kgen_text_printf(&shorter[i], "%s_", input->spec->identifier);
-            name_without_range(problem, &shorter[i]);
+            kgen_problem_kernel_name(problem, &shorter[i]);
         }
         result = fits < 0 ? -1 : shorter[i].failed ? kgen_emit_fail_memory(error) : 0;
     }
@@ -233,7 +181,7 @@ int kgen_emit_make_kernels(struct kgen_emission *emission, struct kgen_error *er
         if (kgen_emission_kernel(emission, entry, KGEN_ISA_GENERIC) == NULL)
             return kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0,
                                   "no template gives plain C for problem %zu of the spec (%s)", entry + 1,
-                                  kgen_op_info(spec->entries[entry].problem.op)->name);
+                                  spec->entries[entry].problem.op->name);
     }
     return name_kernels(emission, error);
 }

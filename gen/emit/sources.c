@@ -17,7 +17,7 @@ static const char cpu_text[] = "#if defined(__x86_64__) && defined(__GNUC__) && 
 /* The texts of one op while they grow. */
 struct sources {
     const struct kgen_emission *emission;
-    enum kgen_op op;
+    const struct kgen_op *op;
     const char *name;
     struct kgen_text header, kernel_declarations, dispatch;
     struct kgen_text kernels[KGEN_ISA_COUNT];
@@ -30,19 +30,40 @@ static bool has_op(const struct sources *sources, size_t entry)
 
 static void declare(const struct kgen_problem *problem, const char *name, struct kgen_text *text)
 {
-    struct kgen_emit_part parts[KGEN_EMIT_PARTS];
-    const size_t count = kgen_emit_parts(problem, parts);
-    for (size_t i = 0; i < count; i++)
-        kgen_text_printf(text, "%s %s%s(%s);\n", parts[i].result, name, parts[i].suffix, parts[i].parameters);
+    struct kgen_emit_parts parts;
+    if (kgen_emit_parts_make(problem, &parts) != 0)
+        text->failed = true;
+    for (size_t i = 0; i < parts.count && !text->failed; i++)
+        kgen_text_printf(text, "%s %s%s(%s);\n", parts.items[i].result, name, parts.items[i].suffix,
+                         parts.items[i].parameters.data);
+    kgen_emit_parts_free(&parts);
+}
+
+/* Appends lines, each begun with " * ". */
+static void put_comment(const char *lines, struct kgen_text *text)
+{
+    while (*lines != '\0') {
+        const size_t length = strcspn(lines, "\n");
+        kgen_text_printf(text, " * %.*s\n", (int)length, lines);
+        lines += length + (lines[length] == '\n');
+    }
 }
 
 /* Appends what the functions do and what their arguments are, once an op. */
 static void add_contract(struct sources *sources, const struct kgen_problem *first)
 {
-    struct kgen_problem plain = *first;
-    plain.residual = 0;
-    kgen_text_printf(&sources->header, "/* %s\n *\n%s */\n", kgen_op_info(sources->op)->summary,
-                     kgen_signature(&plain)->contract);
+    struct kgen_text *header = &sources->header;
+    kgen_text_printf(header, "/* %s\n *\n", sources->op->summary);
+    put_comment(sources->op->formula, header);
+    kgen_text_puts(header, " *\n");
+    kgen_signature_describe(first, " * ", header);
+    kgen_text_puts(header, " *\n");
+    if (kgen_op_has_part(sources->op, KGEN_PREPARE))
+        put_comment("Call the _prepare function once for each call.\n", header);
+    put_comment("Any number of threads may work on ranges that do not overlap.\n", header);
+    if (kgen_op_has_part(sources->op, KGEN_FINISH))
+        put_comment("Call the _finish function once, after all ranges.\n", header);
+    kgen_text_puts(header, " */\n");
 }
 
 /* Declares the public functions of an entry, under what they are for. */
@@ -105,7 +126,7 @@ static int add_packing(struct sources *sources, struct kgen_error *error)
     const struct kgen_emit_input *input = &sources->emission->input;
     bool wanted = false;
     for (size_t i = 0; i < input->spec->count; i++)
-        wanted = wanted || (has_op(sources, i) && input->spec->entries[i].problem.layout == KGEN_TILES16);
+        wanted = wanted || (has_op(sources, i) && kgen_problem_get(&input->spec->entries[i].problem, "layout") == KGEN_TILES16);
     if (!wanted)
         return 0;
     const struct kgen_template *tmpl = kgen_templates_find(input->templates, "pack_tiles16");
@@ -235,10 +256,11 @@ static int add_sources(struct sources *sources, struct kgen_error *error)
     return 0;
 }
 
-int kgen_emit_sources(const struct kgen_emission *emission, enum kgen_op op, struct kgen_error *error)
+int kgen_emit_sources(const struct kgen_emission *emission, const struct kgen_op *op,
+                      struct kgen_error *error)
 {
     const struct kgen_spec *spec = emission->input.spec;
-    struct sources sources = {.emission = emission, .op = op, .name = kgen_op_info(op)->name};
+    struct sources sources = {.emission = emission, .op = op, .name = op->name};
     bool any = false;
     for (size_t i = 0; i < spec->count; i++) {
         if (!has_op(&sources, i))

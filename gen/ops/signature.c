@@ -1,55 +1,215 @@
 /* SPDX-License-Identifier: MIT */
 #include "gen/ops/signature.h"
 
-static const struct kgen_signature signatures[KGEN_OP_COUNT] = {
-    [KGEN_OP_QMV] =
-        {"const void *weights, const void *scales, const void *biases, const void *workspace, float *y,\n"
-         "    size_t row_begin, size_t row_end",
-         "weights, scales, biases, workspace, y, row_begin, row_end", "const float *x, void *workspace",
-         "x, workspace",
-         " * y = W x, for rows row_begin to row_end of W [N, K]; y[row] is written.\n"
-         " * weights: N rows of K * bits / 8 bytes, each one little-endian bit stream, lowest bits first.\n"
-         " * scales, biases: [N, K / group_size]. Affine: w = scale * q + bias. Symmetric: w = scale *\n"
-         " * (q - 2^(bits-1)), biases is not used. Zero point: w = scale * (q - zero), biases holds the "
-         "zeros.\n"
-         " * Functions with tiles16 in their names take all three with 16 rows side by side: see "
-         "_pack_tiles16.\n"
-         " * Call the _prepare function once for each x [K], on _workspace_size() bytes aligned to 64; then "
-         "any\n"
-         " * number of threads may work on ranges of rows.\n"},
-    [KGEN_OP_DEQUANTIZE] =
-        {"const void *weights, const void *scales, const void *biases, float *y,\n"
-         "    size_t row_begin, size_t row_end",
-         "weights, scales, biases, y, row_begin, row_end", NULL, NULL,
-         " * Row r of W, for rows row_begin to row_end, to y + r * K. The layout is that of qmv:\n"
-         " * weights: N rows of K * bits / 8 bytes, each one little-endian bit stream, lowest bits first;\n"
-         " * scales, biases: [N, K / group_size].\n"},
-    [KGEN_OP_RMS_NORM] =
-        {"const float *x, const float *weight, float *y, size_t row_begin, size_t row_end",
-         "x, weight, y, row_begin, row_end", NULL, NULL,
-         " * y = x / sqrt(mean(x^2) + eps) * weight, for rows row_begin to row_end. y may be x.\n"
-         " * With residual: residual += x first, and the sum is what is normalised.\n"},
-    [KGEN_OP_ROPE] =
-        {"const float *x, const void *workspace, float *y, size_t head_begin, size_t head_end",
-         "x, workspace, y, head_begin, head_end", "int64_t position, void *workspace", "position, workspace",
-         " * Rotary position embedding of heads head_begin to head_end of x [heads, head_dim]. y may be x.\n"
-         " * Call the _prepare function once for each position, on _workspace_size() bytes aligned to 64.\n"},
-    [KGEN_OP_SWIGLU] =
-        {"const float *gate, const float *up, float *y, size_t begin, size_t end", "gate, up, y, begin, end",
-         NULL, NULL,
-         " * y = gate / (1 + exp(-gate)) * up, for elements begin to end. y may be gate or up.\n"},
-    [KGEN_OP_ADD] = {"const float *a, const float *b, float *y, size_t begin, size_t end",
-                     "a, b, y, begin, end", NULL, NULL,
-                     " * y = a + b, for elements begin to end. y may be a or b.\n"},
+#include "gen/ops/dtype.h"
+#include "gen/ops/format.h"
+
+#include <string.h>
+
+enum { LINE_MAX_LENGTH = 110, INDENT = 4 };
+
+bool kgen_op_has_part(const struct kgen_op *op, unsigned part)
+{
+    if (part == KGEN_RUN)
+        return true;
+    for (size_t i = 0; i < op->buffer_count; i++) {
+        if ((op->buffers[i].parts & part) != 0)
+            return true;
+    }
+    return false;
+}
+
+bool kgen_op_has_role(const struct kgen_op *op, enum kgen_role role)
+{
+    for (size_t i = 0; i < op->buffer_count; i++) {
+        if (op->buffers[i].role == role)
+            return true;
+    }
+    return false;
+}
+
+const char *kgen_role_name(enum kgen_role role)
+{
+    static const char *const names[] = {
+        [KGEN_INPUT] = "input",     [KGEN_WEIGHTS] = "weights", [KGEN_UPDATED] = "updated",
+        [KGEN_OUTPUT] = "output",   [KGEN_STATE] = "state",     [KGEN_WORKSPACE] = "workspace",
+        [KGEN_SCRATCH] = "scratch",
+    };
+    return names[role];
+}
+
+/* Whether the part only reads the buffer. */
+static bool is_read_only(const struct kgen_problem_buffer *buffer, unsigned part)
+{
+    if (buffer->role == KGEN_WORKSPACE)
+        return part != KGEN_PREPARE;
+    return buffer->role == KGEN_INPUT || buffer->role == KGEN_WEIGHTS;
+}
+
+static const char *c_type(const struct kgen_problem_buffer *buffer)
+{
+    return buffer->dtype == KGEN_WORD_NONE ? "void" : kgen_dtype_c_type(buffer->dtype);
+}
+
+/* Joins parameters by commas, and breaks lines. */
+struct list {
+    struct kgen_text *text;
+    size_t column;
+    bool breaks, any;
 };
 
-static const struct kgen_signature rms_norm_residual = {
-    "const float *x, const float *weight, float *residual, float *y,\n    size_t row_begin, size_t row_end",
-    "x, weight, residual, y, row_begin, row_end", NULL, NULL, ""};
-
-const struct kgen_signature *kgen_signature(const struct kgen_problem *problem)
+static void add(struct list *list, const char *qualifier, const char *type, const char *name,
+                const char *suffix)
 {
-    if (problem->op == KGEN_OP_RMS_NORM && problem->residual)
-        return &rms_norm_residual;
-    return &signatures[problem->op];
+    const size_t length = strlen(qualifier) + strlen(type) + strlen(name) + strlen(suffix);
+    if (list->any) {
+        const bool breaks = list->breaks && list->column + length + 3 > LINE_MAX_LENGTH;
+        kgen_text_puts(list->text, breaks ? ",\n" : ", ");
+        list->column += 2;
+        if (breaks) {
+            kgen_text_printf(list->text, "%*s", INDENT, "");
+            list->column = INDENT;
+        }
+    }
+    kgen_text_printf(list->text, "%s%s%s%s", qualifier, type, name, suffix);
+    list->column += length;
+    list->any = true;
+}
+
+static void add_all(struct list *list, const struct kgen_problem *problem, unsigned part, bool types)
+{
+    const struct kgen_op *op = problem->op;
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(problem, &buffers);
+    for (size_t i = 0; i < buffers.count; i++) {
+        const struct kgen_problem_buffer *buffer = &buffers.items[i];
+        if ((buffer->declared->parts & part) == 0)
+            continue;
+        if (types)
+            add(list, is_read_only(buffer, part) ? "const " : "", c_type(buffer), " *", buffer->name);
+        else
+            add(list, "", "", buffer->name, "");
+    }
+    for (size_t i = 0; i < op->scalar_count; i++) {
+        if ((op->scalars[i].parts & part) != 0)
+            add(list, types ? "int64_t " : "", "", op->scalars[i].name, "");
+    }
+    if (part != KGEN_RUN)
+        return;
+    const char *separator = op->range_name[0] != '\0' ? "_" : "";
+    char begin[64] = "", end[64] = "";
+    strcat(strcat(strcat(begin, op->range_name), separator), "begin");
+    strcat(strcat(strcat(end, op->range_name), separator), "end");
+    add(list, types ? "size_t " : "", "", begin, "");
+    add(list, types ? "size_t " : "", "", end, "");
+}
+
+void kgen_signature_parameters(const struct kgen_problem *problem, unsigned part, size_t column,
+                               struct kgen_text *text)
+{
+    struct list list = {.text = text, .column = column, .breaks = true};
+    add_all(&list, problem, part, true);
+}
+
+void kgen_signature_arguments(const struct kgen_problem *problem, unsigned part, struct kgen_text *text)
+{
+    struct list list = {.text = text};
+    add_all(&list, problem, part, false);
+}
+
+static void write_call(const struct kgen_problem *problem, const char *function, unsigned part,
+                       struct kgen_text *text)
+{
+    const struct kgen_op *op = problem->op;
+    const char *suffix = part == KGEN_PREPARE ? "_prepare" : part == KGEN_FINISH ? "_finish" : "";
+    struct kgen_buffers buffers;
+    struct list list = {.text = text};
+    kgen_problem_buffers(problem, &buffers);
+    kgen_text_printf(text, "\nvoid %s_call%s(void *const *buffers, const int64_t *scalars%s)\n{\n", function,
+                     suffix, part == KGEN_RUN ? ", size_t begin, size_t end" : "");
+    bool uses_scalars = false;
+    for (size_t i = 0; i < op->scalar_count; i++)
+        uses_scalars = uses_scalars || (op->scalars[i].parts & part) != 0;
+    if (!uses_scalars)
+        kgen_text_puts(text, "    (void)scalars;\n");
+    kgen_text_printf(text, "    %s%s(", function, suffix);
+    char index[32];
+    for (size_t i = 0; i < buffers.count; i++) {
+        if ((buffers.items[i].declared->parts & part) == 0)
+            continue;
+        index[0] = (char)('0' + i / 10);
+        index[1] = (char)('0' + i % 10);
+        index[2] = '\0';
+        add(&list, "", "buffers[", index[0] == '0' ? index + 1 : index, "]");
+    }
+    for (size_t i = 0; i < op->scalar_count; i++) {
+        if ((op->scalars[i].parts & part) == 0)
+            continue;
+        index[0] = (char)('0' + i);
+        index[1] = '\0';
+        add(&list, "", "scalars[", index, "]");
+    }
+    if (part == KGEN_RUN)
+        add(&list, "", "begin, end", "", "");
+    kgen_text_puts(text, ");\n}\n");
+}
+
+void kgen_signature_calls(const struct kgen_problem *problem, const char *function, struct kgen_text *text)
+{
+    for (unsigned part = KGEN_PREPARE; part <= KGEN_FINISH; part *= 2) {
+        if (kgen_op_has_part(problem->op, part))
+            write_call(problem, function, part, text);
+    }
+}
+
+static void describe_buffer(const struct kgen_problem_buffer *buffer, const char *prefix,
+                            struct kgen_text *text)
+{
+    static const char *const roles[] = {
+        [KGEN_INPUT] = "",
+        [KGEN_WEIGHTS] = "",
+        [KGEN_UPDATED] = ", updated in place",
+        [KGEN_OUTPUT] = ", written",
+        [KGEN_STATE] = ", kept between calls",
+        [KGEN_WORKSPACE] = "",
+        [KGEN_SCRATCH] = "",
+    };
+    if (buffer->role == KGEN_WORKSPACE)
+        kgen_text_printf(text, "%sworkspace: bytes as _workspace_size() says, aligned to 64", prefix);
+    else if (buffer->role == KGEN_SCRATCH)
+        kgen_text_printf(text, "%sscratch: of one thread, bytes as _scratch_size() says, aligned to 64",
+                         prefix);
+    else
+        kgen_text_printf(text, "%s%s [%s] of %s%s", prefix, buffer->name, buffer->declared->shape,
+                         kgen_word_name(buffer->dtype), roles[buffer->role]);
+    if (buffer->declared->may_alias != NULL)
+        kgen_text_printf(text, "; may be the same memory as %s", buffer->declared->may_alias);
+    kgen_text_puts(text, "\n");
+}
+
+/* Appends lines of text, each begun with prefix. */
+static void put_lines(const char *lines, const char *prefix, struct kgen_text *text)
+{
+    while (*lines != '\0') {
+        const size_t length = strcspn(lines, "\n");
+        kgen_text_printf(text, "%s%.*s\n", prefix, (int)length, lines);
+        lines += length + (lines[length] == '\n');
+    }
+}
+
+void kgen_signature_describe(const struct kgen_problem *problem, const char *prefix, struct kgen_text *text)
+{
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(problem, &buffers);
+    for (size_t i = 0; i < buffers.count; i++) {
+        if (buffers.items[i].array < 0)
+            describe_buffer(&buffers.items[i], prefix, text);
+        else if (buffers.items[i].array == 0)
+            put_lines(kgen_problem_format(problem)->layout, prefix, text);
+    }
+    for (size_t i = 0; i < problem->op->scalar_count; i++) {
+        const struct kgen_scalar *scalar = &problem->op->scalars[i];
+        kgen_text_printf(text, "%s%s: %s, %lld to %lld\n", prefix, scalar->name, scalar->meaning,
+                         (long long)scalar->minimum, (long long)scalar->maximum);
+    }
 }

@@ -297,8 +297,8 @@ int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struc
         add_quantity(reader, model, "has_rope", NULL, has_rope) != 0 ||
         read_activation(reader, config, model) != 0)
         return -1;
-    kgen_problem_init(&model->norm, KGEN_OP_RMS_NORM);
+    kgen_problem_init(&model->norm, kgen_op_find("rms_norm"));
     return eps == NULL ? 0
                        : kgen_spec_field(reader, &eps_path, eps, "rms_norm",
-                                         kgen_spec_find_field(KGEN_OP_RMS_NORM, "eps"), &model->norm);
+                                         kgen_spec_find_field("rms_norm", "eps"), &model->norm);
 }

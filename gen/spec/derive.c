@@ -60,7 +60,8 @@ static int find_symbol(const struct kgen_derivation *derivation, const char *nam
 /* Sets up a problem with what the config says of its op. Returns whether there is such an op. */
 static bool start_problem(const struct kgen_spec_model *model, const char *op, struct kgen_problem *problem)
 {
-    if (kgen_op_parse(op, &problem->op) != 0)
+    problem->op = kgen_op_find(op);
+    if (problem->op == NULL)
         return false;
     if (problem->op == model->rope.op)
         *problem = model->rope;
@@ -93,10 +94,10 @@ int kgen_derive_field(struct kgen_derivation *derivation, size_t node, const cha
 {
     struct kgen_graph_node *at = &derivation->graph->nodes[node];
     if (at->status == KGEN_GRAPH_DERIVED) {
-        if (kgen_spec_find_field(at->problem.op, field) == NULL)
+        if (!kgen_problem_has(&at->problem, field))
             return kgen_spec_fail(derivation->reader, NULL, "%s has no field \"%s\" (for %s)", at->op, field,
                                   at->label);
-        kgen_spec_set(&at->problem, field, value);
+        kgen_problem_set(&at->problem, field, value);
         return 0;
     }
     if (at->size_count == KGEN_GRAPH_SIZES_MAX)

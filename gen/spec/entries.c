@@ -6,29 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool problems_equal(const struct kgen_problem *a, const struct kgen_problem *b)
-{
-    if (a->op != b->op || a->threads != b->threads)
-        return false;
-    const struct kgen_op_info *info = kgen_op_info(a->op);
-    for (size_t i = 0; i < info->field_count; i++) {
-        const struct kgen_field *field = &info->fields[i];
-        bool same = field->kind == KGEN_FIELD_REAL
-                        ? !(kgen_field_get_real(a, field) < kgen_field_get_real(b, field) ||
-                            kgen_field_get_real(a, field) > kgen_field_get_real(b, field))
-                        : kgen_field_get(a, field) == kgen_field_get(b, field);
-        if (!same)
-            return false;
-    }
-    return true;
-}
-
 /* The index of the entry with this problem, made where there is none; SIZE_MAX when memory runs out. */
 static size_t find_entry(struct kgen_spec_reader *reader, const struct kgen_problem *problem)
 {
     struct kgen_spec *spec = reader->spec;
     for (size_t i = 0; i < spec->count; i++) {
-        if (problems_equal(&spec->entries[i].problem, problem))
+        if (kgen_problem_equal(&spec->entries[i].problem, problem))
             return i;
     }
     struct kgen_spec_entry *entries = realloc(spec->entries, (spec->count + 1) * sizeof *entries);
@@ -84,12 +67,12 @@ int kgen_spec_add(struct kgen_spec_reader *reader, const struct kgen_json_path *
 
 int kgen_spec_add_node(struct kgen_spec_reader *reader, struct kgen_graph_node *node)
 {
-    bool precise = kgen_spec_find_field(node->problem.op, "activations") != NULL;
+    bool precise = kgen_problem_has(&node->problem, "activation_dtype");
     const size_t count = precise ? reader->activation_count : 1;
     for (size_t i = 0; i < count; i++) {
         struct kgen_problem each = node->problem;
         if (precise)
-            kgen_spec_set(&each, "activations", reader->activations[i]);
+            kgen_problem_set(&each, "activation_dtype", reader->activations[i]);
         size_t entry = add_calls(reader, &each, node->label, node->layer, 1);
         if (entry == SIZE_MAX)
             return -1;
@@ -107,7 +90,7 @@ int kgen_spec_graph_of_list(struct kgen_spec_reader *reader)
         kgen_problem_name(&entry->problem, &name);
         size_t index = name.failed ? KGEN_GRAPH_NONE
                                    : kgen_graph_add_node(spec->graph, name.data, entry->tensors,
-                                                         kgen_op_info(entry->problem.op)->name, -1);
+                                                         entry->problem.op->name, -1);
         kgen_text_free(&name);
         if (index == KGEN_GRAPH_NONE)
             return kgen_spec_fail_memory(reader);

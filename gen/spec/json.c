@@ -222,29 +222,21 @@ int kgen_spec_object(const struct kgen_spec_reader *reader, const struct kgen_js
 
 /* ---- fields of problems ---- */
 
-const struct kgen_field *kgen_spec_find_field(enum kgen_op op, const char *name)
+json_t *kgen_spec_member(json_t *object, const struct kgen_field *field, const char **key)
 {
-    const struct kgen_op_info *info = kgen_op_info(op);
-    for (size_t i = 0; i < info->field_count; i++) {
-        if (strcmp(info->fields[i].name, name) == 0)
-            return &info->fields[i];
-    }
-    return NULL;
+    json_t *value = json_object_get(object, field->name);
+    *key = field->name;
+    if (value != NULL || field->former == NULL)
+        return value;
+    value = json_object_get(object, field->former);
+    if (value != NULL)
+        *key = field->former;
+    return value;
 }
 
-void kgen_spec_set(struct kgen_problem *problem, const char *name, int64_t value)
+const struct kgen_field *kgen_spec_find_field(const char *op, const char *name)
 {
-    kgen_field_set(problem, kgen_spec_find_field(problem->op, name), value);
-}
-
-/* The word of the field that the string names, or KGEN_WORD_NONE. */
-static int64_t find_word(const struct kgen_field *field, const char *name)
-{
-    for (const int *word = field->allowed; *word != -1; word++) {
-        if (strcmp(kgen_word_name((enum kgen_word) * word), name) == 0)
-            return *word;
-    }
-    return KGEN_WORD_NONE;
+    return kgen_op_field(kgen_op_find(op), name);
 }
 
 static int fail_field(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *value,
@@ -257,8 +249,10 @@ static int fail_field(const struct kgen_spec_reader *reader, const struct kgen_j
         return kgen_spec_fail_memory(reader);
     }
     char found[KGEN_SPEC_EXCERPT];
-    kgen_spec_fail(reader, path, "\"%s\" of %s must be %s, not %s", field->name, owner, expected.data,
-                   kgen_spec_excerpt(reader, path, found));
+    const bool by_former =
+        field->former != NULL && path->key != NULL && strcmp(path->key, field->former) == 0;
+    kgen_spec_fail(reader, path, "\"%s\" of %s must be %s, not %s", by_former ? field->former : field->name,
+                   owner, expected.data, kgen_spec_excerpt(reader, path, found));
     kgen_text_free(&expected);
     if (field->kind == KGEN_FIELD_INTEGER && json_is_real(value))
         kgen_error_hint(reader->error, "integers are written without a decimal point or an exponent");
@@ -271,7 +265,7 @@ static int fail_field(const struct kgen_spec_reader *reader, const struct kgen_j
         const char *names[KGEN_WORD_COUNT];
         size_t count = 0;
         for (const int *word = field->allowed; *word != -1; word++)
-            names[count++] = kgen_word_name((enum kgen_word) * word);
+            names[count++] = kgen_word_name(*word);
         kgen_spec_hint_near(reader, json_string_value(value), names, count);
     }
     return -1;
@@ -286,21 +280,22 @@ int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_jso
     case KGEN_FIELD_INTEGER:
         right_kind = json_is_integer(value);
         if (right_kind)
-            kgen_field_set(problem, field, json_integer_value(value));
+            kgen_problem_value(problem, field)->integer = json_integer_value(value);
         break;
     case KGEN_FIELD_REAL:
         right_kind = json_is_number(value) || kgen_spec_nonfinite(reader, path, value, &number);
         if (right_kind)
-            kgen_field_set_real(problem, field, json_is_number(value) ? json_number_value(value) : number);
+            kgen_problem_value(problem, field)->real =
+                json_is_number(value) ? json_number_value(value) : number;
         break;
     case KGEN_FIELD_BOOLEAN:
         right_kind = json_is_boolean(value);
-        kgen_field_set(problem, field, json_is_true(value));
+        kgen_problem_value(problem, field)->integer = json_is_true(value);
         break;
     case KGEN_FIELD_WORD:
         right_kind = json_is_string(value);
         if (right_kind)
-            kgen_field_set(problem, field, find_word(field, json_string_value(value)));
+            kgen_problem_value(problem, field)->integer = kgen_word_find(json_string_value(value));
         break;
     }
     if (right_kind && kgen_field_holds(problem, field))
@@ -311,14 +306,14 @@ int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_jso
 int kgen_spec_activations(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                           json_t *value, int64_t words[3], size_t *count)
 {
-    const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_QMV, "activations");
+    const struct kgen_field *field = kgen_spec_find_field("qmv", "activation_dtype");
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_QMV);
+    kgen_problem_init(&problem, kgen_op_find("qmv"));
     *count = 0;
     if (!json_is_array(value)) {
         if (kgen_spec_field(reader, path, value, "qmv", field, &problem) != 0)
             return -1;
-        words[(*count)++] = problem.activations;
+        words[(*count)++] = kgen_problem_value(&problem, field)->integer;
         return 0;
     }
     if (json_array_size(value) == 0)
@@ -328,11 +323,11 @@ int kgen_spec_activations(const struct kgen_spec_reader *reader, const struct kg
         if (kgen_spec_field(reader, &element, json_array_get(value, i), "qmv", field, &problem) != 0)
             return -1;
         for (size_t j = 0; j < *count; j++) {
-            if (words[j] == problem.activations)
+            if (words[j] == kgen_problem_value(&problem, field)->integer)
                 return kgen_spec_fail(reader, &element, "\"activations\" names %s twice",
-                                      kgen_word_name((enum kgen_word)words[j]));
+                                      kgen_word_name(words[j]));
         }
-        words[(*count)++] = problem.activations;
+        words[(*count)++] = kgen_problem_value(&problem, field)->integer;
     }
     return 0;
 }

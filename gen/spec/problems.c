@@ -5,40 +5,48 @@
 #include <string.h>
 
 #define PROBLEMS_MAX 4096
+#define OPS_MAX 256
 #define CALLS_MAX 1000000000
 
 static int read_op(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
-                   enum kgen_op *op)
+                   const struct kgen_op **op)
 {
     const char *name = NULL;
     int found = kgen_spec_string(reader, path, object, "op", &name);
     if (found < 0)
         return -1;
-    const char *names[KGEN_OP_COUNT];
-    for (size_t i = 0; i < KGEN_OP_COUNT; i++)
-        names[i] = kgen_op_info((enum kgen_op)i)->name;
+    const char *names[OPS_MAX];
+    size_t count = 0;
+    while (count < kgen_op_count() && count < OPS_MAX) {
+        names[count] = kgen_op_at(count)->name;
+        count++;
+    }
     if (found == 0) {
         kgen_spec_fail(reader, path, "a problem needs \"op\"");
-        kgen_spec_hint_nearest(reader, "", names, KGEN_OP_COUNT);
+        kgen_spec_hint_nearest(reader, "", names, count);
         return -1;
     }
-    if (kgen_op_parse(name, op) == 0)
+    *op = kgen_op_find(name);
+    if (*op != NULL)
         return 0;
     struct kgen_json_path member = {path, "op", 0};
     kgen_spec_fail(reader, &member, "there is no op \"%s\"", name);
-    kgen_spec_hint_nearest(reader, name, names, KGEN_OP_COUNT);
+    kgen_spec_hint_nearest(reader, name, names, count);
     return -1;
 }
 
 static int check_keys(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                      json_t *object, const struct kgen_op_info *info)
+                      json_t *object, const struct kgen_op *op)
 {
-    const char *names[32] = {"op", "tensors", "calls"};
+    const char *names[3 + 2 * KGEN_FIELDS_MAX] = {"op", "tensors", "calls"};
     size_t count = 3;
-    for (size_t i = 0; i < info->field_count && count < KGEN_COUNT_OF(names); i++)
-        names[count++] = info->fields[i].name;
+    for (size_t i = 0; i < op->field_count; i++) {
+        names[count++] = op->fields[i].name;
+        if (op->fields[i].former != NULL)
+            names[count++] = op->fields[i].former;
+    }
     struct kgen_text owner = {0};
-    kgen_text_printf(&owner, "a problem of op %s", info->name);
+    kgen_text_printf(&owner, "a problem of op %s", op->name);
     int result = owner.failed ? kgen_spec_fail_memory(reader)
                               : kgen_spec_check_keys(reader, path, object, owner.data, names, count);
     kgen_text_free(&owner);
@@ -48,58 +56,60 @@ static int check_keys(const struct kgen_spec_reader *reader, const struct kgen_j
 /* What the command line and the head of the spec give to problems that do not say it themselves. */
 static void set_defaults(const struct kgen_spec_reader *reader, struct kgen_problem *problem)
 {
-    if (problem->op != KGEN_OP_QMV && problem->op != KGEN_OP_DEQUANTIZE)
-        return;
-    problem->bits = reader->options->bits;
-    problem->group_size = reader->options->group_size;
+    kgen_problem_set(problem, "bits", reader->options->bits);
+    kgen_problem_set(problem, "group_size", reader->options->group_size);
     if (reader->scales != KGEN_WORD_NONE)
-        problem->scales = reader->scales;
-    if (problem->op == KGEN_OP_QMV)
-        problem->layout = reader->layout;
+        kgen_problem_set(problem, "scale_dtype", reader->scales);
+    kgen_problem_set(problem, "layout", reader->layout);
 }
 
+/* Reads what the problem says, lets the op set what follows from it, and asks for the rest. */
 static int read_fields(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                        json_t *object, struct kgen_problem *problem)
 {
-    const struct kgen_op_info *info = kgen_op_info(problem->op);
-    for (size_t i = 0; i < info->field_count; i++) {
-        const struct kgen_field *field = &info->fields[i];
-        json_t *value = json_object_get(object, field->name);
-        if (strcmp(field->name, "activations") == 0)
-            continue;
+    const struct kgen_op *op = problem->op;
+    for (size_t i = 0; i < op->field_count; i++) {
+        const struct kgen_field *field = &op->fields[i];
         struct kgen_json_path member = {path, field->name, 0};
-        if (value != NULL) {
-            if (kgen_spec_field(reader, &member, value, info->name, field, problem) != 0)
-                return -1;
-        } else if (field->required && kgen_field_get(problem, field) == 0) {
-            kgen_spec_fail(reader, path, "%s needs \"%s\": %s", info->name, field->name, field->meaning);
+        json_t *value = kgen_spec_member(object, field, &member.key);
+        if (field->former != NULL && json_object_get(object, field->name) != NULL &&
+            json_object_get(object, field->former) != NULL)
+            return kgen_spec_fail_key(reader, &member, "\"%s\" and \"%s\" are one field: give one of them",
+                                      field->name, field->former);
+        if (value != NULL && strcmp(field->name, "activation_dtype") != 0 &&
+            kgen_spec_field(reader, &member, value, op->name, field, problem) != 0)
             return -1;
-        }
     }
-    if (problem->op == KGEN_OP_ROPE && problem->rotary_dim == 0)
-        problem->rotary_dim = problem->head_dim;
+    kgen_problem_complete(problem);
+    for (size_t i = 0; i < op->field_count; i++) {
+        const struct kgen_field *field = &op->fields[i];
+        if (field->required && kgen_problem_value(problem, field)->integer == 0)
+            return kgen_spec_fail(reader, path, "%s needs \"%s\": %s", op->name, field->name,
+                                  field->meaning);
+    }
     return 0;
 }
 
 static int add_problem(struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
                        const struct kgen_problem *problem, const char *tensors, int64_t calls)
 {
-    bool weight = problem->op == KGEN_OP_QMV || problem->op == KGEN_OP_DEQUANTIZE;
+    const bool weight = kgen_problem_has(problem, "K");
     struct kgen_json_path place = {path, "K", 0};
     const struct kgen_json_path *blame = weight ? &place : path;
-    if (problem->op != KGEN_OP_QMV)
+    const struct kgen_field *precision = kgen_op_field(problem->op, "activation_dtype");
+    if (precision == NULL)
         return kgen_spec_add(reader, blame, problem, tensors, -1, calls);
 
     int64_t words[3];
     size_t count = reader->activation_count;
     memcpy(words, reader->activations, sizeof words);
-    json_t *value = json_object_get(object, "activations");
-    struct kgen_json_path member = {path, "activations", 0};
+    struct kgen_json_path member = {path, NULL, 0};
+    json_t *value = kgen_spec_member(object, precision, &member.key);
     if (value != NULL && kgen_spec_activations(reader, &member, value, words, &count) != 0)
         return -1;
     for (size_t i = 0; i < count; i++) {
         struct kgen_problem each = *problem;
-        each.activations = words[i];
+        kgen_problem_value(&each, precision)->integer = words[i];
         if (kgen_spec_add(reader, blame, &each, tensors, -1, calls) != 0)
             return -1;
     }
@@ -113,7 +123,7 @@ static int read_problem(struct kgen_spec_reader *reader, const struct kgen_json_
         return kgen_spec_fail(reader, path, "a problem must be an object, not %s",
                               kgen_spec_excerpt(reader, path, found));
     }
-    enum kgen_op op = KGEN_OP_COUNT;
+    const struct kgen_op *op = NULL;
     if (read_op(reader, path, object, &op) != 0)
         return -1;
     struct kgen_problem problem;
@@ -121,7 +131,7 @@ static int read_problem(struct kgen_spec_reader *reader, const struct kgen_json_
     set_defaults(reader, &problem);
     const char *tensors = NULL;
     int64_t calls = 1;
-    if (check_keys(reader, path, object, kgen_op_info(op)) != 0 ||
+    if (check_keys(reader, path, object, op) != 0 ||
         read_fields(reader, path, object, &problem) != 0 ||
         kgen_spec_string(reader, path, object, "tensors", &tensors) < 0 ||
         kgen_spec_integer(reader, path, object, "calls", 1, CALLS_MAX, &calls) < 0)
@@ -131,7 +141,8 @@ static int read_problem(struct kgen_spec_reader *reader, const struct kgen_json_
 
 int kgen_spec_read_problems(struct kgen_spec_reader *reader, json_t *root)
 {
-    static const char *const names[] = {"kgen_schema", "name", "scales", "activations", "layout", "problems"};
+    static const char *const names[] = {"kgen_schema", "name",   "scale_dtype", "scales", "activation_dtype",
+                                        "activations", "layout", "problems"};
     if (kgen_spec_check_keys(reader, NULL, root, "a list of problems", names, KGEN_COUNT_OF(names)) != 0)
         return -1;
     json_t *problems = json_object_get(root, "problems");

@@ -112,12 +112,11 @@ static int set_format(struct kgen_derivation *derivation, size_t node, const str
 {
     const struct kgen_spec_reader *reader = derivation->reader;
     struct kgen_problem *problem = &derivation->graph->nodes[node].problem;
-    kgen_spec_set(problem, "bits", format->bits);
-    kgen_spec_set(problem, "group_size", format->group_size);
-    kgen_spec_set(problem, "mode", format->mode);
-    kgen_spec_set(problem, "scales", reader->scales);
-    if (kgen_spec_find_field(problem->op, "layout") != NULL)
-        kgen_spec_set(problem, "layout", reader->layout);
+    kgen_problem_set(problem, "bits", format->bits);
+    kgen_problem_set(problem, "group_size", format->group_size);
+    kgen_problem_set(problem, "scheme", format->mode);
+    kgen_problem_set(problem, "scale_dtype", reader->scales);
+    kgen_problem_set(problem, "layout", reader->layout);
     return 0;
 }
 

@@ -20,21 +20,21 @@ static const char *const format_names[] = {"bits", "group_size", "mode"};
 static int read_format(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                        json_t *object, struct kgen_spec_format *format)
 {
-    struct kgen_problem problem = {.op = KGEN_OP_QMV};
+    struct kgen_problem problem = {.op = kgen_op_find("qmv")};
     for (size_t i = 0; i < KGEN_COUNT_OF(format_names); i++) {
         const char *name = format_names[i];
         json_t *value = json_object_get(object, name);
         struct kgen_json_path member = {path, name, 0};
-        const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_QMV, name);
+        const struct kgen_field *field = kgen_spec_find_field("qmv", name);
         if (value != NULL && kgen_spec_field(reader, &member, value, path->key, field, &problem) != 0)
             return -1;
     }
-    if (problem.bits != 0)
-        format->bits = problem.bits;
-    if (problem.group_size != 0)
-        format->group_size = problem.group_size;
-    if (problem.mode != 0)
-        format->mode = problem.mode;
+    const int64_t bits = kgen_problem_get(&problem, "bits");
+    const int64_t group_size = kgen_problem_get(&problem, "group_size");
+    const int64_t scheme = kgen_problem_get(&problem, "scheme");
+    format->bits = bits != 0 ? bits : format->bits;
+    format->group_size = group_size != 0 ? group_size : format->group_size;
+    format->mode = scheme != 0 ? scheme : format->mode;
     return 0;
 }
 

@@ -80,13 +80,14 @@ int kgen_spec_string(const struct kgen_spec_reader *reader, const struct kgen_js
 int kgen_spec_object(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
                      const char *key, json_t **value);
 
+/* The member of a field, by its name or its former name; NULL where there is none. *key is the name that
+ * was met. */
+json_t *kgen_spec_member(json_t *object, const struct kgen_field *field, const char **key);
 /* Reads the value at path into a field of a problem; owner is for messages. */
 int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *value,
                     const char *owner, const struct kgen_field *field, struct kgen_problem *problem);
-/* The field of an op by name, or NULL. */
-const struct kgen_field *kgen_spec_find_field(enum kgen_op op, const char *name);
-/* Sets a field, which the op must have. */
-void kgen_spec_set(struct kgen_problem *problem, const char *name, int64_t value);
+/* The field of an op by name; it must exist. */
+const struct kgen_field *kgen_spec_find_field(const char *op, const char *name);
 /* Reads a precision word, or a list of different ones, into words. */
 int kgen_spec_activations(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                           json_t *value, int64_t words[3], size_t *count);

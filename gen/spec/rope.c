@@ -12,7 +12,7 @@ static int rope_number(const struct kgen_spec_reader *reader, const struct kgen_
     if (value == NULL || json_is_null(value))
         return 0;
     struct kgen_json_path member = {path, key, 0};
-    const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_ROPE, field_name);
+    const struct kgen_field *field = kgen_spec_find_field("rope", field_name);
     return kgen_spec_field(reader, &member, value, "rope", field, rope) == 0 ? 1 : -1;
 }
 
@@ -47,11 +47,11 @@ static int read_scaling(struct kgen_spec_reader *reader, const struct kgen_json_
     if (strcmp(type, "default") == 0)
         return 0;
     if (strcmp(type, "linear") == 0) {
-        kgen_spec_set(&model->rope, "scaling", KGEN_LINEAR);
+        kgen_problem_set(&model->rope, "scaling", KGEN_LINEAR);
         return need_rope_numbers(reader, path, object, type, keys, 1, &model->rope);
     }
     if (strcmp(type, "llama3") == 0) {
-        kgen_spec_set(&model->rope, "scaling", KGEN_LLAMA3);
+        kgen_problem_set(&model->rope, "scaling", KGEN_LLAMA3);
         return need_rope_numbers(reader, path, object, type, keys, KGEN_COUNT_OF(keys), &model->rope);
     }
     *supported = false;
@@ -73,7 +73,7 @@ static int read_rotary_dim(const struct kgen_spec_reader *reader, const struct k
     if (!(part > 0 && part <= 1))
         return kgen_spec_fail(reader, &member, "\"partial_rotary_factor\" must be more than 0 and at most 1");
     double head_dim = (double)kgen_spec_quantity(model, "head_dim")->value;
-    kgen_spec_set(&model->rope, "rotary_dim", (int64_t)(head_dim * part));
+    kgen_problem_set(&model->rope, "rotary_dim", (int64_t)(head_dim * part));
     return 0;
 }
 
@@ -84,15 +84,15 @@ int kgen_spec_rope_read(struct kgen_spec_reader *reader, json_t *config, struct 
     int64_t head_dim = 0;
     if (kgen_spec_evaluate(reader, model, -1, "head_dim", &head_dim) != 0)
         return -1;
-    kgen_problem_init(rope, KGEN_OP_ROPE);
-    kgen_spec_set(rope, "head_dim", head_dim);
-    kgen_spec_set(rope, "rotary_dim", head_dim);
+    kgen_problem_init(rope, kgen_op_find("rope"));
+    kgen_problem_set(rope, "head_dim", head_dim);
+    kgen_problem_set(rope, "rotary_dim", head_dim);
     json_t *pairing = json_object_get(config, "rope_pairing"), *parameters = NULL, *scaling = NULL;
     struct kgen_json_path pairing_path = {NULL, "rope_pairing", 0};
     struct kgen_json_path parameters_path = {NULL, "rope_parameters", 0},
                           scaling_path = {NULL, "rope_scaling", 0};
     if (pairing != NULL && kgen_spec_field(reader, &pairing_path, pairing, "rope",
-                                           kgen_spec_find_field(KGEN_OP_ROPE, "pairing"), rope) != 0)
+                                           kgen_spec_find_field("rope", "pairing"), rope) != 0)
         return -1;
     if (rope_number(reader, NULL, config, "rope_theta", "theta", rope) < 0 ||
         read_rotary_dim(reader, NULL, config, model) != 0 ||

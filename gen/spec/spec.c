@@ -111,10 +111,10 @@ static int set_name(struct kgen_spec_reader *reader, json_t *root)
 
 static int check_option(const struct kgen_spec_reader *reader, const char *name, int64_t value)
 {
-    const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_QMV, name);
+    const struct kgen_field *field = kgen_spec_find_field("qmv", name);
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_QMV);
-    kgen_field_set(&problem, field, value);
+    kgen_problem_init(&problem, kgen_op_find("qmv"));
+    kgen_problem_value(&problem, field)->integer = value;
     if (value == 0 || kgen_field_holds(&problem, field))
         return 0;
     struct kgen_text expected = {0};
@@ -147,15 +147,15 @@ static int check_options(const struct kgen_spec_reader *reader)
 static int read_head_word(const struct kgen_spec_reader *reader, json_t *root, const char *name,
                           int64_t option, int64_t *word)
 {
-    const struct kgen_field *field = kgen_spec_find_field(KGEN_OP_QMV, name);
+    const struct kgen_field *field = kgen_spec_find_field("qmv", name);
     struct kgen_json_path path = {NULL, name, 0};
     struct kgen_problem problem;
-    json_t *value = json_object_get(root, name);
-    kgen_problem_init(&problem, KGEN_OP_QMV);
+    json_t *value = kgen_spec_member(root, field, &path.key);
+    kgen_problem_init(&problem, kgen_op_find("qmv"));
     if (value != NULL && kgen_spec_field(reader, &path, value, "the spec", field, &problem) != 0)
         return -1;
     if (value != NULL)
-        *word = kgen_field_get(&problem, field);
+        *word = kgen_problem_value(&problem, field)->integer;
     if (option != KGEN_WORD_NONE)
         *word = option;
     return 0;
@@ -166,7 +166,7 @@ static int read_head(struct kgen_spec_reader *reader, json_t *root)
 {
     const struct kgen_spec_options *options = reader->options;
     struct kgen_json_path schema_path = {NULL, "kgen_schema", 0};
-    struct kgen_json_path activations_path = {NULL, "activations", 0};
+    struct kgen_json_path activations_path = {NULL, NULL, 0};
     int64_t schema = KGEN_SPEC_SCHEMA;
     if (kgen_spec_integer(reader, NULL, root, "kgen_schema", 1, INT32_MAX, &schema) < 0)
         return -1;
@@ -174,12 +174,13 @@ static int read_head(struct kgen_spec_reader *reader, json_t *root)
         return kgen_spec_fail(reader, &schema_path, "the spec is of schema %lld; this kgen reads schema %d",
                               (long long)schema, KGEN_SPEC_SCHEMA);
     struct kgen_problem problem;
-    kgen_problem_init(&problem, KGEN_OP_QMV);
-    reader->layout = problem.layout;
-    if (read_head_word(reader, root, "scales", options->scales, &reader->scales) != 0 ||
+    kgen_problem_init(&problem, kgen_op_find("qmv"));
+    reader->layout = kgen_problem_get(&problem, "layout");
+    if (read_head_word(reader, root, "scale_dtype", options->scales, &reader->scales) != 0 ||
         read_head_word(reader, root, "layout", options->layout, &reader->layout) != 0)
         return -1;
-    json_t *activations = json_object_get(root, "activations");
+    json_t *activations = kgen_spec_member(root, kgen_spec_find_field("qmv", "activation_dtype"),
+                                           &activations_path.key);
     if (activations != NULL && kgen_spec_activations(reader, &activations_path, activations,
                                                      reader->activations, &reader->activation_count) != 0)
         return -1;
@@ -194,7 +195,7 @@ static int read_head(struct kgen_spec_reader *reader, json_t *root)
     if (count > 0)
         reader->activation_count = count;
     if (reader->activation_count == 0) {
-        reader->activations[0] = problem.activations;
+        reader->activations[0] = kgen_problem_get(&problem, "activation_dtype");
         reader->activation_count = 1;
     }
     return 0;

@@ -2,6 +2,7 @@
 /* Variants: which there are for a problem, and their text. */
 #include "gen/target/variant.h"
 
+#include "gen/ops/signature.h"
 #include "gen/target/target.h"
 
 #include <inttypes.h>
@@ -13,36 +14,45 @@
 /* The names that a template sees for one problem, and the strings behind them. */
 struct context {
     struct kgen_bindings bindings;
-    struct kgen_text literals; /* every string, each terminated */
-    const char **frequencies;  /* owned; into literals */
-    size_t fixed;              /* bindings of the problem; those of the variant follow */
+    char **strings; /* owned, each of them too */
+    size_t string_count, string_capacity;
+    const char **table; /* owned; into strings */
+    bool failed;        /* memory ran out */
+    size_t fixed;       /* bindings of the problem; those of the variant follow */
 };
 
-/* Appends the shortest of the usual precisions that reads back as the same double, as a C literal in any
- * locale. */
-static void append_literal(struct kgen_text *text, double value)
+/* Keeps a copy of text, which may be NULL where memory ran out. Returns the copy. */
+static const char *keep(struct context *context, const char *text)
 {
-    char digits[64];
-    for (int precision = 15; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-        if (strtod(digits, NULL) == value)
-            break;
-    }
-    bool is_real = false;
-    for (const char *at = digits; *at != '\0';) {
-        size_t plain = strspn(at, "0123456789+-e");
-        is_real = is_real || memchr(at, 'e', plain) != NULL;
-        kgen_text_append(text, at, plain);
-        at += plain;
-        size_t point = strcspn(at, "0123456789+-e");
-        if (point > 0) {
-            kgen_text_append(text, ".", 1);
-            is_real = true;
+    if (context->string_count == context->string_capacity) {
+        const size_t larger = context->string_capacity == 0 ? 32 : context->string_capacity * 2;
+        char **strings = realloc(context->strings, larger * sizeof *strings);
+        if (strings == NULL) {
+            context->failed = true;
+            return "";
         }
-        at += point;
+        context->strings = strings;
+        context->string_capacity = larger;
     }
-    kgen_text_append(text, ".0", is_real ? 0 : 2);
-    kgen_text_append(text, "", 1);
+    char *copy = text != NULL ? strdup(text) : NULL;
+    if (copy == NULL) {
+        context->failed = true;
+        return "";
+    }
+    context->strings[context->string_count++] = copy;
+    return copy;
+}
+
+/* A double as a literal of C. */
+static const char *keep_literal(struct context *context, double value)
+{
+    struct kgen_text text = {0};
+    kgen_text_real(&text, value);
+    if (!text.failed && strpbrk(text.data, ".e") == NULL)
+        kgen_text_puts(&text, ".0");
+    const char *kept = keep(context, text.failed ? NULL : text.data);
+    kgen_text_free(&text);
+    return kept;
 }
 
 static int fail_memory(struct kgen_error *error)
@@ -50,80 +60,86 @@ static int fail_memory(struct kgen_error *error)
     return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
 }
 
-static int append_real(struct context *context, const char *name, double value, struct kgen_error *error)
+/* ---- what the op gives ---- */
+
+static void receive_text(void *context, const char *name, const char *value)
 {
-    if (!isfinite(value))
-        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "%s is not a finite number", name);
-    append_literal(&context->literals, value);
-    return 0;
+    struct context *c = context;
+    kgen_bind_text(&c->bindings, name, keep(c, value));
 }
 
-/* Writes every literal of the problem. They are bound afterwards, when their text no longer moves. */
-static int write_literals(struct context *context, const struct kgen_problem *problem, size_t frequencies,
-                          struct kgen_error *error)
+static void receive_integer(void *context, const char *name, int64_t value)
 {
-    const struct kgen_op_info *op = kgen_op_info(problem->op);
+    kgen_bind_value(&((struct context *)context)->bindings, name, value);
+}
+
+/* An op gives one table at the most. */
+static void receive_reals(void *context, const char *name, const double *values, size_t count)
+{
+    struct context *c = context;
+    c->table = malloc((count + 1) * sizeof *c->table);
+    if (c->table == NULL) {
+        c->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        c->table[i] = keep_literal(c, values[i]);
+    kgen_bind_table(&c->bindings, name, c->table, count);
+}
+
+static void bind_fields(struct context *context, const struct kgen_problem *problem)
+{
+    const struct kgen_op *op = problem->op;
     for (size_t i = 0; i < op->field_count; i++) {
         const struct kgen_field *field = &op->fields[i];
-        if (field->kind == KGEN_FIELD_REAL &&
-            append_real(context, field->name, kgen_field_get_real(problem, field), error) != 0)
-            return -1;
+        const int64_t value = problem->values[i].integer;
+        if (field->kind == KGEN_FIELD_REAL)
+            kgen_bind_text(&context->bindings, field->name, keep_literal(context, problem->values[i].real));
+        else if (field->kind == KGEN_FIELD_WORD)
+            kgen_bind_word(&context->bindings, field->name, value, kgen_word_name(value));
+        else
+            kgen_bind_value(&context->bindings, field->name, value);
+        if (field->former != NULL)
+            kgen_bind_word(&context->bindings, field->former, value, kgen_word_name(value));
     }
-    for (size_t i = 0; i < frequencies; i++) {
-        if (append_real(context, "a RoPE frequency", kgen_rope_frequency(problem, (int64_t)i), error) != 0)
-            return -1;
-    }
-    return context->literals.failed ? fail_memory(error) : 0;
+    const struct kgen_name_receiver receiver = {context, receive_text, receive_integer, receive_reals};
+    if (op->names != NULL)
+        op->names(problem, &receiver);
 }
 
-/* How C text reads scales and biases of each dtype. */
-static void bind_scales(struct kgen_bindings *bindings, int64_t dtype)
+/* The parameters of each part of the kernel, as the text of a template has them behind "KV_TARGET void
+ * ${function}(". */
+static void bind_parameters(struct context *context, const struct kgen_problem *problem, const char *function)
 {
-    kgen_bind_text(bindings, "scale_type", dtype == KGEN_F32 ? "float" : "uint16_t");
-    kgen_bind_text(bindings, "load_scales",
-                   dtype == KGEN_F32   ? "kv_load"
-                   : dtype == KGEN_F16 ? "kv_load_f16"
-                                       : "kv_load_bf16");
-    kgen_bind_text(bindings, "scale_to_f32",
-                   dtype == KGEN_F32   ? ""
-                   : dtype == KGEN_F16 ? "kv_f16_to_f32"
-                                       : "kv_bf16_to_f32");
+    static const struct {
+        unsigned part;
+        const char *name, *suffix;
+    } parts[] = {{KGEN_PREPARE, "prepare_parameters", "_prepare"},
+                 {KGEN_RUN, "parameters", ""},
+                 {KGEN_FINISH, "finish_parameters", "_finish"}};
+    for (size_t i = 0; i < KGEN_COUNT_OF(parts); i++) {
+        struct kgen_text text = {0};
+        const size_t column = strlen("KV_TARGET void (") + strlen(function) + strlen(parts[i].suffix);
+        if (!kgen_op_has_part(problem->op, parts[i].part))
+            continue;
+        kgen_signature_parameters(problem, parts[i].part, column, &text);
+        kgen_bind_text(&context->bindings, parts[i].name, keep(context, text.failed ? NULL : text.data));
+        kgen_text_free(&text);
+    }
 }
 
-static int bind_problem(struct context *context, const struct kgen_problem *problem, struct kgen_error *error)
+static int bind_problem(struct context *context, const struct kgen_problem *problem, const char *function,
+                        struct kgen_error *error)
 {
-    struct kgen_bindings *bindings = &context->bindings;
-    const struct kgen_op_info *op = kgen_op_info(problem->op);
-    bool is_rope = problem->op == KGEN_OP_ROPE && problem->rotary_dim > 0;
-    size_t frequencies = is_rope ? (size_t)problem->rotary_dim / 2 : 0;
-    if (write_literals(context, problem, frequencies, error) != 0)
-        return -1;
-    const char *literal = context->literals.data;
-    for (size_t i = 0; i < op->field_count; i++) {
-        const struct kgen_field *field = &op->fields[i];
-        if (field->kind == KGEN_FIELD_REAL) {
-            kgen_bind_text(bindings, field->name, literal);
-            literal += strlen(literal) + 1;
-        } else if (field->kind == KGEN_FIELD_WORD) {
-            const int64_t word = kgen_field_get(problem, field);
-            kgen_bind_word(bindings, field->name, word, kgen_word_name((enum kgen_word)word));
-        } else {
-            kgen_bind_value(bindings, field->name, kgen_field_get(problem, field));
-        }
-        if (strcmp(field->name, "scales") == 0)
-            bind_scales(bindings, problem->scales);
+    for (size_t i = 0; i < problem->op->field_count; i++) {
+        const struct kgen_field *field = &problem->op->fields[i];
+        if (field->kind == KGEN_FIELD_REAL && !isfinite(problem->values[i].real))
+            return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "%s is not a finite number",
+                                  field->name);
     }
-    if (is_rope) {
-        context->frequencies = malloc((frequencies + 1) * sizeof *context->frequencies);
-        if (context->frequencies == NULL)
-            return fail_memory(error);
-        for (size_t i = 0; i < frequencies; i++) {
-            context->frequencies[i] = literal;
-            literal += strlen(literal) + 1;
-        }
-        kgen_bind_table(bindings, "inverse_frequency", context->frequencies, frequencies);
-    }
-    return 0;
+    bind_fields(context, problem);
+    bind_parameters(context, problem, function);
+    return context->failed ? fail_memory(error) : 0;
 }
 
 void kgen_bind_isa(struct kgen_bindings *bindings, enum kgen_isa isa)
@@ -143,9 +159,9 @@ static int context_open(struct context *context, const struct kgen_problem *prob
     *context = (struct context){0};
     struct kgen_bindings *bindings = &context->bindings;
     for (int word = 0; word < KGEN_WORD_COUNT; word++)
-        kgen_bind_value(bindings, kgen_word_name((enum kgen_word)word), word);
+        kgen_bind_value(bindings, kgen_word_name(word), word);
     kgen_bind_text(bindings, "function", function);
-    if (bind_problem(context, problem, error) != 0)
+    if (bind_problem(context, problem, function, error) != 0)
         return -1;
     context->fixed = bindings->count;
     return 0;
@@ -154,8 +170,10 @@ static int context_open(struct context *context, const struct kgen_problem *prob
 static void context_close(struct context *context)
 {
     kgen_bindings_free(&context->bindings);
-    kgen_text_free(&context->literals);
-    free(context->frequencies);
+    for (size_t i = 0; i < context->string_count; i++)
+        free(context->strings[i]);
+    free(context->strings);
+    free(context->table);
 }
 
 static void bind_variant(struct context *context, const struct kgen_variant *variant)
@@ -249,6 +267,15 @@ int kgen_variant_text(const struct kgen_variant *variant, const struct kgen_prob
     }
     context_close(&context);
     return result;
+}
+
+int kgen_variant_callable_text(const struct kgen_variant *variant, const struct kgen_problem *problem,
+                               const char *function, struct kgen_text *out, struct kgen_error *error)
+{
+    if (kgen_variant_text(variant, problem, function, out, error) != 0)
+        return -1;
+    kgen_signature_calls(problem, function, out);
+    return out->failed ? fail_memory(error) : 0;
 }
 
 int kgen_variant_count(const struct kgen_variant *variant, const struct kgen_problem *problem, int64_t range,

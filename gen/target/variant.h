@@ -33,6 +33,9 @@ void kgen_bind_isa(struct kgen_bindings *bindings, enum kgen_isa isa);
 int kgen_variant_text(const struct kgen_variant *variant, const struct kgen_problem *problem,
                       const char *function, struct kgen_text *out, struct kgen_error *error);
 
+/* The same, followed by the functions that kgen_signature_calls describes: what is compiled to be called. */
+int kgen_variant_callable_text(const struct kgen_variant *variant, const struct kgen_problem *problem,
+                               const char *function, struct kgen_text *out, struct kgen_error *error);
 /* Counts the instructions that one call executes, prepare included: see kgen_lower_count. range is of the
  * problem: its rows, heads or elements. */
 int kgen_variant_count(const struct kgen_variant *variant, const struct kgen_problem *problem, int64_t range,

@@ -101,10 +101,10 @@ static int declare_op(struct kgen_parser *parser, struct kgen_cursor *cursor, st
         return kgen_cursor_unexpected(cursor, "the name of an op");
     struct kgen_nearest nearest;
     kgen_nearest_start(&nearest, name, length);
-    for (int op = 0; op < KGEN_OP_COUNT; op++) {
-        const char *known = kgen_op_info((enum kgen_op)op)->name;
+    for (size_t i = 0; i < kgen_op_count(); i++) {
+        const char *known = kgen_op_at(i)->name;
         if (strlen(known) == length && memcmp(known, name, length) == 0) {
-            parser->tmpl->op = (enum kgen_op)op;
+            parser->tmpl->op = kgen_op_at(i);
             parser->op_line = cursor->line;
             return 0;
         }
@@ -291,7 +291,7 @@ int kgen_template_declare(struct kgen_parser *parser, struct kgen_cursor *cursor
     const struct kgen_template *tmpl = parser->tmpl;
     const struct declaration *declaration = find_declaration(keyword, length);
     bool repeated = (declaration->read == declare_template && tmpl->name != NULL) ||
-                    (declaration->read == declare_op && tmpl->op != KGEN_OP_COUNT) ||
+                    (declaration->read == declare_op && tmpl->op != NULL) ||
                     (declaration->read == declare_isa && tmpl->isas != 0);
     if (repeated)
         return kgen_error_set(cursor->error, KGEN_ERROR_TEMPLATE, cursor->source, cursor->line, column,
@@ -302,24 +302,20 @@ int kgen_template_declare(struct kgen_parser *parser, struct kgen_cursor *cursor
 }
 
 /* What a name that every template sees is, or NULL for a free name. */
-static const char *taken_by(enum kgen_op op, const char *name)
+static const char *taken_by(const struct kgen_op *op, const char *name)
 {
     enum kgen_isa isa;
     if (kgen_isa_parse(name, &isa) == 0)
         return "an instruction set";
     for (int word = 0; word < KGEN_WORD_COUNT; word++) {
-        if (strcmp(kgen_word_name((enum kgen_word)word), name) == 0)
+        if (strcmp(kgen_word_name(word), name) == 0)
             return "a word that a field can hold";
     }
     for (size_t i = 0; i < KGEN_COUNT_OF(derived_names); i++) {
         if (strcmp(derived_names[i], name) == 0)
             return "a name that every template sees";
     }
-    for (size_t i = 0; op != KGEN_OP_COUNT && i < kgen_op_info(op)->field_count; i++) {
-        if (strcmp(kgen_op_info(op)->fields[i].name, name) == 0)
-            return "a field of the op";
-    }
-    return NULL;
+    return op != NULL && kgen_op_field(op, name) != NULL ? "a field of the op" : NULL;
 }
 
 bool kgen_template_sees(const char *name, size_t length)
@@ -329,11 +325,10 @@ bool kgen_template_sees(const char *name, size_t length)
         return false;
     memcpy(copy, name, length);
     copy[length] = '\0';
-    for (int op = 0; op < KGEN_OP_COUNT; op++) {
-        if (taken_by((enum kgen_op)op, copy) != NULL)
-            return true;
-    }
-    return false;
+    bool taken = false;
+    for (size_t i = 0; i < kgen_op_count() && !taken; i++)
+        taken = taken_by(kgen_op_at(i), copy) != NULL;
+    return taken;
 }
 
 int kgen_template_declared(struct kgen_parser *parser, int line, int column)
@@ -346,7 +341,7 @@ int kgen_template_declared(struct kgen_parser *parser, int line, int column)
         kgen_error_hint(parser->error, "begin with: $template NAME \"summary\"");
         return -1;
     }
-    if (tmpl->op != KGEN_OP_COUNT && tmpl->isas == 0) {
+    if (tmpl->op != NULL && tmpl->isas == 0) {
         kgen_error_set(parser->error, KGEN_ERROR_TEMPLATE, source, parser->op_line, 1,
                        "a template with an $op needs an $isa");
         kgen_error_hint(parser->error, "for instance: $isa avx512 avx2 neon");

@@ -457,7 +457,6 @@ struct kgen_template *kgen_template_parse_file(const struct kgen_template_file *
         return NULL;
     }
     tmpl->file = file;
-    tmpl->op = KGEN_OP_COUNT;
     tmpl->hash = KGEN_HASH_START;
     tmpl->last_condition = KGEN_ABSENT;
     struct kgen_parser parser = {.tmpl = tmpl, .set = set, .error = error};

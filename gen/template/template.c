@@ -74,7 +74,7 @@ const char *kgen_template_summary(const struct kgen_template *tmpl)
     return tmpl->summary;
 }
 
-enum kgen_op kgen_template_op(const struct kgen_template *tmpl)
+const struct kgen_op *kgen_template_op(const struct kgen_template *tmpl)
 {
     return tmpl->op;
 }

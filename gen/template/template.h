@@ -61,8 +61,8 @@ void kgen_template_free(struct kgen_template *tmpl);
 
 const char *kgen_template_name(const struct kgen_template *tmpl);
 const char *kgen_template_summary(const struct kgen_template *tmpl);
-/* KGEN_OP_COUNT for a template that declares no op, such as the support header. */
-enum kgen_op kgen_template_op(const struct kgen_template *tmpl);
+/* NULL for a template that declares no op, such as the support header. */
+const struct kgen_op *kgen_template_op(const struct kgen_template *tmpl);
 /* A bit (1 << isa) for each instruction set. */
 unsigned kgen_template_isas(const struct kgen_template *tmpl);
 size_t kgen_template_param_count(const struct kgen_template *tmpl);

@@ -156,7 +156,7 @@ static bool serves(const struct kgen_function *function, struct part name)
 /* What the precision of a function is worth where the caller does not say: the most exact first. */
 static int exactness(const struct kgen_function *function)
 {
-    switch (function->kernel.problem.activations) {
+    switch (kgen_problem_get(&function->kernel.problem, "activation_dtype")) {
     case KGEN_I16:
         return 1;
     case KGEN_I8:
@@ -169,16 +169,16 @@ static int exactness(const struct kgen_function *function)
 /* Whether two functions differ in the precision of the activations only. */
 static bool differ_in_precision(const struct kgen_function *a, const struct kgen_function *b)
 {
-    return a->kernel.problem.op == KGEN_OP_QMV && b->kernel.problem.op == KGEN_OP_QMV &&
-           a->kernel.problem.activations != b->kernel.problem.activations &&
+    return kgen_problem_get(&a->kernel.problem, "activation_dtype") !=
+               kgen_problem_get(&b->kernel.problem, "activation_dtype") &&
            strcmp(a->tensors.data, b->tensors.data) == 0;
 }
 
 static bool has_precision(const struct kgen_function *function, const char *activations)
 {
     const struct kgen_problem *problem = &function->kernel.problem;
-    return activations == NULL || problem->op != KGEN_OP_QMV ||
-           strcmp(kgen_word_name((enum kgen_word)problem->activations), activations) == 0;
+    return activations == NULL || !kgen_problem_has(problem, "activation_dtype") ||
+           strcmp(kgen_word_name(kgen_problem_get(problem, "activation_dtype")), activations) == 0;
 }
 
 static const struct kgen_function *fail_missing(const struct kgen_plan *plan, struct part name,

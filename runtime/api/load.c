@@ -19,7 +19,6 @@ static const uint64_t seed = UINT64_C(20240229);
 struct result {
     struct kgen_verification verification;
     struct kgen_kernel kernel;
-    void *workspace_size;
     size_t used;
 };
 
@@ -46,7 +45,6 @@ static void compile(const struct batch *batch, const struct kgen_load *load, str
     if (code == NULL) {
         kgen_verification_not_compiled(&result->verification, &error);
     } else {
-        result->workspace_size = kgen_code_symbol(code, "kernel_workspace_size");
         result->used = (area.used + batch->page - 1) / batch->page * batch->page;
     }
     kgen_code_free(code);
@@ -95,7 +93,6 @@ static int load_report(size_t index, const struct kgen_outcome *outcome, const v
     memcpy(&result, result_memory, sizeof result);
     load->verification = result.verification;
     load->kernel = result.kernel;
-    load->workspace_size = result.workspace_size;
     kgen_outcome_verdict(outcome, &load->verification);
     /* The code of a kernel that failed its check stays in its pages and is not called. */
     if (outcome->kind == KGEN_OUTCOME_DONE)

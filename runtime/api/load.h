@@ -18,7 +18,6 @@ struct kgen_load {
     /* out */
     struct kgen_verification verification; /* KGEN_PASSED: the kernel can be called */
     struct kgen_kernel kernel;
-    void *workspace_size; /* the function, or NULL */
 };
 
 /* Pages of code: readable and executable, never writable in this process. */

@@ -120,7 +120,7 @@ static int find_best(struct making *making)
 static void write_kind(const struct kgen_problem *problem, struct kgen_text *text)
 {
     struct kgen_problem kind = *problem;
-    kgen_operation_set_range(&kind, 1);
+    kgen_problem_set_range(&kind, 1);
     kgen_text_clear(text);
     kgen_problem_write(&kind, text);
 }
@@ -133,7 +133,7 @@ static int find_siblings(struct making *making)
     for (size_t i = 0; i < plan->count; i++) {
         if (making->ladders[i].has_best)
             continue;
-        const double bytes = kgen_operation_bytes(making->ladders[i].problem);
+        const double bytes = kgen_problem_bytes(making->ladders[i].problem);
         double least = 0;
         write_kind(making->ladders[i].problem, &wanted);
         for (size_t j = 0; j < plan->count && !wanted.failed; j++) {
@@ -141,7 +141,7 @@ static int find_siblings(struct making *making)
             write_kind(other->problem, &text);
             if (!other->has_best || text.failed || strcmp(text.data, wanted.data) != 0)
                 continue;
-            const double distance = fabs(kgen_operation_bytes(other->problem) - bytes);
+            const double distance = fabs(kgen_problem_bytes(other->problem) - bytes);
             if (making->ladders[i].sibling == NULL || distance < least) {
                 making->ladders[i].sibling = &other->best.variant;
                 least = distance;
@@ -164,7 +164,7 @@ static enum kgen_check check_of(const struct making *making, enum kgen_rung rung
 static void log_choice(const struct making *making, const struct kgen_function *function)
 {
     char speed[96] = "not timed";
-    const double bytes = kgen_operation_bytes(&function->kernel.problem);
+    const double bytes = kgen_problem_bytes(&function->kernel.problem);
     if (function->seconds > 0)
         snprintf(speed, sizeof speed, "%.2f us, %.1f GB/s", function->seconds * 1e6,
                  bytes / function->seconds * 1e-9);
@@ -203,7 +203,6 @@ static int take(struct making *making, size_t index, const struct kgen_load *loa
     }
     making->served[index] = true;
     function->kernel = load->kernel;
-    function->workspace_size = load->workspace_size;
     function->rung = choice->rung;
     function->seconds = choice->seconds;
     function->checked = load->check != KGEN_CHECK_NONE;
@@ -312,14 +311,6 @@ struct kgen_plan *kgen_plan_text(struct kgen_context *context, const char *name,
     struct kgen_error error = {0};
     const double begin = kgen_clock();
     return plan_new(context, kgen_spec_parse(name, text, length, NULL, &error), begin, &error, status);
-}
-
-struct kgen_plan *kgen_plan_requests(struct kgen_context *context, const struct kgen_request *requests,
-                                     size_t count, struct kgen_status *status)
-{
-    struct kgen_error error = {0};
-    const double begin = kgen_clock();
-    return plan_new(context, kgen_requests_read(requests, count, &error), begin, &error, status);
 }
 
 void kgen_plan_free(struct kgen_plan *plan)

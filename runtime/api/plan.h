@@ -8,7 +8,6 @@
 
 struct kgen_function {
     struct kgen_kernel kernel; /* its problem has the threads it was tuned for */
-    void *workspace_size;      /* NULL where the op has none */
     struct kgen_text name, problem_text, tensors, variant;
     enum kgen_rung rung;
     bool checked;
@@ -22,10 +21,6 @@ struct kgen_plan {
     size_t page_count;
     struct kgen_plan_facts facts;
 };
-
-/* Reads requests into a spec, which the caller frees. NULL with KGEN_ERROR_USAGE for one that cannot be. */
-struct kgen_spec *kgen_requests_read(const struct kgen_request *requests, size_t count,
-                                     struct kgen_error *error);
 
 /* A variant for a problem, and where it comes from. */
 struct kgen_choice_made {

@@ -18,8 +18,8 @@ static const uint64_t seed = UINT64_C(20240229);
 static int compare_bytes(const void *a, const void *b)
 {
     const struct kgen_ladder *const *left = a, *const *right = b;
-    const double left_bytes = kgen_operation_bytes((*left)->problem);
-    const double right_bytes = kgen_operation_bytes((*right)->problem);
+    const double left_bytes = kgen_problem_bytes((*left)->problem);
+    const double right_bytes = kgen_problem_bytes((*right)->problem);
     return (left_bytes > right_bytes) - (left_bytes < right_bytes);
 }
 
@@ -46,7 +46,7 @@ static double setup_seconds(const struct kgen_context *context, const struct kge
 {
     const double bytes_each_second = 4e8;
     const double bytes =
-        2 * ((double)kgen_machine_last_level_cache(&context->machine) + kgen_operation_bytes(problem));
+        2 * ((double)kgen_machine_last_level_cache(&context->machine) + kgen_problem_bytes(problem));
     return bytes <= (double)tuner->buffers.arena_bytes ? 0 : bytes / bytes_each_second;
 }
 

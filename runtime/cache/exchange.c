@@ -22,28 +22,24 @@ int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *p
 {
     json_t *root = json_loads(record->problem, 0, NULL);
     const char *op_name = json_string_value(json_object_get(root, "op"));
-    enum kgen_op op;
-    if (op_name == NULL || kgen_op_parse(op_name, &op) != 0) {
+    const struct kgen_op *op = op_name != NULL ? kgen_op_find(op_name) : NULL;
+    if (op == NULL) {
         json_decref(root);
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "an op that this kgen does not know");
     }
     kgen_problem_init(problem, op);
-    const struct kgen_op_info *info = kgen_op_info(op);
-    for (size_t i = 0; i < info->field_count; i++) {
-        const struct kgen_field *field = &info->fields[i];
+    for (size_t i = 0; i < op->field_count; i++) {
+        const struct kgen_field *field = &op->fields[i];
         const json_t *value = json_object_get(root, field->name);
-        if (value == NULL && field->later)
+        if (value == NULL && !field->text_at_default)
             continue;
         if (json_is_string(value)) {
-            kgen_field_set(problem, field, -1); /* no word */
-            for (int word = 0; word < KGEN_WORD_COUNT; word++) {
-                if (strcmp(kgen_word_name((enum kgen_word)word), json_string_value(value)) == 0)
-                    kgen_field_set(problem, field, word);
-            }
+            const enum kgen_word word = kgen_word_find(json_string_value(value));
+            problem->values[i].integer = word != KGEN_WORD_NONE ? (int64_t)word : -1;
         } else if (field->kind == KGEN_FIELD_REAL) {
-            kgen_field_set_real(problem, field, json_number_value(value));
+            problem->values[i].real = json_number_value(value);
         } else {
-            kgen_field_set(problem, field, json_is_true(value) ? 1 : json_integer_value(value));
+            problem->values[i].integer = json_is_true(value) ? 1 : json_integer_value(value);
         }
     }
     problem->threads = json_integer_value(json_object_get(root, "threads"));

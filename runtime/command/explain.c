@@ -48,7 +48,7 @@ static int is_selected(const struct explanation *explanation, size_t index, bool
 static int print_passed(const struct explanation *explanation, const struct kgen_evidence *evidence,
                         const struct kgen_problem *problem, size_t most)
 {
-    const double bytes = kgen_operation_bytes(problem);
+    const double bytes = kgen_problem_bytes(problem);
     const bool cold = kgen_timing_is_cold(problem);
     static const struct kgen_column columns[] = {
         {"", false, 0},          {"variant", false, 0}, {"cold µs", true, 0},      {"final µs", true, 0},
@@ -120,7 +120,7 @@ static int print_entry(const struct explanation *explanation, size_t index,
         printf("%zu. %s\n", index + 1, problem.data);
         printf("   %s; %d %s, %.4g MB a call, ranked by %s times\n", entry->tensors,
                (int)entry->problem.threads, entry->problem.threads == 1 ? "thread" : "threads",
-               kgen_operation_bytes(&entry->problem) * 1e-6,
+               kgen_problem_bytes(&entry->problem) * 1e-6,
                kgen_timing_is_cold(&entry->problem) ? "cold" : "hot");
         printf("   %zu candidates: %zu passed, %zu timed, %zu failed, %zu not tried\n", evidence->candidates,
                evidence->passed, evidence->timed, evidence->failed, evidence->candidates - evidence->count);
@@ -155,7 +155,7 @@ static json_t *entry_json(const struct explanation *explanation, size_t index,
     json_t *object = json_pack(
         "{s:I, s:s, s:o, s:o, s:f, s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:o}", "number", (json_int_t)index + 1,
         "name", name.failed ? "" : name.data, "problem", kgen_json_problem(&entry->problem), "tensors",
-        kgen_json_string(entry->tensors), "bytes", kgen_operation_bytes(&entry->problem), "candidates",
+        kgen_json_string(entry->tensors), "bytes", kgen_problem_bytes(&entry->problem), "candidates",
         (json_int_t)evidence->candidates, "passed", (json_int_t)evidence->passed, "timed",
         (json_int_t)evidence->timed, "failed", (json_int_t)evidence->failed, "passed_over",
         (json_int_t)evidence->stale, "chosen",

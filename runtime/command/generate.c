@@ -98,7 +98,7 @@ static int tune_entry(struct run *run, struct kgen_tuner *tuner, size_t index, s
     struct kgen_text described = {0};
     kgen_problem_describe(problem, &described);
     kgen_progress_begin(&run->progress, index + 1, described.failed ? "" : described.data,
-                        kgen_operation_bytes(problem));
+                        kgen_problem_bytes(problem));
     const int result =
         kgen_tune(tuner, problem, kgen_progress_candidate, &run->progress, &run->choices[index], error);
     kgen_progress_clear(&run->progress);

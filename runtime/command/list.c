@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gen/ops/signature.h"
 #include "runtime/command/json.h"
 
 /* Appends a value of a field as a spec writes it. */
@@ -11,7 +12,7 @@ static void write_value(const struct kgen_field *field, double value, struct kge
     if (field->kind == KGEN_FIELD_BOOLEAN)
         kgen_text_puts(text, value > 0 ? "true" : "false");
     else if (field->kind == KGEN_FIELD_WORD)
-        kgen_text_puts(text, kgen_word_name((enum kgen_word)(int)value));
+        kgen_text_puts(text, kgen_word_name((int64_t)value));
     else
         kgen_text_printf(text, "%g", value);
 }
@@ -40,13 +41,31 @@ static void print_field(const struct kgen_field *field)
     kgen_text_free(&allowed);
 }
 
+static void print_buffer(const struct kgen_buffer *buffer)
+{
+    printf("  %-32s %s", buffer->name, kgen_role_name(buffer->role));
+    if (buffer->shape != NULL)
+        printf(" [%s]", buffer->shape);
+    if (buffer->dtype != NULL)
+        printf(" of %s", buffer->dtype);
+    if (buffer->when != NULL)
+        printf(", where %s", buffer->when);
+    if (buffer->may_alias != NULL)
+        printf(", may be the same memory as %s", buffer->may_alias);
+    putchar('\n');
+}
+
 static void print_ops(void)
 {
-    for (int op = 0; op < KGEN_OP_COUNT; op++) {
-        const struct kgen_op_info *info = kgen_op_info((enum kgen_op)op);
+    for (size_t op = 0; op < kgen_op_count(); op++) {
+        const struct kgen_op *info = kgen_op_at(op);
         printf("%s%s\n  %s\n", op > 0 ? "\n" : "", info->name, info->summary);
         for (size_t i = 0; i < info->field_count; i++)
             print_field(&info->fields[i]);
+        for (size_t i = 0; i < info->buffer_count; i++)
+            print_buffer(&info->buffers[i]);
+        for (size_t i = 0; i < info->scalar_count; i++)
+            printf("  %-32s scalar of a call: %s\n", info->scalars[i].name, info->scalars[i].meaning);
     }
 }
 
@@ -54,9 +73,9 @@ static void print_template(const struct kgen_template *tmpl)
 {
     struct kgen_text isas = {0};
     kgen_isas_write(kgen_template_isas(tmpl), &isas);
-    const enum kgen_op op = kgen_template_op(tmpl);
+    const struct kgen_op *op = kgen_template_op(tmpl);
     printf("%s\n  %s\n  op %s; for %s\n", kgen_template_name(tmpl), kgen_template_summary(tmpl),
-           op < KGEN_OP_COUNT ? kgen_op_info(op)->name : "none", isas.failed ? "?" : isas.data);
+           op != NULL ? op->name : "none", isas.failed ? "?" : isas.data);
     for (size_t i = 0; i < kgen_template_param_count(tmpl); i++) {
         const struct kgen_param *param = kgen_template_param(tmpl, i);
         printf("  %s =", param->name);
@@ -70,7 +89,7 @@ static void print_template(const struct kgen_template *tmpl)
 /* Those of ops; the support texts are not for choosing. */
 static bool is_listed(const struct kgen_template *tmpl)
 {
-    return kgen_template_op(tmpl) < KGEN_OP_COUNT;
+    return kgen_template_op(tmpl) != NULL;
 }
 
 static void print_templates(const struct kgen_templates *templates)
@@ -91,7 +110,7 @@ static json_t *value_json(const struct kgen_field *field, double value)
     if (field->kind == KGEN_FIELD_BOOLEAN)
         return json_boolean(value > 0);
     if (field->kind == KGEN_FIELD_WORD)
-        return json_string(kgen_word_name((enum kgen_word)(int)value));
+        return json_string(kgen_word_name((int64_t)value));
     return field->kind == KGEN_FIELD_INTEGER ? json_integer((json_int_t)value) : kgen_json_number(value);
 }
 
@@ -110,16 +129,26 @@ static json_t *field_json(const struct kgen_field *field)
     return object;
 }
 
+static json_t *buffer_json(const struct kgen_buffer *buffer)
+{
+    return json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:s*}", "name", buffer->name, "role",
+                     kgen_role_name(buffer->role), "shape", buffer->shape, "dtype", buffer->dtype, "when",
+                     buffer->when, "may_alias", buffer->may_alias);
+}
+
 static json_t *ops_json(void)
 {
     json_t *list = json_array();
-    for (int op = 0; op < KGEN_OP_COUNT; op++) {
-        const struct kgen_op_info *info = kgen_op_info((enum kgen_op)op);
+    for (size_t op = 0; op < kgen_op_count(); op++) {
+        const struct kgen_op *info = kgen_op_at(op);
         json_t *fields = json_array();
         for (size_t i = 0; i < info->field_count; i++)
             json_array_append_new(fields, field_json(&info->fields[i]));
-        json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "name", info->name, "summary", info->summary,
-                                              "fields", fields));
+        json_t *buffers = json_array();
+        for (size_t i = 0; i < info->buffer_count; i++)
+            json_array_append_new(buffers, buffer_json(&info->buffers[i]));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "name", info->name, "summary",
+                                              info->summary, "fields", fields, "buffers", buffers));
     }
     return list;
 }
@@ -139,11 +168,10 @@ static json_t *templates_json(const struct kgen_templates *templates)
                 json_array_append_new(values, json_integer(param->values[k]));
             json_object_set_new(params, param->name, values);
         }
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", kgen_template_name(tmpl), "op",
-                                        kgen_op_info(kgen_template_op(tmpl))->name, "summary",
-                                        kgen_template_summary(tmpl), "isas",
-                                        kgen_json_isas(kgen_template_isas(tmpl)), "parameters", params));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", kgen_template_name(tmpl), "op",
+                            kgen_template_op(tmpl)->name, "summary", kgen_template_summary(tmpl), "isas",
+                            kgen_json_isas(kgen_template_isas(tmpl)), "parameters", params));
     }
     return list;
 }

@@ -190,16 +190,16 @@ static void describe_field(const struct kgen_problem *problem, const struct kgen
                            struct kgen_text *text)
 {
     if (field->kind == KGEN_FIELD_REAL) {
-        const double value = kgen_field_get_real(problem, field);
+        const double value = kgen_problem_value_of(problem, field)->real;
         if (field->required || value < field->default_value || value > field->default_value)
             kgen_text_printf(text, " %s=%g", field->name, value);
         return;
     }
-    const int64_t value = kgen_field_get(problem, field);
+    const int64_t value = kgen_problem_value_of(problem, field)->integer;
     if (!field->required && value == (int64_t)field->default_value)
         return;
     if (field->kind == KGEN_FIELD_WORD)
-        kgen_text_printf(text, " %s", kgen_word_name((enum kgen_word)value));
+        kgen_text_printf(text, " %s", kgen_word_name(value));
     else if (field->kind == KGEN_FIELD_BOOLEAN)
         kgen_text_printf(text, " %s%s", value != 0 ? "" : "no ", field->name);
     else
@@ -208,8 +208,7 @@ static void describe_field(const struct kgen_problem *problem, const struct kgen
 
 void kgen_problem_describe(const struct kgen_problem *problem, struct kgen_text *text)
 {
-    const struct kgen_op_info *info = kgen_op_info(problem->op);
-    kgen_text_puts(text, info->name);
-    for (size_t i = 0; i < info->field_count; i++)
-        describe_field(problem, &info->fields[i], text);
+    kgen_text_puts(text, problem->op->name);
+    for (size_t i = 0; i < problem->op->field_count; i++)
+        describe_field(problem, &problem->op->fields[i], text);
 }

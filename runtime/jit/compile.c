@@ -20,7 +20,7 @@ struct kgen_code *kgen_kernel_compile(const struct kgen_variant *variant, const 
 {
     struct kgen_text text = {0};
     struct kgen_code *code = NULL;
-    if (kgen_variant_text(variant, problem, function, &text, error) == 0)
+    if (kgen_variant_callable_text(variant, problem, function, &text, error) == 0)
         code = compile_text(variant, text.data, options, error);
     if (code != NULL && kgen_kernel_find(problem, code, function, kernel, error) != 0) {
         kgen_code_free(code);

@@ -1,112 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Buffers of each op, and calls of kernels through the signatures of operation.h. */
 #include "runtime/jit/kernel.h"
+
+#include "gen/ops/signature.h"
 
 #include <string.h>
 
-typedef size_t workspace_size_function(void);
-typedef void qmv_prepare_function(const float *x, void *workspace);
-typedef void rope_prepare_function(int64_t position, void *workspace);
-typedef void qmv_function(const void *weights, const void *scales, const void *biases, const void *workspace,
-                          float *y, size_t row_begin, size_t row_end);
-typedef void dequantize_function(const void *weights, const void *scales, const void *biases, float *y,
-                                 size_t row_begin, size_t row_end);
-typedef void rms_norm_function(const float *x, const float *weight, float *y, size_t row_begin,
-                               size_t row_end);
-typedef void residual_function(const float *x, const float *weight, float *residual, float *y,
-                               size_t row_begin, size_t row_end);
-typedef void rope_function(const float *x, const void *workspace, float *y, size_t head_begin,
-                           size_t head_end);
-typedef void binary_function(const float *a, const float *b, float *y, size_t begin, size_t end);
-
-const char *kgen_buffer_name(enum kgen_buffer buffer)
-{
-    static const char *const names[KGEN_BUFFER_COUNT] = {
-        "weights", "scales", "biases", "x", "x2", "weight", "residual", "y", "workspace",
-    };
-    return names[buffer];
-}
-
-static void quantised_sizes(const struct kgen_problem *problem, size_t sizes[KGEN_BUFFER_COUNT])
-{
-    const int64_t rows = kgen_packed_rows(problem);
-    int64_t groups = rows * (problem->K / problem->group_size);
-    size_t scale_bytes = (size_t)(groups * kgen_dtype_bytes(problem->scales));
-    sizes[KGEN_BUFFER_WEIGHTS] = (size_t)(rows * kgen_weight_row_bytes(problem));
-    sizes[KGEN_BUFFER_SCALES] = scale_bytes;
-    sizes[KGEN_BUFFER_BIASES] = problem->mode == KGEN_SYMMETRIC ? 0 : scale_bytes;
-}
-
-void kgen_operation_sizes(const struct kgen_problem *problem, size_t sizes[KGEN_BUFFER_COUNT])
-{
-    memset(sizes, 0, KGEN_BUFFER_COUNT * sizeof sizes[0]);
-    size_t elements;
-    switch (problem->op) {
-    case KGEN_OP_QMV:
-        quantised_sizes(problem, sizes);
-        sizes[KGEN_BUFFER_X] = (size_t)problem->K * sizeof(float);
-        sizes[KGEN_BUFFER_Y] = (size_t)problem->N * sizeof(float);
-        break;
-    case KGEN_OP_DEQUANTIZE:
-        quantised_sizes(problem, sizes);
-        sizes[KGEN_BUFFER_Y] = (size_t)problem->N * (size_t)problem->K * sizeof(float);
-        break;
-    case KGEN_OP_RMS_NORM:
-        elements = (size_t)problem->rows * (size_t)problem->size;
-        sizes[KGEN_BUFFER_WEIGHT] = (size_t)problem->size * sizeof(float);
-        sizes[KGEN_BUFFER_X] = sizes[KGEN_BUFFER_Y] = elements * sizeof(float);
-        sizes[KGEN_BUFFER_RESIDUAL] = problem->residual ? elements * sizeof(float) : 0;
-        break;
-    case KGEN_OP_ROPE:
-        elements = (size_t)problem->heads * (size_t)problem->head_dim;
-        sizes[KGEN_BUFFER_X] = sizes[KGEN_BUFFER_Y] = elements * sizeof(float);
-        break;
-    case KGEN_OP_SWIGLU:
-    case KGEN_OP_ADD:
-        elements = (size_t)problem->size;
-        sizes[KGEN_BUFFER_X] = sizes[KGEN_BUFFER_X2] = sizes[KGEN_BUFFER_Y] = elements * sizeof(float);
-        break;
-    case KGEN_OP_COUNT:
-        break;
-    }
-}
-
-/* The field that the range of the op's kernels runs over. */
-static int64_t *range_field(struct kgen_problem *problem)
-{
-    switch (problem->op) {
-    case KGEN_OP_QMV:
-    case KGEN_OP_DEQUANTIZE:
-        return &problem->N;
-    case KGEN_OP_RMS_NORM:
-        return &problem->rows;
-    case KGEN_OP_ROPE:
-        return &problem->heads;
-    default:
-        return &problem->size;
-    }
-}
-
-size_t kgen_operation_range(const struct kgen_problem *problem)
-{
-    struct kgen_problem copy = *problem;
-    return (size_t)*range_field(&copy);
-}
-
-void kgen_operation_set_range(struct kgen_problem *problem, size_t range)
-{
-    *range_field(problem) = (int64_t)range;
-}
-
-double kgen_operation_bytes(const struct kgen_problem *problem)
-{
-    size_t sizes[KGEN_BUFFER_COUNT];
-    kgen_operation_sizes(problem, sizes);
-    double bytes = (double)sizes[KGEN_BUFFER_RESIDUAL]; /* written as well as read */
-    for (int i = 0; i < KGEN_BUFFER_COUNT; i++)
-        bytes += (double)sizes[i];
-    return bytes;
-}
+typedef size_t size_function(void);
 
 static void *find_symbol(const struct kgen_code *code, const char *function, const char *suffix,
                          struct kgen_error *error)
@@ -122,68 +21,43 @@ static void *find_symbol(const struct kgen_code *code, const char *function, con
     return symbol;
 }
 
+static int find_size(const struct kgen_problem *problem, enum kgen_role role, const struct kgen_code *code,
+                     const char *function, const char *suffix, size_t *size, struct kgen_error *error)
+{
+    if (!kgen_op_has_role(problem->op, role))
+        return 0;
+    void *found = find_symbol(code, function, suffix, error);
+    if (found == NULL)
+        return -1;
+    *size = (((size_function *)found)() + KGEN_ALIGNMENT - 1) / KGEN_ALIGNMENT * KGEN_ALIGNMENT;
+    return 0;
+}
+
+static int find_part(const struct kgen_problem *problem, unsigned part, const struct kgen_code *code,
+                     const char *function, const char *suffix, kgen_kernel_part **found,
+                     struct kgen_error *error)
+{
+    if (!kgen_op_has_part(problem->op, part))
+        return 0;
+    *found = (kgen_kernel_part *)find_symbol(code, function, suffix, error);
+    return *found != NULL ? 0 : -1;
+}
+
 int kgen_kernel_find(const struct kgen_problem *problem, const struct kgen_code *code, const char *function,
                      struct kgen_kernel *kernel, struct kgen_error *error)
 {
     *kernel = (struct kgen_kernel){.problem = *problem};
-    kernel->run = find_symbol(code, function, "", error);
-    if (kernel->run == NULL)
+    kernel->run = (kgen_kernel_range *)find_symbol(code, function, "_call", error);
+    if (kernel->run == NULL ||
+        find_part(problem, KGEN_PREPARE, code, function, "_call_prepare", &kernel->prepare, error) != 0 ||
+        find_part(problem, KGEN_FINISH, code, function, "_call_finish", &kernel->finish, error) != 0 ||
+        find_size(problem, KGEN_WORKSPACE, code, function, "_workspace_size", &kernel->workspace_bytes,
+                  error) != 0)
         return -1;
-    if (problem->op != KGEN_OP_QMV && problem->op != KGEN_OP_ROPE)
-        return 0;
-    kernel->prepare = find_symbol(code, function, "_prepare", error);
-    if (kernel->prepare == NULL)
-        return -1;
-    void *size = find_symbol(code, function, "_workspace_size", error);
-    if (size == NULL)
-        return -1;
-    kernel->workspace_bytes = ((workspace_size_function *)size)();
-    return 0;
+    return find_size(problem, KGEN_SCRATCH, code, function, "_scratch_size", &kernel->scratch_bytes, error);
 }
 
-void kgen_kernel_prepare(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments)
-{
-    void *workspace = arguments->buffers[KGEN_BUFFER_WORKSPACE];
-    if (kernel->problem.op == KGEN_OP_QMV)
-        ((qmv_prepare_function *)kernel->prepare)(arguments->buffers[KGEN_BUFFER_X], workspace);
-    else if (kernel->problem.op == KGEN_OP_ROPE)
-        ((rope_prepare_function *)kernel->prepare)(arguments->position, workspace);
-}
-
-void kgen_kernel_run(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments, size_t begin,
-                     size_t end)
-{
-    void *const *b = arguments->buffers;
-    float *y = b[KGEN_BUFFER_Y];
-    switch (kernel->problem.op) {
-    case KGEN_OP_QMV:
-        ((qmv_function *)kernel->run)(b[KGEN_BUFFER_WEIGHTS], b[KGEN_BUFFER_SCALES], b[KGEN_BUFFER_BIASES],
-                                      b[KGEN_BUFFER_WORKSPACE], y, begin, end);
-        break;
-    case KGEN_OP_DEQUANTIZE:
-        ((dequantize_function *)kernel->run)(b[KGEN_BUFFER_WEIGHTS], b[KGEN_BUFFER_SCALES],
-                                             b[KGEN_BUFFER_BIASES], y, begin, end);
-        break;
-    case KGEN_OP_RMS_NORM:
-        if (kernel->problem.residual)
-            ((residual_function *)kernel->run)(b[KGEN_BUFFER_X], b[KGEN_BUFFER_WEIGHT],
-                                               b[KGEN_BUFFER_RESIDUAL], y, begin, end);
-        else
-            ((rms_norm_function *)kernel->run)(b[KGEN_BUFFER_X], b[KGEN_BUFFER_WEIGHT], y, begin, end);
-        break;
-    case KGEN_OP_ROPE:
-        ((rope_function *)kernel->run)(b[KGEN_BUFFER_X], b[KGEN_BUFFER_WORKSPACE], y, begin, end);
-        break;
-    case KGEN_OP_SWIGLU:
-    case KGEN_OP_ADD:
-        ((binary_function *)kernel->run)(b[KGEN_BUFFER_X], b[KGEN_BUFFER_X2], y, begin, end);
-        break;
-    case KGEN_OP_COUNT:
-        break;
-    }
-}
-
-size_t kgen_operation_part(size_t range, size_t part, size_t parts)
+size_t kgen_range_part(size_t range, size_t part, size_t parts)
 {
     if (part == parts)
         return range;
@@ -191,24 +65,56 @@ size_t kgen_operation_part(size_t range, size_t part, size_t parts)
     return range >= 64 * parts ? begin / 16 * 16 : begin;
 }
 
+void kgen_kernel_prepare(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments)
+{
+    if (kernel->prepare != NULL)
+        kernel->prepare(arguments->buffers, arguments->scalars);
+}
+
+void kgen_kernel_run(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments, size_t begin,
+                     size_t end)
+{
+    kernel->run(arguments->buffers, arguments->scalars, begin, end);
+}
+
+void kgen_kernel_finish(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments)
+{
+    if (kernel->finish != NULL)
+        kernel->finish(arguments->buffers, arguments->scalars);
+}
+
 struct call {
     const struct kgen_kernel *kernel;
     const struct kgen_arguments *arguments;
+    int scratch; /* the index of the buffer, or -1 */
 };
 
 static void run_part(void *context, size_t part, size_t parts)
 {
     const struct call *call = context;
-    const size_t range = kgen_operation_range(&call->kernel->problem);
-    kgen_kernel_run(call->kernel, call->arguments, kgen_operation_part(range, part, parts),
-                    kgen_operation_part(range, part + 1, parts));
+    const size_t range = kgen_problem_range(&call->kernel->problem);
+    const size_t begin = kgen_range_part(range, part, parts), end = kgen_range_part(range, part + 1, parts);
+    if (call->scratch < 0) {
+        kgen_kernel_run(call->kernel, call->arguments, begin, end);
+        return;
+    }
+    struct kgen_arguments own = *call->arguments;
+    own.buffers[call->scratch] =
+        (unsigned char *)own.buffers[call->scratch] + part * call->kernel->scratch_bytes;
+    kgen_kernel_run(call->kernel, &own, begin, end);
 }
 
 void kgen_kernel_run_divided(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
                              struct kgen_team *team)
 {
-    struct call call = {kernel, arguments};
+    struct call call = {kernel, arguments, -1};
+    if (kernel->scratch_bytes > 0) {
+        struct kgen_buffers buffers;
+        kgen_problem_buffers(&kernel->problem, &buffers);
+        call.scratch = kgen_buffers_of_role(&buffers, KGEN_SCRATCH);
+    }
     kgen_team_run(team, run_part, &call);
+    kgen_kernel_finish(kernel, arguments);
 }
 
 void kgen_kernel_run_team(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,

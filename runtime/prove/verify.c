@@ -2,393 +2,505 @@
 /* Runs a kernel on the prepared cases and says what it did wrong first. */
 #include "runtime/prove/cases.h"
 
+#include "gen/ops/dtype.h"
+#include "gen/ops/layout.h"
+
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* One kernel on one case, range and placement. */
-struct trial {
+struct proof {
     struct kgen_verify_cases *cases;
     const struct kgen_verify_case *item;
-    struct kgen_kernel kernel; /* its problem has the range of the trial */
+    struct kgen_kernel kernel; /* its problem has the range of the proof */
     const struct kgen_verify_options *options;
     struct kgen_verification *result;
-    struct kgen_guard_buffer workspace;
+    struct kgen_buffers buffers; /* of the kernel's problem, with the bytes of arrays in tiles below */
+    struct kgen_guard_buffer workspace, scratch;
     struct kgen_team *team; /* NULL where one thread is asked for */
     enum kgen_placement placement;
     size_t range;
     size_t first;    /* index of the first row: beyond 0, buffers are passed as parts of greater ones */
     size_t case_row; /* of the case; first - case_row is a multiple of 16 where rows lie in tiles */
-    size_t sizes[KGEN_BUFFER_COUNT];
-    size_t row_bytes[KGEN_BUFFER_COUNT]; /* what one more row adds to each buffer */
-    float *y, *residual;                 /* where the rows of the trial lie */
+    void *data[KGEN_BUFFERS_MAX]; /* where the rows of the proof lie */
     struct kgen_arguments arguments;
-    unsigned freshness; /* so that each run finds other garbage in the workspace */
-    const char *how;    /* the run at hand, for people */
+    unsigned garbage; /* counts runs, so that each finds other garbage in the workspace */
+    const char *how;  /* the run at hand, for people */
 };
 
-static void describe(const struct trial *t, char *text, size_t size)
+static void describe(const struct proof *p, char *text, size_t size)
 {
-    snprintf(text, size, "case %s, range %zu-%zu, %s, %s, seed %llu", t->item->fill->name, t->first,
-             t->first + t->range, t->placement == KGEN_AT_END ? "at end" : "at start", t->how,
-             (unsigned long long)t->cases->seed);
+    snprintf(text, size, "case %s, range %zu-%zu, %s, %s, seed %llu", p->item->generator->name, p->first,
+             p->first + p->range, p->placement == KGEN_AT_END ? "at end" : "at start", p->how,
+             (unsigned long long)p->cases->seed);
 }
 
-/* Says what the trial is about to do, in case it does not come back. */
-static void announce(struct trial *t, const char *how)
+/* Says what the proof is about to do, in case it does not come back. */
+static void announce(struct proof *p, const char *how)
 {
-    t->how = how;
-    describe(t, t->result->detail, sizeof t->result->detail);
+    p->how = how;
+    describe(p, p->result->detail, sizeof p->result->detail);
 }
 
-static int verdict(struct trial *t, enum kgen_verdict verdict, const char *format, ...) KGEN_PRINTF(3, 4);
+static int fail(struct proof *p, enum kgen_verdict verdict, const char *format, ...) KGEN_PRINTF(3, 4);
 
-/* Returns 1: the trial is over. */
-static int verdict(struct trial *t, enum kgen_verdict verdict, const char *format, ...)
+/* Returns 1: the proof is over. */
+static int fail(struct proof *p, enum kgen_verdict verdict, const char *format, ...)
 {
     char what[112], where[136];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    describe(t, where, sizeof where);
-    t->result->verdict = verdict;
-    snprintf(t->result->detail, sizeof t->result->detail, "%s (%s)", what, where);
+    describe(p, where, sizeof where);
+    p->result->verdict = verdict;
+    snprintf(p->result->detail, sizeof p->result->detail, "%s (%s)", what, where);
     return 1;
 }
 
-static uint32_t float_bits(float value)
+static bool is_result(const struct proof *p, size_t buffer)
 {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
+    return kgen_role_is_result(p->buffers.items[buffer].role);
 }
 
-static bool in_place_allowed(enum kgen_op op)
+/* Of all threads. */
+static size_t scratch_bytes(const struct proof *p)
 {
-    return op == KGEN_OP_RMS_NORM || op == KGEN_OP_ROPE || op == KGEN_OP_SWIGLU || op == KGEN_OP_ADD;
+    return (p->options->threads > 1 ? (size_t)p->options->threads : 1) * p->kernel.scratch_bytes;
 }
 
-/* The bytes of an input that belong to the trial. */
-static const void *input(const struct trial *t, enum kgen_buffer buffer)
+/* The bytes of an input that belong to the proof. */
+static void *input(const struct proof *p, size_t buffer)
 {
-    return kgen_guard_buffer_place(&t->item->inputs[t->placement][buffer], t->placement, t->sizes[buffer], 1);
+    return kgen_guard_buffer_place(&p->item->inputs[p->placement][buffer], p->placement,
+                                   p->buffers.items[buffer].bytes, 1);
 }
 
-/* A pointer to row 0 of a buffer whose row `first` is at data; nothing lies there. */
-static void *row_zero(const struct trial *t, enum kgen_buffer buffer, const void *data)
-{
-    return (void *)((uintptr_t)data - t->first * t->row_bytes[buffer]);
-}
-
-static bool lies_in_tiles(const struct trial *t, enum kgen_buffer buffer)
-{
-    return t->cases->problem.layout == KGEN_TILES16 && buffer <= KGEN_BUFFER_BIASES;
-}
+/* ---- arranging ---- */
 
 /* Rows in tiles are not taken apart: the buffer holds those of the whole case. */
-static void arrange_tiles(struct trial *t, enum kgen_buffer buffer)
+static void arrange_tiles(struct proof *p, size_t buffer)
 {
-    struct kgen_problem whole = t->cases->problem;
-    size_t sizes[KGEN_BUFFER_COUNT];
-    kgen_operation_set_range(&whole, t->item->range);
-    kgen_operation_sizes(&whole, sizes);
-    t->sizes[buffer] = sizes[buffer];
-    if (t->sizes[buffer] == 0)
+    struct kgen_problem_buffer *described = &p->buffers.items[buffer];
+    const size_t rows = (p->item->range + described->tile_rows - 1) / described->tile_rows;
+    described->bytes = rows * described->tile_rows * described->range_bytes;
+    p->data[buffer] = input(p, buffer);
+    p->arguments.buffers[buffer] =
+        (void *)((uintptr_t)p->data[buffer] - (p->first - p->case_row) * described->range_bytes);
+}
+
+/* Points at row 0 of a buffer whose row `first` is at data; nothing may lie there. */
+static void arrange_rows(struct proof *p, size_t buffer, void *data)
+{
+    p->data[buffer] = data;
+    p->arguments.buffers[buffer] =
+        (void *)((uintptr_t)data - p->first * p->buffers.items[buffer].range_bytes);
+}
+
+static void arrange_memory(struct proof *p, size_t buffer, struct kgen_guard_buffer *memory, size_t bytes,
+                           bool read_only)
+{
+    if (bytes == 0)
         return;
-    t->row_bytes[buffer] = sizes[buffer] / (size_t)kgen_packed_rows(&whole);
-    t->arguments.buffers[buffer] =
-        (void *)((uintptr_t)input(t, buffer) - (t->first - t->case_row) * t->row_bytes[buffer]);
+    p->data[buffer] = kgen_guard_buffer_place(memory, p->placement, bytes, KGEN_ALIGNMENT);
+    p->arguments.buffers[buffer] = p->data[buffer];
+    kgen_guard_buffer_note(memory, p->options->guards, p->buffers.items[buffer].name, read_only);
 }
 
-static void trial_arrange(struct trial *t)
+static void arrange_buffer(struct proof *p, size_t buffer)
 {
-    struct kgen_problem more = t->cases->problem;
-    kgen_operation_set_range(&more, t->range + 1);
-    kgen_operation_sizes(&more, t->row_bytes);
-    kgen_operation_set_range(&t->kernel.problem, t->range);
-    kgen_operation_sizes(&t->kernel.problem, t->sizes);
-    t->arguments = (struct kgen_arguments){.position = t->item->position};
-    struct kgen_guard_list *guards = t->options->guards;
-    if (guards != NULL)
-        guards->count = 0;
-    for (enum kgen_buffer i = 0; i < KGEN_BUFFER_COUNT; i++) {
-        t->row_bytes[i] -= t->sizes[i];
-        if (t->sizes[i] == 0 || i == KGEN_BUFFER_Y || i == KGEN_BUFFER_RESIDUAL)
-            continue;
-        if (lies_in_tiles(t, i))
-            arrange_tiles(t, i);
+    const struct kgen_problem_buffer *described = &p->buffers.items[buffer];
+    struct kgen_guard_buffer *result = &p->cases->results[buffer];
+    if (described->role == KGEN_WORKSPACE) {
+        arrange_memory(p, buffer, &p->workspace, p->kernel.workspace_bytes, true);
+    } else if (described->role == KGEN_SCRATCH) {
+        arrange_memory(p, buffer, &p->scratch, scratch_bytes(p), false);
+    } else if (is_result(p, buffer)) {
+        arrange_rows(p, buffer, kgen_guard_buffer_place(result, p->placement, described->bytes, 1));
+        kgen_guard_buffer_note(result, p->options->guards, described->name, false);
+    } else {
+        if (described->tile_rows > 1)
+            arrange_tiles(p, buffer);
         else
-            t->arguments.buffers[i] = row_zero(t, i, input(t, i));
-        kgen_guard_buffer_note(&t->item->inputs[t->placement][i], guards, kgen_buffer_name(i), true);
-    }
-    t->y = kgen_guard_buffer_place(&t->cases->y, t->placement, t->sizes[KGEN_BUFFER_Y], 1);
-    t->arguments.buffers[KGEN_BUFFER_Y] = row_zero(t, KGEN_BUFFER_Y, t->y);
-    kgen_guard_buffer_note(&t->cases->y, guards, kgen_buffer_name(KGEN_BUFFER_Y), false);
-    if (t->sizes[KGEN_BUFFER_RESIDUAL] > 0) {
-        t->residual =
-            kgen_guard_buffer_place(&t->cases->residual, t->placement, t->sizes[KGEN_BUFFER_RESIDUAL], 1);
-        t->arguments.buffers[KGEN_BUFFER_RESIDUAL] = row_zero(t, KGEN_BUFFER_RESIDUAL, t->residual);
-        kgen_guard_buffer_note(&t->cases->residual, guards, kgen_buffer_name(KGEN_BUFFER_RESIDUAL), false);
-    }
-    if (t->kernel.workspace_bytes > 0) {
-        t->arguments.buffers[KGEN_BUFFER_WORKSPACE] =
-            kgen_guard_buffer_place(&t->workspace, t->placement, t->kernel.workspace_bytes, 64);
-        kgen_guard_buffer_note(&t->workspace, guards, kgen_buffer_name(KGEN_BUFFER_WORKSPACE), true);
+            arrange_rows(p, buffer, input(p, buffer));
+        kgen_guard_buffer_note(&p->item->inputs[p->placement][buffer], p->options->guards, described->name,
+                               true);
     }
 }
 
-/* Puts poison and canaries where results will be, and garbage into the workspace. */
-static void freshen(struct trial *t)
+static void arrange(struct proof *p)
 {
-    kgen_guard_buffer_set_canaries(&t->cases->y, t->y, t->sizes[KGEN_BUFFER_Y]);
+    kgen_problem_set_range(&p->kernel.problem, p->range);
+    kgen_problem_buffers(&p->kernel.problem, &p->buffers);
+    p->arguments = (struct kgen_arguments){0};
+    memcpy(p->arguments.scalars, p->item->scalars, sizeof p->arguments.scalars);
+    if (p->options->guards != NULL)
+        p->options->guards->count = 0;
+    for (size_t i = 0; i < p->buffers.count; i++)
+        arrange_buffer(p, i);
+}
+
+static void put_garbage(struct proof *p, const struct kgen_guard_buffer *memory, void *data, size_t bytes)
+{
+    static const int garbage[] = {0xff, 0x5a, 0x01};
+    if (bytes == 0)
+        return;
+    kgen_guard_buffer_protect(memory, false);
+    kgen_guard_buffer_set_canaries(memory, data, bytes);
+    memset(data, garbage[p->garbage % 3], bytes);
+}
+
+/* Puts poison and canaries where results will be, what they hold before into updated buffers, and garbage
+ * into the workspace and scratch. */
+static void reset(struct proof *p)
+{
     const uint32_t poison = KGEN_POISON;
-    for (size_t i = 0; i < t->sizes[KGEN_BUFFER_Y] / sizeof(float); i++)
-        memcpy(&t->y[i], &poison, sizeof poison);
-    if (t->residual != NULL) {
-        kgen_guard_buffer_set_canaries(&t->cases->residual, t->residual, t->sizes[KGEN_BUFFER_RESIDUAL]);
-        memcpy(t->residual, input(t, KGEN_BUFFER_RESIDUAL), t->sizes[KGEN_BUFFER_RESIDUAL]);
+    for (size_t i = 0; i < p->buffers.count; i++) {
+        const struct kgen_problem_buffer *described = &p->buffers.items[i];
+        if (is_result(p, i))
+            kgen_guard_buffer_set_canaries(&p->cases->results[i], p->data[i], described->bytes);
+        if (described->role == KGEN_UPDATED)
+            memcpy(p->data[i], input(p, i), described->bytes);
+        else if (is_result(p, i))
+            for (size_t at = 0; at < described->bytes; at += sizeof poison)
+                memcpy((unsigned char *)p->data[i] + at, &poison,
+                       described->bytes - at < sizeof poison ? described->bytes - at : sizeof poison);
+        else if (described->role == KGEN_WORKSPACE)
+            put_garbage(p, &p->workspace, p->data[i], p->kernel.workspace_bytes);
+        else if (described->role == KGEN_SCRATCH)
+            put_garbage(p, &p->scratch, p->data[i], scratch_bytes(p));
     }
-    void *workspace = t->arguments.buffers[KGEN_BUFFER_WORKSPACE];
-    if (workspace != NULL) {
-        static const int garbage[] = {0xff, 0x5a, 0x01};
-        kgen_guard_buffer_protect(&t->workspace, false);
-        kgen_guard_buffer_set_canaries(&t->workspace, workspace, t->kernel.workspace_bytes);
-        memset(workspace, garbage[t->freshness++ % 3], t->kernel.workspace_bytes);
-    }
+    p->garbage++;
 }
 
-/* Freshens, and prepares the workspace, which from then on is an input: read-only. */
-static void prepare(struct trial *t)
+/* Resets, and prepares the workspace. Where no part writes it any more it is read-only from then on. */
+static void prepare(struct proof *p)
 {
-    freshen(t);
-    kgen_kernel_prepare(&t->kernel, &t->arguments);
-    if (t->workspace.begin != NULL)
-        kgen_guard_buffer_protect(&t->workspace, true);
+    reset(p);
+    kgen_kernel_prepare(&p->kernel, &p->arguments);
+    if (p->workspace.begin != NULL && p->kernel.finish == NULL)
+        kgen_guard_buffer_protect(&p->workspace, true);
 }
 
-static int check_canaries(struct trial *t)
+/* ---- checking ---- */
+
+static int check_canary(struct proof *p, size_t buffer, const struct kgen_guard_buffer *memory, size_t bytes)
 {
-    const struct {
-        const struct kgen_guard_buffer *buffer;
-        const void *data;
-        size_t size;
-        enum kgen_buffer name;
-    } outputs[] = {
-        {&t->cases->y, t->y, t->sizes[KGEN_BUFFER_Y], KGEN_BUFFER_Y},
-        {&t->cases->residual, t->residual, t->sizes[KGEN_BUFFER_RESIDUAL], KGEN_BUFFER_RESIDUAL},
-        {&t->workspace, t->arguments.buffers[KGEN_BUFFER_WORKSPACE], t->kernel.workspace_bytes,
-         KGEN_BUFFER_WORKSPACE},
-    };
-    for (size_t i = 0; i < KGEN_COUNT_OF(outputs); i++) {
-        if (outputs[i].data == NULL)
-            continue;
-        const void *changed =
-            kgen_guard_buffer_changed_canary(outputs[i].buffer, outputs[i].data, outputs[i].size);
-        if (changed != NULL)
-            return verdict(t, KGEN_WRITE_PAST_END, "wrote outside of %s: at byte %td of its %zu",
-                           kgen_buffer_name(outputs[i].name),
-                           (const char *)changed - (const char *)outputs[i].data, outputs[i].size);
+    if (bytes == 0)
+        return 0;
+    const void *changed = kgen_guard_buffer_changed_canary(memory, p->data[buffer], bytes);
+    if (changed == NULL)
+        return 0;
+    return fail(p, KGEN_WRITE_PAST_END, "wrote outside of %s: at byte %td of its %zu",
+                p->buffers.items[buffer].name, (const char *)changed - (const char *)p->data[buffer], bytes);
+}
+
+static int check_canaries(struct proof *p)
+{
+    int failed = 0;
+    for (size_t i = 0; i < p->buffers.count && !failed; i++) {
+        if (is_result(p, i))
+            failed = check_canary(p, i, &p->cases->results[i], p->buffers.items[i].bytes);
+        else if (p->buffers.items[i].role == KGEN_WORKSPACE)
+            failed = check_canary(p, i, &p->workspace, p->kernel.workspace_bytes);
+        else if (p->buffers.items[i].role == KGEN_SCRATCH)
+            failed = check_canary(p, i, &p->scratch, scratch_bytes(p));
     }
-    return 0;
+    return failed;
 }
 
-/* Holds one output against its expected values. */
-static int check_output(struct trial *t, const char *name, const float *y, size_t count,
-                        const double *expected, const double *bound)
+static size_t element_bytes(const struct proof *p, size_t buffer)
 {
+    return kgen_dtype_bytes(p->buffers.items[buffer].dtype);
+}
+
+/* Whether an element still holds the bytes that reset put there. */
+static bool is_poison(const struct proof *p, size_t buffer, size_t element)
+{
+    const uint32_t poison = KGEN_POISON;
+    const size_t width = element_bytes(p, buffer), offset = element * width;
+    return memcmp((const unsigned char *)p->data[buffer] + offset,
+                  (const unsigned char *)&poison + offset % sizeof poison, width) == 0;
+}
+
+/* Holds one result against its expected values. At the end of its buffer the proof has the last rows of the
+ * case. */
+static int check_result(struct proof *p, size_t buffer)
+{
+    const struct kgen_problem_buffer *described = &p->buffers.items[buffer];
+    const size_t width = element_bytes(p, buffer), count = described->bytes / width;
+    const size_t skipped = p->placement == KGEN_AT_END ? p->item->range - p->range : 0;
+    const size_t skip = skipped * described->range_bytes / width;
+    const double *expected = p->item->expected.values[buffer] + skip;
+    const double *bound = p->item->expected.bounds[buffer] + skip;
     for (size_t i = 0; i < count; i++) {
-        double error = fabs((double)y[i] - expected[i]);
+        const double value = kgen_dtype_value(p->data[buffer], described->dtype, (int64_t)i);
+        const double error = fabs(value - expected[i]);
         if (error <= bound[i]) { /* false for a NaN */
-            if (error > t->result->error_of_bound * bound[i])
-                t->result->error_of_bound = error / bound[i];
+            if (error > p->result->error_of_bound * bound[i])
+                p->result->error_of_bound = error / bound[i];
             continue;
         }
-        if (float_bits(y[i]) == KGEN_POISON)
-            return verdict(t, KGEN_UNWRITTEN_ELEMENT, "%s[%zu] was not written", name, i);
-        if (bound[i] > 0 && error / bound[i] > t->result->error_of_bound)
-            t->result->error_of_bound = error / bound[i];
-        return verdict(t, KGEN_WRONG_ELEMENT, "%s[%zu] = %.9g, expected %.9g +- %.2g", name, i, (double)y[i],
-                       expected[i], bound[i]);
+        if (described->role == KGEN_OUTPUT && is_poison(p, buffer, i))
+            return fail(p, KGEN_UNWRITTEN_ELEMENT, "%s[%zu] was not written", described->name, i);
+        if (bound[i] > 0 && error / bound[i] > p->result->error_of_bound)
+            p->result->error_of_bound = error / bound[i];
+        return fail(p, KGEN_WRONG_ELEMENT, "%s[%zu] = %.9g, expected %.9g +- %.2g", described->name, i, value,
+                    expected[i], bound[i]);
     }
     return 0;
 }
 
-static int check_outputs(struct trial *t)
+static int check_results(struct proof *p)
 {
-    /* At the end of its buffer the trial has the last rows of the case. */
-    size_t skipped = t->placement == KGEN_AT_END ? t->item->range - t->range : 0;
-    size_t skip = skipped * t->row_bytes[KGEN_BUFFER_Y] / sizeof(float);
-    if (check_output(t, "y", t->y, t->sizes[KGEN_BUFFER_Y] / sizeof(float), t->item->expected + skip,
-                     t->item->bound + skip) != 0)
-        return 1;
-    if (t->residual == NULL)
-        return 0;
-    return check_output(t, "residual", t->residual, t->sizes[KGEN_BUFFER_RESIDUAL] / sizeof(float),
-                        t->item->residual_expected + skip, t->item->residual_bound + skip);
+    int failed = 0;
+    for (size_t i = 0; i < p->buffers.count && !failed; i++) {
+        if (is_result(p, i))
+            failed = check_result(p, i);
+    }
+    return failed;
 }
 
-/* Compares the outputs with those of the first run, bit by bit. */
-static int check_same(struct trial *t, enum kgen_verdict kind)
+/* Compares the results with those of the first run, bit by bit. */
+static int check_same(struct proof *p, enum kgen_verdict kind)
 {
-    size_t y_bytes = t->sizes[KGEN_BUFFER_Y], residual_bytes = t->sizes[KGEN_BUFFER_RESIDUAL];
-    bool y_differs = memcmp(t->y, t->cases->first_y, y_bytes) != 0;
-    if (!y_differs &&
-        (t->residual == NULL || memcmp(t->residual, t->cases->first_residual, residual_bytes) == 0))
-        return check_canaries(t);
-    const char *name = y_differs ? "y" : "residual";
-    const float *now = y_differs ? t->y : t->residual;
-    const float *first = y_differs ? t->cases->first_y : t->cases->first_residual;
-    size_t i = 0;
-    while (float_bits(now[i]) == float_bits(first[i]))
-        i++;
-    return verdict(t, kind, "%s[%zu] = %.9g, in the first run %.9g", name, i, (double)now[i],
-                   (double)first[i]);
+    for (size_t i = 0; i < p->buffers.count; i++) {
+        const struct kgen_problem_buffer *described = &p->buffers.items[i];
+        if (!is_result(p, i) || memcmp(p->data[i], p->cases->first_results[i], described->bytes) == 0)
+            continue;
+        const size_t width = element_bytes(p, i);
+        const unsigned char *now = p->data[i], *first = p->cases->first_results[i];
+        size_t at = 0;
+        while (memcmp(now + at * width, first + at * width, width) == 0)
+            at++;
+        return fail(p, kind, "%s[%zu] = %.9g, in the first run %.9g", described->name, at,
+                    kgen_dtype_value(now, described->dtype, (int64_t)at),
+                    kgen_dtype_value(first, described->dtype, (int64_t)at));
+    }
+    return check_canaries(p);
 }
 
-static int run_first(struct trial *t)
+/* Whether rows [begin, end) of the results are as they were before the run. Results that do not grow with the
+ * range belong to finish. */
+static int check_untouched(struct proof *p, size_t begin, size_t end)
 {
-    announce(t, "one run");
-    prepare(t);
-    kgen_kernel_run(&t->kernel, &t->arguments, t->first, t->first + t->range);
-    if (check_canaries(t) != 0 || check_outputs(t) != 0)
-        return 1;
-    memcpy(t->cases->first_y, t->y, t->sizes[KGEN_BUFFER_Y]);
-    if (t->residual != NULL)
-        memcpy(t->cases->first_residual, t->residual, t->sizes[KGEN_BUFFER_RESIDUAL]);
+    for (size_t i = 0; i < p->buffers.count; i++) {
+        const struct kgen_problem_buffer *described = &p->buffers.items[i];
+        if (!is_result(p, i) || described->range_bytes == 0)
+            continue;
+        const size_t width = element_bytes(p, i);
+        const unsigned char *before = described->role == KGEN_UPDATED ? input(p, i) : NULL;
+        for (size_t at = begin * described->range_bytes / width; at < end * described->range_bytes / width;
+             at++) {
+            const bool same = before != NULL ? memcmp((unsigned char *)p->data[i] + at * width,
+                                                      before + at * width, width) == 0
+                                             : is_poison(p, i, at);
+            if (!same)
+                return fail(p, KGEN_WRITE_PAST_END, "%s[%zu] is outside of the range and was written",
+                            described->name, at);
+        }
+    }
     return 0;
 }
 
-static int run_again(struct trial *t)
+/* ---- runs ---- */
+
+static void run_range(struct proof *p, size_t begin, size_t end)
 {
-    announce(t, "the second run");
-    prepare(t);
-    kgen_kernel_run(&t->kernel, &t->arguments, t->first, t->first + t->range);
-    return check_same(t, KGEN_NOT_REPEATABLE);
+    kgen_kernel_run(&p->kernel, &p->arguments, p->first + begin, p->first + end);
 }
 
-/* Whether elements [begin, end) rows of the outputs are as they were before the run. */
-static int check_untouched(struct trial *t, size_t begin, size_t end)
+static void run_whole(struct proof *p)
 {
-    size_t row = t->row_bytes[KGEN_BUFFER_Y] / sizeof(float);
-    for (size_t i = begin * row; i < end * row; i++)
-        if (float_bits(t->y[i]) != KGEN_POISON)
-            return verdict(t, KGEN_WRITE_PAST_END, "y[%zu] is outside of the range and was written", i);
-    size_t row_bytes = t->row_bytes[KGEN_BUFFER_RESIDUAL];
-    const char *residual = input(t, KGEN_BUFFER_RESIDUAL);
-    if (t->residual != NULL && memcmp((const char *)t->residual + begin * row_bytes,
-                                      residual + begin * row_bytes, (end - begin) * row_bytes) != 0)
-        return verdict(t, KGEN_WRITE_PAST_END, "the residual was changed outside of the range");
+    prepare(p);
+    run_range(p, 0, p->range);
+    kgen_kernel_finish(&p->kernel, &p->arguments);
+}
+
+static int run_first(struct proof *p)
+{
+    announce(p, "one run");
+    run_whole(p);
+    if (check_canaries(p) != 0 || check_results(p) != 0)
+        return 1;
+    for (size_t i = 0; i < p->buffers.count; i++) {
+        if (is_result(p, i))
+            memcpy(p->cases->first_results[i], p->data[i], p->buffers.items[i].bytes);
+    }
     return 0;
+}
+
+static int run_again(struct proof *p)
+{
+    announce(p, "the second run");
+    run_whole(p);
+    return check_same(p, KGEN_NOT_REPEATABLE);
 }
 
 /* The range in three parts, the middle one first, cut at odd places. */
-static int run_divided(struct trial *t)
+static int run_divided(struct proof *p)
 {
-    size_t begin = t->range > 4 ? 3 : 1;
-    size_t end = t->range > 8 ? t->range - 5 : t->range;
-    announce(t, "divided");
-    prepare(t);
-    kgen_kernel_run(&t->kernel, &t->arguments, t->first + begin, t->first + end);
-    if (check_canaries(t) != 0 || check_untouched(t, 0, begin) != 0 || check_untouched(t, end, t->range) != 0)
+    const size_t begin = p->range > 4 ? 3 : 1;
+    const size_t end = p->range > 8 ? p->range - 5 : p->range;
+    announce(p, "divided");
+    prepare(p);
+    run_range(p, begin, end);
+    if (check_canaries(p) != 0 || check_untouched(p, 0, begin) != 0 || check_untouched(p, end, p->range) != 0)
         return 1;
-    kgen_kernel_run(&t->kernel, &t->arguments, t->first + begin, t->first + begin);
-    kgen_kernel_run(&t->kernel, &t->arguments, t->first + end, t->first + t->range);
-    kgen_kernel_run(&t->kernel, &t->arguments, t->first, t->first + begin);
-    return check_same(t, KGEN_THREADS_DIFFER);
+    run_range(p, begin, begin);
+    run_range(p, end, p->range);
+    run_range(p, 0, begin);
+    kgen_kernel_finish(&p->kernel, &p->arguments);
+    return check_same(p, KGEN_THREADS_DIFFER);
 }
 
 static void run_part(void *context, size_t part, size_t parts)
 {
-    const struct trial *t = context;
-    kgen_kernel_run(&t->kernel, &t->arguments, t->first + kgen_operation_part(t->range, part, parts),
-                    t->first + kgen_operation_part(t->range, part + 1, parts));
+    const struct proof *p = context;
+    struct kgen_arguments own = p->arguments;
+    const int scratch = kgen_buffers_of_role(&p->buffers, KGEN_SCRATCH);
+    if (scratch >= 0)
+        own.buffers[scratch] = (unsigned char *)own.buffers[scratch] + part * p->kernel.scratch_bytes;
+    kgen_kernel_run(&p->kernel, &own, p->first + kgen_range_part(p->range, part, parts),
+                    p->first + kgen_range_part(p->range, part + 1, parts));
 }
 
-static int run_threads(struct trial *t)
+static int run_threads(struct proof *p)
 {
-    announce(t, "several threads");
-    prepare(t);
-    kgen_team_run(t->team, run_part, t);
-    return check_same(t, KGEN_THREADS_DIFFER);
+    announce(p, "several threads");
+    prepare(p);
+    kgen_team_run(p->team, run_part, p);
+    kgen_kernel_finish(&p->kernel, &p->arguments);
+    return check_same(p, KGEN_THREADS_DIFFER);
 }
 
-static int run_in_place(struct trial *t, enum kgen_buffer buffer)
+/* The output is the same memory as an input that it may be. */
+static int run_in_place(struct proof *p, size_t output, size_t source)
 {
-    announce(t, buffer == KGEN_BUFFER_X ? "y = x" : "y = x2");
-    prepare(t);
-    memcpy(t->y, input(t, buffer), t->sizes[buffer]);
-    struct kgen_arguments arguments = t->arguments;
-    arguments.buffers[buffer] = arguments.buffers[KGEN_BUFFER_Y];
-    kgen_kernel_run(&t->kernel, &arguments, t->first, t->first + t->range);
-    return check_canaries(t) != 0 || check_outputs(t) != 0;
+    char how[64];
+    snprintf(how, sizeof how, "%s = %s", p->buffers.items[output].name, p->buffers.items[source].name);
+    announce(p, how);
+    reset(p);
+    memcpy(p->data[output], input(p, source), p->buffers.items[source].bytes);
+    const struct kgen_arguments apart = p->arguments;
+    p->arguments.buffers[source] = p->arguments.buffers[output];
+    kgen_kernel_prepare(&p->kernel, &p->arguments);
+    run_range(p, 0, p->range);
+    kgen_kernel_finish(&p->kernel, &p->arguments);
+    p->arguments = apart;
+    const int failed = check_canaries(p) != 0 || check_results(p) != 0;
+    p->how = "";
+    return failed;
 }
 
-/* Returns 1 when the kernel failed, with the verdict in t->result. */
-static int run_trial(struct trial *t)
+static int run_all_in_place(struct proof *p)
 {
-    bool greatest = t->range == t->item->range;
-    bool first_case = t->item == t->cases->items;
-    bool with_threads = t->team != NULL && first_case && t->first == 0 &&
-                        (t->range == 3 || (greatest && t->placement == KGEN_AT_END));
-    trial_arrange(t);
-    t->result->cases++;
-    if (run_first(t) != 0 || run_again(t) != 0)
-        return 1;
-    if (t->range > 1 && run_divided(t) != 0)
-        return 1;
-    if (with_threads && run_threads(t) != 0)
-        return 1;
-    if (!greatest || !in_place_allowed(t->kernel.problem.op))
-        return 0;
-    if (run_in_place(t, KGEN_BUFFER_X) != 0)
-        return 1;
-    return t->sizes[KGEN_BUFFER_X2] > 0 && run_in_place(t, KGEN_BUFFER_X2) != 0;
-}
-
-static int try_range(struct trial *t, enum kgen_placement placement, size_t range, size_t first)
-{
-    t->placement = placement;
-    t->range = range;
-    t->first = first;
-    t->case_row = placement == KGEN_AT_END ? t->item->range - range : 0;
-    if (t->cases->problem.layout == KGEN_TILES16) {
-        const size_t beyond = first > t->case_row ? first - t->case_row : 0;
-        t->first = t->case_row + beyond / KGEN_TILE_ROWS * KGEN_TILE_ROWS;
+    int failed = 0;
+    for (size_t i = 0; i < p->buffers.count; i++) {
+        const char *allowed = p->buffers.items[i].declared->may_alias;
+        while (allowed != NULL && *allowed != '\0' && !failed) {
+            char name[32];
+            const size_t length = strcspn(allowed, " ");
+            snprintf(name, sizeof name, "%.*s", (int)length, allowed);
+            const int source = kgen_buffers_find(&p->buffers, name);
+            if (source >= 0)
+                failed = run_in_place(p, i, (size_t)source);
+            allowed += length + (allowed[length] == ' ');
+        }
     }
-    return run_trial(t);
+    return failed;
 }
 
-static int try_last_rows(struct trial *t)
+/* Returns 1 when the kernel failed, with the verdict in p->result. */
+static int run_proof(struct proof *p)
 {
-    size_t problem_range = kgen_operation_range(&t->cases->problem);
+    const bool greatest = p->range == p->item->range;
+    const bool first_case = p->item == p->cases->items || p->cases->whole;
+    const bool with_threads = p->team != NULL && first_case && p->first == 0 &&
+                              (p->range == 3 || (greatest && p->placement == KGEN_AT_END));
+    arrange(p);
+    p->result->cases++;
+    if (run_first(p) != 0 || run_again(p) != 0)
+        return 1;
+    if (p->range > 1 && run_divided(p) != 0)
+        return 1;
+    if (with_threads && run_threads(p) != 0)
+        return 1;
+    return greatest ? run_all_in_place(p) : 0;
+}
+
+static int try_range(struct proof *p, enum kgen_placement placement, size_t range, size_t first)
+{
+    p->placement = placement;
+    p->range = range;
+    p->first = first;
+    p->case_row = placement == KGEN_AT_END ? p->item->range - range : 0;
+    if (kgen_problem_get(&p->cases->problem, "layout") == KGEN_TILES16) {
+        const size_t beyond = first > p->case_row ? first - p->case_row : 0;
+        p->first = p->case_row + beyond / KGEN_TILE_ROWS * KGEN_TILE_ROWS;
+    }
+    return run_proof(p);
+}
+
+static int try_last_rows(struct proof *p)
+{
+    size_t problem_range = kgen_problem_range(&p->cases->problem);
     size_t last = problem_range < 5 ? problem_range : 5;
-    if (last > t->item->range)
-        last = t->item->range;
-    return try_range(t, KGEN_AT_END, last, problem_range - last);
+    if (last > p->item->range)
+        last = p->item->range;
+    return try_range(p, KGEN_AT_END, last, problem_range - last);
 }
 
 /* Every range at the end of its pages; the greatest and an odd one at the start as well; and the last rows of
  * the problem itself, without the memory before them, for the sake of their great offsets. */
-static int try_first_case(struct trial *t, const size_t *ranges)
+static int try_first_case(struct proof *p, const size_t *ranges)
 {
-    size_t odd = t->item->range;
-    for (; *ranges != 0 && *ranges <= t->item->range; ranges++) {
-        if (try_range(t, KGEN_AT_END, *ranges, 0) != 0)
+    size_t odd = p->item->range;
+    for (; *ranges != 0 && *ranges <= p->item->range; ranges++) {
+        if (try_range(p, KGEN_AT_END, *ranges, 0) != 0)
             return 1;
-        if (*ranges % 2 == 1 && *ranges < t->item->range)
+        if (*ranges % 2 == 1 && *ranges < p->item->range)
             odd = *ranges;
     }
-    if (t->item->range > ranges[-1] && try_range(t, KGEN_AT_END, t->item->range, 0) != 0)
+    if (p->item->range > ranges[-1] && try_range(p, KGEN_AT_END, p->item->range, 0) != 0)
         return 1;
-    return try_range(t, KGEN_AT_START, t->item->range, 0) != 0 || try_range(t, KGEN_AT_START, odd, 0) != 0 ||
-           try_last_rows(t) != 0;
+    return try_range(p, KGEN_AT_START, p->item->range, 0) != 0 || try_range(p, KGEN_AT_START, odd, 0) != 0 ||
+           try_last_rows(p) != 0;
+}
+
+static int try_whole(struct proof *p)
+{
+    return try_range(p, KGEN_AT_END, p->item->range, 0) != 0 ||
+           try_range(p, KGEN_AT_START, p->item->range, 0) != 0;
 }
 
 /* Enough to see that a kernel proven before is still the one that was proven. */
-static int try_quickly(struct trial *t)
+static int try_quickly(struct proof *p)
 {
-    return try_range(t, KGEN_AT_END, t->item->range, 0) != 0 || try_last_rows(t) != 0;
+    return try_range(p, KGEN_AT_END, p->item->range, 0) != 0 || try_last_rows(p) != 0;
+}
+
+/* The memory and threads of a proof. */
+static int open_proof(struct proof *p, struct kgen_error *error)
+{
+    if (p->kernel.workspace_bytes > 0 &&
+        kgen_guard_buffer_new(&p->workspace, p->kernel.workspace_bytes + KGEN_ALIGNMENT, error) != 0)
+        return -1;
+    if (scratch_bytes(p) > 0 &&
+        kgen_guard_buffer_new(&p->scratch, scratch_bytes(p) + KGEN_ALIGNMENT, error) != 0)
+        return -1;
+    if (p->options->threads > 1 && (p->team = kgen_team_new(p->options->threads, error)) == NULL)
+        return -1;
+    return 0;
+}
+
+static void close_proof(struct proof *p)
+{
+    kgen_team_free(p->team);
+    kgen_guard_buffer_free(&p->workspace);
+    kgen_guard_buffer_free(&p->scratch);
 }
 
 int kgen_verify_with(struct kgen_verify_cases *cases, const struct kgen_kernel *kernel,
@@ -396,32 +508,29 @@ int kgen_verify_with(struct kgen_verify_cases *cases, const struct kgen_kernel *
                      struct kgen_error *error)
 {
     *result = (struct kgen_verification){.verdict = KGEN_PASSED};
-    struct trial t = {.cases = cases, .kernel = *kernel, .options = options, .result = result};
-    t.kernel.problem = cases->problem;
-    if (kernel->workspace_bytes > 0 &&
-        kgen_guard_buffer_new(&t.workspace, kernel->workspace_bytes + 64, error) != 0)
-        return -1;
-    if (options->threads > 1 && (t.team = kgen_team_new(options->threads, error)) == NULL) {
-        kgen_guard_buffer_free(&t.workspace);
+    struct proof p = {.cases = cases, .kernel = *kernel, .options = options, .result = result};
+    p.kernel.problem = cases->problem;
+    if (open_proof(&p, error) != 0) {
+        close_proof(&p);
         return -1;
     }
     int failed = 0;
     for (size_t i = 0; i < cases->count && !failed; i++) {
-        t.item = &cases->items[i];
-        if (cases->quick)
-            failed = try_quickly(&t);
+        p.item = &cases->items[i];
+        if (cases->whole)
+            failed = try_whole(&p);
+        else if (cases->quick)
+            failed = try_quickly(&p);
         else if (i == 0)
-            failed = try_first_case(&t, kgen_verify_ranges(cases));
+            failed = try_first_case(&p, kgen_verify_ranges(cases));
         else
-            failed = try_range(&t, KGEN_AT_END, t.item->range, 0) != 0 ||
-                     try_range(&t, KGEN_AT_START, t.item->range, 0) != 0;
+            failed = try_whole(&p);
     }
     if (!failed)
         result->detail[0] = '\0';
     if (options->guards != NULL)
         options->guards->count = 0;
-    kgen_team_free(t.team);
-    kgen_guard_buffer_free(&t.workspace);
+    close_proof(&p);
     return 0;
 }
 

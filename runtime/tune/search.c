@@ -71,7 +71,7 @@ static double instructions_of(struct kgen_tuning *tuning, size_t variant)
     double *instructions = &tuning->instructions[variant];
     if (*instructions == 0 &&
         kgen_variant_count(&tuning->variants.items[variant], &tuning->problem,
-                           (int64_t)kgen_operation_range(&tuning->problem), instructions, NULL) != 0)
+                           (int64_t)kgen_problem_range(&tuning->problem), instructions, NULL) != 0)
         *instructions = INFINITY;
     return *instructions;
 }
@@ -116,14 +116,10 @@ static int run_all(struct kgen_tuning *tuning, struct kgen_error *error)
 /* In how many fields two problems of one op differ. */
 static int differences(const struct kgen_problem *a, const struct kgen_problem *b)
 {
-    const struct kgen_op_info *op = kgen_op_info(a->op);
     int count = a->threads != b->threads;
-    for (size_t i = 0; i < op->field_count; i++) {
-        const struct kgen_field *field = &op->fields[i];
-        count += field->kind == KGEN_FIELD_REAL
-                     ? kgen_field_get_real(a, field) != kgen_field_get_real(b, field)
-                     : kgen_field_get(a, field) != kgen_field_get(b, field);
-    }
+    for (size_t i = 0; i < a->op->field_count; i++)
+        count += a->op->fields[i].kind == KGEN_FIELD_REAL ? a->values[i].real != b->values[i].real
+                                                          : a->values[i].integer != b->values[i].integer;
     return count;
 }
 

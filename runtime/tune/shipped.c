@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/tune/shipped.h"
+#include "gen/ops/signature.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -145,6 +146,7 @@ static void add_text(struct batch *batch, size_t index)
     }
     const struct kgen_text *text = &batch->proofs[index].kernel->text;
     kgen_text_append(&batch->text, text->data, text->length);
+    kgen_signature_calls(batch->proofs[index].problem, batch->proofs[index].kernel->name.data, &batch->text);
 }
 
 /* Proves what the batch holds. Returns 0, 1 when cancelled, -1. */

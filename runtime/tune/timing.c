@@ -15,7 +15,7 @@ enum { MOST_SAMPLES = 1000 };
 
 bool kgen_timing_is_cold(const struct kgen_problem *problem)
 {
-    return problem->op == KGEN_OP_QMV || problem->op == KGEN_OP_DEQUANTIZE;
+    return kgen_problem_has_weights(problem);
 }
 
 static void *allocate(const struct kgen_timed *timed, size_t bytes)
@@ -23,11 +23,46 @@ static void *allocate(const struct kgen_timed *timed, size_t bytes)
     return timed->buffers->device->allocate(KGEN_MEMORY_SMALL, bytes, NULL);
 }
 
-static void deallocate(const struct kgen_timed *timed, enum kgen_buffer buffer)
+/* Within the range of the scalar: the middle of a conversation, for a position. */
+static int64_t typical_scalar(const struct kgen_scalar *scalar)
 {
-    void *memory = timed->arguments.buffers[buffer];
-    if (memory != NULL)
-        timed->buffers->device->deallocate(KGEN_MEMORY_SMALL, memory, 0);
+    const int64_t typical = 1000;
+    return typical < scalar->minimum   ? scalar->minimum
+           : typical > scalar->maximum ? scalar->maximum
+                                       : typical;
+}
+
+/* The bytes of a buffer that is not among the copies of the inputs; 0 for one that is. */
+static size_t own_bytes(const struct kgen_timed *timed, const struct kgen_problem_buffer *buffer)
+{
+    const struct kgen_kernel *kernel = &timed->kernel;
+    switch (buffer->role) {
+    case KGEN_WORKSPACE:
+        return kernel->workspace_bytes;
+    case KGEN_SCRATCH:
+        return kernel->scratch_bytes * (timed->team != NULL ? (size_t)kernel->problem.threads : 1);
+    case KGEN_OUTPUT:
+    case KGEN_UPDATED:
+    case KGEN_STATE:
+        return buffer->bytes;
+    default:
+        return 0;
+    }
+}
+
+static int allocate_own(struct kgen_timed *timed)
+{
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(&timed->kernel.problem, &buffers);
+    for (size_t i = 0; i < buffers.count; i++) {
+        const size_t bytes = own_bytes(timed, &buffers.items[i]);
+        if (bytes == 0)
+            continue;
+        timed->own[i] = timed->arguments.buffers[i] = allocate(timed, bytes);
+        if (timed->own[i] == NULL)
+            return -1;
+    }
+    return 0;
 }
 
 int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
@@ -38,28 +73,21 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
     timed->kernel = *kernel;
     timed->buffers = buffers;
     timed->team = kernel->problem.threads > 1 ? team : NULL;
-    timed->arguments.position = 1000;
+    for (size_t i = 0; i < kernel->problem.op->scalar_count; i++)
+        timed->arguments.scalars[i] = typical_scalar(&kernel->problem.op->scalars[i]);
     timed->hot_kernel = *kernel;
     timed->hot_scale = 1;
-    const double bytes = kgen_operation_bytes(&kernel->problem);
-    if (kernel->problem.op == KGEN_OP_QMV && bytes > HOT_BYTES) {
-        const int64_t rows = (int64_t)((double)kernel->problem.N * HOT_BYTES / bytes);
-        timed->hot_kernel.problem.N = rows > 1 ? rows : 1;
-        timed->hot_scale = (double)kernel->problem.N / (double)timed->hot_kernel.problem.N;
-    }
     timed->batch = 1;
-    size_t sizes[KGEN_BUFFER_COUNT];
-    kgen_operation_sizes(&kernel->problem, sizes);
-    sizes[KGEN_BUFFER_WORKSPACE] = kernel->workspace_bytes;
-    static const enum kgen_buffer own[] = {KGEN_BUFFER_Y, KGEN_BUFFER_RESIDUAL, KGEN_BUFFER_WORKSPACE};
-    for (size_t i = 0; i < KGEN_COUNT_OF(own); i++) {
-        if (sizes[own[i]] == 0)
-            continue;
-        timed->arguments.buffers[own[i]] = allocate(timed, sizes[own[i]]);
-        if (timed->arguments.buffers[own[i]] == NULL) {
-            kgen_timed_close(timed);
-            return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-        }
+    const double bytes = kgen_problem_bytes(&kernel->problem);
+    if (kgen_timing_is_cold(&kernel->problem) && bytes > HOT_BYTES) {
+        const double rows = (double)kgen_problem_range(&kernel->problem);
+        const double hot_rows = rows * HOT_BYTES / bytes;
+        kgen_problem_set_range(&timed->hot_kernel.problem, hot_rows > 1 ? (size_t)hot_rows : 1);
+        timed->hot_scale = rows / (double)kgen_problem_range(&timed->hot_kernel.problem);
+    }
+    if (allocate_own(timed) != 0) {
+        kgen_timed_close(timed);
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     }
     kgen_timed_sample(timed, true); /* starts the threads and touches the outputs */
     const double seconds = kgen_timed_sample(timed, kgen_timing_is_cold(&kernel->problem));
@@ -70,9 +98,8 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
 
 void kgen_timed_close(struct kgen_timed *timed)
 {
-    deallocate(timed, KGEN_BUFFER_Y);
-    deallocate(timed, KGEN_BUFFER_RESIDUAL);
-    deallocate(timed, KGEN_BUFFER_WORKSPACE);
+    for (size_t i = 0; i < KGEN_BUFFERS_MAX && timed->buffers != NULL; i++)
+        timed->buffers->device->deallocate(KGEN_MEMORY_SMALL, timed->own[i], 0);
     memset(timed, 0, sizeof *timed);
 }
 

@@ -27,6 +27,7 @@ struct kgen_timed {
     struct kgen_kernel hot_kernel; /* of so few rows that their weights stay in cache */
     double hot_scale;              /* rows of kernel over rows of hot_kernel */
     struct kgen_arguments arguments;
+    void *own[KGEN_BUFFERS_MAX]; /* of the arguments, those that are owned */
     const struct kgen_timing_buffers *buffers;
     size_t next_copy;
     struct kgen_team *team; /* borrowed; NULL for one thread */

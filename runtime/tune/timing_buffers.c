@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/tune/timing_buffers.h"
 
-#include "runtime/prove/reference.h"
+#include "gen/ops/dtype.h"
+#include "gen/ops/format.h"
+#include "gen/ops/layout.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { ALIGNMENT = 4096 };
@@ -35,49 +38,110 @@ static int reserve(struct kgen_timing_buffers *buffers, size_t bytes, uint64_t s
     return 0;
 }
 
-/* Fills a buffer by repeating one short run of numbers. */
-static void fill_numbers(unsigned char *to, size_t bytes, int64_t dtype, float least, float most,
-                         uint64_t *state)
+/* Whether the buffer is one of the inputs of which there are copies. */
+static bool is_copied(const struct kgen_problem_buffer *buffer)
+{
+    return buffer->bytes > 0 && (buffer->role == KGEN_INPUT || buffer->role == KGEN_WEIGHTS);
+}
+
+/* Fills a buffer by repeating one short run of numbers between -1 and 1. */
+static void fill_numbers(unsigned char *to, const struct kgen_problem_buffer *buffer, uint64_t *state)
 {
     unsigned char pattern[4096];
-    const size_t width = (size_t)kgen_dtype_bytes(dtype);
-    for (size_t i = 0; i < sizeof pattern; i += width) {
-        float value = least + (most - least) * (float)(next_random(state) >> 40) / 16777216.0f;
-        uint16_t half = dtype == KGEN_F16 ? kgen_to_f16(value) : kgen_to_bf16(value);
-        memcpy(pattern + i, dtype == KGEN_F32 ? (const void *)&value : (const void *)&half, width);
+    const size_t width = kgen_dtype_bytes(buffer->dtype);
+    for (size_t i = 0; i < sizeof pattern / width; i++)
+        kgen_dtype_store(pattern, buffer->dtype, (int64_t)i,
+                         2 * (float)(next_random(state) >> 40) * 0x1p-24f - 1);
+    for (size_t done = 0; done < buffer->bytes; done += sizeof pattern)
+        memcpy(to + done, pattern, buffer->bytes - done < sizeof pattern ? buffer->bytes - done : sizeof pattern);
+}
+
+/* Ordinary weights of a few rows, in the layout of the problem, of which copies are made. */
+struct sample_rows {
+    struct kgen_problem problem;
+    struct kgen_buffers buffers;
+    void *arrays[KGEN_FORMAT_ARRAYS_MAX]; /* owned */
+};
+
+static int sample_new(struct sample_rows *sample, const struct kgen_problem *problem, uint64_t seed)
+{
+    struct kgen_matrix matrix;
+    struct kgen_random random = {seed};
+    *sample = (struct sample_rows){.problem = *problem};
+    kgen_problem_set_range(&sample->problem, KGEN_TILE_ROWS);
+    kgen_problem_buffers(&sample->problem, &sample->buffers);
+    kgen_problem_matrix(&sample->problem, NULL, &matrix);
+    for (size_t i = 0; i < matrix.format->array_count; i++) {
+        const size_t bytes = (size_t)(matrix.format->arrays[i].row_bytes(&matrix) * matrix.N);
+        matrix.arrays[i] = malloc(bytes);
+        sample->arrays[i] = malloc(bytes);
+        if (matrix.arrays[i] == NULL || sample->arrays[i] == NULL)
+            return -1;
     }
-    for (size_t done = 0; done < bytes; done += sizeof pattern)
-        memcpy(to + done, pattern, bytes - done < sizeof pattern ? bytes - done : sizeof pattern);
+    matrix.format->fill(&matrix, KGEN_WEIGHTS_ORDINARY, &random);
+    for (size_t i = 0; i < matrix.format->array_count; i++) {
+        kgen_layout_pack(&sample->problem, (int)i, matrix.arrays[i], sample->arrays[i]);
+        free(matrix.arrays[i]);
+    }
+    return 0;
+}
+
+static void sample_free(struct sample_rows *sample)
+{
+    for (size_t i = 0; i < KGEN_FORMAT_ARRAYS_MAX; i++)
+        free(sample->arrays[i]);
+}
+
+static void fill_rows(unsigned char *to, const struct kgen_problem_buffer *buffer,
+                      const struct sample_rows *sample)
+{
+    const size_t bytes = buffer->range_bytes * KGEN_TILE_ROWS;
+    for (size_t done = 0; done < buffer->bytes; done += bytes)
+        memcpy(to + done, sample->arrays[buffer->array],
+               buffer->bytes - done < bytes ? buffer->bytes - done : bytes);
+}
+
+/* The arena is full of random bits, which are ordinary weights of some formats. */
+static void fill_copy(unsigned char *copy, const struct kgen_timing_buffers *buffers,
+                      const struct kgen_buffers *list, const struct kgen_format *format,
+                      const struct sample_rows *sample, uint64_t *state)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct kgen_problem_buffer *buffer = &list->items[i];
+        unsigned char *to = copy + buffers->offsets[i];
+        if (buffers->offsets[i] == SIZE_MAX)
+            continue;
+        if (buffer->array < 0)
+            fill_numbers(to, buffer, state);
+        else if (!format->arrays[buffer->array].any_bits)
+            fill_rows(to, buffer, sample);
+    }
 }
 
 int kgen_timing_buffers_fill(struct kgen_timing_buffers *buffers, const struct kgen_problem *problem,
                              size_t cache_bytes, uint64_t seed, struct kgen_error *error)
 {
-    size_t sizes[KGEN_BUFFER_COUNT];
-    kgen_operation_sizes(problem, sizes);
+    struct kgen_buffers list;
+    kgen_problem_buffers(problem, &list);
     size_t copy_bytes = 0;
-    for (int i = 0; i < KGEN_BUFFER_COUNT; i++) {
-        const bool is_input = sizes[i] > 0 && i != KGEN_BUFFER_Y && i != KGEN_BUFFER_RESIDUAL;
-        buffers->offsets[i] = is_input ? copy_bytes : SIZE_MAX;
-        if (is_input)
-            copy_bytes += (sizes[i] + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    for (size_t i = 0; i < KGEN_BUFFERS_MAX; i++) {
+        const bool copied = i < list.count && is_copied(&list.items[i]);
+        buffers->offsets[i] = copied ? copy_bytes : SIZE_MAX;
+        if (copied)
+            copy_bytes += (list.items[i].bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
     buffers->copy_bytes = copy_bytes;
     buffers->copies = 2 * cache_bytes / copy_bytes + 2;
     if (reserve(buffers, buffers->copies * copy_bytes, seed, error) != 0)
         return -1;
+    const struct kgen_format *format = kgen_problem_format(problem);
+    struct sample_rows sample = {0};
+    if (format != NULL && sample_new(&sample, problem, seed) != 0)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     uint64_t state = seed * 2 + 1;
-    for (size_t copy = 0; copy < buffers->copies; copy++) {
-        for (int i = 0; i < KGEN_BUFFER_COUNT; i++) {
-            if (buffers->offsets[i] == SIZE_MAX || i == KGEN_BUFFER_WEIGHTS)
-                continue;
-            unsigned char *to = buffers->arena + copy * copy_bytes + buffers->offsets[i];
-            if (i == KGEN_BUFFER_SCALES || i == KGEN_BUFFER_BIASES)
-                fill_numbers(to, sizes[i], problem->scales, 0.001f, 0.01f, &state);
-            else
-                fill_numbers(to, sizes[i], KGEN_F32, -1.0f, 1.0f, &state);
-        }
-    }
+    for (size_t copy = 0; copy < buffers->copies; copy++)
+        fill_copy(buffers->arena + copy * copy_bytes, buffers, &list, format, &sample, &state);
+    sample_free(&sample);
     return 0;
 }
 
@@ -93,7 +157,7 @@ void kgen_timing_buffers_point(const struct kgen_timing_buffers *buffers, size_t
                                struct kgen_arguments *arguments)
 {
     unsigned char *base = buffers->arena + copy % buffers->copies * buffers->copy_bytes;
-    for (int i = 0; i < KGEN_BUFFER_COUNT; i++) {
+    for (size_t i = 0; i < KGEN_BUFFERS_MAX; i++) {
         if (buffers->offsets[i] != SIZE_MAX)
             arguments->buffers[i] = base + buffers->offsets[i];
     }

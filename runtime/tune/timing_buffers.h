@@ -12,7 +12,7 @@ struct kgen_timing_buffers {
     size_t arena_bytes;
     size_t copy_bytes; /* from one copy of the inputs to the next */
     size_t copies;
-    size_t offsets[KGEN_BUFFER_COUNT]; /* of each input in a copy; SIZE_MAX where the op has none */
+    size_t offsets[KGEN_BUFFERS_MAX]; /* of each input in a copy; SIZE_MAX where the op has none */
 };
 
 /* Allocates copies of the problem's inputs that together exceed twice the last-level cache, filled

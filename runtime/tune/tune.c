@@ -113,7 +113,7 @@ bool kgen_shard_has(uint64_t record_key, unsigned shard, unsigned shards)
 
 int kgen_tune_threads(const struct kgen_problem *problem, int threads)
 {
-    return problem->op == KGEN_OP_QMV ? threads : 1;
+    return problem->op->threaded ? threads : 1;
 }
 
 double kgen_record_seconds(const struct kgen_problem *problem, const struct kgen_record *record)

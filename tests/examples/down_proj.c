@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct kgen_function *down;
 static struct kgen_call call;
@@ -23,18 +24,19 @@ int main(int argc, char **argv)
     down = plan ? kgen_plan_find(plan, "layers.*.mlp.down_proj", NULL, &status) : NULL;
     if (!down)
         return fprintf(stderr, "%s\n", kgen_status_format(&status, (char[1024]){0}, 1024)), 1;
-    call.weights = calloc(1, kgen_function_buffer_size(down, "weights")); /* yours, as MLX stores them */
-    call.scales = calloc(1, kgen_function_buffer_size(down, "scales"));
-    call.biases = calloc(1, kgen_function_buffer_size(down, "biases"));
-    call.x = calloc(1, kgen_function_buffer_size(down, "x"));
-    call.y = calloc(1, kgen_function_buffer_size(down, "y"));
-    call.workspace = aligned_alloc(64, (kgen_function_workspace_size(down) + 63) / 64 * 64);
+    static const char *const names[] = {"weights", "scales", "biases", "x", "y", "workspace"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) { /* weights: yours, as MLX stores them */
+        size_t size = (kgen_function_buffer_size(down, names[i]) + 63) / 64 * 64;
+        kgen_call_set(&call, down, names[i], memset(aligned_alloc(64, size), 0, size), &status);
+    }
     kgen_function_prepare(down, &call, &status);
     pthread_t other;
     pthread_create(&other, NULL, run_half, &(size_t){1});
     run_half(&(size_t){0});
     pthread_join(other, NULL);
-    printf("%zu rows, y[0] = %g\n", kgen_function_range(down), call.y[0]);
+    kgen_function_finish(down, &call, &status);
+    const float *y = call.buffers[kgen_function_buffer(down, "y")];
+    printf("%zu rows, y[0] = %g\n", kgen_function_range(down), y[0]);
     kgen_plan_free(plan);
     kgen_close(context);
 }

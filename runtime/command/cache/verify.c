@@ -61,13 +61,8 @@ static int take_result(size_t index, const struct kgen_outcome *outcome, const v
 
 static double bytes_of_range(struct kgen_problem problem, size_t range)
 {
-    size_t sizes[KGEN_BUFFER_COUNT];
-    double bytes = 0;
-    kgen_operation_set_range(&problem, range);
-    kgen_operation_sizes(&problem, sizes);
-    for (size_t i = 0; i < KGEN_BUFFER_COUNT; i++)
-        bytes += (double)sizes[i];
-    return bytes;
+    kgen_problem_set_range(&problem, range);
+    return kgen_problem_bytes(&problem);
 }
 
 /* About the bytes that kgen_verify allocates: copies of the buffers for each of its cases, which have few

@@ -8,67 +8,38 @@
 #include "runtime/tune/timing.h"
 #include <jansson.h>
 
-const char *kgen_series_label(enum kgen_series series)
+/* The series of a problem: its op, and the precision of its activations where the op has one. */
+static size_t find_series(struct kgen_report_data *data, const struct kgen_problem *problem)
 {
-    static const char *const labels[KGEN_SERIES_COUNT] = {
-        [KGEN_SERIES_QMV_F32] = "qmv, f32 activations",
-        [KGEN_SERIES_QMV_I16] = "qmv, i16 activations",
-        [KGEN_SERIES_QMV_I8] = "qmv, i8 activations",
-        [KGEN_SERIES_DEQUANTIZE] = "dequantize",
-        [KGEN_SERIES_RMS_NORM] = "rms_norm",
-        [KGEN_SERIES_ROPE] = "rope",
-        [KGEN_SERIES_SWIGLU] = "swiglu",
-        [KGEN_SERIES_ADD] = "add",
-    };
-    return labels[series];
-}
-
-/* The series of a problem, and its operations: those of the plain formula, an exponential counted as one. */
-static void classify(const struct kgen_problem *problem, struct kgen_report_problem *result)
-{
-    const double weights = (double)problem->N * (double)problem->K, size = (double)problem->size;
-    switch (problem->op) {
-    case KGEN_OP_QMV:
-        result->series = problem->activations == KGEN_I8    ? KGEN_SERIES_QMV_I8
-                         : problem->activations == KGEN_I16 ? KGEN_SERIES_QMV_I16
-                                                            : KGEN_SERIES_QMV_F32;
-        result->operations = 2 * weights;
-        break;
-    case KGEN_OP_DEQUANTIZE:
-        result->series = KGEN_SERIES_DEQUANTIZE;
-        result->operations = 2 * weights;
-        break;
-    case KGEN_OP_RMS_NORM:
-        result->series = KGEN_SERIES_RMS_NORM;
-        result->operations = (problem->residual != 0 ? 5 : 4) * size * (double)problem->rows;
-        break;
-    case KGEN_OP_ROPE:
-        result->series = KGEN_SERIES_ROPE;
-        result->operations = 3 * (double)problem->heads * (double)problem->rotary_dim;
-        break;
-    case KGEN_OP_SWIGLU:
-        result->series = KGEN_SERIES_SWIGLU;
-        result->operations = 5 * size;
-        break;
-    case KGEN_OP_ADD:
-    case KGEN_OP_COUNT:
-        result->series = KGEN_SERIES_ADD;
-        result->operations = size;
-        break;
+    char label[sizeof data->series[0]];
+    const char *name = problem->op->name;
+    if (kgen_problem_has(problem, "activation_dtype"))
+        snprintf(label, sizeof label, "%s, %s activations", name,
+                 kgen_word_name(kgen_problem_get(problem, "activation_dtype")));
+    else
+        snprintf(label, sizeof label, "%s", name);
+    for (size_t i = 0; i < data->series_count; i++) {
+        if (strcmp(data->series[i], label) == 0)
+            return i;
     }
+    if (data->series_count == KGEN_SERIES_MAX)
+        return KGEN_SERIES_MAX - 1;
+    memcpy(data->series[data->series_count], label, sizeof label);
+    return data->series_count++;
 }
 
 static void write_label(const struct kgen_problem *problem, const struct kgen_text *description,
                         struct kgen_text *label)
 {
-    if (problem->op != KGEN_OP_QMV && problem->op != KGEN_OP_DEQUANTIZE) {
+    if (!kgen_problem_has_weights(problem)) {
         kgen_text_puts(label, description->failed ? "" : description->data);
         return;
     }
-    kgen_text_printf(label, "%s %lld×%lld %lld-bit", kgen_op_info(problem->op)->name, (long long)problem->N,
-                     (long long)problem->K, (long long)problem->bits);
-    if (problem->op == KGEN_OP_QMV)
-        kgen_text_printf(label, " %s", kgen_word_name((enum kgen_word)problem->activations));
+    kgen_text_printf(label, "%s %lld×%lld %lld-bit", problem->op->name,
+                     (long long)kgen_problem_get(problem, "N"), (long long)kgen_problem_get(problem, "K"),
+                     (long long)kgen_problem_get(problem, "bits"));
+    if (kgen_problem_has(problem, "activation_dtype"))
+        kgen_text_printf(label, " %s", kgen_word_name(kgen_problem_get(problem, "activation_dtype")));
 }
 
 static int collect_problem(struct kgen_report_data *data, size_t index, struct kgen_error *error)
@@ -80,8 +51,9 @@ static int collect_problem(struct kgen_report_data *data, size_t index, struct k
     kgen_problem_name(problem, &result->name);
     kgen_problem_describe(problem, &result->description);
     write_label(problem, &result->description, &result->label);
-    classify(problem, result);
-    result->bytes = kgen_operation_bytes(problem);
+    result->series = find_series(data, problem);
+    result->operations = kgen_problem_operations(problem);
+    result->bytes = kgen_problem_bytes(problem);
     result->cold = kgen_timing_is_cold(problem);
     if (data->bandwidth_known)
         result->bandwidth = kgen_bandwidth_of(&data->bandwidth, problem->threads);

@@ -6,20 +6,8 @@
 #include "runtime/command/evidence.h"
 #include "runtime/command/report/peers.h"
 
-/* Problems of one colour and mark in the charts. */
-enum kgen_series {
-    KGEN_SERIES_QMV_F32,
-    KGEN_SERIES_QMV_I16,
-    KGEN_SERIES_QMV_I8,
-    KGEN_SERIES_DEQUANTIZE,
-    KGEN_SERIES_RMS_NORM,
-    KGEN_SERIES_ROPE,
-    KGEN_SERIES_SWIGLU,
-    KGEN_SERIES_ADD,
-    KGEN_SERIES_COUNT
-};
-/* "qmv, f32 activations", "rope", ... */
-const char *kgen_series_label(enum kgen_series series);
+/* Problems of one colour and mark in the charts are a series. Beyond so many, colours and marks repeat. */
+enum { KGEN_SERIES_MARKS = 8, KGEN_SERIES_MAX = 64 };
 
 struct kgen_report_problem {
     size_t number;                       /* from 1, as kgen SPEC prints */
@@ -28,7 +16,7 @@ struct kgen_report_problem {
     struct kgen_text name;               /* "qmv_n4096_k4096_b4_g64_f16_f32" */
     struct kgen_text description;        /* "qmv N=4096 K=4096 bits=4 group_size=64" */
     struct kgen_text label;              /* short, for a row of a chart: "qmv 4096×4096 4-bit" */
-    enum kgen_series series;
+    size_t series;     /* index of its label */
     double bytes;      /* that one call must move */
     double operations; /* of one call: additions, multiplications and the like */
     bool cold;         /* whether the time that counts is the cold one */
@@ -42,6 +30,8 @@ struct kgen_report_data {
     struct kgen_text engine;
     bool bandwidth_known;
     struct kgen_bandwidth bandwidth;
+    char series[KGEN_SERIES_MAX][64]; /* labels: "qmv, f32 activations", "rope", ... */
+    size_t series_count;
     struct kgen_report_problem *problems; /* owned */
     size_t count;
     struct kgen_peers peers; /* none without --peers */

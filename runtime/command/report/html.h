@@ -70,7 +70,7 @@ void kgen_svg_begin(struct kgen_text *html, const char *id, double width, double
 void kgen_svg_end(struct kgen_text *html);
 /* A mark of a series; large for winners. Up to kgen_svg_mark_end everything is its hover text, escaped by the
  * caller. */
-void kgen_svg_mark_begin(struct kgen_text *html, enum kgen_series series, bool large, double x, double y);
+void kgen_svg_mark_begin(struct kgen_text *html, size_t series, bool large, double x, double y);
 void kgen_svg_mark_end(struct kgen_text *html);
 /* A peer's mark, likewise. */
 void kgen_svg_peer_begin(struct kgen_text *html, double x, double y);

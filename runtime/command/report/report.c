@@ -34,7 +34,7 @@ static double seconds_of(const struct kgen_choice *choice)
 static double rate_of(const struct kgen_choice *choice)
 {
     const double seconds = seconds_of(choice);
-    return seconds > 0 ? kgen_operation_bytes(&choice->problem) / seconds : 0;
+    return seconds > 0 ? kgen_problem_bytes(&choice->problem) / seconds : 0;
 }
 
 /* Of the read bandwidth, where the weights came from memory; else 0. */

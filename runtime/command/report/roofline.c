@@ -26,8 +26,9 @@ static double intensity_of(const struct kgen_report_problem *problem)
 /* Marks of one intensity are told apart by standing side by side: qmv with f32, i16 and i8 activations. */
 static double mark_x(const struct roofline *roofline, const struct kgen_report_problem *problem)
 {
-    static const double beside[KGEN_SERIES_COUNT] = {[KGEN_SERIES_QMV_F32] = -9, [KGEN_SERIES_QMV_I8] = 9};
-    return kgen_scale_at(&roofline->x, intensity_of(problem)) + beside[problem->series];
+    const int64_t precision = kgen_problem_get(&problem->entry->problem, "activation_dtype");
+    const double beside = precision == KGEN_F32 ? -9 : precision == KGEN_I8 ? 9 : 0;
+    return kgen_scale_at(&roofline->x, intensity_of(problem)) + beside;
 }
 
 static void extend(double range[2], double value)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Packed weights and narrow floating-point numbers, one value at a time. */
-#include "runtime/prove/reference.h"
+#include "gen/ops/dtype.h"
 
 #include <math.h>
 #include <string.h>
@@ -44,13 +44,50 @@ static double f16_value(uint16_t half)
     return (half & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
+static const struct {
+    size_t bytes;
+    const char *c_type;
+} dtypes[KGEN_WORD_COUNT] = {
+    [KGEN_F32] = {4, "float"},   [KGEN_F16] = {2, "uint16_t"}, [KGEN_BF16] = {2, "uint16_t"},
+    [KGEN_I32] = {4, "int32_t"}, [KGEN_I16] = {2, "int16_t"},  [KGEN_I8] = {1, "int8_t"},
+};
+
+size_t kgen_dtype_bytes(int64_t dtype)
+{
+    return dtypes[dtype].bytes;
+}
+
+const char *kgen_dtype_c_type(int64_t dtype)
+{
+    return dtypes[dtype].c_type;
+}
+
 double kgen_dtype_value(const void *array, int64_t dtype, int64_t i)
 {
-    if (dtype == KGEN_F16)
+    switch (dtype) {
+    case KGEN_F16:
         return f16_value(((const uint16_t *)array)[i]);
-    if (dtype == KGEN_BF16)
+    case KGEN_BF16:
         return (double)bits_float((uint32_t)((const uint16_t *)array)[i] << 16);
-    return (double)((const float *)array)[i];
+    case KGEN_I32:
+        return ((const int32_t *)array)[i];
+    case KGEN_I16:
+        return ((const int16_t *)array)[i];
+    case KGEN_I8:
+        return ((const int8_t *)array)[i];
+    default:
+        return (double)((const float *)array)[i];
+    }
+}
+
+void kgen_dtype_store(void *array, int64_t dtype, int64_t i, float value)
+{
+    if (dtype == KGEN_F16)
+        ((uint16_t *)array)[i] = kgen_to_f16(value);
+    else if (dtype == KGEN_BF16)
+        ((uint16_t *)array)[i] = kgen_to_bf16(value);
+    else
+        ((float *)array)[i] = value;
 }
 
 uint16_t kgen_to_f16(float value)
@@ -75,4 +112,14 @@ uint16_t kgen_to_bf16(float value)
         return (uint16_t)(bits >> 16 | 0x40);
     uint32_t even = bits >> 16 & 1;
     return (uint16_t)((bits + 0x7fff + even) >> 16);
+}
+
+void kgen_packed_store(unsigned char *row, int64_t bits, int64_t i, unsigned value)
+{
+    const int64_t first = i * bits;
+    const unsigned shift = (unsigned)(first % 8);
+    const unsigned word = value << shift;
+    row[first / 8] = (unsigned char)(row[first / 8] | (word & 0xff));
+    if (shift + (unsigned)bits > 8)
+        row[first / 8 + 1] = (unsigned char)(row[first / 8 + 1] | word >> 8);
 }

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "gen/ops/layout.h"
+
+#include "gen/ops/format.h"
+
+#include <string.h>
+
+int64_t kgen_layout_rows(const struct kgen_problem *problem)
+{
+    const int64_t rows = kgen_problem_get(problem, "N");
+    if (kgen_problem_get(problem, "layout") != KGEN_TILES16)
+        return rows;
+    return (rows + KGEN_TILE_ROWS - 1) / KGEN_TILE_ROWS * KGEN_TILE_ROWS;
+}
+
+/* Rows of a tile: fewer than 16 in the last one. */
+static void pack_tile(const unsigned char *stored, unsigned char *packed, size_t rows, size_t bytes,
+                      size_t word_bytes)
+{
+    for (size_t row = 0; row < rows; row++) {
+        for (size_t word = 0; word < bytes / word_bytes; word++)
+            memcpy(packed + (word * KGEN_TILE_ROWS + row) * word_bytes,
+                   stored + row * bytes + word * word_bytes, word_bytes);
+    }
+}
+
+void kgen_layout_pack(const struct kgen_problem *problem, int array, const void *stored, void *packed)
+{
+    struct kgen_matrix matrix;
+    kgen_problem_matrix(problem, NULL, &matrix);
+    const struct kgen_format_array *row = &matrix.format->arrays[array];
+    const size_t bytes = (size_t)row->row_bytes(&matrix), rows = (size_t)matrix.N;
+    if (kgen_problem_get(problem, "layout") != KGEN_TILES16) {
+        memcpy(packed, stored, rows * bytes);
+        return;
+    }
+    const unsigned char *from = stored;
+    unsigned char *to = packed;
+    for (size_t first = 0; first < rows; first += KGEN_TILE_ROWS) {
+        const size_t left = rows - first < KGEN_TILE_ROWS ? rows - first : KGEN_TILE_ROWS;
+        if (left < KGEN_TILE_ROWS)
+            memset(to + first * bytes, 0, KGEN_TILE_ROWS * bytes);
+        pack_tile(from + first * bytes, to + first * bytes, left, bytes, (size_t)row->word_bytes(&matrix));
+    }
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Layouts of weights other than that of checkpoints.
+ *
+ * tiles16 puts 16 rows side by side, a tile: a word of each of its rows in turns, that of row 0, of row 1,
+ * ..., of row 15, then the next word of each. The format of the weights says what a word is: 32 bits of
+ * weights, or one scale or bias. The last tile is whole where N is no multiple of 16; what it has for rows
+ * beyond N is not used. */
+#ifndef KGEN_LAYOUT_H
+#define KGEN_LAYOUT_H
+
+#include "gen/ops/buffers.h"
+
+#define KGEN_TILE_ROWS 16
+
+/* The rows that the arrays of a problem's weights have room for: N, with tiles16 the next multiple of 16. */
+int64_t kgen_layout_rows(const struct kgen_problem *problem);
+
+/* Packs an array of the problem's weights (its index in the format) from the layout of checkpoints, N rows of
+ * it, to that of the problem. Rows beyond N become zeros. The two must not overlap. */
+void kgen_layout_pack(const struct kgen_problem *problem, int array, const void *stored, void *packed);
+
+#endif
