@@ -31,6 +31,8 @@ int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *p
     for (size_t i = 0; i < op->field_count; i++) {
         const struct kgen_field *field = &op->fields[i];
         const json_t *value = json_object_get(root, field->name);
+        if (value == NULL && field->former != NULL)
+            value = json_object_get(root, field->former);
         if (value == NULL && !field->text_at_default)
             continue;
         if (json_is_string(value)) {
