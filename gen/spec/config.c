@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct kgen_problem *kgen_spec_prototype(struct kgen_spec_model *model, const char *op)
+{
+    struct kgen_problem *prototype = &model->prototypes[model->prototype_count++];
+    kgen_problem_init(prototype, kgen_op_find(op));
+    return prototype;
+}
+
 /* ---- the family ---- */
 
 static size_t count_families(void)
@@ -283,7 +290,7 @@ static int read_activation(struct kgen_spec_reader *reader, json_t *config, stru
                        "is not derived.",
                        activation) != 0)
         return -1;
-    return add_quantity(reader, model, "has_swiglu", "hidden_act", known);
+    return add_quantity(reader, model, "gating_supported", "hidden_act", known);
 }
 
 int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
@@ -291,14 +298,14 @@ int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struc
     memset(model, 0, sizeof *model);
     struct kgen_json_path eps_path = {NULL, "rms_norm_eps", 0};
     json_t *eps = json_object_get(config, "rms_norm_eps");
-    bool has_rope = true;
+    bool position_supported = true;
     if (read_family(reader, config, model) != 0 || read_keys(reader, config, model) != 0 ||
-        kgen_spec_rope_read(reader, config, model, &has_rope) != 0 ||
-        add_quantity(reader, model, "has_rope", NULL, has_rope) != 0 ||
+        kgen_spec_position_read(reader, config, model, &position_supported) != 0 ||
+        add_quantity(reader, model, "position_supported", NULL, position_supported) != 0 ||
         read_activation(reader, config, model) != 0)
         return -1;
-    kgen_problem_init(&model->norm, kgen_op_find("rms_norm"));
+    struct kgen_problem *norm = kgen_spec_prototype(model, "rms_norm");
     return eps == NULL ? 0
                        : kgen_spec_field(reader, &eps_path, eps, "rms_norm",
-                                         kgen_spec_find_field("rms_norm", "eps"), &model->norm);
+                                         kgen_spec_find_field("rms_norm", "eps"), norm);
 }

@@ -63,12 +63,11 @@ static bool start_problem(const struct kgen_spec_model *model, const char *op, s
     problem->op = kgen_op_find(op);
     if (problem->op == NULL)
         return false;
-    if (problem->op == model->rope.op)
-        *problem = model->rope;
-    else if (problem->op == model->norm.op)
-        *problem = model->norm;
-    else
-        kgen_problem_init(problem, problem->op);
+    kgen_problem_init(problem, problem->op);
+    for (size_t i = 0; i < model->prototype_count; i++) {
+        if (model->prototypes[i].op == problem->op)
+            *problem = model->prototypes[i];
+    }
     return true;
 }
 

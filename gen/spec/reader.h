@@ -152,7 +152,7 @@ int kgen_spec_formats_finish(struct kgen_spec_reader *reader, struct kgen_spec_f
                              const struct kgen_family *family);
 void kgen_spec_formats_free(struct kgen_spec_formats *formats);
 
-/* ---- config.c, rope.c: a Hugging Face config ---- */
+/* ---- config.c, and a file for position embedding: a Hugging Face config ---- */
 
 struct kgen_quantity {
     const char *name, *key; /* key NULL: not from the config */
@@ -171,14 +171,18 @@ struct kgen_spec_model {
     size_t quantity_count;
     struct kgen_layer_flag layer_flags[2];
     size_t layer_flag_count;
-    struct kgen_problem rope, norm; /* what the config says of all problems of these ops */
+    /* Of some ops, the fields that the config gives to all of its problems. */
+    struct kgen_problem prototypes[4];
+    size_t prototype_count;
 };
 
 int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model);
-/* Sets model->rope. *supported becomes false, with a warning, where the op cannot do what the config asks
- * for. */
-int kgen_spec_rope_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
-                        bool *supported);
+/* Adds a prototype, with its fields at their defaults. There must be such an op. */
+struct kgen_problem *kgen_spec_prototype(struct kgen_spec_model *model, const char *op);
+/* Adds the prototype of the position embedding. *supported becomes false, with a warning, where the op cannot
+ * do what the config asks for. */
+int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
+                            bool *supported);
 /* The first quantity of an expression, or NULL. */
 const struct kgen_quantity *kgen_spec_quantity(const struct kgen_spec_model *model, const char *expression);
 /* The value of an expression (families/family.h) in a layer, or with -1 outside the layers; it ends at a ",".

@@ -32,7 +32,7 @@ static int need_rope_numbers(const struct kgen_spec_reader *reader, const struct
 
 /* rope_scaling, or the same keys within rope_parameters of newer configs. */
 static int read_scaling(struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
-                        struct kgen_spec_model *model, bool *supported)
+                        struct kgen_problem *rope, bool *supported)
 {
     static const char *const keys[] = {"factor", "low_freq_factor", "high_freq_factor",
                                        "original_max_position_embeddings"};
@@ -47,12 +47,12 @@ static int read_scaling(struct kgen_spec_reader *reader, const struct kgen_json_
     if (strcmp(type, "default") == 0)
         return 0;
     if (strcmp(type, "linear") == 0) {
-        kgen_problem_set(&model->rope, "scaling", KGEN_LINEAR);
-        return need_rope_numbers(reader, path, object, type, keys, 1, &model->rope);
+        kgen_problem_set(rope, "scaling", KGEN_LINEAR);
+        return need_rope_numbers(reader, path, object, type, keys, 1, rope);
     }
     if (strcmp(type, "llama3") == 0) {
-        kgen_problem_set(&model->rope, "scaling", KGEN_LLAMA3);
-        return need_rope_numbers(reader, path, object, type, keys, KGEN_COUNT_OF(keys), &model->rope);
+        kgen_problem_set(rope, "scaling", KGEN_LLAMA3);
+        return need_rope_numbers(reader, path, object, type, keys, KGEN_COUNT_OF(keys), rope);
     }
     *supported = false;
     return kgen_spec_warn(
@@ -63,7 +63,7 @@ static int read_scaling(struct kgen_spec_reader *reader, const struct kgen_json_
 }
 
 static int read_rotary_dim(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                           json_t *object, struct kgen_spec_model *model)
+                           json_t *object, int64_t head_dim, struct kgen_problem *rope)
 {
     double part = 1;
     int found = kgen_spec_real(reader, path, object, "partial_rotary_factor", &part);
@@ -72,19 +72,17 @@ static int read_rotary_dim(const struct kgen_spec_reader *reader, const struct k
     struct kgen_json_path member = {path, "partial_rotary_factor", 0};
     if (!(part > 0 && part <= 1))
         return kgen_spec_fail(reader, &member, "\"partial_rotary_factor\" must be more than 0 and at most 1");
-    double head_dim = (double)kgen_spec_quantity(model, "head_dim")->value;
-    kgen_problem_set(&model->rope, "rotary_dim", (int64_t)(head_dim * part));
+    kgen_problem_set(rope, "rotary_dim", (int64_t)((double)head_dim * part));
     return 0;
 }
 
-int kgen_spec_rope_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
-                        bool *supported)
+int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
+                            bool *supported)
 {
-    struct kgen_problem *rope = &model->rope;
+    struct kgen_problem *rope = kgen_spec_prototype(model, "rope");
     int64_t head_dim = 0;
     if (kgen_spec_evaluate(reader, model, -1, "head_dim", &head_dim) != 0)
         return -1;
-    kgen_problem_init(rope, kgen_op_find("rope"));
     kgen_problem_set(rope, "head_dim", head_dim);
     kgen_problem_set(rope, "rotary_dim", head_dim);
     json_t *pairing = json_object_get(config, "rope_pairing"), *parameters = NULL, *scaling = NULL;
@@ -95,14 +93,14 @@ int kgen_spec_rope_read(struct kgen_spec_reader *reader, json_t *config, struct 
                                            kgen_spec_find_field("rope", "pairing"), rope) != 0)
         return -1;
     if (rope_number(reader, NULL, config, "rope_theta", "theta", rope) < 0 ||
-        read_rotary_dim(reader, NULL, config, model) != 0 ||
+        read_rotary_dim(reader, NULL, config, head_dim, rope) != 0 ||
         kgen_spec_object(reader, NULL, config, "rope_parameters", &parameters) < 0 ||
         kgen_spec_object(reader, NULL, config, "rope_scaling", &scaling) < 0)
         return -1;
     if (parameters != NULL)
         return rope_number(reader, &parameters_path, parameters, "rope_theta", "theta", rope) < 0 ||
-                       read_rotary_dim(reader, &parameters_path, parameters, model) != 0
+                       read_rotary_dim(reader, &parameters_path, parameters, head_dim, rope) != 0
                    ? -1
-                   : read_scaling(reader, &parameters_path, parameters, model, supported);
-    return scaling == NULL ? 0 : read_scaling(reader, &scaling_path, scaling, model, supported);
+                   : read_scaling(reader, &parameters_path, parameters, rope, supported);
+    return scaling == NULL ? 0 : read_scaling(reader, &scaling_path, scaling, rope, supported);
 }

@@ -17,9 +17,11 @@
 #define KGEN_HEAD_DIM_MAX 8192
 
 /* Expressions are numbers and names of quantities with "*" between them: "heads*head_dim". Shapes are
- * expressions with "," between them. Besides the quantities that keys give there are: first_layer  1 in the
- * first layer, else 0 has_rope     0 where the config asks for a scaling of rope that the op cannot do
- *   has_swiglu   0 where the activation is not silu */
+ * expressions with "," between them.
+ *
+ * Besides the quantities that keys give there are three. first_layer is 1 in the first layer, else 0.
+ * position_supported is 0 where the config asks for a position embedding that its op cannot do.
+ * gating_supported is 0 where the activation of the mlp is not silu. */
 
 enum kgen_config_kind {
     KGEN_CONFIG_END,
