@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The graph of a decode step: nodes, tensors, lifetimes, weights and state. */
+#include "gen/ops/buffers.h"
 #include "gen/spec/families/family.h"
 #include "gen/spec/spec.h"
 
@@ -185,6 +186,48 @@ static void mark(const struct kgen_graph *graph, size_t node, bool *needed)
     }
 }
 
+/* Bytes of what a buffer of a node is bound to as f32, or -1 where it is bound to nothing or to several
+ * tensors. */
+static int64_t bound_bytes(const struct kgen_graph *graph, const struct kgen_graph_node *node,
+                           const char *buffer)
+{
+    int64_t tensor = -1, weights = 0;
+    for (size_t i = 0; i < node->tensor_count; i++) {
+        if (strcmp(node->tensors[i].buffer, buffer) == 0)
+            tensor = tensor == -1 ? graph->tensors[node->tensors[i].index].bytes : -2;
+    }
+    for (size_t i = 0; i < node->weight_count; i++) {
+        const struct kgen_graph_weight *weight = &graph->weights[node->weights[i].index];
+        if (strcmp(node->weights[i].buffer, buffer) == 0)
+            weights += 4 * weight->shape[0] * (weight->rank > 1 ? weight->shape[1] : 1);
+    }
+    return weights == 0 ? tensor : tensor == -1 ? weights : -1;
+}
+
+/* What the op of a node declares is bound, once, to what has its size, and the scalars are. */
+static void check_buffers(const struct kgen_graph *graph, const struct kgen_graph_node *node)
+{
+    static const enum kgen_graph_access accesses[] = {
+        [KGEN_INPUT] = KGEN_GRAPH_READ, [KGEN_UPDATED] = KGEN_GRAPH_UPDATE, [KGEN_OUTPUT] = KGEN_GRAPH_WRITE};
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(&node->problem, &buffers);
+    for (size_t i = 0; i < buffers.count; i++) {
+        const struct kgen_problem_buffer *buffer = &buffers.items[i];
+        if (buffer->role == KGEN_WORKSPACE || buffer->role == KGEN_SCRATCH)
+            continue;
+        int64_t bytes = bound_bytes(graph, node, buffer->declared->name);
+        if (buffer->role == KGEN_WEIGHTS ? bytes <= 0 : bytes != (int64_t)buffer->bytes)
+            fail_msg("%s: %s has %zu bytes and is bound to %lld", node->name, buffer->declared->name,
+                     buffer->bytes, (long long)bytes);
+        for (size_t j = 0; j < node->tensor_count; j++) {
+            if (strcmp(node->tensors[j].buffer, buffer->name) == 0)
+                assert_int_equal(node->tensors[j].access, accesses[buffer->role]);
+        }
+    }
+    for (size_t i = 0; i < node->problem.op->scalar_count; i++)
+        assert_int_equal(bound_bytes(graph, node, node->problem.op->scalars[i].name), 4);
+}
+
 /* Every node leads to the result, and from it every node is reached: the graph is complete and has no loose
  * ends. */
 static void check_graph(const struct kgen_spec *spec, const char *source)
@@ -201,6 +244,8 @@ static void check_graph(const struct kgen_spec *spec, const char *source)
             fail_msg("%s: %s leads to nothing", source, node->name);
         assert_int_equal(node->entry_count == 0, node->status != KGEN_GRAPH_DERIVED);
         served += (int64_t)node->entry_count;
+        if (node->status == KGEN_GRAPH_DERIVED)
+            check_buffers(graph, node);
         for (size_t j = 0; j < node->entry_count; j++)
             assert_true(spec->entries[node->entries[j]].problem.op == node->problem.op);
     }
