@@ -184,7 +184,7 @@ int kgen_derive_weight(struct kgen_derivation *derivation, size_t node, const ch
     if (format == KGEN_GRAPH_QUANTISED) {
         added->bits = quantised->bits;
         added->group_size = quantised->group_size;
-        added->scheme = quantised->mode;
+        added->scheme = quantised->scheme;
         added->scale_dtype = derivation->reader->scales;
     }
     return 0;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Gathers problems into distinct entries, each with the tensors and layers it serves. */
+/* Collects problems into distinct entries, each with the tensors and layers that it serves. */
 #include "gen/spec/reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The index of the entry with this problem, made where there is none; SIZE_MAX when memory runs out. */
+/* Returns the index of the entry with this problem, which it adds where there is none. Returns SIZE_MAX when
+ * memory runs out. */
 static size_t find_entry(struct kgen_spec_reader *reader, const struct kgen_problem *problem)
 {
     struct kgen_spec *spec = reader->spec;
@@ -101,7 +102,7 @@ int kgen_spec_graph_of_list(struct kgen_spec_reader *reader)
     return 0;
 }
 
-/* ---- uses ---- */
+/* ---- labels and layers of an entry ---- */
 
 static void write_run(struct kgen_text *text, int64_t first, int64_t last)
 {
@@ -170,7 +171,7 @@ void kgen_spec_uses_free(struct kgen_spec_uses *uses)
     *uses = (struct kgen_spec_uses){0};
 }
 
-/* ---- the end ---- */
+/* ---- warnings, and the texts of the entries ---- */
 
 int kgen_spec_warn(struct kgen_spec_reader *reader, const char *format, ...)
 {

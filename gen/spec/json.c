@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads JSON values with errors that say where, what was expected and what was found. */
+/* Reads JSON values. Errors have the place, what was expected and what was found. */
 #include "gen/base/nearest.h"
 #include "gen/spec/json_load.h"
 #include "gen/spec/reader.h"
@@ -71,7 +71,7 @@ const char *kgen_spec_excerpt(const struct kgen_spec_reader *reader, const struc
     if (cut)
         length = KGEN_SPEC_EXCERPT - 4;
     while (cut && length > 0 && ((unsigned char)value[length] & 0xC0) == 0x80)
-        length--; /* not within a character */
+        length--; /* the bytes of a UTF-8 character stay together */
     snprintf(buffer, KGEN_SPEC_EXCERPT, "%.*s%s", (int)length, value, cut ? "..." : "");
     kgen_spec_make_printable(buffer);
     return buffer;

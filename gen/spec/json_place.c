@@ -49,7 +49,7 @@ static void skip_value(struct scan *scan)
     } while (depth > 0 && scan->position < scan->length);
 }
 
-/* Compares a string token of the text, escapes and all, with a key. */
+/* Compares a string token of the text, which may have escapes, with a key. */
 static bool token_is(const char *token, size_t length, const char *key)
 {
     json_t *string = json_loadb(token, length, JSON_DECODE_ANY, NULL);
@@ -58,7 +58,7 @@ static bool token_is(const char *token, size_t length, const char *key)
     return same;
 }
 
-/* From the start of an object or array to the value that the step leads to. */
+/* Moves from the start of an object or array to the value that the step names. */
 static int find_step(struct scan *scan, const struct kgen_json_path *step, struct kgen_json_place *place)
 {
     char open = step->key != NULL ? '{' : '[';

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a value stands in JSON text. jansson forgets places once it has parsed; errors want them. */
+/* Finds the place of a value in JSON text. jansson keeps no places after parsing, and errors need them. */
 #ifndef KGEN_JSON_PLACE_H
 #define KGEN_JSON_PLACE_H
 
 #include "gen/base/base.h"
 
-/* One step from a value to a value within it; a chain of them ends at the root, which is NULL. Lives on the
- * stack of whoever walks the JSON. */
+/* One step from a value to a value within it. A chain of steps ends at the root, which is NULL. Callers keep
+ * the steps on their stack. */
 struct kgen_json_path {
     const struct kgen_json_path *parent;
     const char *key; /* a member of an object; NULL for an element of an array */

@@ -135,7 +135,7 @@ static int warn_of_formats(struct kgen_spec_reader *reader)
     return result;
 }
 
-/* ---- the whole ---- */
+/* ---- the model ---- */
 
 static int summarise(struct kgen_spec_reader *reader, const struct kgen_spec_model *model,
                      const struct kgen_spec_formats *formats)

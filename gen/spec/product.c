@@ -26,7 +26,7 @@ struct group {
 static bool formats_equal(const struct kgen_spec_format *a, const struct kgen_spec_format *b)
 {
     return a->quantised == b->quantised && a->bits == b->bits && a->group_size == b->group_size &&
-           a->mode == b->mode;
+           a->scheme == b->scheme;
 }
 
 static int read_part(struct kgen_derivation *derivation, const struct kgen_step_matrix *matrix,
@@ -114,7 +114,7 @@ static int set_format(struct kgen_derivation *derivation, size_t node, const str
     struct kgen_problem *problem = &derivation->graph->nodes[node].problem;
     kgen_problem_set(problem, "bits", format->bits);
     kgen_problem_set(problem, "group_size", format->group_size);
-    kgen_problem_set(problem, "scheme", format->mode);
+    kgen_problem_set(problem, "scheme", format->scheme);
     kgen_problem_set(problem, "scale_dtype", reader->scales);
     kgen_problem_set(problem, "layout", reader->layout);
     return 0;

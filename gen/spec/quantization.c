@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* Which tensor is quantised how: MLX's "quantization" object, then kgen's "overrides". */
+/* Reads the quantisation format of each tensor: from MLX's "quantization" object, then from kgen's
+ * "overrides". */
 #include "gen/spec/reader.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Together with the limit on layers these keep the matching of hostile specs short. */
+/* Together with the limit on layers these bound the time that matching the patterns of a hostile spec takes.
+ */
 #define OVERRIDES_MAX 256
 #define PATTERN_MAX 128
 #define STARS_MAX 4
 
-/* What MLX takes where a config has bits and no group_size. */
+/* The default of MLX where a config has bits and no group_size. */
 #define DEFAULT_GROUP_SIZE 64
 
 static const char *const format_names[] = {"bits", "group_size", "mode"};
 
-/* Reads the keys of a format that are there. */
+/* Reads those keys of a format that the object has. */
 static int read_format(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                        json_t *object, struct kgen_spec_format *format)
 {
@@ -34,11 +36,12 @@ static int read_format(const struct kgen_spec_reader *reader, const struct kgen_
     const int64_t scheme = kgen_problem_get(&problem, "scheme");
     format->bits = bits != 0 ? bits : format->bits;
     format->group_size = group_size != 0 ? group_size : format->group_size;
-    format->mode = scheme != 0 ? scheme : format->mode;
+    format->scheme = scheme != 0 ? scheme : format->scheme;
     return 0;
 }
 
-/* Reads what is said of a tensor: an object of a format, true, or false where it is not quantised. */
+/* Reads the format of a tensor: an object, true for the default, or false for a tensor that is not quantised.
+ */
 static int read_tensor(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                        json_t *value, struct kgen_spec_format *format)
 {
@@ -60,7 +63,7 @@ static int read_tensor(const struct kgen_spec_reader *reader, const struct kgen_
     return read_format(reader, path, value, format);
 }
 
-/* Other keys of "quantization" are tensors, which have an object or a boolean. */
+/* Refuses unknown keys. A key with an object or a boolean is the name of a tensor. */
 static int check_quantization_keys(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                                    json_t *quantization)
 {
@@ -142,8 +145,8 @@ static void apply_override(const struct kgen_spec_override *override, struct kge
         format->bits = override->format.bits;
     if (override->format.group_size != 0)
         format->group_size = override->format.group_size;
-    if (override->format.mode != 0)
-        format->mode = override->format.mode;
+    if (override->format.scheme != 0)
+        format->scheme = override->format.scheme;
 }
 
 int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_spec_formats *formats,
@@ -173,7 +176,7 @@ int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_sp
     }
     const struct kgen_spec_format *base = &formats->base;
     if (!format->quantised || format->bits != base->bits || format->group_size != base->group_size ||
-        format->mode != base->mode)
+        format->scheme != base->scheme)
         formats->mixed = true;
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the spec reader share. Nothing outside gen/spec includes this. */
+/* Declarations shared by the files of the spec reader. Nothing outside gen/spec includes this. */
 #ifndef KGEN_SPEC_INTERNAL_H
 #define KGEN_SPEC_INTERNAL_H
 
@@ -9,13 +9,14 @@
 
 #include <jansson.h>
 
-/* What serves an entry: a label such as "mlp.down_proj", and the layers it stands in. */
+/* A step of the model that an entry serves: its label, such as "mlp.down_proj", and the layers that have it.
+ */
 struct kgen_spec_use {
     char *label;
     bool in_layers;
-    int64_t first, last;     /* the run of layers that is still growing */
+    int64_t first, last;     /* the last run of layers, which may still grow */
     int64_t count;           /* layers */
-    struct kgen_text ranges; /* the runs before it: "0-3,5," */
+    struct kgen_text ranges; /* the runs before that: "0-3,5," */
 };
 struct kgen_spec_uses {
     struct kgen_spec_use *items;
@@ -34,7 +35,7 @@ struct kgen_spec_reader {
     int64_t scales;              /* KGEN_WORD_NONE where neither spec nor options say */
     int64_t activations[3];
     size_t activation_count;
-    int64_t layout; /* of every qmv that does not say its own */
+    int64_t layout; /* the default of the field of every qmv */
 };
 
 /* ---- json.c: values with errors that say where. path is that of the object, root NULL. ---- */
@@ -45,7 +46,7 @@ int kgen_spec_fail(const struct kgen_spec_reader *reader, const struct kgen_json
 int kgen_spec_fail_key(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                        const char *format, ...) KGEN_PRINTF(3, 4);
 int kgen_spec_fail_memory(const struct kgen_spec_reader *reader);
-/* Replaces control characters: what a spec says is shown on terminals. */
+/* Replaces control characters by "?", as texts of a spec are printed on terminals. */
 void kgen_spec_make_printable(char *text);
 
 /* The text of a value as the spec has it, shortened and made printable. Returns buffer. */
@@ -115,22 +116,22 @@ int kgen_spec_warn(struct kgen_spec_reader *reader, const char *format, ...) KGE
 int kgen_spec_entries_finish(struct kgen_spec_reader *reader);
 void kgen_spec_entries_discard(struct kgen_spec_reader *reader);
 
-/* ---- quantization.c: which tensor is quantised how ---- */
+/* ---- quantization.c: the format of each tensor ---- */
 
 struct kgen_spec_format {
     bool quantised;
-    int64_t bits, group_size, mode;
+    int64_t bits, group_size, scheme;
 };
 
 struct kgen_spec_override {
     const char *pattern;
     bool matched;                   /* a tensor that problems are derived from */
     bool ignored;                   /* another tensor that exists */
-    struct kgen_spec_format format; /* 0 where it says nothing */
+    struct kgen_spec_format format; /* members that it does not give are 0 */
 };
 
 struct kgen_spec_formats {
-    struct kgen_spec_format base; /* bits 0 where nobody says */
+    struct kgen_spec_format base; /* bits 0 where neither the spec nor an option gives them */
     json_t *quantization;         /* borrowed; NULL where the config has none */
     json_t *seen;                 /* the tensors found in it */
     struct kgen_spec_override *overrides;

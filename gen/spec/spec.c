@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads a spec: what both kinds have in common, and its name. */
+/* Reads a spec: the options, the keys that both kinds have, and the name. */
 #include "gen/spec/json_load.h"
 #include "gen/spec/reader.h"
 
@@ -24,7 +24,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* A name becomes a folder and part of identifiers: "..", "-x" and ".x" would do harm. */
+/* Checks a name. It becomes the name of a folder and a part of C identifiers, so that "..", "-x" and ".x" are
+ * refused. */
 static bool is_name(const char *name, size_t length)
 {
     if (length == 0 || length > NAME_LENGTH_MAX || name[0] == '.' || name[0] == '-')
@@ -107,7 +108,7 @@ static int set_name(struct kgen_spec_reader *reader, json_t *root)
     return reader->spec->identifier != NULL ? 0 : kgen_spec_fail_memory(reader);
 }
 
-/* ---- the head, and the options ---- */
+/* ---- keys of both kinds, and options ---- */
 
 static int check_option(const struct kgen_spec_reader *reader, const char *name, int64_t value)
 {
@@ -143,7 +144,7 @@ static int check_options(const struct kgen_spec_reader *reader)
     return 0;
 }
 
-/* A word that the head of the spec may say for every qmv, and the command line instead of it. */
+/* Reads a key that gives the default of a field for every qmv; an option of the command line replaces it. */
 static int read_head_word(const struct kgen_spec_reader *reader, json_t *root, const char *name,
                           int64_t option, int64_t *word)
 {
@@ -161,7 +162,7 @@ static int read_head_word(const struct kgen_spec_reader *reader, json_t *root, c
     return 0;
 }
 
-/* What the command line says replaces what the head of the spec says. */
+/* Reads the keys of both kinds. Options of the command line replace them. */
 static int read_head(struct kgen_spec_reader *reader, json_t *root)
 {
     const struct kgen_spec_options *options = reader->options;
@@ -179,8 +180,8 @@ static int read_head(struct kgen_spec_reader *reader, json_t *root)
     if (read_head_word(reader, root, "scale_dtype", options->scales, &reader->scales) != 0 ||
         read_head_word(reader, root, "layout", options->layout, &reader->layout) != 0)
         return -1;
-    json_t *activations = kgen_spec_member(root, kgen_spec_find_field("qmv", "activation_dtype"),
-                                           &activations_path.key);
+    json_t *activations =
+        kgen_spec_member(root, kgen_spec_find_field("qmv", "activation_dtype"), &activations_path.key);
     if (activations != NULL && kgen_spec_activations(reader, &activations_path, activations,
                                                      reader->activations, &reader->activation_count) != 0)
         return -1;
@@ -201,7 +202,7 @@ static int read_head(struct kgen_spec_reader *reader, json_t *root)
     return 0;
 }
 
-/* ---- the whole ---- */
+/* ---- the spec ---- */
 
 static json_t *load(const struct kgen_spec_reader *reader)
 {

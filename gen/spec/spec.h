@@ -8,7 +8,7 @@
 
 #define KGEN_SPEC_SCHEMA 1
 
-/* What the command line says in place of, or on top of, the spec. Zero or KGEN_WORD_NONE: not given. */
+/* Options of the command line, which replace defaults of the spec. Zero or KGEN_WORD_NONE: not given. */
 struct kgen_spec_options {
     int64_t bits;
     int64_t group_size;
