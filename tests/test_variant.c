@@ -59,7 +59,7 @@ static const char qmv_b_text[] = "$template qmv_b \"B.\"\n$op qmv\n$isa avx512 a
                                  "$require rows < 4 || isa == avx512 && ahead, \"registers\"\n${rows}\n";
 static const char qmv_a_text[] = "$template qmv_a \"A.\"\n$op qmv\n$isa avx2 generic\n"
                                  "$param depth = 1, 2 when isa == avx2\n"
-                                 "$require activations == i8 && bits <= 4, \"bits\"\nx\n";
+                                 "$require activation_dtype == i8 && bits <= 4, \"bits\"\nx\n";
 static const char add_text[] = "$template add \"Adds.\"\n$op add\n$isa avx512 avx2 generic neon\nx\n";
 static const char header_text[] = "$template kv \"Support.\"\n$param rows = 1\nx\n";
 
@@ -188,8 +188,8 @@ static void test_names(void **state)
     }
     char *text =
         variant_text(&problem, KGEN_ISA_AVX2,
-                     "${N} ${K} ${bits} ${group_size} ${mode == affine} ${scales == bf16} "
-                     "${scales == f16} ${activations == i8} ${activations == scales} ${scales} ${isa}");
+                     "${N} ${K} ${bits} ${group_size} ${scheme == affine} ${scale_dtype == bf16} "
+                     "${scale_dtype == f16} ${activation_dtype == i8} ${activation_dtype == scale_dtype} ${scale_dtype} ${isa}");
     assert_string_equal(text, "96 256 4 64 1 1 0 1 0 bf16 avx2");
     free(text);
 }

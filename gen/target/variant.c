@@ -99,8 +99,6 @@ static void bind_fields(struct context *context, const struct kgen_problem *prob
             kgen_bind_word(&context->bindings, field->name, value, kgen_word_name(value));
         else
             kgen_bind_value(&context->bindings, field->name, value);
-        if (field->former != NULL)
-            kgen_bind_word(&context->bindings, field->former, value, kgen_word_name(value));
     }
     const struct kgen_name_receiver receiver = {context, receive_text, receive_integer, receive_reals};
     if (op->names != NULL)
