@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* `make bench`: each qmv of a spec in one run, side by side: the tuned candidate through TinyCC, the same
- * variant by cc -O3, plain C through TinyCC, plain C by cc -O3. Prints times, GB/s, shares of the read
+ * variant by cc -O3, the generic variant through TinyCC and by cc -O3. Prints times, GB/s, shares of the read
  * bandwidth measured in the same run, compile times and ratios; with --json FILE writes them as JSON as well.
  * Weights are cold: rotated over copies that exceed twice the last-level cache. */
 #define _DEFAULT_SOURCE
@@ -16,11 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum contender { TUNED_TCC, TUNED_CC, PLAIN_TCC, PLAIN_CC, CONTENDERS };
+enum contender { TUNED_TCC, TUNED_CC, GENERIC_TCC, GENERIC_CC, CONTENDERS };
 
-static const char *const contender_names[CONTENDERS] = {"tuned, TinyCC", "tuned, cc -O3", "plain C, TinyCC",
-                                                        "plain C, cc -O3"};
-static const char *const contender_keys[CONTENDERS] = {"tuned_tcc", "tuned_cc", "plain_tcc", "plain_cc"};
+static const char *const contender_names[CONTENDERS] = {"tuned, TinyCC", "tuned, cc -O3", "generic, TinyCC",
+                                                        "generic, cc -O3"};
+static const char *const contender_keys[CONTENDERS] = {"tuned_tcc", "tuned_cc", "generic_tcc", "generic_cc"};
 
 struct result {
     double seconds[CONTENDERS];
@@ -34,7 +34,7 @@ struct bench {
     struct kgen_machine machine;
     struct kgen_timing_buffers buffers;
     const struct kgen_choice *choice;
-    struct kgen_variant plain;
+    struct kgen_variant generic;
     struct result result;
     struct kgen_outcome outcome;
     unsigned rounds;
@@ -44,9 +44,9 @@ static struct kgen_code *compile(const struct bench *bench, enum contender conte
                                  struct kgen_kernel *kernel, double *seconds, struct kgen_error *error)
 {
     const bool tuned = contender == TUNED_TCC || contender == TUNED_CC;
-    const struct kgen_variant *variant = tuned ? &bench->choice->variant : &bench->plain;
+    const struct kgen_variant *variant = tuned ? &bench->choice->variant : &bench->generic;
     const enum kgen_engine engine =
-        contender == TUNED_TCC || contender == PLAIN_TCC ? KGEN_ENGINE_TCC : KGEN_ENGINE_CC;
+        contender == TUNED_TCC || contender == GENERIC_TCC ? KGEN_ENGINE_TCC : KGEN_ENGINE_CC;
     const struct kgen_compile_options options = {.engine = engine};
     const double start = kgen_clock();
     struct kgen_code *code = kgen_kernel_compile(variant, &bench->choice->problem, &options, kernel, error);
@@ -54,14 +54,15 @@ static struct kgen_code *compile(const struct bench *bench, enum contender conte
     return code;
 }
 
-/* In the child: all contenders in turns. Plain C through TinyCC is slow: three samples of it are enough. */
+/* In the child: all contenders in turns. The generic variant is slow through TinyCC: three samples are
+ * enough. */
 static void job(size_t index, void *memory, struct kgen_worker *worker, void *context)
 {
     (void)index;
     const struct bench *bench = context;
     struct result *result = memory;
     struct kgen_code *codes[CONTENDERS] = {NULL};
-    struct kgen_contestant contestants[CONTENDERS] = {[PLAIN_TCC] = {.most_rounds = 3}};
+    struct kgen_contestant contestants[CONTENDERS] = {[GENERIC_TCC] = {.most_rounds = 3}};
     const struct kgen_contest contest = {.machine = &bench->machine,
                                          .templates = bench->templates,
                                          .buffers = &bench->buffers,
@@ -94,13 +95,13 @@ static int report(size_t index, const struct kgen_outcome *outcome, const void *
 static int run(struct bench *bench, const struct kgen_choice *choice, struct kgen_error *error)
 {
     bench->choice = choice;
-    struct kgen_variants plain = {0};
-    if (kgen_variants_list(bench->templates, &choice->problem, 1u << KGEN_ISA_GENERIC, &plain, error) != 0)
+    struct kgen_variants generic = {0};
+    if (kgen_variants_list(bench->templates, &choice->problem, 1u << KGEN_ISA_GENERIC, &generic, error) != 0)
         return -1;
-    if (plain.count == 0)
-        return kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0, "there is no plain C variant");
-    bench->plain = plain.items[0];
-    kgen_variants_free(&plain);
+    if (generic.count == 0)
+        return kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0, "there is no generic variant");
+    bench->generic = generic.items[0];
+    kgen_variants_free(&generic);
     if (kgen_timing_buffers_fill(&bench->buffers, &choice->problem,
                                  kgen_machine_last_level_cache(&bench->machine), 1, error) != 0)
         return -1;
@@ -121,12 +122,12 @@ static void print_problem(const struct bench *bench, const struct kgen_choice *c
     const double bytes = kgen_problem_bytes(problem);
     struct kgen_text name = {0};
     kgen_variant_name(&choice->variant, &name);
-    printf("\nqmv N=%lld K=%lld bits=%lld group_size=%lld activations=%s, %.0f MB, %d threads, cold: %s\n",
-           (long long)kgen_problem_get(problem, "N"), (long long)kgen_problem_get(problem, "K"),
-           (long long)kgen_problem_get(problem, "bits"),
-           (long long)kgen_problem_get(problem, "group_size"),
-           kgen_word_name(kgen_problem_get(problem, "activation_dtype")), bytes / 1e6,
-           (int)problem->threads, name.data);
+    printf(
+        "\nqmv N=%lld K=%lld bits=%lld group_size=%lld activation_dtype=%s, %.0f MB, %d threads, cold: %s\n",
+        (long long)kgen_problem_get(problem, "N"), (long long)kgen_problem_get(problem, "K"),
+        (long long)kgen_problem_get(problem, "bits"), (long long)kgen_problem_get(problem, "group_size"),
+        kgen_word_name(kgen_problem_get(problem, "activation_dtype")), bytes / 1e6, (int)problem->threads,
+        name.data);
     kgen_text_free(&name);
     printf("  %-16s %10.1f us %7.1f GB/s\n", "reading alone", bench->result.read_seconds * 1e6,
            bytes / bench->result.read_seconds / 1e9);
@@ -146,9 +147,9 @@ static json_t *problem_json(const struct bench *bench, const struct kgen_choice 
     struct kgen_text problem = {0}, name = {0};
     kgen_problem_write(&choice->problem, &problem);
     kgen_variant_name(&choice->variant, &name);
-    json_t *item = json_pack("{s:o, s:s, s:f, s:f}", "problem", json_loads(problem.data, 0, NULL), "variant",
-                             name.data, "bytes", kgen_problem_bytes(&choice->problem), "read_us",
-                             bench->result.read_seconds * 1e6);
+    json_t *item =
+        json_pack("{s:o, s:s, s:f, s:f}", "problem", json_loads(problem.data, 0, NULL), "variant", name.data,
+                  "bytes", kgen_problem_bytes(&choice->problem), "read_us", bench->result.read_seconds * 1e6);
     for (int i = 0; i < CONTENDERS; i++)
         json_object_set_new(item, contender_keys[i],
                             json_pack("{s:f, s:f}", "cold_us", bench->result.seconds[i] * 1e6, "compile_us",
@@ -160,9 +161,18 @@ static json_t *problem_json(const struct bench *bench, const struct kgen_choice 
 
 /* Sums of logarithms, for geometric means. */
 struct ratios {
-    double cc, plain_tcc, plain_cc;
+    double cc, generic_tcc, generic_cc;
     unsigned count;
 };
+
+static void add_ratios(struct ratios *ratios, const struct result *result)
+{
+    const double *seconds = result->seconds;
+    ratios->cc += log(seconds[TUNED_CC] / seconds[TUNED_TCC]);
+    ratios->generic_tcc += log(seconds[GENERIC_TCC] / seconds[TUNED_TCC]);
+    ratios->generic_cc += log(seconds[GENERIC_CC] / seconds[TUNED_TCC]);
+    ratios->count++;
+}
 
 static void print_ratios(const char *title, const struct ratios *ratios)
 {
@@ -171,9 +181,10 @@ static void print_ratios(const char *title, const struct ratios *ratios)
     const double n = ratios->count;
     printf("%s, geometric means over %u problems:\n"
            "  tuned by TinyCC / tuned by cc -O3 -march=native    %6.3f (time ratio, 1 is equal)\n"
-           "  plain C by TinyCC / tuned by TinyCC                %6.1f\n"
-           "  plain C by cc -O3 -march=native / tuned by TinyCC  %6.2f\n",
-           title, ratios->count, exp(-ratios->cc / n), exp(ratios->plain_tcc / n), exp(ratios->plain_cc / n));
+           "  generic by TinyCC / tuned by TinyCC                %6.1f\n"
+           "  generic by cc -O3 -march=native / tuned by TinyCC  %6.2f\n",
+           title, ratios->count, exp(-ratios->cc / n), exp(ratios->generic_tcc / n),
+           exp(ratios->generic_cc / n));
 }
 
 static void warn(void *context, int level, const char *message)
@@ -188,6 +199,22 @@ static int fail(const struct kgen_error *error)
     char text[1200];
     fprintf(stderr, "bench: %s\n", kgen_error_format(error, text, sizeof text));
     return 1;
+}
+
+/* Writes what was measured to a file. problems is taken over. Returns the exit status. */
+static int write_json(const char *path, const struct bench *bench, const char *spec,
+                      const struct kgen_bandwidth *bandwidth, json_t *problems)
+{
+    json_t *document =
+        json_pack("{s:s, s:i, s:s, s:f, s:f, s:o}", "machine", bench->machine.name, "threads",
+                  bench->machine.threads, "spec", spec, "read_bandwidth_one_thread", bandwidth->one_thread,
+                  "read_bandwidth", bandwidth->all_threads, "problems", problems);
+    const bool failed =
+        path != NULL && json_dump_file(document, path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) != 0;
+    if (failed)
+        fprintf(stderr, "bench: cannot write %s\n", path);
+    json_decref(document);
+    return failed;
 }
 
 int main(int argc, char **argv)
@@ -234,32 +261,15 @@ int main(int argc, char **argv)
             return fail(&error);
         print_problem(&bench, &choice);
         json_array_append_new(items, problem_json(&bench, &choice));
-        struct ratios *into[] = {&all, choice.problem.bits == 4 ? &four_bits : NULL};
-        for (size_t j = 0; j < 2; j++) {
-            if (into[j] == NULL)
-                continue;
-            const double *seconds = bench.result.seconds;
-            into[j]->cc += log(seconds[TUNED_CC] / seconds[TUNED_TCC]);
-            into[j]->plain_tcc += log(seconds[PLAIN_TCC] / seconds[TUNED_TCC]);
-            into[j]->plain_cc += log(seconds[PLAIN_CC] / seconds[TUNED_TCC]);
-            into[j]->count++;
-        }
+        add_ratios(&all, &bench.result);
+        if (kgen_problem_get(&choice.problem, "bits") == 4)
+            add_ratios(&four_bits, &bench.result);
     }
     printf("\n");
     print_ratios("all qmv", &all);
     if (four_bits.count != all.count)
         print_ratios("4 bits", &four_bits);
-    json_t *document =
-        json_pack("{s:s, s:i, s:s, s:f, s:f, s:o}", "machine", bench.machine.name, "threads",
-                  bench.machine.threads, "spec", spec->name, "read_bandwidth_one_thread",
-                  bandwidth.one_thread, "read_bandwidth", bandwidth.all_threads, "problems", items);
-    int status = 0;
-    if (json_path != NULL &&
-        json_dump_file(document, json_path, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) != 0) {
-        fprintf(stderr, "bench: cannot write %s\n", json_path);
-        status = 1;
-    }
-    json_decref(document);
+    const int status = write_json(json_path, &bench, spec->name, &bandwidth, items);
     kgen_timing_buffers_free(&bench.buffers);
     kgen_tuner_free(tuner);
     kgen_cache_close(cache);

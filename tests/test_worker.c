@@ -67,6 +67,24 @@ static int overflow(volatile int depth)
     return depth == -1 ? 0 : overflow(depth + 1) + frame[0];
 }
 
+/* Seven stages within their limits, together longer than the limit of a job. */
+static void work_in_stages(struct kgen_worker *worker)
+{
+    for (int i = 0; i < 7; i++) {
+        kgen_worker_stage(worker, "slow", 0.3);
+        nanosleep(&(struct timespec){0, 100000000}, NULL);
+    }
+}
+
+/* Exits with 42 where a limit refuses the memory, else with 43. */
+static void take_memory(void)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_AS, &limit);
+    void *memory = mmap(NULL, 512u << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    exit(memory == MAP_FAILED && limit.rlim_cur != RLIM_INFINITY ? 42 : 43);
+}
+
 static void act(enum what what, struct kgen_worker *worker)
 {
     volatile uintptr_t nowhere = 16;
@@ -97,10 +115,7 @@ static void act(enum what what, struct kgen_worker *worker)
         for (;;)
             sink = 1;
     case SLOW_STAGES:
-        for (int i = 0; i < 7; i++) { /* together more than the limit of a job */
-            kgen_worker_stage(worker, "slow", 0.3);
-            nanosleep(&(struct timespec){0, 100000000}, NULL);
-        }
+        work_in_stages(worker);
         break;
     case PAST_END_READ:
         sink = ((volatile unsigned char *)guarded.end)[7];
@@ -118,12 +133,9 @@ static void act(enum what what, struct kgen_worker *worker)
     case STACK_OVERFLOW:
         overflow(0);
         break;
-    case TOO_MUCH_MEMORY: {
-        struct rlimit limit;
-        getrlimit(RLIMIT_AS, &limit);
-        void *memory = mmap(NULL, 512u << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        exit(memory == MAP_FAILED && limit.rlim_cur != RLIM_INFINITY ? 42 : 43);
-    }
+    case TOO_MUCH_MEMORY:
+        take_memory();
+        break;
     case TERMINATE:
         raise(SIGTERM);
         break;
