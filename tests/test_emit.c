@@ -54,7 +54,8 @@ static const char spec_text[] =
     "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 128},\n"
     "{\"op\": \"rope\", \"heads\": 3, \"head_dim\": 80, \"rotary_dim\": 20, \"pairing\": \"interleaved\"},\n"
     "{\"op\": \"swiglu\", \"size\": 1003},\n"
-    "{\"op\": \"add\", \"size\": 77}\n]}\n";
+    "{\"op\": \"add\", \"size\": 77},\n"
+    "{\"op\": \"softmax\", \"rows\": 3, \"size\": 133}\n]}\n";
 
 struct fixture {
     struct kgen_templates *templates;
@@ -224,7 +225,7 @@ static struct kgen_problem as_stored(const struct kgen_problem *problem)
 static const char driver_head[] =
     "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include \"qmv.h\"\n"
     "#include \"dequantize.h\"\n#include \"rms_norm.h\"\n#include \"rope.h\"\n#include \"swiglu.h\"\n"
-    "#include \"add.h\"\n"
+    "#include \"add.h\"\n#include \"softmax.h\"\n"
     "static unsigned char input[1 << 20], packed[3][1 << 17];\n"
     "_Alignas(64) static unsigned char memory[1 << 20];\nstatic float output[1 << 18], updated[1 << 18];\n"
     "static void get(int i)\n{\n    char name[32];\n    sprintf(name, \"in%d.bin\", i);\n"

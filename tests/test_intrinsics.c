@@ -97,6 +97,8 @@ static const char others[] =
     "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 128},\n"
     "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 80, \"rotary_dim\": 20, \"pairing\": \"interleaved\"},\n"
     "{\"op\": \"swiglu\", \"size\": 1003},\n"
+    "{\"op\": \"softmax\", \"size\": 133, \"rows\": 3},\n"
+    "{\"op\": \"softmax\", \"size\": 3, \"rows\": 3},\n"
     "{\"op\": \"add\", \"size\": 1003}";
 
 static size_t template_index(const struct suite *suite, const struct kgen_template *tmpl)

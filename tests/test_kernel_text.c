@@ -38,7 +38,8 @@ static void add_problems(struct kgen_text *text)
                    "{\"op\": \"rms_norm\", \"size\": 4100, \"weight_plus_one\": true},\n"
                    "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 128, \"rotary_dim\": 80},\n"
                    "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 128, \"pairing\": \"interleaved\"},\n"
-                   "{\"op\": \"swiglu\", \"size\": 12288}, {\"op\": \"add\", \"size\": 4096}");
+                   "{\"op\": \"swiglu\", \"size\": 12288}, {\"op\": \"add\", \"size\": 4096},\n"
+                   "{\"op\": \"softmax\", \"size\": 4100}, {\"op\": \"softmax\", \"size\": 3}");
 }
 
 /* Whether `+ 0` stands in the line, where it is no part of a longer number. */

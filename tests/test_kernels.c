@@ -101,6 +101,7 @@ static void add_others(struct kgen_text *text)
             text,
             "{\"op\": \"rms_norm\", \"size\": %d, \"rows\": 3, \"residual\": %s, \"weight_plus_one\": %s}",
             sizes[i], i % 2 == 0 ? "true" : "false", i % 3 == 0 ? "true" : "false");
+        add_problem(text, "{\"op\": \"softmax\", \"size\": %d, \"rows\": 3}", sizes[i]);
         add_problem(text, "{\"op\": \"swiglu\", \"size\": %d}", sizes[i]);
         add_problem(text, "{\"op\": \"add\", \"size\": %d}", sizes[i]);
     }
