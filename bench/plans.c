@@ -97,9 +97,9 @@ static int make_plan(struct entrant *entrant, const char *spec, struct kgen_stat
     struct kgen_plan_facts facts;
     kgen_plan_query(entrant->plan, &facts, sizeof facts);
     const double median = kgen_median(warm, STARTS); /* which sorts */
-    printf("%-16s %8.3f s from an empty cache: %zu problems, %zu tuned, %zu lower%s; "
+    printf("%-16s %8.3f s from an empty cache: %zu problems, %zu tuned, %zu fallbacks%s; "
            "%.1f ms from its cache (%.1f to %.1f)\n",
-           entrant->name, cold, entrant->plan->count, facts.searched, facts.lower,
+           entrant->name, cold, entrant->plan->count, facts.searched, facts.fallbacks,
            facts.time_was_up ? ", time was up" : "", median * 1e3, warm[0] * 1e3, warm[STARTS - 1] * 1e3);
     return 0;
 }

@@ -10,8 +10,8 @@
  * function for each problem in them, compiled in memory, checked, and ready to be called. A function computes
  * on buffers of the caller's.
  *
- * How a plan finds its functions. For each problem it goes down a ladder, whose rung kgen_function_query
- * names, and takes the first that compiles and proves right:
+ * Where functions come from. For each problem a plan tries variants from these origins, in this order, and
+ * takes the first that compiles and passes its check; kgen_function_query names the origin:
  *
  *     record             the winner of an earlier run on this machine, from the cache
  *     tuned              the winner of a search made now, within the effort and the time of the settings
@@ -19,11 +19,11 @@
  *     microarchitecture  the winner on another machine of the same vendor, family and model
  *     instruction_set    the winner on another machine, with instructions that this one has
  *     default            the first variant of the widest instruction set
- *     plain              plain C
+ *     generic            plain C, which runs on any machine
  *
- * What was compiled from the cache or just tuned is checked quickly before it is handed out, what was never
- * proven on this machine in full. A step down the ladder for another reason than want of a record is logged
- * as a warning.
+ * A variant from the cache or of a search made now gets a quick check before it is handed out; a variant that
+ * was never proven on this machine gets the full one. A warning is logged where a variant does not compile or
+ * fails its check, so that the next one is tried.
  *
  * What it does to its host. It prints nothing (but see KGEN_VERBOSE), never exits, has no mutable global
  * state, and leaves no signal handler, thread or child process behind. Compilers and candidates run in child
@@ -52,9 +52,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of this header. The minor number rises with additions, the major one with changes of what there is. */
+/* The version of this header. The minor number rises with additions, the major one with changes of what there
+ * is; while the major number is 0, the minor one rises with both. */
 #define KGEN_API_MAJOR 0
-#define KGEN_API_MINOR 1
+#define KGEN_API_MINOR 2
 
 #if defined(__GNUC__)
 #define KGEN_API __attribute__((visibility("default")))
@@ -73,14 +74,14 @@ KGEN_API const char *kgen_version(void);
 
 enum kgen_status_code {
     KGEN_OK = 0,
-    KGEN_BAD_ARGUMENT,  /* an argument that cannot be */
-    KGEN_BAD_SPEC,      /* the spec says something that cannot be; line and column tell where */
+    KGEN_BAD_ARGUMENT,  /* an argument is not valid */
+    KGEN_BAD_SPEC,      /* the spec is not valid; line and column tell where */
     KGEN_NOT_FOUND,     /* no such name, or more than one function of that name */
-    KGEN_NO_FUNCTION,   /* no rung of the ladder serves a problem on this machine */
+    KGEN_NO_FUNCTION,   /* no variant serves a problem on this machine */
     KGEN_IO_FAILED,     /* a file could not be read, or a child process not be made */
     KGEN_OUT_OF_MEMORY, /* also where the system grants no executable memory */
-    KGEN_CANCELLED,     /* by the cancel flag of the settings */
-    KGEN_INTERNAL       /* a fault of kgen, such as a template that cannot be read */
+    KGEN_CANCELLED,     /* the cancel flag of the settings was set */
+    KGEN_INTERNAL       /* kgen itself is at fault: a template cannot be read, for instance */
 };
 
 /* line and column count from 1; 0 means unknown. source names the file or text, or is empty. hint says what
@@ -99,10 +100,10 @@ KGEN_API char *kgen_status_format(const struct kgen_status *status, char *text, 
 
 /* ---- settings ---- */
 
-/* How much time a search takes. What an earlier search of the same or greater effort found is used as it is.
- */
+/* How thoroughly a plan searches. What an earlier search of the same or a greater effort found is used as it
+ * is. */
 enum kgen_effort {
-    KGEN_ESTIMATE,  /* time nothing: the ladder without its rung "tuned" */
+    KGEN_ESTIMATE,  /* search nothing and time nothing: no origin "tuned" */
     KGEN_MEASURE,   /* climb among the variants of the widest instruction set, few repeats; seconds */
     KGEN_PATIENT,   /* every variant of every instruction set (beyond 1024, climb), more repeats; minutes */
     KGEN_EXHAUSTIVE /* every variant, with many repeats */
@@ -148,8 +149,8 @@ struct kgen_context;
 
 /* Detects the machine, reads the templates and opens the cache. settings may be NULL for the defaults; it is
  * copied with its strings, but cancel and log_context must stay valid. A cache that cannot be written or read
- * is a warning, no error. Takes some milliseconds. Returns NULL with KGEN_BAD_ARGUMENT for settings that
- * cannot be, KGEN_IO_FAILED, KGEN_INTERNAL or KGEN_OUT_OF_MEMORY. */
+ * is a warning, no error. Takes some milliseconds. Returns NULL with KGEN_BAD_ARGUMENT where the
+ * settings are not valid, KGEN_IO_FAILED, KGEN_INTERNAL or KGEN_OUT_OF_MEMORY. */
 KGEN_API struct kgen_context *kgen_open(const struct kgen_settings *settings, struct kgen_status *status);
 
 /* Closes the context. Its plans stay as they are. */
@@ -165,9 +166,9 @@ struct kgen_plan;
 /* Plans every problem of a spec: a file, or text of length bytes under a name for errors. A spec is JSON: a
  * list of problems, such as {"problems": [{"op": "swiglu", "size": 12288}]}, or a model's config.json
  * (specs/README.md). Either every problem gets a function or the call
- * fails: KGEN_BAD_SPEC with the place, KGEN_IO_FAILED for the file, KGEN_NO_FUNCTION, KGEN_CANCELLED,
- * KGEN_OUT_OF_MEMORY, KGEN_INTERNAL. What was learned until then is in the cache. What the spec asks for and
- * kgen does not do yet is logged as warnings. The caller frees the plan. */
+ * returns NULL: with KGEN_BAD_SPEC and the place, KGEN_IO_FAILED for the file, KGEN_NO_FUNCTION,
+ * KGEN_CANCELLED, KGEN_OUT_OF_MEMORY or KGEN_INTERNAL. The cache keeps what was learned until then. A warning
+ * is logged for what the spec asks for and kgen does not do yet. The caller frees the plan. */
 KGEN_API struct kgen_plan *kgen_plan_file(struct kgen_context *context, const char *path,
                                           struct kgen_status *status);
 KGEN_API struct kgen_plan *kgen_plan_text(struct kgen_context *context, const char *name, const char *text,
@@ -191,19 +192,19 @@ KGEN_API const struct kgen_function *kgen_plan_at(const struct kgen_plan *plan, 
  * ("self_attn.{q,k,v}_proj"), or the usual short one ("self_attn.qkv_proj", "mlp.gate_up_proj"); their rows
  * lie one matrix after the other.
  *
- * activations is the precision of a qmv: "f32", "i16" or "i8". NULL takes the most exact that the plan has;
- * ops that know no precision ignore it. Returns NULL with KGEN_NOT_FOUND where nothing, or more than one
+ * activation_dtype is the precision of a qmv: "f32", "i16" or "i8". NULL takes the most exact that the plan
+ * has; ops without that field ignore it. Returns NULL with KGEN_NOT_FOUND where nothing, or more than one
  * function, is meant; the hint names what is near. */
 KGEN_API const struct kgen_function *kgen_plan_find(const struct kgen_plan *plan, const char *name,
-                                                    const char *activations, struct kgen_status *status);
+                                                    const char *activation_dtype, struct kgen_status *status);
 
-/* Why the plan is as it is. */
+/* What became of a plan. */
 struct kgen_plan_facts {
-    double seconds;        /* that making it took, */
-    double search_seconds; /* of them for searches */
-    size_t recorded;       /* functions on the rung "record" */
-    size_t searched;       /* on the rung "tuned" */
-    size_t lower;          /* on the rungs below */
+    double seconds;        /* that making it took */
+    double search_seconds; /* the part of them that searches took */
+    size_t recorded;       /* functions of the origin "record" */
+    size_t searched;       /* functions of the origin "tuned" */
+    size_t fallbacks;      /* functions of the other origins */
     int time_was_up;       /* 1: a longer search may find better ones; making the plan again goes on */
     size_t code_bytes;     /* of executable memory */
 };
@@ -212,18 +213,19 @@ KGEN_API void kgen_plan_query(const struct kgen_plan *plan, struct kgen_plan_fac
 
 /* ---- functions ---- */
 
-enum kgen_rung {
-    KGEN_RUNG_RECORD,
-    KGEN_RUNG_TUNED,
-    KGEN_RUNG_SIBLING,
-    KGEN_RUNG_MICROARCHITECTURE,
-    KGEN_RUNG_INSTRUCTION_SET,
-    KGEN_RUNG_DEFAULT,
-    KGEN_RUNG_PLAIN
+/* Where the variant of a function comes from, in the order in which they are tried. */
+enum kgen_origin {
+    KGEN_ORIGIN_RECORD,
+    KGEN_ORIGIN_TUNED,
+    KGEN_ORIGIN_SIBLING,
+    KGEN_ORIGIN_MICROARCHITECTURE,
+    KGEN_ORIGIN_INSTRUCTION_SET,
+    KGEN_ORIGIN_DEFAULT,
+    KGEN_ORIGIN_GENERIC
 };
-/* "record", "tuned", "sibling", "microarchitecture", "instruction_set", "default", "plain"; NULL for any
+/* "record", "tuned", "sibling", "microarchitecture", "instruction_set", "default", "generic"; NULL for any
  * other value. */
-KGEN_API const char *kgen_rung_name(enum kgen_rung rung);
+KGEN_API const char *kgen_origin_name(enum kgen_origin origin);
 
 /* The strings are valid as long as the plan. */
 struct kgen_function_facts {
@@ -232,9 +234,9 @@ struct kgen_function_facts {
     const char *op;      /* "qmv" */
     const char *tensors; /* what it serves: "layers.*.mlp.down_proj"; empty where the spec does not say */
     const char *variant; /* "qmv avx512 rows=2 unroll=8" */
-    enum kgen_rung rung;
+    enum kgen_origin origin;
     int threads;           /* that it was tuned for */
-    int checked;           /* 1 where the check before it was handed out was made */
+    int checked;           /* 1 where it was checked before it was handed out */
     double error_of_bound; /* the greatest error seen, as a part of the bound; at most 1 */
     double seconds;        /* of one call when it was timed on this machine; 0 where it was not */
     double bytes;          /* that one call must move from and to memory at the least */
@@ -275,9 +277,9 @@ struct kgen_call {
     void *buffers[16];
     int64_t scalars[4];
 };
-/* Set a buffer or a scalar by its name. The library writes to outputs, updated and state buffers, workspace
- * and scratch only. Return 0, or -1 with KGEN_NOT_FOUND where the function has none of that name, and for a
- * scalar with KGEN_BAD_ARGUMENT where it may not have the value. */
+/* These set a buffer or a scalar by its name. The library writes to outputs, updated and state buffers,
+ * workspace and scratch only. They return 0, or -1 with KGEN_NOT_FOUND where the function has none of that
+ * name, and for a scalar with KGEN_BAD_ARGUMENT where it may not have the value. */
 KGEN_API int kgen_call_set(struct kgen_call *call, const struct kgen_function *function, const char *name,
                            const void *data, struct kgen_status *status);
 KGEN_API int kgen_call_set_scalar(struct kgen_call *call, const struct kgen_function *function,
@@ -289,68 +291,74 @@ KGEN_API size_t kgen_function_range(const struct kgen_function *function);
  * kernels, part 0 at 0 and part `parts` at the end. A part may be empty. */
 KGEN_API size_t kgen_function_part(const struct kgen_function *function, size_t part, size_t parts);
 
-/* Computes the whole: prepare, the range, finish, in the calling thread alone, or divided over a team; scratch
- * then has room for each of its threads, one after the other. Returns 0, or -1 with KGEN_BAD_ARGUMENT where a
- * buffer is missing, or workspace or scratch is not aligned; nothing is computed then. */
+/* A team of threads; see kgen_threads_open. */
 struct kgen_threads;
+
+/* Makes a whole call: prepare, the range, finish. threads is NULL for the calling thread alone, or a team
+ * over which the range is divided; scratch then has room for each of its threads, one after the other.
+ * Returns 0, or -1 with KGEN_BAD_ARGUMENT where a buffer is missing, or workspace or scratch is not aligned;
+ * nothing is computed then. */
 KGEN_API int kgen_function_run(const struct kgen_function *function, const struct kgen_call *call,
                                struct kgen_threads *threads, struct kgen_status *status);
 
-/* For callers with threads of their own. First one thread calls prepare, which fills the workspace; when it
- * has returned, any threads run ranges that do not overlap, each with scratch of its own; when all have, one
- * thread calls finish. prepare and finish do nothing for ops that have none. Results do not depend on how the range is divided, bit by bit. Returns as
- * kgen_function_run; also -1 where begin is greater than end, or end than the range. An empty range is fine.
- */
+/* The parts of a call, for callers with threads of their own. First one thread calls kgen_function_prepare,
+ * which fills the workspace. When it has returned, any number of threads call kgen_function_run_range, with
+ * ranges that do not overlap and scratch of their own. When all have returned, one thread calls
+ * kgen_function_finish. The results are the same bits however the range is divided.
+ *
+ * Each part needs its own buffers only. Each returns as kgen_function_run does. prepare and finish do nothing
+ * for ops without that part. */
 KGEN_API int kgen_function_prepare(const struct kgen_function *function, const struct kgen_call *call,
                                    struct kgen_status *status);
 KGEN_API int kgen_function_finish(const struct kgen_function *function, const struct kgen_call *call,
                                   struct kgen_status *status);
+/* Computes begin to end of the range; where they are equal, nothing. Also returns -1 with KGEN_BAD_ARGUMENT
+ * where begin is greater than end, or end than the range. */
 KGEN_API int kgen_function_run_range(const struct kgen_function *function, const struct kgen_call *call,
                                      size_t begin, size_t end, struct kgen_status *status);
 
-/* The machine code itself, for callers that want no call between: "run", "prepare" or "finish", or NULL where
- * the op has no such part. They take the pointers of the buffers and the scalars of a call; run also the
- * range. Valid as long as the plan. */
+/* The compiled parts themselves, for callers that want no checks and no call in between; NULL where the op
+ * has no such part. They take the buffers and the scalars of a call; run takes the range as well. They are
+ * valid as long as the plan. */
 typedef void kgen_run_function(void *const *buffers, const int64_t *scalars, size_t begin, size_t end);
 typedef void kgen_part_function(void *const *buffers, const int64_t *scalars);
 KGEN_API kgen_run_function *kgen_function_run_pointer(const struct kgen_function *function);
 KGEN_API kgen_part_function *kgen_function_prepare_pointer(const struct kgen_function *function);
 KGEN_API kgen_part_function *kgen_function_finish_pointer(const struct kgen_function *function);
 
-/* A team of threads for kgen_function_run: count of them, the caller's included; 1 to 1024. One thread at a
- * time may use a team. Where the system gives fewer threads, those do the work. It waits without holding the
- * processor for long. NULL with KGEN_BAD_ARGUMENT or KGEN_OUT_OF_MEMORY. The threads end with
- * kgen_threads_close. */
+/* Starts a team of count threads (1 to 1024) for kgen_function_run; the caller's own is one of them. One
+ * thread at a time may use a team. Where the system gives fewer threads, those do the work. Idle threads of a
+ * team sleep after a short time. Returns NULL with KGEN_BAD_ARGUMENT or KGEN_OUT_OF_MEMORY. The threads end
+ * with kgen_threads_close. */
 KGEN_API struct kgen_threads *kgen_threads_open(int count, struct kgen_status *status);
 KGEN_API void kgen_threads_close(struct kgen_threads *threads);
 
 /* ---- packed weights ---- */
 
-/* The layout in which a function reads weights, scales and biases. It is part of the problem: "layout" of a
- * spec, or the command line. What is packed may be kept in files: a layout of another order gets
- * another number.
+/* The layout in which a function reads weights, scales and biases. It is a field of the problem: "layout" in
+ * a spec. Packed weights may be kept in files: a number never comes to mean another order.
  *
  * KGEN_LAYOUT_STORED is that of checkpoints: rows one after the other. Packing copies.
- * KGEN_LAYOUT_TILES16: 16 rows side by side, a tile. A tile holds a word of each of its rows in turns, then
- * the next word of each; a word is 32 bits of weights, or one scale or bias. Where N is no multiple of 16 the
- * last tile is whole all the same. */
+ * KGEN_LAYOUT_TILES16: 16 rows side by side, a tile. A tile holds the first word of each of its rows, then
+ * the second word of each, and so on; a word is 32 bits of weights, or one scale or bias. Where N is no
+ * multiple of 16 the last tile is padded with zeros to a whole one. */
 #define KGEN_LAYOUT_STORED 0
 #define KGEN_LAYOUT_TILES16 1
 KGEN_API int kgen_function_layout(const struct kgen_function *function);
 
-/* buffer is "weights", "scales" or "biases".
+/* buffer is the name of one of the arrays of weights, such as "weights", "scales" or "biases".
  *
- * Bytes of the packed buffer: what kgen_function_buffer_size says; 0 where the op has no such buffer to pack.
+ * The bytes of the packed buffer, as kgen_function_buffer_size says; 0 where the function has no such array.
  */
 KGEN_API size_t kgen_function_packed_size(const struct kgen_function *function, const char *buffer);
-/* Where row begins in it, in bytes; row is at most N, which is its end. SIZE_MAX where there is none, row is
- * greater, or lies within a tile. */
+/* The offset of a row in the packed buffer, in bytes; the offset of row N is its end. SIZE_MAX where the
+ * function has no such array, or row is greater than N or lies within a tile. */
 KGEN_API size_t kgen_function_packed_offset(const struct kgen_function *function, const char *buffer,
                                             size_t row);
 /* Packs rows begin to end. stored is the first of them as checkpoints have it; packed is the whole packed
- * buffer, which must not overlap it. begin and end are rows that have an offset: so matrices that are
- * multiplied as one are packed one by one, and several threads may pack at once. Returns 0, or -1 with
- * KGEN_BAD_ARGUMENT where the op has no such buffer, or begin or end is no such row. */
+ * buffer, which must not overlap it. begin and end must be rows with an offset. Matrices that are multiplied
+ * as one may be packed one by one, and by several threads at once. Returns 0, or -1 with KGEN_BAD_ARGUMENT
+ * where the function has no such array, or begin or end has no offset. */
 KGEN_API int kgen_function_pack(const struct kgen_function *function, const char *buffer, size_t begin,
                                 size_t end, const void *stored, void *packed, struct kgen_status *status);
 

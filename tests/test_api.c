@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The functions of kgen.h and their errors, but for buffers (test_api_buffers.c) and for where functions come
- * from (test_api_ladder.c). */
+ * from (test_api_origin.c). */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -186,7 +186,7 @@ static void test_functions(void **state)
         snprintf(op, sizeof op, "{\"op\":\"%s\",", facts.op);
         assert_memory_equal(api_problems[i], op, strlen(op));
         assert_non_null(strstr(facts.problem, facts.op));
-        assert_int_equal(facts.rung, KGEN_RUNG_DEFAULT);
+        assert_int_equal(facts.origin, KGEN_ORIGIN_DEFAULT);
         assert_true(facts.checked && facts.error_of_bound <= 1 && facts.bytes > 0);
         assert_true(facts.seconds <= 0 && facts.calls >= 1);
         assert_ptr_equal(kgen_plan_find(plan, facts.name, NULL, NULL), function);
@@ -196,7 +196,7 @@ static void test_functions(void **state)
     assert_int_equal(api_compute(api_function_of_parts(), threads), 4 * (100 + 1));
     struct kgen_plan_facts facts;
     kgen_plan_query(plan, &facts, sizeof facts);
-    assert_int_equal(facts.lower, api_problem_count);
+    assert_int_equal(facts.fallbacks, api_problem_count);
     assert_int_equal(facts.recorded + facts.searched, 0);
     assert_true(facts.seconds > 0 && facts.code_bytes > 0);
     /* A caller with an older, shorter struct. */
@@ -210,7 +210,7 @@ static void test_functions(void **state)
     kgen_plan_free(NULL);
 }
 
-static void test_threads_and_rungs(void **state)
+static void test_threads_and_origins(void **state)
 {
     (void)state;
     const int counts[] = {0, -1, 1025};
@@ -220,11 +220,11 @@ static void test_threads_and_rungs(void **state)
         assert_int_equal(status.code, KGEN_BAD_ARGUMENT);
     }
     kgen_threads_close(NULL);
-    for (int rung = KGEN_RUNG_RECORD; rung <= KGEN_RUNG_PLAIN; rung++)
-        assert_non_null(kgen_rung_name((enum kgen_rung)rung));
-    assert_string_equal(kgen_rung_name(KGEN_RUNG_PLAIN), "plain");
-    assert_null(kgen_rung_name((enum kgen_rung)(KGEN_RUNG_PLAIN + 1)));
-    assert_null(kgen_rung_name((enum kgen_rung) - 1));
+    for (int origin = KGEN_ORIGIN_RECORD; origin <= KGEN_ORIGIN_GENERIC; origin++)
+        assert_non_null(kgen_origin_name((enum kgen_origin)origin));
+    assert_string_equal(kgen_origin_name(KGEN_ORIGIN_GENERIC), "generic");
+    assert_null(kgen_origin_name((enum kgen_origin)(KGEN_ORIGIN_GENERIC + 1)));
+    assert_null(kgen_origin_name((enum kgen_origin) - 1));
 }
 
 /* ---- names ---- */
@@ -238,8 +238,8 @@ static void test_find(void **state)
     struct kgen_plan *plan = kgen_plan_file(context, "specs/qwen.json", &plan_status);
     assert_string_equal(plan_status.message, "");
     static const struct {
-        const char *name, *activations, *found; /* NULL: KGEN_NOT_FOUND */
-        const char *says;                       /* of the error */
+        const char *name, *activation_dtype, *found; /* NULL: KGEN_NOT_FOUND */
+        const char *says;                            /* of the error */
     } cases[] = {
         {"model.layers.7.mlp.down_proj.weight", NULL, "qmv_n4096_k12288_b4_g64_f16_f32", NULL},
         {"layers.*.mlp.down_proj", "i8", "qmv_n4096_k12288_b4_g64_f16_i8", NULL},
@@ -267,7 +267,7 @@ static void test_find(void **state)
         {"layers.-1.mlp.up_proj", NULL, NULL, "no function"},
         {"layers.", NULL, NULL, "no function"},
         {"layers.3.lm_head", NULL, NULL, "no function"},
-        {"mlp.down_proj", "i16", NULL, "activations i16"},
+        {"mlp.down_proj", "i16", NULL, "activation_dtype i16"},
         {"mlp.dwn_proj", NULL, NULL, "no function"},
         {"self_attn.qk_proj", NULL, NULL, "no function"},
         {"self_attn.qkvq_proj", NULL, NULL, "no function"},
@@ -277,7 +277,7 @@ static void test_find(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct kgen_status status = {0};
         const struct kgen_function *found =
-            kgen_plan_find(plan, cases[i].name, cases[i].activations, &status);
+            kgen_plan_find(plan, cases[i].name, cases[i].activation_dtype, &status);
         struct kgen_function_facts facts = {.name = "nothing"};
         if (found != NULL)
             kgen_function_query(found, &facts, sizeof facts);
@@ -304,7 +304,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_open, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_plan_errors, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_functions, api_setup, api_teardown),
-        cmocka_unit_test(test_threads_and_rungs),
+        cmocka_unit_test(test_threads_and_origins),
         cmocka_unit_test_setup_teardown(test_find, api_setup, api_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

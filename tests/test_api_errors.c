@@ -460,7 +460,7 @@ static const char *const sound[] = {
     "kgen_plan_count",
     "kgen_plan_free",
     "kgen_plan_query",
-    "kgen_rung_name",
+    "kgen_origin_name",
     "kgen_settings_init",
     "kgen_status_format",
     "kgen_threads_close",

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "plain_kernels.h"
+#include "generic_kernels.h"
 #include "prove.h"
 
 #include <stdio.h>
@@ -48,7 +48,7 @@ static void test_right_qmv_passes(void **state)
                          a == 0   ? "f32"
                          : a == 1 ? "i16"
                                   : "i8");
-                struct kgen_kernel kernel = plain_kernel(&problem);
+                struct kgen_kernel kernel = generic_kernel(&problem);
                 assert_passes(what, &kernel);
                 count++;
             }
@@ -64,7 +64,7 @@ static void test_right_dequantize_passes(void **state)
         struct kgen_problem problem = quantised_problem(kgen_op_find("dequantize"), 5, 288, all_bits[b], 32);
         kgen_problem_set(&problem, "scheme", all_modes[b % 3]);
         kgen_problem_set(&problem, "scale_dtype", all_scales[b / 2 % 3]);
-        struct kgen_kernel kernel = plain_kernel(&problem);
+        struct kgen_kernel kernel = generic_kernel(&problem);
         assert_passes("dequantize", &kernel);
     }
 }
@@ -82,7 +82,7 @@ static void test_right_rms_norm_passes(void **state)
             kgen_problem_set_real(&problem, "eps", 1e-6);
             kgen_problem_set(&problem, "residual", flags & 1);
             kgen_problem_set(&problem, "weight_plus_one", flags >> 1);
-            struct kgen_kernel kernel = plain_kernel(&problem);
+            struct kgen_kernel kernel = generic_kernel(&problem);
             assert_passes("rms_norm", &kernel);
         }
     }
@@ -105,7 +105,7 @@ static void test_right_rope_passes(void **state)
         kgen_problem_set(&problem, "rotary_dim", table[i].rotary_dim);
         kgen_problem_set(&problem, "pairing", table[i].pairing);
         kgen_problem_set_real(&problem, "theta", 1e6);
-        struct kgen_kernel kernel = plain_kernel(&problem);
+        struct kgen_kernel kernel = generic_kernel(&problem);
         assert_passes("rope", &kernel);
     }
 }
@@ -120,7 +120,7 @@ static void test_right_elementwise_passes(void **state)
             struct kgen_problem problem;
             kgen_problem_init(&problem, ops[o]);
             kgen_problem_set(&problem, "size", sizes[i]);
-            struct kgen_kernel kernel = plain_kernel(&problem);
+            struct kgen_kernel kernel = generic_kernel(&problem);
             assert_passes(o == 0 ? "swiglu" : "add", &kernel);
         }
     }
@@ -131,10 +131,10 @@ static void test_right_elementwise_passes(void **state)
 
 static void assert_flip_is_caught(const struct kgen_problem *problem, size_t row, int64_t k)
 {
-    struct kgen_kernel kernel = plain_kernel(problem);
-    plain_flip = 1;
-    plain_flip_row = row;
-    plain_flip_k = k;
+    struct kgen_kernel kernel = generic_kernel(problem);
+    generic_flip = 1;
+    generic_flip_row = row;
+    generic_flip_k = k;
     struct kgen_verification v = prove(&kernel);
     assert_verdict("one flipped bit", &v, KGEN_WRONG_ELEMENT);
 }
@@ -183,15 +183,15 @@ static int64_t swap_last_pair(size_t row, int64_t i)
 
 static void test_misplaced_values_are_caught(void **state)
 {
-    static plain_place *const places[] = {swap_neighbours, swap_nibbles_far, swap_one_pair, swap_last_pair};
+    static generic_place *const places[] = {swap_neighbours, swap_nibbles_far, swap_one_pair, swap_last_pair};
     (void)state;
     size_t count = 0;
     for (size_t p = 0; p < KGEN_COUNT_OF(places); p++) {
         for (size_t a = 0; a < KGEN_COUNT_OF(all_activations); a++) {
             struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), 4096, 4096, 4, 64);
             kgen_problem_set(&problem, "activation_dtype", all_activations[a]);
-            struct kgen_kernel kernel = plain_kernel(&problem);
-            plain_misplace = places[p];
+            struct kgen_kernel kernel = generic_kernel(&problem);
+            generic_misplace = places[p];
             struct kgen_verification v = prove(&kernel);
             assert_verdict("misplaced values", &v, KGEN_WRONG_ELEMENT);
             count++;
@@ -227,7 +227,7 @@ static void test_in_one_call(void **state)
 {
     (void)state;
     struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), 4096, 4096, 4, 64);
-    struct kgen_kernel kernel = plain_kernel(&problem);
+    struct kgen_kernel kernel = generic_kernel(&problem);
     const struct kgen_verify_options options = {PROVE_SEED, 1, NULL};
     struct kgen_verification v, again;
     struct kgen_error error = {0};

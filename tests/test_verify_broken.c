@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "plain_kernels.h"
+#include "generic_kernels.h"
 #include "prove.h"
 
 #include <math.h>
@@ -21,7 +21,7 @@ typedef void qmv_function(const void *weights, const void *scales, const void *b
 #define BROKEN(name)                                                                                         \
     static void name(const void *weights, const void *scales, const void *biases, const void *workspace,     \
                      float *y, size_t row_begin, size_t row_end)
-#define RIGHT() plain_qmv(weights, scales, biases, workspace, y, row_begin, row_end)
+#define RIGHT() generic_qmv(weights, scales, biases, workspace, y, row_begin, row_end)
 
 enum { BROKEN_K = 512, BROKEN_ROW_BYTES = 256, BROKEN_GROUPS = 8 };
 
@@ -44,7 +44,7 @@ BROKEN(not_a_number)
 BROKEN(unwritten_remainder)
 {
     size_t whole = row_begin + (row_end - row_begin) / 4 * 4;
-    plain_qmv(weights, scales, biases, workspace, y, row_begin, whole);
+    generic_qmv(weights, scales, biases, workspace, y, row_begin, whole);
 }
 
 BROKEN(writes_behind)
@@ -163,32 +163,32 @@ BROKEN(wraps_offsets)
     const unsigned char *base = (const unsigned char *)weights;
     for (size_t n = row_begin; n < row_end; n++) {
         const unsigned char *row = base + (uint32_t)(n * BROKEN_ROW_BYTES);
-        plain_qmv(row - n * BROKEN_ROW_BYTES, scales, biases, workspace, y, n, n + 1);
+        generic_qmv(row - n * BROKEN_ROW_BYTES, scales, biases, workspace, y, n, n + 1);
     }
 }
 
 static void changes_x(const float *x, void *workspace)
 {
-    plain_qmv_prepare(x, workspace);
+    generic_qmv_prepare(x, workspace);
     ((float *)(uintptr_t)x)[3] = 0;
 }
 
 static void overfills_workspace(const float *x, void *workspace)
 {
-    plain_qmv_prepare(x, workspace);
+    generic_qmv_prepare(x, workspace);
     ((float *)workspace)[BROKEN_K + 2 * BROKEN_GROUPS] = 1;
 }
 
 static void underfills_workspace(const float *x, void *workspace)
 {
     static float whole[BROKEN_K + 2 * BROKEN_GROUPS];
-    plain_qmv_prepare(x, whole);
+    generic_qmv_prepare(x, whole);
     memcpy(workspace, whole, sizeof whole - sizeof(float));
 }
 
 static void reads_x_behind(const float *x, void *workspace)
 {
-    plain_qmv_prepare(x, workspace);
+    generic_qmv_prepare(x, workspace);
     sink = ((const volatile float *)x)[BROKEN_K];
 }
 
@@ -212,12 +212,13 @@ static const struct {
     {"reads scales behind", reads_scales_behind, NULL, KGEN_READ_PAST_END,
      "read byte 1 past the end of scales"},
     {"reads biases before", reads_biases_before, NULL, KGEN_READ_PAST_END, "before the start of biases"},
-    {"reads x behind", plain_qmv, reads_x_behind, KGEN_READ_PAST_END, "read byte 1 past the end of x"},
+    {"reads x behind", generic_qmv, reads_x_behind, KGEN_READ_PAST_END, "read byte 1 past the end of x"},
     {"changes weights", changes_weights, NULL, KGEN_INPUT_CHANGED, "wrote to weights"},
-    {"changes x", plain_qmv, changes_x, KGEN_INPUT_CHANGED, "wrote to x"},
+    {"changes x", generic_qmv, changes_x, KGEN_INPUT_CHANGED, "wrote to x"},
     {"changes workspace", changes_workspace, NULL, KGEN_INPUT_CHANGED, "wrote to workspace"},
-    {"overfills workspace", plain_qmv, overfills_workspace, KGEN_WRITE_PAST_END, "past the end of workspace"},
-    {"underfills workspace", plain_qmv, underfills_workspace, KGEN_WRONG_ELEMENT, "nan, expected"},
+    {"overfills workspace", generic_qmv, overfills_workspace, KGEN_WRITE_PAST_END,
+     "past the end of workspace"},
+    {"underfills workspace", generic_qmv, underfills_workspace, KGEN_WRONG_ELEMENT, "nan, expected"},
     {"reads nowhere", reads_nowhere, NULL, KGEN_CRASHED, "SIGSEGV: a read at 0x40"},
     {"traps", traps, NULL, KGEN_CRASHED, "SIGILL"},
     {"leaves", leaves, NULL, KGEN_WORKER_EXITED, "exit status 3"},
@@ -233,8 +234,8 @@ static void test_broken_kernels_are_caught(void **state)
     struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), 64, BROKEN_K, 4, 64);
     size_t count = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(broken); i++, count++) {
-        struct kgen_kernel kernel = plain_kernel(&problem);
-        plain_replace(&kernel, (void (*)(void))broken[i].run, (void (*)(void))broken[i].prepare);
+        struct kgen_kernel kernel = generic_kernel(&problem);
+        generic_replace(&kernel, (void (*)(void))broken[i].run, (void (*)(void))broken[i].prepare);
         struct kgen_verification v = prove(&kernel);
         print_message("# %s: %s: %s\n", broken[i].name, kgen_verdict_name(v.verdict), v.detail);
         assert_verdict(broken[i].name, &v, broken[i].verdict);
@@ -251,8 +252,8 @@ static void test_endless_loop_is_caught(void **state)
 {
     (void)state;
     struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), 64, BROKEN_K, 4, 64);
-    struct kgen_kernel kernel = plain_kernel(&problem);
-    plain_replace(&kernel, (void (*)(void))hangs, NULL);
+    struct kgen_kernel kernel = generic_kernel(&problem);
+    generic_replace(&kernel, (void (*)(void))hangs, NULL);
     struct kgen_verification v = prove_within(&kernel, 0.3);
     assert_verdict("hangs", &v, KGEN_TIMED_OUT);
     assert_non_null(strstr(v.detail, "in verify (case random, range 0-1"));
@@ -262,16 +263,16 @@ static void test_great_offsets_are_right(void **state)
 {
     (void)state;
     struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), INT64_C(1) << 25, BROKEN_K, 4, 64);
-    struct kgen_kernel kernel = plain_kernel(&problem);
+    struct kgen_kernel kernel = generic_kernel(&problem);
     assert_passes("8 GB of weights", &kernel);
-    plain_replace(&kernel, (void (*)(void))wraps_offsets, NULL);
+    generic_replace(&kernel, (void (*)(void))wraps_offsets, NULL);
     struct kgen_verification v = prove(&kernel);
     assert_verdict("wraps offsets", &v, KGEN_CRASHED);
 }
 
 static void adds_elsewhere(const float *a, const float *b, float *y, size_t begin, size_t end)
 {
-    plain_add(a, b, y, begin, end);
+    generic_add(a, b, y, begin, end);
     if (end - begin > 2)
         y[begin + 1] = nextafterf(y[begin + 1], 100.0f);
 }
@@ -291,11 +292,11 @@ static void test_broken_add_is_caught(void **state)
     struct kgen_problem problem;
     kgen_problem_init(&problem, kgen_op_find("add"));
     kgen_problem_set(&problem, "size", 1000);
-    struct kgen_kernel kernel = plain_kernel(&problem);
-    plain_replace(&kernel, (void (*)(void))adds_elsewhere, NULL);
+    struct kgen_kernel kernel = generic_kernel(&problem);
+    generic_replace(&kernel, (void (*)(void))adds_elsewhere, NULL);
     struct kgen_verification v = prove(&kernel);
     assert_verdict("one unit in the last place", &v, KGEN_WRONG_ELEMENT);
-    plain_replace(&kernel, (void (*)(void))adds_twice, NULL);
+    generic_replace(&kernel, (void (*)(void))adds_twice, NULL);
     v = prove(&kernel);
     assert_verdict("in place", &v, KGEN_WRONG_ELEMENT);
     assert_non_null(strstr(v.detail, "y = a,"));
@@ -334,11 +335,11 @@ static void test_broken_rms_norm_is_caught(void **state)
     kgen_problem_set(&problem, "rows", 1);
     kgen_problem_set(&problem, "size", 4096);
     kgen_problem_set_real(&problem, "eps", 1e-6);
-    struct kgen_kernel kernel = plain_kernel(&problem);
-    plain_replace(&kernel, (void (*)(void))forgets_one, NULL);
+    struct kgen_kernel kernel = generic_kernel(&problem);
+    generic_replace(&kernel, (void (*)(void))forgets_one, NULL);
     struct kgen_verification v = prove(&kernel);
     assert_verdict("one element left out of the mean", &v, KGEN_WRONG_ELEMENT);
-    plain_replace(&kernel, (void (*)(void))approximates, NULL);
+    generic_replace(&kernel, (void (*)(void))approximates, NULL);
     v = prove(&kernel);
     assert_verdict("off by 2e-6", &v, KGEN_WRONG_ELEMENT);
 }

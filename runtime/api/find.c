@@ -174,21 +174,22 @@ static bool differ_in_precision(const struct kgen_function *a, const struct kgen
            strcmp(a->tensors.data, b->tensors.data) == 0;
 }
 
-static bool has_precision(const struct kgen_function *function, const char *activations)
+static bool has_precision(const struct kgen_function *function, const char *activation_dtype)
 {
     const struct kgen_problem *problem = &function->kernel.problem;
-    return activations == NULL || !kgen_problem_has(problem, "activation_dtype") ||
-           strcmp(kgen_word_name(kgen_problem_get(problem, "activation_dtype")), activations) == 0;
+    return activation_dtype == NULL || !kgen_problem_has(problem, "activation_dtype") ||
+           strcmp(kgen_word_name(kgen_problem_get(problem, "activation_dtype")), activation_dtype) == 0;
 }
 
 static const struct kgen_function *fail_missing(const struct kgen_plan *plan, struct part name,
-                                                const char *activations, struct kgen_status *status)
+                                                const char *activation_dtype, struct kgen_status *status)
 {
     struct kgen_error error = {0};
     struct kgen_nearest nearest;
     kgen_error_set(&error, KGEN_ERROR_USAGE, NULL, 0, 0, "the plan has no function for \"%.*s\"%s%s",
                    (int)(name.length < 200 ? name.length : 200), name.text,
-                   activations != NULL ? " with activations " : "", activations != NULL ? activations : "");
+                   activation_dtype != NULL ? " with activation_dtype " : "",
+                   activation_dtype != NULL ? activation_dtype : "");
     kgen_nearest_start(&nearest, name.text, name.length);
     for (size_t i = 0; i < plan->count; i++) {
         const char *at = plan->functions[i].tensors.data;
@@ -224,12 +225,12 @@ static const struct kgen_function *fail_ambiguous(struct part name, const struct
 }
 
 const struct kgen_function *kgen_plan_find(const struct kgen_plan *plan, const char *name,
-                                           const char *activations, struct kgen_status *status)
+                                           const char *activation_dtype, struct kgen_status *status)
 {
     struct part wanted = {name, strlen(name)};
     for (size_t i = 0; i < plan->count; i++) {
         if (strcmp(plan->functions[i].name.data, name) == 0 &&
-            has_precision(&plan->functions[i], activations))
+            has_precision(&plan->functions[i], activation_dtype))
             return &plan->functions[i];
     }
     take_prefix(&wanted, "model.");
@@ -237,12 +238,12 @@ const struct kgen_function *kgen_plan_find(const struct kgen_plan *plan, const c
     const struct kgen_function *found = NULL;
     for (size_t i = 0; i < plan->count; i++) {
         const struct kgen_function *function = &plan->functions[i];
-        if (!has_precision(function, activations) || !serves(function, wanted))
+        if (!has_precision(function, activation_dtype) || !serves(function, wanted))
             continue;
         if (found != NULL && !differ_in_precision(found, function))
             return fail_ambiguous(wanted, found, function, status);
         if (found == NULL || exactness(function) > exactness(found))
             found = function;
     }
-    return found != NULL ? found : fail_missing(plan, wanted, activations, status);
+    return found != NULL ? found : fail_missing(plan, wanted, activation_dtype, status);
 }

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *kgen_rung_name(enum kgen_rung rung)
+const char *kgen_origin_name(enum kgen_origin origin)
 {
     static const char *const names[] = {"record",          "tuned",   "sibling", "microarchitecture",
-                                        "instruction_set", "default", "plain"};
-    return (size_t)rung < KGEN_COUNT_OF(names) ? names[rung] : NULL;
+                                        "instruction_set", "default", "generic"};
+    return (size_t)origin < KGEN_COUNT_OF(names) ? names[origin] : NULL;
 }
 
 void kgen_function_query(const struct kgen_function *function, struct kgen_function_facts *facts, size_t size)
@@ -22,7 +22,7 @@ void kgen_function_query(const struct kgen_function *function, struct kgen_funct
         .op = function->kernel.problem.op->name,
         .tensors = function->tensors.data,
         .variant = function->variant.data,
-        .rung = function->rung,
+        .origin = function->origin,
         .threads = (int)function->kernel.problem.threads,
         .checked = function->checked,
         .error_of_bound = function->error_of_bound,

@@ -9,14 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Kept back of a time limit for the functions to be compiled and checked: of all together, and of each. */
+/* The part of a time limit that is reserved for compiling and checking the functions: for all, and for each.
+ */
 static const double reserve_seconds = 0.05, reserve_each_seconds = 0.008;
 
 struct making {
     struct kgen_context *context;
     struct kgen_plan *plan;
-    struct kgen_ladder *ladders; /* as many as the plan has functions */
-    struct kgen_choice_made *choices;
+    struct kgen_selection *selections; /* as many as the plan has functions */
+    struct kgen_selected *choices;
     struct kgen_load *loads;
     size_t *asked; /* the functions of a round */
     bool *served;
@@ -41,8 +42,8 @@ static int open_function(struct making *making, size_t index, const struct kgen_
     kgen_text_puts(&function->tensors, entry->tensors != NULL ? entry->tensors : "");
     if (function->name.failed || function->problem_text.failed || function->tensors.failed)
         return fail_memory(&making->error);
-    return kgen_ladder_open(&making->ladders[index], making->context, &function->kernel.problem,
-                            function->problem_text.data, &making->error);
+    return kgen_selection_open(&making->selections[index], making->context, &function->kernel.problem,
+                               function->problem_text.data, &making->error);
 }
 
 static int open_making(struct making *making, const struct kgen_spec *spec)
@@ -52,13 +53,13 @@ static int open_making(struct making *making, const struct kgen_spec *spec)
     if (making->plan == NULL)
         return fail_memory(&making->error);
     making->plan->functions = calloc(count + 1, sizeof *making->plan->functions);
-    making->plan->pages = calloc(KGEN_RUNG_PLAIN + 1, sizeof *making->plan->pages);
-    making->ladders = calloc(count + 1, sizeof *making->ladders);
+    making->plan->pages = calloc(KGEN_ORIGIN_GENERIC + 1, sizeof *making->plan->pages);
+    making->selections = calloc(count + 1, sizeof *making->selections);
     making->choices = calloc(count + 1, sizeof *making->choices);
     making->loads = calloc(count + 1, sizeof *making->loads);
     making->asked = calloc(count + 1, sizeof *making->asked);
     making->served = calloc(count + 1, sizeof *making->served);
-    if (making->plan->functions == NULL || making->plan->pages == NULL || making->ladders == NULL ||
+    if (making->plan->functions == NULL || making->plan->pages == NULL || making->selections == NULL ||
         making->choices == NULL || making->loads == NULL || making->asked == NULL || making->served == NULL)
         return fail_memory(&making->error);
     making->plan->count = count;
@@ -71,9 +72,9 @@ static int open_making(struct making *making, const struct kgen_spec *spec)
 
 static void close_making(struct making *making)
 {
-    for (size_t i = 0; making->ladders != NULL && making->plan != NULL && i < making->plan->count; i++)
-        kgen_ladder_close(&making->ladders[i]);
-    free(making->ladders);
+    for (size_t i = 0; making->selections != NULL && making->plan != NULL && i < making->plan->count; i++)
+        kgen_selection_close(&making->selections[i]);
+    free(making->selections);
     free(making->choices);
     free(making->loads);
     free(making->asked);
@@ -85,15 +86,15 @@ static bool is_cancelled(const struct kgen_context *context)
     return kgen_is_cancelled(context->settings.cancel);
 }
 
-/* Gives the ladders what the cache knows, and what a search finds. */
+/* Sets the best of each selection from the cache, or else by a search. */
 static int find_best(struct making *making)
 {
     const struct kgen_settings *settings = &making->context->settings;
     const bool searches = settings->effort > KGEN_ESTIMATE && !settings->cache_only;
     size_t wanting = 0;
     for (size_t i = 0; i < making->plan->count; i++)
-        wanting += !kgen_ladder_recorded(
-            &making->ladders[i], searches ? kgen_context_effort(making->context) : KGEN_EFFORT_ESTIMATE,
+        wanting += !kgen_selection_recorded(
+            &making->selections[i], searches ? kgen_context_effort(making->context) : KGEN_EFFORT_ESTIMATE,
             !searches);
     if (wanting == 0 || !searches)
         return 0;
@@ -104,19 +105,19 @@ static int find_best(struct making *making)
                    reserve_each_seconds * (double)making->plan->count;
     const int result = settings->seconds > 0 && deadline <= begin
                            ? 1
-                           : kgen_plan_search(making->context, making->ladders, making->plan->count, deadline,
-                                              &making->error);
+                           : kgen_plan_search(making->context, making->selections, making->plan->count,
+                                              deadline, &making->error);
     making->plan->facts.search_seconds = kgen_clock() - begin;
     making->plan->facts.time_was_up = result == 1;
     /* Where the time did not suffice for a search, an earlier winner is better than none. */
     for (size_t i = 0; i < making->plan->count; i++) {
-        if (!making->ladders[i].has_best)
-            kgen_ladder_recorded(&making->ladders[i], KGEN_EFFORT_ESTIMATE, true);
+        if (!making->selections[i].has_best)
+            kgen_selection_recorded(&making->selections[i], KGEN_EFFORT_ESTIMATE, true);
     }
     return result < 0 ? -1 : 0;
 }
 
-/* The text of a problem without its number of rows. */
+/* Writes the text of a problem without its number of rows. */
 static void write_kind(const struct kgen_problem *problem, struct kgen_text *text)
 {
     struct kgen_problem kind = *problem;
@@ -125,25 +126,25 @@ static void write_kind(const struct kgen_problem *problem, struct kgen_text *tex
     kgen_problem_write(&kind, text);
 }
 
-/* Points ladders that have no best at that of a sibling: of the nearest number of rows. */
+/* Gives each selection without a best a sibling: the one of the nearest number of rows. */
 static int find_siblings(struct making *making)
 {
     const struct kgen_plan *plan = making->plan;
     struct kgen_text wanted = {0}, text = {0};
     for (size_t i = 0; i < plan->count; i++) {
-        if (making->ladders[i].has_best)
+        if (making->selections[i].has_best)
             continue;
-        const double bytes = kgen_problem_bytes(making->ladders[i].problem);
+        const double bytes = kgen_problem_bytes(making->selections[i].problem);
         double least = 0;
-        write_kind(making->ladders[i].problem, &wanted);
+        write_kind(making->selections[i].problem, &wanted);
         for (size_t j = 0; j < plan->count && !wanted.failed; j++) {
-            const struct kgen_ladder *other = &making->ladders[j];
+            const struct kgen_selection *other = &making->selections[j];
             write_kind(other->problem, &text);
             if (!other->has_best || text.failed || strcmp(text.data, wanted.data) != 0)
                 continue;
             const double distance = fabs(kgen_problem_bytes(other->problem) - bytes);
-            if (making->ladders[i].sibling == NULL || distance < least) {
-                making->ladders[i].sibling = &other->best.variant;
+            if (making->selections[i].sibling == NULL || distance < least) {
+                making->selections[i].sibling = &other->best.variant;
                 least = distance;
             }
         }
@@ -154,9 +155,9 @@ static int find_siblings(struct making *making)
     return failed ? fail_memory(&making->error) : 0;
 }
 
-static enum kgen_check check_of(const struct making *making, enum kgen_rung rung)
+static enum kgen_check check_of(const struct making *making, enum kgen_origin origin)
 {
-    if (rung > KGEN_RUNG_TUNED)
+    if (origin > KGEN_ORIGIN_TUNED)
         return KGEN_CHECK_FULL;
     return making->context->settings.no_check ? KGEN_CHECK_NONE : KGEN_CHECK_QUICK;
 }
@@ -169,7 +170,7 @@ static void log_choice(const struct making *making, const struct kgen_function *
         snprintf(speed, sizeof speed, "%.2f us, %.1f GB/s", function->seconds * 1e6,
                  bytes / function->seconds * 1e-9);
     kgen_context_log(making->context, KGEN_LOG_CHOICE, "%s: %s (%s), %s, error %.3f of its bound",
-                     function->name.data, function->variant.data, kgen_rung_name(function->rung), speed,
+                     function->name.data, function->variant.data, kgen_origin_name(function->origin), speed,
                      function->error_of_bound);
 }
 
@@ -185,34 +186,34 @@ static void log_text(const struct making *making, size_t index)
     kgen_text_free(&text);
 }
 
-/* Takes over what a round made of one function. */
+/* Stores the result of a round for one function, where it passed. */
 static int take(struct making *making, size_t index, const struct kgen_load *load)
 {
     struct kgen_function *function = &making->plan->functions[index];
-    const struct kgen_choice_made *choice = &making->choices[index];
+    const struct kgen_selected *choice = &making->choices[index];
     kgen_text_clear(&function->variant);
     kgen_variant_name(&choice->variant, &function->variant);
     if (function->variant.failed)
         return fail_memory(&making->error);
     if (load->verification.verdict != KGEN_PASSED) {
         kgen_context_log(making->context, KGEN_LOG_WARNING, "%s: %s (%s) is passed over: %s%s%s",
-                         function->name.data, function->variant.data, kgen_rung_name(choice->rung),
+                         function->name.data, function->variant.data, kgen_origin_name(choice->origin),
                          kgen_verdict_name(load->verification.verdict),
                          load->verification.detail[0] != '\0' ? ": " : "", load->verification.detail);
         return 0;
     }
     making->served[index] = true;
     function->kernel = load->kernel;
-    function->rung = choice->rung;
+    function->origin = choice->origin;
     function->seconds = choice->seconds;
     function->checked = load->check != KGEN_CHECK_NONE;
     function->error_of_bound = choice->error_of_bound > load->verification.error_of_bound
                                    ? choice->error_of_bound
                                    : load->verification.error_of_bound;
     struct kgen_plan_facts *facts = &making->plan->facts;
-    facts->recorded += choice->rung == KGEN_RUNG_RECORD;
-    facts->searched += choice->rung == KGEN_RUNG_TUNED;
-    facts->lower += choice->rung > KGEN_RUNG_TUNED;
+    facts->recorded += choice->origin == KGEN_ORIGIN_RECORD;
+    facts->searched += choice->origin == KGEN_ORIGIN_TUNED;
+    facts->fallbacks += choice->origin > KGEN_ORIGIN_TUNED;
     log_choice(making, function);
     log_text(making, index);
     return 0;
@@ -221,7 +222,7 @@ static int take(struct making *making, size_t index, const struct kgen_load *loa
 static int fail_unserved(struct making *making, size_t index)
 {
     const struct kgen_function *function = &making->plan->functions[index];
-    if (making->ladders[index].variants.count == 0)
+    if (making->selections[index].variants.count == 0)
         return kgen_error_set(&making->error, KGEN_ERROR_CANDIDATE, NULL, 0, 0,
                               "no template solves %s on this machine", function->name.data);
     kgen_error_set(&making->error, KGEN_ERROR_CANDIDATE, NULL, 0, 0, "no variant of %s passed its check: %s",
@@ -230,8 +231,8 @@ static int fail_unserved(struct making *making, size_t index)
     return -1;
 }
 
-/* One round: the next rung of every function that has none yet. Returns 1 where all are served, -1 on an
- * error, else 0. */
+/* One round: tries the next variant of every function that has none yet. Returns 1 where all are served, -1
+ * on an error, else 0. */
 static int run_round(struct making *making)
 {
     struct kgen_plan *plan = making->plan;
@@ -239,12 +240,12 @@ static int run_round(struct making *making)
     for (size_t i = 0; i < plan->count; i++) {
         if (making->served[i])
             continue;
-        if (!kgen_ladder_step(&making->ladders[i], &making->choices[i]))
+        if (!kgen_selection_next(&making->selections[i], &making->choices[i]))
             return fail_unserved(making, i);
         making->asked[count] = i;
         making->loads[count++] = (struct kgen_load){.problem = &plan->functions[i].kernel.problem,
                                                     .variant = &making->choices[i].variant,
-                                                    .check = check_of(making, making->choices[i].rung)};
+                                                    .check = check_of(making, making->choices[i].origin)};
     }
     if (count == 0)
         return 1;

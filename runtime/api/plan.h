@@ -9,7 +9,7 @@
 struct kgen_function {
     struct kgen_kernel kernel; /* its problem has the threads it was tuned for */
     struct kgen_text name, problem_text, tensors, variant;
-    enum kgen_rung rung;
+    enum kgen_origin origin;
     bool checked;
     double error_of_bound, seconds, calls;
 };
@@ -22,44 +22,46 @@ struct kgen_plan {
     struct kgen_plan_facts facts;
 };
 
-/* A variant for a problem, and where it comes from. */
-struct kgen_choice_made {
+/* A variant that was selected for a problem, and where it comes from. */
+struct kgen_selected {
     struct kgen_variant variant;
-    enum kgen_rung rung;
+    enum kgen_origin origin;
     double error_of_bound, seconds; /* of its record on this machine; 0 where there is none */
 };
 
-/* The ladder of one problem: what to try for it, one rung after the other. */
-struct kgen_ladder {
+/* The variants to try for one problem, in the order of their origins. */
+struct kgen_selection {
     const struct kgen_context *context;
     const struct kgen_problem *problem; /* with threads */
     const char *problem_text;
     struct kgen_variants variants; /* all that this machine can run; owned */
     bool *tried;                   /* of each of them; owned */
-    int next;                      /* rung */
-    const struct kgen_variant
-        *sibling;  /* the best for another number of rows in this plan, or NULL; borrowed */
-    bool has_best; /* best was found by kgen_ladder_recorded or set after a search */
-    struct kgen_choice_made best;
+    int next;                      /* the origin to try next */
+    /* The best for another number of rows in this plan, or NULL; borrowed. */
+    const struct kgen_variant *sibling;
+    bool has_best; /* best was found by kgen_selection_recorded or set after a search */
+    struct kgen_selected best;
 };
 
-/* problem and problem_text are borrowed. */
-int kgen_ladder_open(struct kgen_ladder *ladder, const struct kgen_context *context,
-                     const struct kgen_problem *problem, const char *problem_text, struct kgen_error *error);
-/* A zeroed ladder is fine. */
-void kgen_ladder_close(struct kgen_ladder *ladder);
+/* Lists the variants of a problem. problem and problem_text are borrowed. Returns 0, or -1 on an error. */
+int kgen_selection_open(struct kgen_selection *selection, const struct kgen_context *context,
+                        const struct kgen_problem *problem, const char *problem_text,
+                        struct kgen_error *error);
+/* Accepts a zeroed selection. */
+void kgen_selection_close(struct kgen_selection *selection);
 
-/* Looks for the winner in the cache, of at least this effort, whose choice stands (kgen_choice_stands); with
- * any_proven for any winner, and for the best of those that were never chosen. True where there is one, which
- * is then the first thing to try. */
-bool kgen_ladder_recorded(struct kgen_ladder *ladder, enum kgen_search_effort effort, bool any_proven);
+/* Looks in the cache for a winner of at least this effort whose choice stands (kgen_choice_stands); with
+ * any_proven for any winner, and then for the best variant that was proven but never chosen. Returns true
+ * where there is one, and makes it the best. */
+bool kgen_selection_recorded(struct kgen_selection *selection, enum kgen_search_effort effort,
+                             bool any_proven);
 
-/* Steps to the next variant to try. False where there is none left. */
-bool kgen_ladder_step(struct kgen_ladder *ladder, struct kgen_choice_made *choice);
+/* Gives the next variant to try. Returns false where none is left. */
+bool kgen_selection_next(struct kgen_selection *selection, struct kgen_selected *choice);
 
-/* Searches variants for the ladders that have no best yet, until deadline on kgen_clock (0: none), and sets
- * the best of each that has a proven one. Returns 0, 1 when the time was up, -1 on an error. */
-int kgen_plan_search(struct kgen_context *context, struct kgen_ladder *ladders, size_t count, double deadline,
-                     struct kgen_error *error);
+/* Searches for the selections that have no best yet, until deadline on kgen_clock (0: none), and sets the
+ * best of each that has a proven variant. Returns 0, 1 when the time was up, -1 on an error. */
+int kgen_plan_search(struct kgen_context *context, struct kgen_selection *selections, size_t count,
+                     double deadline, struct kgen_error *error);
 
 #endif

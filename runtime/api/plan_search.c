@@ -17,7 +17,7 @@ static const uint64_t seed = UINT64_C(20240229);
 
 static int compare_bytes(const void *a, const void *b)
 {
-    const struct kgen_ladder *const *left = a, *const *right = b;
+    const struct kgen_selection *const *left = a, *const *right = b;
     const double left_bytes = kgen_problem_bytes((*left)->problem);
     const double right_bytes = kgen_problem_bytes((*right)->problem);
     return (left_bytes > right_bytes) - (left_bytes < right_bytes);
@@ -51,17 +51,18 @@ static double setup_seconds(const struct kgen_context *context, const struct kge
 }
 
 /* Searches one problem until the clock says until (0: no limit). */
-static int search_one(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_ladder *ladder,
-                      double until, struct kgen_error *error)
+static int search_one(struct kgen_context *context, struct kgen_tuner *tuner,
+                      struct kgen_selection *selection, double until, struct kgen_error *error)
 {
     struct kgen_choice choice;
     tuner->options.time_limit_seconds = until > 0 ? until - tuner->start : 0;
-    const int result = kgen_tune(tuner, ladder->problem, log_candidate, context, &choice, error);
+    const int result = kgen_tune(tuner, selection->problem, log_candidate, context, &choice, error);
     if (result >= 0 && choice.variant.tmpl != NULL) {
-        ladder->best = (struct kgen_choice_made){
-            choice.variant, choice.from_cache && !ladder->has_best ? KGEN_RUNG_RECORD : KGEN_RUNG_TUNED,
-            choice.record.error_of_bound, kgen_record_seconds(ladder->problem, &choice.record)};
-        ladder->has_best = true;
+        selection->best = (struct kgen_selected){
+            choice.variant,
+            choice.from_cache && !selection->has_best ? KGEN_ORIGIN_RECORD : KGEN_ORIGIN_TUNED,
+            choice.record.error_of_bound, kgen_record_seconds(selection->problem, &choice.record)};
+        selection->has_best = true;
     }
     return result;
 }
@@ -73,7 +74,7 @@ static bool is_cancelled(const struct kgen_context *context)
 
 /* Goes through the problems once. Those that are not finished stay in order, and count. Returns how many were
  * searched, or -1. */
-static int search_pass(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_ladder **order,
+static int search_pass(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_selection **order,
                        size_t *count, double deadline, struct kgen_error *error)
 {
     int searched = 0;
@@ -82,12 +83,12 @@ static int search_pass(struct kgen_context *context, struct kgen_tuner *tuner, s
         const double now = kgen_clock();
         const double share = (deadline - now) / (double)(*count - i);
         const bool limited = deadline > 0;
-        struct kgen_ladder *ladder = order[i];
-        order[left++] = ladder;
+        struct kgen_selection *selection = order[i];
+        order[left++] = selection;
         if (is_cancelled(context) || (limited && now >= deadline) ||
-            (limited && setup_seconds(context, tuner, ladder->problem) > LEAST_SHARES * share))
+            (limited && setup_seconds(context, tuner, selection->problem) > LEAST_SHARES * share))
             continue;
-        const int result = search_one(context, tuner, ladder, limited ? now + share : 0, error);
+        const int result = search_one(context, tuner, selection, limited ? now + share : 0, error);
         if (result < 0)
             return -1;
         searched++;
@@ -98,7 +99,7 @@ static int search_pass(struct kgen_context *context, struct kgen_tuner *tuner, s
 }
 
 /* What the searches of a pass leave over is for another pass. */
-static int search_all(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_ladder **order,
+static int search_all(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_selection **order,
                       size_t count, double deadline, struct kgen_error *error)
 {
     int searched;
@@ -108,8 +109,8 @@ static int search_all(struct kgen_context *context, struct kgen_tuner *tuner, st
     return searched < 0 ? -1 : count > 0;
 }
 
-int kgen_plan_search(struct kgen_context *context, struct kgen_ladder *ladders, size_t count, double deadline,
-                     struct kgen_error *error)
+int kgen_plan_search(struct kgen_context *context, struct kgen_selection *selections, size_t count,
+                     double deadline, struct kgen_error *error)
 {
     const struct kgen_tune_options options = {
         .effort = kgen_context_effort(context),
@@ -120,23 +121,23 @@ int kgen_plan_search(struct kgen_context *context, struct kgen_ladder *ladders, 
         .log = log_message,
         .log_context = context,
     };
-    struct kgen_ladder **order = calloc(count + 1, sizeof(struct kgen_ladder *));
+    struct kgen_selection **order = calloc(count + 1, sizeof(struct kgen_selection *));
     if (order == NULL)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     size_t wanting = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!ladders[i].has_best)
-            order[wanting++] = &ladders[i];
+        if (!selections[i].has_best)
+            order[wanting++] = &selections[i];
     }
     int result = -1;
     struct kgen_tuner *tuner =
         kgen_tuner_new(context->templates, &context->machine, context->cache, &options, error);
     if (tuner != NULL) {
         for (size_t i = 0; i < count; i++) {
-            if (ladders[i].has_best)
-                kgen_tuner_note(tuner, ladders[i].problem, &ladders[i].best.variant);
+            if (selections[i].has_best)
+                kgen_tuner_note(tuner, selections[i].problem, &selections[i].best.variant);
         }
-        qsort(order, wanting, sizeof(struct kgen_ladder *), compare_bytes);
+        qsort(order, wanting, sizeof(struct kgen_selection *), compare_bytes);
         result = search_all(context, tuner, order, wanting, deadline, error);
     }
     kgen_tuner_free(tuner);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "plain_kernels.h"
+#include "generic_kernels.h"
 
 #include "gen/ops/dtype.h"
 #include "gen/ops/rope.h"
@@ -8,10 +8,10 @@
 #include <string.h>
 
 static struct kgen_problem problem;
-plain_place *plain_misplace;
-unsigned plain_flip;
-size_t plain_flip_row;
-int64_t plain_flip_k;
+generic_place *generic_misplace;
+unsigned generic_flip;
+size_t generic_flip_row;
+int64_t generic_flip_k;
 
 /* The workspace of qmv: the activations, quantised or not, then a step and a sum for each group. */
 static size_t qmv_workspace_bytes(void)
@@ -21,7 +21,7 @@ static size_t qmv_workspace_bytes(void)
            sizeof(float);
 }
 
-void plain_qmv_prepare(const float *x, void *workspace)
+void generic_qmv_prepare(const float *x, void *workspace)
 {
     int64_t groups = kgen_problem_get(&problem, "K") / kgen_problem_get(&problem, "group_size");
     float *values = workspace, *steps = values + kgen_problem_get(&problem, "K"), *sums = steps + groups;
@@ -45,14 +45,14 @@ void plain_qmv_prepare(const float *x, void *workspace)
 
 static unsigned weight(const unsigned char *row, size_t n, int64_t k)
 {
-    if (plain_misplace != NULL)
-        k = plain_misplace(n, k);
+    if (generic_misplace != NULL)
+        k = generic_misplace(n, k);
     unsigned q = kgen_packed_value(row, kgen_problem_get(&problem, "bits"), k);
-    return n == plain_flip_row && k == plain_flip_k ? q ^ plain_flip : q;
+    return n == generic_flip_row && k == generic_flip_k ? q ^ generic_flip : q;
 }
 
-void plain_qmv(const void *weights, const void *scales, const void *biases, const void *workspace, float *y,
-               size_t row_begin, size_t row_end)
+void generic_qmv(const void *weights, const void *scales, const void *biases, const void *workspace, float *y,
+                 size_t row_begin, size_t row_end)
 {
     int64_t groups = kgen_problem_get(&problem, "K") / kgen_problem_get(&problem, "group_size");
     const float *values = workspace, *steps = values + kgen_problem_get(&problem, "K"),
@@ -80,8 +80,8 @@ void plain_qmv(const void *weights, const void *scales, const void *biases, cons
     }
 }
 
-static void plain_dequantize(const void *weights, const void *scales, const void *biases, float *y,
-                             size_t row_begin, size_t row_end)
+static void generic_dequantize(const void *weights, const void *scales, const void *biases, float *y,
+                               size_t row_begin, size_t row_end)
 {
     for (size_t n = row_begin; n < row_end; n++) {
         const unsigned char *row =
@@ -116,15 +116,15 @@ static void norm_row(const float *h, const float *w, float *y)
         y[i] = h[i] * r * (kgen_problem_get(&problem, "weight_plus_one") ? 1.0f + w[i] : w[i]);
 }
 
-static void plain_rms_norm(const float *x, const float *w, float *y, size_t row_begin, size_t row_end)
+static void generic_rms_norm(const float *x, const float *w, float *y, size_t row_begin, size_t row_end)
 {
     for (size_t row = row_begin; row < row_end; row++)
         norm_row(x + row * (size_t)kgen_problem_get(&problem, "size"), w,
                  y + row * (size_t)kgen_problem_get(&problem, "size"));
 }
 
-static void plain_residual(const float *x, const float *w, float *residual, float *y, size_t row_begin,
-                           size_t row_end)
+static void generic_residual(const float *x, const float *w, float *residual, float *y, size_t row_begin,
+                             size_t row_end)
 {
     for (size_t row = row_begin; row < row_end; row++) {
         size_t first = row * (size_t)kgen_problem_get(&problem, "size");
@@ -134,7 +134,7 @@ static void plain_residual(const float *x, const float *w, float *residual, floa
     }
 }
 
-static void plain_rope_prepare(int64_t position, void *workspace)
+static void generic_rope_prepare(int64_t position, void *workspace)
 {
     float *table = workspace;
     for (int64_t i = 0; i < kgen_problem_get(&problem, "rotary_dim") / 2; i++) {
@@ -144,7 +144,7 @@ static void plain_rope_prepare(int64_t position, void *workspace)
     }
 }
 
-static void plain_rope(const float *x, const void *workspace, float *y, size_t head_begin, size_t head_end)
+static void generic_rope(const float *x, const void *workspace, float *y, size_t head_begin, size_t head_end)
 {
     const float *table = workspace;
     for (size_t head = head_begin; head < head_end; head++) {
@@ -164,13 +164,13 @@ static void plain_rope(const float *x, const void *workspace, float *y, size_t h
     }
 }
 
-static void plain_swiglu(const float *gate, const float *up, float *y, size_t begin, size_t end)
+static void generic_swiglu(const float *gate, const float *up, float *y, size_t begin, size_t end)
 {
     for (size_t i = begin; i < end; i++)
         y[i] = gate[i] / (1.0f + expf(-gate[i])) * up[i];
 }
 
-void plain_add(const float *a, const float *b, float *y, size_t begin, size_t end)
+void generic_add(const float *a, const float *b, float *y, size_t begin, size_t end)
 {
     for (size_t i = begin; i < end; i++)
         y[i] = a[i] + b[i];
@@ -224,7 +224,7 @@ static void call_prepare(void *const *b, const int64_t *scalars)
         ((qmv_prepare *)prepare_function)(at(b, "x"), at(b, "workspace"));
 }
 
-void plain_replace(struct kgen_kernel *kernel, void (*run)(void), void (*prepare)(void))
+void generic_replace(struct kgen_kernel *kernel, void (*run)(void), void (*prepare)(void))
 {
     if (run != NULL)
         run_function = run;
@@ -234,30 +234,30 @@ void plain_replace(struct kgen_kernel *kernel, void (*run)(void), void (*prepare
     kernel->prepare = prepare_function != NULL ? call_prepare : NULL;
 }
 
-struct kgen_kernel plain_kernel(const struct kgen_problem *of)
+struct kgen_kernel generic_kernel(const struct kgen_problem *of)
 {
     static const struct {
         const char *op;
         void (*run)(void), (*prepare)(void);
     } functions[] = {
-        {"qmv", (void (*)(void))plain_qmv, (void (*)(void))plain_qmv_prepare},
-        {"dequantize", (void (*)(void))plain_dequantize, NULL},
-        {"rms_norm", (void (*)(void))plain_rms_norm, NULL},
-        {"rope", (void (*)(void))plain_rope, (void (*)(void))plain_rope_prepare},
-        {"swiglu", (void (*)(void))plain_swiglu, NULL},
-        {"add", (void (*)(void))plain_add, NULL},
+        {"qmv", (void (*)(void))generic_qmv, (void (*)(void))generic_qmv_prepare},
+        {"dequantize", (void (*)(void))generic_dequantize, NULL},
+        {"rms_norm", (void (*)(void))generic_rms_norm, NULL},
+        {"rope", (void (*)(void))generic_rope, (void (*)(void))generic_rope_prepare},
+        {"swiglu", (void (*)(void))generic_swiglu, NULL},
+        {"add", (void (*)(void))generic_add, NULL},
     };
     problem = *of;
-    plain_misplace = NULL;
-    plain_flip = 0;
+    generic_misplace = NULL;
+    generic_flip = 0;
     run_function = prepare_function = NULL;
     struct kgen_kernel kernel = {.problem = *of};
     for (size_t i = 0; i < KGEN_COUNT_OF(functions); i++) {
         if (strcmp(functions[i].op, of->op->name) == 0)
-            plain_replace(&kernel, functions[i].run, functions[i].prepare);
+            generic_replace(&kernel, functions[i].run, functions[i].prepare);
     }
     if (kgen_problem_get(of, "residual") != 0)
-        plain_replace(&kernel, (void (*)(void))plain_residual, NULL);
+        generic_replace(&kernel, (void (*)(void))generic_residual, NULL);
     if (strcmp(of->op->name, "qmv") == 0)
         kernel.workspace_bytes = qmv_workspace_bytes();
     if (strcmp(of->op->name, "rope") == 0)

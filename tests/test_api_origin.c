@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which rung of the ladder a function comes from, and what is said of it; searches, their limits and their
+/* Where functions come from, and what is said of it; searches, their limits and their
  * cancelling. */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -23,9 +23,9 @@
 static const char *const add = "{\"op\":\"add\",\"size\":1000}";
 static const char *const norm = "{\"op\":\"rms_norm\",\"size\":512}";
 
-/* Plans one problem and expects it on a rung. */
+/* Plans one problem and expects a function of that origin. */
 static struct kgen_function_facts plan_one(const struct kgen_settings *settings, const char *problem,
-                                           enum kgen_rung rung)
+                                           enum kgen_origin origin)
 {
     struct kgen_context *context = api_open(settings);
     struct kgen_status status = {0};
@@ -33,7 +33,7 @@ static struct kgen_function_facts plan_one(const struct kgen_settings *settings,
     assert_string_equal(status.message, "");
     struct kgen_function_facts facts;
     kgen_function_query(kgen_plan_at(plan, 0), &facts, sizeof facts);
-    assert_string_equal(kgen_rung_name(facts.rung), kgen_rung_name(rung));
+    assert_string_equal(kgen_origin_name(facts.origin), kgen_origin_name(origin));
     api_compute(kgen_plan_at(plan, 0), NULL);
     kgen_plan_free(plan);
     kgen_close(context);
@@ -45,27 +45,27 @@ static void test_search_then_record(void **state)
 {
     struct api_fixture *fixture = *state;
     struct kgen_settings settings = api_settings(fixture, KGEN_MEASURE);
-    struct kgen_function_facts facts = plan_one(&settings, norm, KGEN_RUNG_TUNED);
+    struct kgen_function_facts facts = plan_one(&settings, norm, KGEN_ORIGIN_TUNED);
     assert_true(facts.seconds > 0 && facts.checked);
     assert_non_null(strstr(fixture->messages, "(tuned)"));
     assert_int_equal(fixture->counts[KGEN_LOG_CHOICE], 1);
-    facts = plan_one(&settings, norm, KGEN_RUNG_RECORD);
+    facts = plan_one(&settings, norm, KGEN_ORIGIN_RECORD);
     assert_true(facts.seconds > 0 && facts.checked);
     settings.no_check = 1;
-    assert_false(plan_one(&settings, norm, KGEN_RUNG_RECORD).checked);
+    assert_false(plan_one(&settings, norm, KGEN_ORIGIN_RECORD).checked);
     settings.effort = KGEN_ESTIMATE;
     settings.cache_only = 1;
-    plan_one(&settings, norm, KGEN_RUNG_RECORD);
+    plan_one(&settings, norm, KGEN_ORIGIN_RECORD);
     /* A greater effort is not satisfied by it. */
     settings = api_settings(fixture, KGEN_PATIENT);
-    plan_one(&settings, norm, KGEN_RUNG_TUNED);
+    plan_one(&settings, norm, KGEN_ORIGIN_TUNED);
     settings.no_cache = 1;
     settings.effort = KGEN_ESTIMATE;
-    plan_one(&settings, norm, KGEN_RUNG_DEFAULT);
+    plan_one(&settings, norm, KGEN_ORIGIN_DEFAULT);
     /* cache_only searches nothing. */
     settings = api_settings(fixture, KGEN_MEASURE);
     settings.cache_only = 1;
-    plan_one(&settings, add, KGEN_RUNG_DEFAULT);
+    plan_one(&settings, add, KGEN_ORIGIN_DEFAULT);
 }
 
 /* ---- a template that computes something else ---- */
@@ -103,7 +103,7 @@ static void test_broken_default(void **state)
         print_message("skipped: this machine has plain C only\n");
         skip();
     }
-    plan_one(&settings, add, KGEN_RUNG_PLAIN);
+    plan_one(&settings, add, KGEN_ORIGIN_GENERIC);
     assert_int_equal(fixture->counts[KGEN_LOG_WARNING], 1);
     assert_non_null(strstr(fixture->messages, "(default) is passed over: wrong_element"));
 }
@@ -170,9 +170,9 @@ static void test_other_machines(void **state)
     struct api_fixture *fixture = *state;
     struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
     remember_elsewhere(&settings, norm, NULL, 1, "0123456789abcdef");
-    assert_true(plan_one(&settings, norm, KGEN_RUNG_INSTRUCTION_SET).seconds <= 0);
+    assert_true(plan_one(&settings, norm, KGEN_ORIGIN_INSTRUCTION_SET).seconds <= 0);
     remember_elsewhere(&settings, norm, NULL, 0, "fedcba9876543210");
-    assert_true(plan_one(&settings, norm, KGEN_RUNG_MICROARCHITECTURE).checked);
+    assert_true(plan_one(&settings, norm, KGEN_ORIGIN_MICROARCHITECTURE).checked);
     assert_int_equal(fixture->counts[KGEN_LOG_WARNING], 0);
 }
 
@@ -191,7 +191,7 @@ static void test_broken_record(void **state)
                      "{\n    (void)b;\n    for (size_t i = begin; i < end; i++)\n        y[i] = a[i];\n}\n");
     settings.templates_folder = templates;
     remember_elsewhere(&settings, add, "add_wrong", 0, NULL);
-    plan_one(&settings, add, KGEN_RUNG_DEFAULT);
+    plan_one(&settings, add, KGEN_ORIGIN_DEFAULT);
     assert_int_equal(fixture->counts[KGEN_LOG_WARNING], 1);
     assert_non_null(strstr(fixture->messages, "(record) is passed over: wrong_element"));
 }
@@ -207,8 +207,8 @@ static void test_new_template(void **state)
     snprintf(command, sizeof command, "mkdir -p %s && cp -r templates/c %s", templates, templates);
     assert_int_equal(system(command), 0);
     settings.templates_folder = templates;
-    plan_one(&settings, add, KGEN_RUNG_TUNED);
-    plan_one(&settings, add, KGEN_RUNG_RECORD);
+    plan_one(&settings, add, KGEN_ORIGIN_TUNED);
+    plan_one(&settings, add, KGEN_ORIGIN_RECORD);
     /* As it is now, under a second name. */
     snprintf(path, sizeof path, "%s/c/add_again.c.in", templates);
     snprintf(command, sizeof command, "sed 's/^$template add /$template add_again /' %s/c/add.c.in > %s",
@@ -220,16 +220,16 @@ static void test_new_template(void **state)
              templates, templates);
     assert_int_equal(system(command), 0);
     settings.cache_only = 1;
-    plan_one(&settings, add, KGEN_RUNG_RECORD);
+    plan_one(&settings, add, KGEN_ORIGIN_RECORD);
     settings.cache_only = 0;
     settings.seconds = 1e-6;
-    plan_one(&settings, add, KGEN_RUNG_RECORD);
+    plan_one(&settings, add, KGEN_ORIGIN_RECORD);
     settings.seconds = 0;
-    plan_one(&settings, add, KGEN_RUNG_TUNED);
-    plan_one(&settings, add, KGEN_RUNG_RECORD);
+    plan_one(&settings, add, KGEN_ORIGIN_TUNED);
+    plan_one(&settings, add, KGEN_ORIGIN_RECORD);
 }
 
-static void test_no_rung(void **state)
+static void test_no_variant(void **state)
 {
     struct api_fixture *fixture = *state;
     struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
@@ -279,7 +279,7 @@ static void test_time_limit(void **state)
         struct kgen_plan_facts facts;
         kgen_plan_query(plan, &facts, sizeof facts);
         assert_int_equal(facts.time_was_up, 1);
-        assert_int_equal(facts.recorded + facts.searched + facts.lower, kgen_plan_count(plan));
+        assert_int_equal(facts.recorded + facts.searched + facts.fallbacks, kgen_plan_count(plan));
         kgen_plan_free(plan);
         kgen_close(context);
     }
@@ -349,7 +349,7 @@ static void test_verbose(void **state)
             setenv("KGEN_VERBOSE", cases[i].value, 1);
         else
             unsetenv("KGEN_VERBOSE");
-        plan_one(&settings, norm, KGEN_RUNG_TUNED);
+        plan_one(&settings, norm, KGEN_ORIGIN_TUNED);
         unsetenv("KGEN_VERBOSE");
         dup2(kept, STDERR_FILENO);
         close(kept);
@@ -370,7 +370,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_broken_record, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_new_template, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_other_machines, api_setup, api_teardown),
-        cmocka_unit_test_setup_teardown(test_no_rung, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_no_variant, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_time_limit, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_cancel, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_verbose, api_setup, api_teardown),
