@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "gen/spec/families/family.h"
 
-extern const struct kgen_family kgen_family_llama, kgen_family_mistral, kgen_family_qwen2, kgen_family_qwen3,
-    kgen_family_qwen3_moe;
+/* A row for each family. */
+#define FAMILIES(ROW) ROW(llama) ROW(mistral) ROW(qwen2) ROW(qwen3) ROW(qwen3_moe)
 
-const struct kgen_family *const kgen_families[] = {
-    &kgen_family_llama, &kgen_family_mistral,   &kgen_family_qwen2,
-    &kgen_family_qwen3, &kgen_family_qwen3_moe, NULL,
-};
+#define DECLARE(name) extern const struct kgen_family kgen_family_##name;
+#define ADDRESS(name) &kgen_family_##name,
+
+FAMILIES(DECLARE)
+const struct kgen_family *const kgen_families[] = {FAMILIES(ADDRESS) NULL};
 
 const struct kgen_absent_op kgen_absent_ops[] = {
     {"moe_experts",

@@ -30,7 +30,7 @@ struct kgen_report_data {
     struct kgen_text engine;
     bool bandwidth_known;
     struct kgen_bandwidth bandwidth;
-    char series[KGEN_SERIES_MAX][64]; /* labels: "qmv, f32 activations", "rope", ... */
+    char series[KGEN_SERIES_MAX][64]; /* labels: "qmv, f32 activations", "add", ... */
     size_t series_count;
     struct kgen_report_problem *problems; /* owned */
     size_t count;
