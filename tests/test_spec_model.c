@@ -405,6 +405,26 @@ static void test_dense_layers(void **state)
     COMPARE_OP(spec, kgen_op_find("swiglu"), expected);
 }
 
+/* Every layer of Mixtral has experts, whose tensors are not called as those of other families. */
+static void test_mixtral(void **state)
+{
+    (void)state;
+    struct kgen_spec *spec =
+        spec_parse(HEAD("mixtral") "\"num_local_experts\": 8, \"num_experts_per_tok\": 2,"
+                                   "\"quantization\": {\"bits\": 4, "
+                                   "\"model.layers.1.block_sparse_moe.gate\": {\"bits\": 8}}}",
+                   NULL);
+    assert_true(
+        spec_warns(spec, "routed experts of layers.*.block_sparse_moe (8 experts of 512, 2 for a token)"));
+    assert_true(
+        spec_warns(spec, "the router of layers.*.block_sparse_moe (8 scores from 256 elements, the best 2)"));
+    static const struct spec_expected products[] = {
+        {"qmv_n512_k256_b4_g64_f16_f32", 6, "layers.*.self_attn.{q,k,v}_proj"},
+        {"qmv_n256_k256_b4_g64_f16_f32", 6, "layers.*.self_attn.o_proj"},
+        {"qmv_n1000_k256_b4_g64_f16_f32", 1, "lm_head"}};
+    COMPARE_OP(spec, kgen_op_find("qmv"), products);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,7 +435,7 @@ int main(void)
         cmocka_unit_test(test_model_options), cmocka_unit_test(test_biases),
         cmocka_unit_test(test_rope),          cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_tied),          cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_dense_layers),
+        cmocka_unit_test(test_dense_layers),  cmocka_unit_test(test_mixtral),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

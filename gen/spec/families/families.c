@@ -2,7 +2,7 @@
 #include "gen/spec/families/family.h"
 
 /* A row for each family. */
-#define FAMILIES(ROW) ROW(llama) ROW(mistral) ROW(qwen2) ROW(qwen3) ROW(qwen3_moe)
+#define FAMILIES(ROW) ROW(llama) ROW(mistral) ROW(qwen2) ROW(qwen3) ROW(qwen3_moe) ROW(mixtral)
 
 #define DECLARE(name) extern const struct kgen_family kgen_family_##name;
 #define ADDRESS(name) &kgen_family_##name,
