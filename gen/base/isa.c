@@ -83,6 +83,25 @@ unsigned kgen_isas_of_tcc(void)
     return found;
 }
 
+bool kgen_isas_take(unsigned *set, enum kgen_isa *isa)
+{
+    for (int i = KGEN_ISA_COUNT - 1; i >= 0; i--) {
+        if ((*set >> i & 1) != 0) {
+            *set &= ~(1u << i);
+            *isa = (enum kgen_isa)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void kgen_isas_write(unsigned set, struct kgen_text *text)
+{
+    enum kgen_isa isa;
+    for (const char *separator = ""; kgen_isas_take(&set, &isa); separator = ", ")
+        kgen_text_printf(text, "%s%s", separator, isas[isa].name);
+}
+
 enum kgen_isa kgen_isas_widest(unsigned set)
 {
     enum kgen_isa widest = KGEN_ISA_GENERIC;

@@ -52,6 +52,10 @@ int kgen_isa_parse(const char *name, enum kgen_isa *isa);
 unsigned kgen_isas_of_features(const char *features);
 /* Those that TinyCC compiles. */
 unsigned kgen_isas_of_tcc(void);
+/* Removes the last of a set and stores it in isa. Returns false where the set is empty. */
+bool kgen_isas_take(unsigned *isas, enum kgen_isa *isa);
+/* Appends the names of a set, the last first: "avx512, avx2, generic". */
+void kgen_isas_write(unsigned isas, struct kgen_text *text);
 /* The one with the longest vectors; generic for an empty set. */
 enum kgen_isa kgen_isas_widest(unsigned isas);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads JSON values. Errors have the place, what was expected and what was found. */
 #include "gen/base/nearest.h"
+#include "gen/base/strings.h"
 #include "gen/spec/json_load.h"
 #include "gen/spec/reader.h"
 
@@ -111,10 +112,7 @@ int kgen_spec_check_keys(const struct kgen_spec_reader *reader, const struct kge
     json_t *value;
     json_object_foreach(object, key, value)
     {
-        bool known = false;
-        for (size_t i = 0; i < count && !known; i++)
-            known = strcmp(names[i], key) == 0;
-        if (known)
+        if (kgen_string_find(names, count, key) >= 0)
             continue;
         struct kgen_json_path member = {path, key, 0};
         kgen_spec_fail_key(reader, &member, "unknown key \"%s\" in %s", key, owner);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads the quantisation format of each tensor: from MLX's "quantization" object, then from kgen's
  * "overrides". */
+#include "gen/base/strings.h"
 #include "gen/spec/reader.h"
 
 #include <fnmatch.h>
@@ -71,10 +72,8 @@ static int check_quantization_keys(const struct kgen_spec_reader *reader, const 
     json_t *value;
     json_object_foreach(quantization, key, value)
     {
-        bool known = json_is_object(value) || json_is_boolean(value);
-        for (size_t i = 0; i < KGEN_COUNT_OF(format_names) && !known; i++)
-            known = strcmp(format_names[i], key) == 0;
-        if (known)
+        if (json_is_object(value) || json_is_boolean(value) ||
+            kgen_string_find(format_names, KGEN_COUNT_OF(format_names), key) >= 0)
             continue;
         struct kgen_json_path member = {path, key, 0};
         kgen_spec_fail_key(reader, &member, "unknown key \"%s\" in \"quantization\"", key);

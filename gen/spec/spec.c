@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads a spec: the options, the keys that both kinds have, and the name. */
+#include "gen/base/strings.h"
 #include "gen/spec/json_load.h"
 #include "gen/spec/reader.h"
 
@@ -46,11 +47,7 @@ static bool is_keyword(const char *word)
         "main",    "nullptr",       "register", "restrict", "return",       "short",  "signed",  "sizeof",
         "static",  "static_assert", "struct",   "switch",   "thread_local", "true",   "typedef", "typeof",
         "union",   "unsigned",      "void",     "volatile", "while"};
-    for (size_t i = 0; i < KGEN_COUNT_OF(keywords); i++) {
-        if (strcmp(keywords[i], word) == 0)
-            return true;
-    }
-    return false;
+    return kgen_string_find(keywords, KGEN_COUNT_OF(keywords), word) >= 0;
 }
 
 static char *make_identifier(const char *name)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The declarations at the head of a template. */
 #include "gen/base/nearest.h"
+#include "gen/base/strings.h"
 #include "gen/template/internal.h"
 
 #include <stdlib.h>
@@ -307,14 +308,10 @@ static const char *taken_by(const struct kgen_op *op, const char *name)
     enum kgen_isa isa;
     if (kgen_isa_parse(name, &isa) == 0)
         return "an instruction set";
-    for (int word = 0; word < KGEN_WORD_COUNT; word++) {
-        if (strcmp(kgen_word_name(word), name) == 0)
-            return "a word that a field can hold";
-    }
-    for (size_t i = 0; i < KGEN_COUNT_OF(derived_names); i++) {
-        if (strcmp(derived_names[i], name) == 0)
-            return "a name that every template sees";
-    }
+    if (kgen_word_find(name) != KGEN_WORD_NONE)
+        return "a word that a field can hold";
+    if (kgen_string_find(derived_names, KGEN_COUNT_OF(derived_names), name) >= 0)
+        return "a name that every template sees";
     return op != NULL && kgen_op_field(op, name) != NULL ? "a field of the op" : NULL;
 }
 

@@ -12,9 +12,6 @@
 /* Seconds that a stage may take before it counts as hung. */
 static const double compile_limit = 10, check_limit = 60;
 
-/* The inputs of the checks are generated from it. */
-static const uint64_t seed = UINT64_C(20240229);
-
 /* What the child writes into shared memory. */
 struct result {
     struct kgen_verification verification;
@@ -58,9 +55,10 @@ static void check(struct batch *batch, const struct kgen_load *load, struct kgen
     const bool full = load->check == KGEN_CHECK_FULL;
     /* A quick check starts no threads: starting them takes longer than the check. */
     const struct kgen_verify_options options = {
-        .seed = seed, .threads = full ? batch->threads : 1, .guards = kgen_worker_guards(worker)};
-    struct kgen_verify_cases *cases = full ? kgen_verify_cases_new(load->problem, seed, &error)
-                                           : kgen_verify_cases_new_quick(load->problem, seed, &error);
+        .seed = KGEN_PROOF_SEED, .threads = full ? batch->threads : 1, .guards = kgen_worker_guards(worker)};
+    struct kgen_verify_cases *cases =
+        full ? kgen_verify_cases_new(load->problem, KGEN_PROOF_SEED, &error)
+             : kgen_verify_cases_new_quick(load->problem, KGEN_PROOF_SEED, &error);
     if (cases == NULL ||
         kgen_verify_with(cases, &result->kernel, &options, &result->verification, &error) != 0)
         kgen_verification_fail(&result->verification, KGEN_WORKER_EXITED, &error);

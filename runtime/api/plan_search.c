@@ -13,8 +13,6 @@
 /* Less time than that is not worth another pass. */
 #define LEAST_SECONDS 0.1
 
-static const uint64_t seed = UINT64_C(20240229);
-
 static int compare_bytes(const void *a, const void *b)
 {
     const struct kgen_selection *const *left = a, *const *right = b;
@@ -117,7 +115,7 @@ int kgen_plan_search(struct kgen_context *context, struct kgen_selection *select
         .engine = KGEN_ENGINE_TCC,
         .threads = context->settings.threads,
         .cancel = context->settings.cancel,
-        .seed = seed,
+        .seed = KGEN_PROOF_SEED,
         .log = log_message,
         .log_context = context,
     };

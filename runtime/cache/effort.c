@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/cache/effort.h"
 
-#include <string.h>
+#include "gen/base/strings.h"
 
 static const char *const names[KGEN_EFFORT_COUNT] = {[KGEN_EFFORT_ESTIMATE] = "estimate",
                                                      [KGEN_EFFORT_MEASURE] = "measure",
@@ -15,11 +15,8 @@ const char *kgen_effort_name(enum kgen_search_effort effort)
 
 int kgen_effort_parse(const char *name, enum kgen_search_effort *effort)
 {
-    for (int i = 0; i < KGEN_EFFORT_COUNT; i++) {
-        if (strcmp(names[i], name) == 0) {
-            *effort = (enum kgen_search_effort)i;
-            return 0;
-        }
-    }
-    return -1;
+    const int found = kgen_string_find(names, KGEN_EFFORT_COUNT, name);
+    if (found >= 0)
+        *effort = (enum kgen_search_effort)found;
+    return found >= 0 ? 0 : -1;
 }

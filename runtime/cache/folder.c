@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gen/base/strings.h"
 #include "runtime/cache/cache.h"
 #include "runtime/cache/claim.h"
 #include "runtime/cache/file.h"
@@ -13,8 +14,7 @@
 
 static bool ends_with(const char *text, const char *suffix)
 {
-    size_t length = strlen(text), suffix_length = strlen(suffix);
-    return length >= suffix_length && strcmp(text + length - suffix_length, suffix) == 0;
+    return kgen_string_ends(text, strlen(text), suffix);
 }
 
 /* The file of records, temporary files of compacting it, and lock files. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/cache/record.h"
+#include "gen/base/strings.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -12,18 +13,6 @@
 #define RECORD_START "{\"key\":\""
 #define FACT_START "{\"fact\":\""
 #define KEY_DIGITS 16
-
-static bool starts_with(const char *text, size_t length, const char *prefix)
-{
-    size_t prefix_length = strlen(prefix);
-    return length >= prefix_length && memcmp(text, prefix, prefix_length) == 0;
-}
-
-static bool ends_with(const char *text, size_t length, const char *suffix)
-{
-    size_t suffix_length = strlen(suffix);
-    return length >= suffix_length && memcmp(text + length - suffix_length, suffix, suffix_length) == 0;
-}
 
 static bool parse_key(const char *digits, uint64_t *key)
 {
@@ -49,7 +38,8 @@ static bool classify_fast(const char *line, size_t length, uint64_t *key, long *
     static const char after_key[] = "\",\"schema\":";
     const size_t start = sizeof RECORD_START - 1;
     const size_t schema_at = start + KEY_DIGITS + sizeof after_key - 1;
-    if (length < schema_at || !starts_with(line, length, RECORD_START) || !parse_key(line + start, key) ||
+    if (length < schema_at || !kgen_string_begins(line, length, RECORD_START) ||
+        !parse_key(line + start, key) ||
         memcmp(line + start + KEY_DIGITS, after_key, sizeof after_key - 1) != 0)
         return false;
     long value = 0;
@@ -59,7 +49,8 @@ static bool classify_fast(const char *line, size_t length, uint64_t *key, long *
     if (at == schema_at || at >= length || line[at] != ',')
         return false;
     *schema = value;
-    return ends_with(line, length, ",\"chosen\":true}") || ends_with(line, length, ",\"chosen\":false}");
+    return kgen_string_ends(line, length, ",\"chosen\":true}") ||
+           kgen_string_ends(line, length, ",\"chosen\":false}");
 }
 
 /* Whether a line that is not JSON may be the beginning of one of ours. */
@@ -99,7 +90,7 @@ static enum kgen_line_kind classify_object(const json_t *root, uint64_t *key)
 
 bool kgen_line_is_chosen(const char *line, size_t length)
 {
-    return ends_with(line, length, "\"chosen\":true}");
+    return kgen_string_ends(line, length, "\"chosen\":true}");
 }
 
 enum kgen_line_kind kgen_line_classify(const char *line, size_t length, uint64_t *key)

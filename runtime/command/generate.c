@@ -15,9 +15,6 @@
 #include "runtime/command/progress.h"
 #include "runtime/command/report/report.h"
 
-/* Inputs of the proofs follow from it; fixed, so that two runs prove the same. */
-#define SEED UINT64_C(20240229)
-
 /* Set by a signal. The handler cannot be given anything else. */
 static volatile int cancelled;
 
@@ -122,7 +119,7 @@ static int tune_all(struct run *run, struct kgen_error *error)
         .threads = run->session->threads,
         .time_limit_seconds = options->time_limit_seconds,
         .cancel = &cancelled,
-        .seed = SEED,
+        .seed = KGEN_PROOF_SEED,
         .shard = options->shard,
         .shards = options->shards,
         .log = kgen_say_log,
@@ -218,7 +215,7 @@ static int write_output(struct run *run, const char *folder, enum kgen_ending *e
         .session = run->session,
         .choices = run->choices,
         .count = run->count,
-        .seed = SEED,
+        .seed = KGEN_PROOF_SEED,
         .cancel = &cancelled,
     };
     kgen_progress_note(&run->progress, "proving what is written through the compiler");

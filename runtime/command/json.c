@@ -14,22 +14,6 @@ json_t *kgen_json_positive(double value)
     return isfinite(value) && value > 0 ? json_real(value) : json_null();
 }
 
-json_t *kgen_json_string(const char *text)
-{
-    json_t *string = json_string(text);
-    return string != NULL ? string : json_string("(not UTF-8)");
-}
-
-json_t *kgen_json_isas(unsigned isas)
-{
-    json_t *list = json_array();
-    for (int isa = KGEN_ISA_COUNT - 1; isa >= 0; isa--) {
-        if ((isas >> isa & 1) != 0)
-            json_array_append_new(list, json_string(kgen_isa_info((enum kgen_isa)isa)->name));
-    }
-    return list;
-}
-
 json_t *kgen_json_machine(const struct kgen_machine *machine)
 {
     struct kgen_text text = {0};

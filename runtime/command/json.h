@@ -4,14 +4,12 @@
 #define KGEN_COMMAND_JSON_H
 
 #include "runtime/command/command.h"
-#include <jansson.h>
+#include "runtime/machine/json.h"
 
 /* null for what JSON cannot hold. */
 json_t *kgen_json_number(double value);
 /* A positive number, else null: a time not taken, a size not known. */
 json_t *kgen_json_positive(double value);
-json_t *kgen_json_string(const char *text);
-json_t *kgen_json_isas(unsigned isas);
 json_t *kgen_json_machine(const struct kgen_machine *machine);
 /* bandwidth NULL: null. */
 json_t *kgen_json_bandwidth(const struct kgen_bandwidth *bandwidth);

@@ -175,17 +175,6 @@ double kgen_bandwidth_of(const struct kgen_bandwidth *bandwidth, int64_t threads
     return threads == 1 ? bandwidth->one_thread : bandwidth->all_threads;
 }
 
-void kgen_isas_write(unsigned isas, struct kgen_text *text)
-{
-    const char *separator = "";
-    for (int isa = KGEN_ISA_COUNT - 1; isa >= 0; isa--) {
-        if ((isas >> isa & 1) != 0) {
-            kgen_text_printf(text, "%s%s", separator, kgen_isa_info((enum kgen_isa)isa)->name);
-            separator = ", ";
-        }
-    }
-}
-
 static void describe_field(const struct kgen_problem *problem, const struct kgen_field *field,
                            struct kgen_text *text)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
+#include "gen/base/strings.h"
 #include "runtime/jit/internal.h"
 
 #include <dlfcn.h>
@@ -17,13 +18,10 @@ const char *kgen_engine_name(enum kgen_engine engine)
 
 int kgen_engine_parse(const char *name, enum kgen_engine *engine)
 {
-    for (size_t i = 0; i < KGEN_COUNT_OF(engine_names); i++) {
-        if (strcmp(engine_names[i], name) == 0) {
-            *engine = (enum kgen_engine)i;
-            return 0;
-        }
-    }
-    return -1;
+    const int found = kgen_string_find(engine_names, KGEN_COUNT_OF(engine_names), name);
+    if (found >= 0)
+        *engine = (enum kgen_engine)found;
+    return found >= 0 ? 0 : -1;
 }
 
 int kgen_engine_describe(enum kgen_engine engine, const struct kgen_cc_options *options,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The names of verdicts, and the verdict on a job that did not end well. */
+#include "gen/base/strings.h"
 #include "runtime/prove/verify.h"
 
 #include <signal.h>
@@ -19,13 +20,10 @@ const char *kgen_verdict_name(enum kgen_verdict verdict)
 
 int kgen_verdict_parse(const char *name, enum kgen_verdict *verdict)
 {
-    for (int i = 0; i < KGEN_VERDICT_COUNT; i++) {
-        if (strcmp(name, names[i]) == 0) {
-            *verdict = (enum kgen_verdict)i;
-            return 0;
-        }
-    }
-    return -1;
+    const int found = kgen_string_find(names, KGEN_VERDICT_COUNT, name);
+    if (found >= 0)
+        *verdict = (enum kgen_verdict)found;
+    return found >= 0 ? 0 : -1;
 }
 
 void kgen_verification_fail(struct kgen_verification *verification, enum kgen_verdict verdict,

@@ -35,6 +35,11 @@ struct kgen_verification {
     char detail[256];      /* "y[17] = 3.5, expected 3.25 +- 1e-6 (case sparse, N=7, seed 42)" */
 };
 
+/* The seed of the inputs on which the command and the library prove kernels, and of their searches. */
+#define KGEN_PROOF_SEED UINT64_C(20240229)
+/* That of `kgen cache verify`, which holds winners to other inputs than those of their first proof. */
+#define KGEN_PROOF_AGAIN_SEED UINT64_C(20250307)
+
 struct kgen_verify_options {
     uint64_t seed;
     int threads;                    /* also run with this many, and compare bits */

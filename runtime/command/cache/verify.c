@@ -9,8 +9,6 @@
 #include "runtime/jit/device.h"
 
 #define LIMIT_SECONDS 120.0
-/* Other inputs than those that the winner was first proven on. */
-#define SEED UINT64_C(20250307)
 
 /* A proof that needs more memory than this is left out: the problem of a record may be of any size. */
 #define MOST_BYTES (2.0 * (1 << 30))
@@ -42,8 +40,9 @@ static void prove(size_t index, void *result_memory, struct kgen_worker *worker,
         kgen_verification_not_compiled(result, &error);
         return;
     }
-    const struct kgen_verify_options options = {
-        .seed = SEED, .threads = (int)verification->problem.threads, .guards = kgen_worker_guards(worker)};
+    const struct kgen_verify_options options = {.seed = KGEN_PROOF_AGAIN_SEED,
+                                                .threads = (int)verification->problem.threads,
+                                                .guards = kgen_worker_guards(worker)};
     kgen_worker_stage(worker, "verify", LIMIT_SECONDS);
     if (kgen_verify(&kernel, &options, result, &error) != 0)
         kgen_verification_fail(result, KGEN_WORKER_EXITED, &error);

@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* A machine as JSON. */
+/* Machines as JSON. */
+#include "runtime/machine/json.h"
 #include "runtime/machine/machine.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *isas_json(unsigned isas)
+json_t *kgen_json_isas(unsigned isas)
 {
     json_t *list = json_array();
-    for (int isa = KGEN_ISA_COUNT - 1; isa >= 0; isa--) {
-        if ((isas >> isa & 1) != 0)
-            json_array_append_new(list, json_string(kgen_isa_info((enum kgen_isa)isa)->name));
-    }
+    enum kgen_isa isa;
+    while (kgen_isas_take(&isas, &isa))
+        json_array_append_new(list, json_string(kgen_isa_info(isa)->name));
     return list;
 }
 
-/* A processor's name need not be UTF-8. */
-static json_t *string_json(const char *text)
+json_t *kgen_json_string(const char *text)
 {
     json_t *string = json_string(text);
     return string != NULL ? string : json_string("(not UTF-8)");
@@ -26,13 +24,13 @@ static json_t *string_json(const char *text)
 
 int kgen_machine_write(const struct kgen_machine *machine, struct kgen_text *text)
 {
-    json_t *root = json_pack("{s:s, s:s, s:o, s:o, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:o}", "identity",
-                             machine->identity, "architecture", machine->architecture, "name",
-                             string_json(machine->name), "vendor", string_json(machine->vendor), "family",
-                             machine->family, "model", machine->model, "stepping", machine->stepping,
-                             "threads", machine->threads, "l1d_bytes", (json_int_t)machine->l1d_bytes,
-                             "l2_bytes", (json_int_t)machine->l2_bytes, "l3_bytes",
-                             (json_int_t)machine->l3_bytes, "isas", isas_json(machine->isas));
+    json_t *root = json_pack(
+        "{s:s, s:s, s:o, s:o, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:o}", "identity", machine->identity,
+        "architecture", machine->architecture, "name", kgen_json_string(machine->name), "vendor",
+        kgen_json_string(machine->vendor), "family", machine->family, "model", machine->model, "stepping",
+        machine->stepping, "threads", machine->threads, "l1d_bytes", (json_int_t)machine->l1d_bytes,
+        "l2_bytes", (json_int_t)machine->l2_bytes, "l3_bytes", (json_int_t)machine->l3_bytes, "isas",
+        kgen_json_isas(machine->isas));
     char *dumped = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
     if (dumped != NULL)
         kgen_text_puts(text, dumped);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Comparing strings and looking them up. */
+#ifndef KGEN_STRINGS_H
+#define KGEN_STRINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whether text, of length bytes and not necessarily terminated, begins or ends with a string. */
+bool kgen_string_begins(const char *text, size_t length, const char *prefix);
+bool kgen_string_ends(const char *text, size_t length, const char *suffix);
+
+/* The index of the first of count names that is equal to name, or -1. */
+int kgen_string_find(const char *const *names, size_t count, const char *name);
+
+#endif
