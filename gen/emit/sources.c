@@ -3,6 +3,7 @@
  * instruction set. */
 #include "gen/base/word_list.h"
 #include "gen/emit/internal.h"
+#include "gen/ops/format.h"
 #include "gen/ops/signature.h"
 
 #include <stdio.h>
@@ -39,6 +40,17 @@ static void declare(const struct kgen_problem *problem, const char *name, struct
     kgen_emit_parts_free(&parts);
 }
 
+/* Whether an entry wants its weights in tiles. */
+static bool wants_tiles(const struct sources *sources)
+{
+    const struct kgen_spec *spec = sources->emission->input.spec;
+    for (size_t i = 0; i < spec->count; i++) {
+        if (has_op(sources, i) && kgen_problem_get(&spec->entries[i].problem, "layout") == KGEN_TILES16)
+            return true;
+    }
+    return false;
+}
+
 /* Appends lines, each begun with " * ". */
 static void put_comment(const char *lines, struct kgen_text *text)
 {
@@ -49,20 +61,42 @@ static void put_comment(const char *lines, struct kgen_text *text)
     }
 }
 
-/* Appends what the functions do and what their arguments are, once an op. */
-static void add_contract(struct sources *sources, const struct kgen_problem *first)
+/* Appends what arrays the weights of the entries are, for each of their formats once. */
+static void add_formats(struct sources *sources)
 {
+    const struct kgen_spec *spec = sources->emission->input.spec;
+    for (size_t f = 0; f < kgen_format_count(); f++) {
+        const struct kgen_format *format = kgen_format_at(f);
+        bool used = false;
+        for (size_t i = 0; i < spec->count; i++)
+            used = used || (has_op(sources, i) && kgen_problem_format(&spec->entries[i].problem) == format);
+        if (!used)
+            continue;
+        kgen_text_printf(&sources->header, " * Weights of the format %s: %s.\n", kgen_word_name(format->word),
+                         format->summary);
+        put_comment(format->layout, &sources->header);
+    }
+}
+
+/* Appends what the functions do and what their arguments are, once an op. */
+static void add_contract(struct sources *sources)
+{
+    const struct kgen_op *op = sources->op;
     struct kgen_text *header = &sources->header;
-    kgen_text_printf(header, "/* %s\n *\n", sources->op->summary);
-    put_comment(sources->op->formula, header);
+    kgen_text_printf(header, "/* %s\n *\n", op->summary);
+    put_comment(op->formula, header);
     kgen_text_puts(header, " *\n");
-    kgen_signature_describe(first, " * ", header);
+    add_formats(sources);
+    if (wants_tiles(sources))
+        put_comment("Functions with tiles16 in their names take these arrays as _pack_tiles16 makes them.\n",
+                    header);
+    kgen_signature_describe(op, " * ", header);
     kgen_text_puts(header, " *\n");
-    if (kgen_op_has_part(sources->op, KGEN_PREPARE))
+    if (kgen_op_has_part(op, KGEN_PREPARE))
         put_comment("Call the _prepare function once for each call.\n", header);
-    put_comment("Any number of threads may work on ranges that do not overlap.\n", header);
-    if (kgen_op_has_part(sources->op, KGEN_FINISH))
-        put_comment("Call the _finish function once, after all ranges.\n", header);
+    put_comment("Any number of threads may work on ranges that do not overlap.", header);
+    if (kgen_op_has_part(op, KGEN_FINISH))
+        put_comment("Call the _finish function once, after all ranges.", header);
     kgen_text_puts(header, " */\n");
 }
 
@@ -124,10 +158,7 @@ static void add_entry(struct sources *sources, size_t entry)
 static int add_packing(struct sources *sources, struct kgen_error *error)
 {
     const struct kgen_emit_input *input = &sources->emission->input;
-    bool wanted = false;
-    for (size_t i = 0; i < input->spec->count; i++)
-        wanted = wanted || (has_op(sources, i) && kgen_problem_get(&input->spec->entries[i].problem, "layout") == KGEN_TILES16);
-    if (!wanted)
+    if (!wants_tiles(sources))
         return 0;
     const struct kgen_template *tmpl = kgen_templates_find(input->templates, "pack_tiles16");
     if (tmpl == NULL)
@@ -266,7 +297,7 @@ int kgen_emit_sources(const struct kgen_emission *emission, const struct kgen_op
         if (!has_op(&sources, i))
             continue;
         if (!any)
-            add_contract(&sources, &spec->entries[i].problem);
+            add_contract(&sources);
         any = true;
         add_entry(&sources, i);
     }

@@ -2,7 +2,6 @@
 #include "gen/ops/signature.h"
 
 #include "gen/ops/dtype.h"
-#include "gen/ops/format.h"
 
 #include <string.h>
 
@@ -162,53 +161,39 @@ void kgen_signature_calls(const struct kgen_problem *problem, const char *functi
     }
 }
 
-static void describe_buffer(const struct kgen_problem_buffer *buffer, const char *prefix,
-                            struct kgen_text *text)
+static void describe_buffer(const struct kgen_buffer *buffer, const char *prefix, struct kgen_text *text)
 {
     static const char *const roles[] = {
-        [KGEN_INPUT] = "",
-        [KGEN_WEIGHTS] = "",
         [KGEN_UPDATED] = ", updated in place",
         [KGEN_OUTPUT] = ", written",
         [KGEN_STATE] = ", kept between calls",
-        [KGEN_WORKSPACE] = "",
         [KGEN_SCRATCH] = "",
     };
-    if (buffer->role == KGEN_WORKSPACE)
-        kgen_text_printf(text, "%sworkspace: bytes as _workspace_size() says, aligned to 64", prefix);
-    else if (buffer->role == KGEN_SCRATCH)
-        kgen_text_printf(text, "%sscratch: of one thread, bytes as _scratch_size() says, aligned to 64",
-                         prefix);
-    else
-        kgen_text_printf(text, "%s%s [%s] of %s%s", prefix, buffer->name, buffer->declared->shape,
-                         kgen_word_name(buffer->dtype), roles[buffer->role]);
-    if (buffer->declared->may_alias != NULL)
-        kgen_text_printf(text, "; may be the same memory as %s", buffer->declared->may_alias);
+    kgen_text_printf(text, "%s%s", prefix, buffer->name);
+    if (buffer->shape != NULL)
+        kgen_text_printf(text, " [%s]", buffer->shape);
+    if (buffer->dtype != NULL)
+        kgen_text_printf(text, " of %s", buffer->dtype);
+    if (buffer->role == KGEN_WORKSPACE || buffer->role == KGEN_SCRATCH)
+        kgen_text_printf(text, ": %sbytes as _%s_size() says, aligned to 64",
+                         buffer->role == KGEN_SCRATCH ? "of one thread, " : "", buffer->name);
+    else if (roles[buffer->role] != NULL)
+        kgen_text_puts(text, roles[buffer->role]);
+    if (buffer->when != NULL)
+        kgen_text_printf(text, ", of problems with %s", buffer->when);
+    if (buffer->may_alias != NULL)
+        kgen_text_printf(text, "; may be the same memory as %s", buffer->may_alias);
     kgen_text_puts(text, "\n");
 }
 
-/* Appends lines of text, each begun with prefix. */
-static void put_lines(const char *lines, const char *prefix, struct kgen_text *text)
+void kgen_signature_describe(const struct kgen_op *op, const char *prefix, struct kgen_text *text)
 {
-    while (*lines != '\0') {
-        const size_t length = strcspn(lines, "\n");
-        kgen_text_printf(text, "%s%.*s\n", prefix, (int)length, lines);
-        lines += length + (lines[length] == '\n');
+    for (size_t i = 0; i < op->buffer_count; i++) {
+        if (op->buffers[i].role != KGEN_WEIGHTS)
+            describe_buffer(&op->buffers[i], prefix, text);
     }
-}
-
-void kgen_signature_describe(const struct kgen_problem *problem, const char *prefix, struct kgen_text *text)
-{
-    struct kgen_buffers buffers;
-    kgen_problem_buffers(problem, &buffers);
-    for (size_t i = 0; i < buffers.count; i++) {
-        if (buffers.items[i].array < 0)
-            describe_buffer(&buffers.items[i], prefix, text);
-        else if (buffers.items[i].array == 0)
-            put_lines(kgen_problem_format(problem)->layout, prefix, text);
-    }
-    for (size_t i = 0; i < problem->op->scalar_count; i++) {
-        const struct kgen_scalar *scalar = &problem->op->scalars[i];
+    for (size_t i = 0; i < op->scalar_count; i++) {
+        const struct kgen_scalar *scalar = &op->scalars[i];
         kgen_text_printf(text, "%s%s: %s, %lld to %lld\n", prefix, scalar->name, scalar->meaning,
                          (long long)scalar->minimum, (long long)scalar->maximum);
     }

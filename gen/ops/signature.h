@@ -41,7 +41,8 @@ void kgen_signature_calls(const struct kgen_problem *problem, const char *functi
 /* "input", "weights", "updated", "output", "state", "workspace", "scratch". */
 const char *kgen_role_name(enum kgen_role role);
 
-/* Appends what the parameters are, a line each, every line begun with prefix: "x [rows, size] of float". */
-void kgen_signature_describe(const struct kgen_problem *problem, const char *prefix, struct kgen_text *text);
+/* Appends what the parameters are, a line each, every line begun with prefix: "x [rows, size] of f32". Arrays
+ * of weights are left out: gen/ops/format.h describes them. */
+void kgen_signature_describe(const struct kgen_op *op, const char *prefix, struct kgen_text *text);
 
 #endif
