@@ -245,13 +245,100 @@ static void test_broken_kernels_are_caught(void **state)
     assert_int_equal(executed, 3);
 }
 
+/* ---- a range of pairs ---- */
+
+/* blocks: y = 2 x, where the range counts the blocks of all rows. */
+enum { BLOCKS = 5, BLOCK = 4 };
+
+static const struct kgen_field block_fields[] = {
+    KGEN_SIZE_FIELD("rows", "r", KGEN_SIZE_MAX, "vectors"),
+    KGEN_SIZE_FIELD("blocks", "b", KGEN_ROW_MAX, "blocks of 4 elements of a vector"),
+};
+
+static const struct kgen_buffer block_buffers[] = {
+    {"x", KGEN_INPUT, "f32", "rows, blocks * 4", KGEN_RUN, NULL, NULL},
+    {"y", KGEN_OUTPUT, "f32", "rows, blocks * 4", KGEN_RUN, NULL, NULL},
+};
+
+static int64_t block_elements(const struct kgen_problem *problem)
+{
+    return BLOCK * (int64_t)kgen_problem_range(problem);
+}
+
+static void block_fill(const struct kgen_problem *problem, struct kgen_random *random,
+                       struct kgen_arguments *arguments)
+{
+    kgen_random_fill_normal(random, arguments->buffers[0], block_elements(problem));
+}
+
+static void block_reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
+                            struct kgen_expected *expected)
+{
+    for (int64_t i = 0; i < block_elements(problem); i++)
+        expected->values[1][i] = 2 * (double)((const float *)arguments->buffers[0])[i];
+}
+
+static const struct kgen_generator block_generators[] = {{"random", block_fill, NULL}};
+
+static const struct kgen_op blocks = {
+    .name = "blocks",
+    .summary = "Doubles blocks.",
+    .formula = "y = 2 x.\n",
+    .fields = block_fields,
+    .field_count = KGEN_COUNT_OF(block_fields),
+    .buffers = block_buffers,
+    .buffer_count = KGEN_COUNT_OF(block_buffers),
+    .range = "rows",
+    .range_inner = "blocks",
+    .range_name = "block",
+    .operations = operations,
+    .reference = block_reference,
+    .generators = block_generators,
+    .generator_count = KGEN_COUNT_OF(block_generators),
+    .proof_ranges = proof_ranges,
+};
+
+static bool doubles_whole_rows;
+
+/* One that takes the range for one of rows is wrong. */
+static void double_blocks(void *const *b, const int64_t *s, size_t begin, size_t end)
+{
+    (void)s;
+    const size_t each = doubles_whole_rows ? BLOCKS * BLOCK : BLOCK;
+    for (size_t i = begin * each; i < end * each; i++)
+        ((float *)b[1])[i] = 2 * ((const float *)b[0])[i];
+}
+
+static void test_range_of_pairs(void **state)
+{
+    (void)state;
+    struct kgen_kernel kernel = {.run = double_blocks};
+    kgen_problem_init(&kernel.problem, &blocks);
+    kgen_problem_set(&kernel.problem, "rows", 3);
+    kgen_problem_set(&kernel.problem, "blocks", BLOCKS);
+    assert_int_equal(kgen_problem_range(&kernel.problem), 15);
+    doubles_whole_rows = false;
+    assert_passes("blocks", &kernel);
+    doubles_whole_rows = true;
+    const struct kgen_verification v = prove(&kernel);
+    assert_true(v.verdict != KGEN_PASSED);
+    /* A call divides the pairs, not the rows. */
+    float x[60], y[60] = {0};
+    for (int i = 0; i < 60; i++)
+        x[i] = (float)i;
+    const struct kgen_arguments arguments = {.buffers = {x, y}};
+    doubles_whole_rows = false;
+    kgen_kernel_run_team(&kernel, &arguments, NULL);
+    for (int i = 0; i < 60; i++)
+        assert_true(y[i] == 2 * x[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_signatures),
-        cmocka_unit_test(test_calls),
-        cmocka_unit_test(test_right_kernel_passes),
-        cmocka_unit_test(test_broken_kernels_are_caught),
+        cmocka_unit_test(test_signatures),          cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_right_kernel_passes), cmocka_unit_test(test_broken_kernels_are_caught),
+        cmocka_unit_test(test_range_of_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,8 @@ static void declare_buffer(const struct kgen_problem_buffer *buffer, const char 
     switch (buffer->role) {
     case KGEN_WORKSPACE:
     case KGEN_SCRATCH:
-        kgen_text_printf(text, "    void *%s = new_buffer(%s_%s_size());\n", buffer->name, name, buffer->name);
+        kgen_text_printf(text, "    void *%s = new_buffer(%s_%s_size());\n", buffer->name, name,
+                         buffer->name);
         break;
     case KGEN_OUTPUT:
     case KGEN_UPDATED:
@@ -54,13 +55,13 @@ static void write_check(const struct kgen_problem *whole, const char *name, cons
     struct kgen_problem problem = *whole;
     struct kgen_buffers buffers;
     const char *separator = problem.op->range_name[0] != '\0' ? "_" : "";
-    if (kgen_problem_range(&problem) > EXAMPLE_RANGE && !problem.op->elementwise)
+    if (kgen_problem_range_outer(&problem) > EXAMPLE_RANGE && !problem.op->elementwise)
         kgen_problem_set_range(&problem, EXAMPLE_RANGE);
     kgen_problem_buffers(&problem, &buffers);
     for (size_t i = 0; i < problem.op->scalar_count; i++)
-        kgen_text_printf(text, "    const int64_t %s = %lld;\n", problem.op->scalars[i].name,
-                         (long long)(problem.op->scalars[i].maximum < 1234 ? problem.op->scalars[i].maximum
-                                                                           : 1234));
+        kgen_text_printf(
+            text, "    const int64_t %s = %lld;\n", problem.op->scalars[i].name,
+            (long long)(problem.op->scalars[i].maximum < 1234 ? problem.op->scalars[i].maximum : 1234));
     kgen_text_printf(text, "    const size_t %s%sbegin = 0, %s%send = %zu;\n", problem.op->range_name,
                      separator, problem.op->range_name, separator, kgen_problem_range(&problem));
     for (size_t i = 0; i < buffers.count; i++)
@@ -83,8 +84,7 @@ static void write_check(const struct kgen_problem *whole, const char *name, cons
         const struct kgen_problem_buffer *buffer = &buffers.items[i];
         if (buffer->role == KGEN_OUTPUT || buffer->role == KGEN_UPDATED)
             kgen_text_printf(text, "    found = fmax(found, difference(found_%s, expected_%s, %zu));\n",
-                             buffer->name, buffer->name,
-                             buffer->bytes / kgen_dtype_bytes(buffer->dtype));
+                             buffer->name, buffer->name, buffer->bytes / kgen_dtype_bytes(buffer->dtype));
     }
     kgen_text_printf(text, "    report(\"%s\", found);\n", name);
 }
@@ -119,7 +119,7 @@ static int write_main(const struct kgen_emission *emission, struct kgen_text *ou
         if (texts[i].failed)
             goto done;
         write_check(&input->spec->entries[i].problem, texts[i].data,
-                  kgen_emission_kernel(emission, i, KGEN_ISA_GENERIC)->name.data, &texts[count + i]);
+                    kgen_emission_kernel(emission, i, KGEN_ISA_GENERIC)->name.data, &texts[count + i]);
         pointers[i] = texts[i].data;
         pointers[count + i] = texts[count + i].data;
     }

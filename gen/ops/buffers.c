@@ -77,7 +77,7 @@ static void add_plain(const struct kgen_problem *problem, const struct kgen_buff
         return;
     int64_t elements = 0, more_elements = 0;
     struct kgen_problem more = *problem;
-    kgen_problem_set_range(&more, kgen_problem_range(problem) + 1);
+    kgen_problem_set_range(&more, kgen_problem_range_outer(problem) + 1);
     count_elements(problem, declared->shape, &elements);
     count_elements(&more, declared->shape, &more_elements);
     const size_t width = kgen_dtype_bytes(buffer->dtype);

@@ -134,10 +134,11 @@ struct kgen_op {
     const struct kgen_scalar *scalars;
     size_t scalar_count;
 
-    const char *range;      /* the field that run's range counts: "N", "rows" */
-    const char *range_name; /* of one of them in parameters: "row" gives row_begin and row_end; or "" */
-    bool elementwise;       /* the range counts elements: a kernel serves its problem's size and less */
-    bool threaded;          /* one call is long enough for several threads */
+    const char *range;       /* the field that run's range counts: "N", "rows" */
+    const char *range_inner; /* NULL, or a second field: the range counts pairs, (i, j) as i * inner + j */
+    const char *range_name;  /* of one of them in parameters: "row" gives row_begin and row_end; or "" */
+    bool elementwise;        /* the range counts elements: a kernel serves its problem's size and less */
+    bool threaded;           /* one call is long enough for several threads */
 
     /* NULL, or sets what follows from other fields where a spec does not say it. */
     void (*complete)(struct kgen_problem *problem);

@@ -77,9 +77,19 @@ bool kgen_problem_equal(const struct kgen_problem *a, const struct kgen_problem 
     return equal;
 }
 
-size_t kgen_problem_range(const struct kgen_problem *problem)
+size_t kgen_problem_range_outer(const struct kgen_problem *problem)
 {
     return (size_t)kgen_problem_get(problem, problem->op->range);
+}
+
+size_t kgen_problem_range_inner(const struct kgen_problem *problem)
+{
+    return problem->op->range_inner != NULL ? (size_t)kgen_problem_get(problem, problem->op->range_inner) : 1;
+}
+
+size_t kgen_problem_range(const struct kgen_problem *problem)
+{
+    return kgen_problem_range_outer(problem) * kgen_problem_range_inner(problem);
 }
 
 void kgen_problem_set_range(struct kgen_problem *problem, size_t range)

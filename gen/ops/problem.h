@@ -64,9 +64,12 @@ void kgen_problem_kernel_name(const struct kgen_problem *problem, struct kgen_te
 double kgen_problem_operations(const struct kgen_problem *problem);
 double kgen_problem_bytes(const struct kgen_problem *problem);
 
-/* The number of rows, heads or elements that the range of a call runs over. */
+/* The number of rows, heads, elements, or pairs, that the range of a call runs over. */
 size_t kgen_problem_range(const struct kgen_problem *problem);
-/* Makes it the same problem with another range. */
+/* The value of the field that the range counts, and that of its second field; 1 where the op has none. */
+size_t kgen_problem_range_outer(const struct kgen_problem *problem);
+size_t kgen_problem_range_inner(const struct kgen_problem *problem);
+/* Makes it the same problem with another value of the field that the range counts. */
 void kgen_problem_set_range(struct kgen_problem *problem, size_t range);
 
 /* Evaluates an expression of integers, names of integer fields, + - * / ( ), comparisons == != < > with

@@ -72,7 +72,7 @@ static size_t case_range(const struct kgen_verify_cases *cases, size_t index)
         return kgen_verify_ranges(cases)[count_ranges(cases) - 1 - index % count_ranges(cases)];
     enum { ELEMENTS_MAX = 40000, QUICK_ELEMENTS_MAX = 2000, LATER_ROWS = 9 };
     const size_t elements_max = cases->quick ? QUICK_ELEMENTS_MAX : ELEMENTS_MAX;
-    const size_t range = kgen_problem_range(&cases->problem);
+    const size_t range = kgen_problem_range_outer(&cases->problem);
     if (cases->problem.op->elementwise)
         return range < elements_max ? range : elements_max + 1;
     const size_t *ranges = kgen_verify_ranges(cases);

@@ -309,7 +309,8 @@ static int check_untouched(struct proof *p, size_t begin, size_t end)
 
 static void run_range(struct proof *p, size_t begin, size_t end)
 {
-    kgen_kernel_run(&p->kernel, &p->arguments, p->first + begin, p->first + end);
+    const size_t inner = kgen_problem_range_inner(&p->kernel.problem);
+    kgen_kernel_run(&p->kernel, &p->arguments, (p->first + begin) * inner, (p->first + end) * inner);
 }
 
 static void run_whole(struct proof *p)
@@ -363,8 +364,9 @@ static void run_part(void *context, size_t part, size_t parts)
     const int scratch = kgen_buffers_of_role(&p->buffers, KGEN_SCRATCH);
     if (scratch >= 0)
         own.buffers[scratch] = (unsigned char *)own.buffers[scratch] + part * p->kernel.scratch_bytes;
-    kgen_kernel_run(&p->kernel, &own, p->first + kgen_range_part(p->range, part, parts),
-                    p->first + kgen_range_part(p->range, part + 1, parts));
+    const size_t inner = kgen_problem_range_inner(&p->kernel.problem), range = p->range * inner;
+    kgen_kernel_run(&p->kernel, &own, p->first * inner + kgen_range_part(range, part, parts),
+                    p->first * inner + kgen_range_part(range, part + 1, parts));
 }
 
 static int run_threads(struct proof *p)
@@ -446,7 +448,7 @@ static int try_range(struct proof *p, enum kgen_placement placement, size_t rang
 
 static int try_last_rows(struct proof *p)
 {
-    size_t problem_range = kgen_problem_range(&p->cases->problem);
+    size_t problem_range = kgen_problem_range_outer(&p->cases->problem);
     size_t last = problem_range < 5 ? problem_range : 5;
     if (last > p->item->range)
         last = p->item->range;

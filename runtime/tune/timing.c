@@ -80,10 +80,10 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
     timed->batch = 1;
     const double bytes = kgen_problem_bytes(&kernel->problem);
     if (kgen_timing_is_cold(&kernel->problem) && bytes > HOT_BYTES) {
-        const double rows = (double)kgen_problem_range(&kernel->problem);
+        const double rows = (double)kgen_problem_range_outer(&kernel->problem);
         const double hot_rows = rows * HOT_BYTES / bytes;
         kgen_problem_set_range(&timed->hot_kernel.problem, hot_rows > 1 ? (size_t)hot_rows : 1);
-        timed->hot_scale = rows / (double)kgen_problem_range(&timed->hot_kernel.problem);
+        timed->hot_scale = rows / (double)kgen_problem_range_outer(&timed->hot_kernel.problem);
     }
     if (allocate_own(timed) != 0) {
         kgen_timed_close(timed);
