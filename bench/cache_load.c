@@ -30,7 +30,7 @@ static int write_records(const char *path, long count)
         char problem[160], variant[96];
         snprintf(problem, sizeof problem,
                  "{\"op\":\"qmv\",\"N\":%ld,\"K\":4096,\"bits\":4,\"group_size\":64,\"mode\":\"affine\","
-                 "\"scales\":\"f16\",\"activations\":\"f32\",\"threads\":2}",
+                 "\"scale_dtype\":\"f16\",\"activation_dtype\":\"f32\",\"threads\":2}",
                  1024 + i / 400);
         snprintf(variant, sizeof variant, "qmv avx512 rows=%ld unroll=%ld prefetch=%ld", 1 + i % 8,
                  1 + i / 8 % 8, i / 64 % 7 * 256);

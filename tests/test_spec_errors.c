@@ -324,9 +324,9 @@ static void test_options(void **state)
     } cases[] = {
         {{.bits = 7}, "the option bits must be 1, 2, 3, 4, 5, 6 or 8, not 7"},
         {{.group_size = 48}, "the option group_size must be 32, 64 or 128, not 48"},
-        {{.scales = KGEN_I8}, "the option scales must be"},
+        {{.scale_dtype = KGEN_I8}, "the option scale_dtype must be"},
         {{.layout = KGEN_I8}, "the option layout must be"},
-        {{.activations = {KGEN_I8, KGEN_F16}}, "the option activations must be"},
+        {{.activation_dtypes = {KGEN_I8, KGEN_F16}}, "the option activation_dtype must be"},
     };
     static const char text[] = LIST("{\"op\": \"add\", \"size\": 4}");
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {

@@ -20,7 +20,7 @@
 static const char *const patterns[] = {"specs/*.json", "tests/specs/*.json", "../shared/configs/*.json"};
 
 static const struct kgen_spec_options options[] = {
-    {0}, {.bits = 4, .group_size = 64, .activations = {KGEN_F32, KGEN_I8}}};
+    {0}, {.bits = 4, .group_size = 64, .activation_dtypes = {KGEN_F32, KGEN_I8}}};
 
 static void write_section(const char *path, size_t option, struct kgen_text *text)
 {

@@ -119,7 +119,7 @@ static bool have_configs(void)
 static void same_as(const char *config, const char *shipped)
 {
     static const struct kgen_spec_options options = {
-        .bits = 4, .group_size = 64, .activations = {KGEN_F32, KGEN_I8}};
+        .bits = 4, .group_size = 64, .activation_dtypes = {KGEN_F32, KGEN_I8}};
     struct kgen_spec *spec = spec_read(config, &options), *other = spec_read(shipped, NULL);
     assert_int_equal(spec->count, other->count);
     assert_true(spec->count > 0);
@@ -267,8 +267,11 @@ static void test_head_dim(void **state)
 static void test_model_options(void **state)
 {
     (void)state;
-    static const struct kgen_spec_options options = {
-        .bits = 2, .group_size = 32, .scales = KGEN_F32, .activations = {KGEN_I16}, .layout = KGEN_TILES16};
+    static const struct kgen_spec_options options = {.bits = 2,
+                                                     .group_size = 32,
+                                                     .scale_dtype = KGEN_F32,
+                                                     .activation_dtypes = {KGEN_I16},
+                                                     .layout = KGEN_TILES16};
     struct kgen_spec *spec = spec_parse(
         HEAD("qwen3") "\"scales\": \"bf16\", \"activations\": [\"f32\", \"i8\"], "
                       "\"head_dim\": 64, " FOUR_BITS ", \"overrides\": {\"lm_head\": {\"bits\": 8}}}",

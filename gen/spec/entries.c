@@ -73,7 +73,7 @@ int kgen_spec_add_node(struct kgen_spec_reader *reader, struct kgen_graph_node *
     for (size_t i = 0; i < count; i++) {
         struct kgen_problem each = node->problem;
         if (precise)
-            kgen_problem_set(&each, "activation_dtype", reader->activations[i]);
+            kgen_problem_set(&each, "activation_dtype", reader->activation_dtypes[i]);
         size_t entry = add_calls(reader, &each, node->label, node->layer, 1);
         if (entry == SIZE_MAX)
             return -1;

@@ -301,8 +301,8 @@ int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_jso
     return fail_field(reader, path, value, owner, field);
 }
 
-int kgen_spec_activations(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                          json_t *value, int64_t words[3], size_t *count)
+int kgen_spec_activation_dtypes(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                                json_t *value, int64_t words[3], size_t *count)
 {
     const struct kgen_field *field = kgen_spec_find_field("qmv", "activation_dtype");
     struct kgen_problem problem;
@@ -315,14 +315,14 @@ int kgen_spec_activations(const struct kgen_spec_reader *reader, const struct kg
         return 0;
     }
     if (json_array_size(value) == 0)
-        return kgen_spec_fail(reader, path, "\"activations\" is an empty list");
+        return kgen_spec_fail(reader, path, "\"%s\" is an empty list", path->key);
     for (size_t i = 0; i < json_array_size(value); i++) {
         struct kgen_json_path element = {path, NULL, i};
         if (kgen_spec_field(reader, &element, json_array_get(value, i), "qmv", field, &problem) != 0)
             return -1;
         for (size_t j = 0; j < *count; j++) {
             if (words[j] == kgen_problem_value(&problem, field)->integer)
-                return kgen_spec_fail(reader, &element, "\"activations\" names %s twice",
+                return kgen_spec_fail(reader, &element, "\"%s\" names %s twice", path->key,
                                       kgen_word_name(words[j]));
         }
         words[(*count)++] = kgen_problem_value(&problem, field)->integer;

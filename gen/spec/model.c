@@ -162,7 +162,7 @@ static int choose_scales(struct kgen_spec_reader *reader, json_t *config)
         const char *name;
         int64_t word;
     } types[] = {{"bfloat16", KGEN_BF16}, {"float16", KGEN_F16}, {"float32", KGEN_F32}};
-    if (reader->scales != KGEN_WORD_NONE)
+    if (reader->scale_dtype != KGEN_WORD_NONE)
         return 0;
     const char *type = "float16";
     int found = kgen_spec_string(reader, NULL, config, "torch_dtype", &type);
@@ -170,10 +170,10 @@ static int choose_scales(struct kgen_spec_reader *reader, json_t *config)
         found = kgen_spec_string(reader, NULL, config, "dtype", &type);
     if (found < 0)
         return -1;
-    reader->scales = KGEN_F16;
+    reader->scale_dtype = KGEN_F16;
     for (size_t i = 0; i < KGEN_COUNT_OF(types); i++) {
         if (strcmp(types[i].name, type) == 0)
-            reader->scales = types[i].word;
+            reader->scale_dtype = types[i].word;
     }
     return 0;
 }

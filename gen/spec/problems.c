@@ -58,8 +58,8 @@ static void set_defaults(const struct kgen_spec_reader *reader, struct kgen_prob
 {
     kgen_problem_set(problem, "bits", reader->options->bits);
     kgen_problem_set(problem, "group_size", reader->options->group_size);
-    if (reader->scales != KGEN_WORD_NONE)
-        kgen_problem_set(problem, "scale_dtype", reader->scales);
+    if (reader->scale_dtype != KGEN_WORD_NONE)
+        kgen_problem_set(problem, "scale_dtype", reader->scale_dtype);
     kgen_problem_set(problem, "layout", reader->layout);
 }
 
@@ -84,8 +84,7 @@ static int read_fields(const struct kgen_spec_reader *reader, const struct kgen_
     for (size_t i = 0; i < op->field_count; i++) {
         const struct kgen_field *field = &op->fields[i];
         if (field->required && kgen_problem_value(problem, field)->integer == 0)
-            return kgen_spec_fail(reader, path, "%s needs \"%s\": %s", op->name, field->name,
-                                  field->meaning);
+            return kgen_spec_fail(reader, path, "%s needs \"%s\": %s", op->name, field->name, field->meaning);
     }
     return 0;
 }
@@ -102,10 +101,10 @@ static int add_problem(struct kgen_spec_reader *reader, const struct kgen_json_p
 
     int64_t words[3];
     size_t count = reader->activation_count;
-    memcpy(words, reader->activations, sizeof words);
+    memcpy(words, reader->activation_dtypes, sizeof words);
     struct kgen_json_path member = {path, NULL, 0};
     json_t *value = kgen_spec_member(object, precision, &member.key);
-    if (value != NULL && kgen_spec_activations(reader, &member, value, words, &count) != 0)
+    if (value != NULL && kgen_spec_activation_dtypes(reader, &member, value, words, &count) != 0)
         return -1;
     for (size_t i = 0; i < count; i++) {
         struct kgen_problem each = *problem;
@@ -131,8 +130,7 @@ static int read_problem(struct kgen_spec_reader *reader, const struct kgen_json_
     set_defaults(reader, &problem);
     const char *tensors = NULL;
     int64_t calls = 1;
-    if (check_keys(reader, path, object, op) != 0 ||
-        read_fields(reader, path, object, &problem) != 0 ||
+    if (check_keys(reader, path, object, op) != 0 || read_fields(reader, path, object, &problem) != 0 ||
         kgen_spec_string(reader, path, object, "tensors", &tensors) < 0 ||
         kgen_spec_integer(reader, path, object, "calls", 1, CALLS_MAX, &calls) < 0)
         return -1;
@@ -141,8 +139,8 @@ static int read_problem(struct kgen_spec_reader *reader, const struct kgen_json_
 
 int kgen_spec_read_problems(struct kgen_spec_reader *reader, json_t *root)
 {
-    static const char *const names[] = {"kgen_schema", "name",   "scale_dtype", "scales", "activation_dtype",
-                                        "activations", "layout", "problems"};
+    static const char *const names[] = {"kgen_schema",      "name",        "scale_dtype", "scales",
+                                        "activation_dtype", "activations", "layout",      "problems"};
     if (kgen_spec_check_keys(reader, NULL, root, "a list of problems", names, KGEN_COUNT_OF(names)) != 0)
         return -1;
     json_t *problems = json_object_get(root, "problems");

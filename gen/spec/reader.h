@@ -32,8 +32,8 @@ struct kgen_spec_reader {
     struct kgen_spec *spec;
     struct kgen_spec_uses *uses; /* of each entry of spec */
     int64_t layers;              /* of the model */
-    int64_t scales;              /* KGEN_WORD_NONE where neither spec nor options say */
-    int64_t activations[3];
+    int64_t scale_dtype;         /* KGEN_WORD_NONE where neither spec nor options say */
+    int64_t activation_dtypes[3];
     size_t activation_count;
     int64_t layout; /* the default of the field of every qmv */
 };
@@ -90,8 +90,8 @@ int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_jso
 /* The field of an op by name; it must exist. */
 const struct kgen_field *kgen_spec_find_field(const char *op, const char *name);
 /* Reads a precision word, or a list of different ones, into words. */
-int kgen_spec_activations(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                          json_t *value, int64_t words[3], size_t *count);
+int kgen_spec_activation_dtypes(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                                json_t *value, int64_t words[3], size_t *count);
 
 /* ---- entries.c: the problems found ---- */
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads a spec: the options, the keys that both kinds have, and the name. */
+#include "gen/base/file.h"
 #include "gen/base/strings.h"
 #include "gen/spec/json_load.h"
 #include "gen/spec/reader.h"
 
-#include "gen/base/file.h"
-
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,16 +107,37 @@ static int set_name(struct kgen_spec_reader *reader, json_t *root)
 
 /* ---- keys of both kinds, and options ---- */
 
-static int check_option(const struct kgen_spec_reader *reader, const char *name, int64_t value)
+/* Whether the field of that name may have the value; if not, appends to expected what it may have. */
+static bool option_holds(const char *name, int64_t value, struct kgen_text *expected)
 {
     const struct kgen_field *field = kgen_spec_find_field("qmv", name);
     struct kgen_problem problem;
     kgen_problem_init(&problem, kgen_op_find("qmv"));
     kgen_problem_value(&problem, field)->integer = value;
-    if (value == 0 || kgen_field_holds(&problem, field))
-        return 0;
+    if (kgen_field_holds(&problem, field))
+        return true;
+    kgen_field_describe(field, expected);
+    return false;
+}
+
+int kgen_spec_option_parse(const char *name, const char *text, int64_t *value, struct kgen_text *expected)
+{
+    char *end;
+    *value = kgen_word_find(text);
+    if (kgen_spec_find_field("qmv", name)->kind == KGEN_FIELD_INTEGER) {
+        errno = 0;
+        *value = strtoll(text, &end, 10);
+        if (errno != 0 || end == text || *end != '\0')
+            *value = -1;
+    }
+    return option_holds(name, *value, expected) ? 0 : -1;
+}
+
+static int check_option(const struct kgen_spec_reader *reader, const char *name, int64_t value)
+{
     struct kgen_text expected = {0};
-    kgen_field_describe(field, &expected);
+    if (value == 0 || option_holds(name, value, &expected))
+        return 0;
     if (expected.failed)
         kgen_spec_fail_memory(reader);
     else
@@ -131,11 +152,11 @@ static int check_options(const struct kgen_spec_reader *reader)
     const struct kgen_spec_options *options = reader->options;
     if (check_option(reader, "bits", options->bits) != 0 ||
         check_option(reader, "group_size", options->group_size) != 0 ||
-        check_option(reader, "scales", options->scales) != 0 ||
+        check_option(reader, "scale_dtype", options->scale_dtype) != 0 ||
         check_option(reader, "layout", options->layout) != 0)
         return -1;
-    for (size_t i = 0; i < KGEN_COUNT_OF(options->activations); i++) {
-        if (check_option(reader, "activations", options->activations[i]) != 0)
+    for (size_t i = 0; i < KGEN_COUNT_OF(options->activation_dtypes); i++) {
+        if (check_option(reader, "activation_dtype", options->activation_dtypes[i]) != 0)
             return -1;
     }
     return 0;
@@ -174,26 +195,27 @@ static int read_head(struct kgen_spec_reader *reader, json_t *root)
     struct kgen_problem problem;
     kgen_problem_init(&problem, kgen_op_find("qmv"));
     reader->layout = kgen_problem_get(&problem, "layout");
-    if (read_head_word(reader, root, "scale_dtype", options->scales, &reader->scales) != 0 ||
+    if (read_head_word(reader, root, "scale_dtype", options->scale_dtype, &reader->scale_dtype) != 0 ||
         read_head_word(reader, root, "layout", options->layout, &reader->layout) != 0)
         return -1;
     json_t *activations =
         kgen_spec_member(root, kgen_spec_find_field("qmv", "activation_dtype"), &activations_path.key);
-    if (activations != NULL && kgen_spec_activations(reader, &activations_path, activations,
-                                                     reader->activations, &reader->activation_count) != 0)
+    if (activations != NULL &&
+        kgen_spec_activation_dtypes(reader, &activations_path, activations, reader->activation_dtypes,
+                                    &reader->activation_count) != 0)
         return -1;
     size_t count = 0;
-    for (size_t i = 0; i < KGEN_COUNT_OF(options->activations); i++) {
+    for (size_t i = 0; i < KGEN_COUNT_OF(options->activation_dtypes); i++) {
         bool repeated = false;
         for (size_t j = 0; j < i; j++)
-            repeated = repeated || options->activations[j] == options->activations[i];
-        if (options->activations[i] != KGEN_WORD_NONE && !repeated)
-            reader->activations[count++] = options->activations[i];
+            repeated = repeated || options->activation_dtypes[j] == options->activation_dtypes[i];
+        if (options->activation_dtypes[i] != KGEN_WORD_NONE && !repeated)
+            reader->activation_dtypes[count++] = options->activation_dtypes[i];
     }
     if (count > 0)
         reader->activation_count = count;
     if (reader->activation_count == 0) {
-        reader->activations[0] = kgen_problem_get(&problem, "activation_dtype");
+        reader->activation_dtypes[0] = kgen_problem_get(&problem, "activation_dtype");
         reader->activation_count = 1;
     }
     return 0;

@@ -73,11 +73,8 @@ int kgen_session_known_bandwidth(const struct kgen_session *session, struct kgen
 /* That of a problem's threads. */
 double kgen_bandwidth_of(const struct kgen_bandwidth *bandwidth, int64_t threads);
 
-/* Appends the names of the instruction sets of isas, the widest first: "avx512, avx2, generic". */
-void kgen_isas_write(unsigned isas, struct kgen_text *text);
-
 /* Appends a problem for people: the op, the fields a spec must give, and those that differ from their
- * defaults: "qmv N=4096 K=12288 activations=i8". */
+ * defaults: "qmv N=4096 K=12288 bits=4 group_size=64 i8". */
 void kgen_problem_describe(const struct kgen_problem *problem, struct kgen_text *text);
 
 #endif

@@ -24,6 +24,7 @@ typedef int read_value(const char *value, struct kgen_options *options, struct k
 
 struct option_info {
     const char *name;
+    const char *former;   /* NULL, or an earlier name, which is still understood */
     char letter;          /* 0: none */
     const char *argument; /* NULL: a flag */
     unsigned commands;
@@ -126,66 +127,56 @@ static int read_shard(const char *value, struct kgen_options *options, struct kg
     return 0;
 }
 
+/* Reads the value of a field that the spec may leave open. */
+static int read_field(const char *option, const char *field, const char *value, int64_t *result,
+                      struct kgen_error *error)
+{
+    struct kgen_text expected = {0};
+    const int status = kgen_spec_option_parse(field, value, result, &expected);
+    if (status != 0)
+        usage_error(error, option, value, expected.failed ? "" : expected.data);
+    kgen_text_free(&expected);
+    return status;
+}
+
 static int read_bits(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
-    if (read_integer(value, 1, 8, &options->spec.bits) == 0 && options->spec.bits != 7)
-        return 0;
-    return usage_error(error, "bits", value, "1, 2, 3, 4, 5, 6 or 8");
+    return read_field("bits", "bits", value, &options->spec.bits, error);
 }
 
 static int read_group_size(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
-    int64_t size;
-    if (read_integer(value, 32, 128, &size) != 0 || (size != 32 && size != 64 && size != 128))
-        return usage_error(error, "group-size", value, "32, 64 or 128");
-    options->spec.group_size = size;
-    return 0;
+    return read_field("group-size", "group_size", value, &options->spec.group_size, error);
 }
 
-/* The word of a list that the first length characters of value name, or KGEN_WORD_NONE. */
-static int find_word(const char *value, size_t length, const int *words, size_t count)
+static int read_scale_dtype(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
-    for (size_t i = 0; i < count; i++) {
-        const char *name = kgen_word_name((enum kgen_word)words[i]);
-        if (strlen(name) == length && strncmp(name, value, length) == 0)
-            return words[i];
-    }
-    return KGEN_WORD_NONE;
-}
-
-static int read_scales(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    static const int words[] = {KGEN_F16, KGEN_BF16, KGEN_F32};
-    options->spec.scales = find_word(value, strlen(value), words, KGEN_COUNT_OF(words));
-    return options->spec.scales != KGEN_WORD_NONE ? 0
-                                                  : usage_error(error, "scales", value, "f16, bf16 or f32");
+    return read_field("scale-dtype", "scale_dtype", value, &options->spec.scale_dtype, error);
 }
 
 static int read_layout(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
-    static const int words[] = {KGEN_STORED, KGEN_TILES16};
-    options->spec.layout = find_word(value, strlen(value), words, KGEN_COUNT_OF(words));
-    return options->spec.layout != KGEN_WORD_NONE ? 0
-                                                  : usage_error(error, "layout", value, "stored or tiles16");
+    return read_field("layout", "layout", value, &options->spec.layout, error);
 }
 
-static int read_activations(const char *value, struct kgen_options *options, struct kgen_error *error)
+static int read_activation_dtypes(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
-    static const int words[] = {KGEN_F32, KGEN_I16, KGEN_I8};
-    static const char expected[] = "one or more of f32, i16, i8, each once, separated by commas";
-    int64_t *list = options->spec.activations;
-    const size_t limit = KGEN_COUNT_OF(options->spec.activations);
-    memset(list, 0, sizeof options->spec.activations);
+    static const char option[] = "activation-dtype", field[] = "activation_dtype";
+    int64_t *list = options->spec.activation_dtypes;
+    memset(list, 0, sizeof options->spec.activation_dtypes);
     size_t count = 0;
     for (const char *at = value;; at++) {
+        char name[16];
         const size_t length = strcspn(at, ",");
-        const int word = find_word(at, length, words, KGEN_COUNT_OF(words));
-        for (size_t i = 0; i < count; i++) {
-            if (list[i] == word)
-                return usage_error(error, "activations", value, expected);
-        }
-        if (word == KGEN_WORD_NONE || count == limit)
-            return usage_error(error, "activations", value, expected);
+        snprintf(name, sizeof name, "%.*s", length < sizeof name ? (int)length : 0, at);
+        int64_t word;
+        if (read_field(option, field, name, &word, error) != 0)
+            return -1;
+        bool repeated = count == KGEN_COUNT_OF(options->spec.activation_dtypes);
+        for (size_t i = 0; i < count; i++)
+            repeated = repeated || list[i] == word;
+        if (repeated)
+            return usage_error(error, option, value, "a list names each precision once");
         list[count++] = word;
         at += length;
         if (*at == '\0')
@@ -196,49 +187,53 @@ static int read_activations(const char *value, struct kgen_options *options, str
 #define FIELD(name) offsetof(struct kgen_options, name)
 
 static const struct option_info option_infos[] = {
-    {"output", 'o', "PATH", IN(GENERATE) | IN(REPORT), NULL, FIELD(output), false,
+    {"output", NULL, 'o', "PATH", IN(GENERATE) | IN(REPORT), NULL, FIELD(output), false,
      "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html)"},
-    {"peers", 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
+    {"peers", NULL, 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
      "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
-    {"target", 0, "NAME", WITH_SPEC | IN(LIST), read_target, 0, false, "language of the kernels: c"},
-    {"isa", 0, "NAME", TUNING, read_isa, 0, true,
+    {"target", NULL, 0, "NAME", WITH_SPEC | IN(LIST), read_target, 0, false, "language of the kernels: c"},
+    {"isa", NULL, 0, "NAME", TUNING, read_isa, 0, true,
      "only this instruction set: avx512, avx2, neon, generic (default: auto)"},
-    {"engine", 0, "NAME", WITH_SPEC, read_engine, 0, true,
+    {"engine", NULL, 0, "NAME", WITH_SPEC, read_engine, 0, true,
      "compile candidates with tcc in memory, or cc (default: tcc)"},
-    {"effort", 0, "NAME", TUNING, read_effort, 0, true,
+    {"effort", NULL, 0, "NAME", TUNING, read_effort, 0, true,
      "estimate, measure, patient or exhaustive (default: measure)"},
-    {"time-limit", 0, "S", TUNING, read_time_limit, 0, false,
+    {"time-limit", NULL, 0, "S", TUNING, read_time_limit, 0, false,
      "stop tuning after S seconds with the best so far"},
-    {"threads", 0, "N", WITH_SPEC | IN(MACHINE), read_threads, 0, true, "tune for N threads (default: all)"},
-    {"bits", 0, "B", READING_SPEC, read_bits, 0, true, "bits of a weight, where the spec does not say"},
-    {"group-size", 0, "G", READING_SPEC, read_group_size, 0, true, "weights of a group: 32, 64, 128"},
-    {"activations", 0, "LIST", READING_SPEC, read_activations, 0, true, "precisions, such as f32,i8"},
-    {"layout", 0, "NAME", READING_SPEC, read_layout, 0, true,
+    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE), read_threads, 0, true,
+     "tune for N threads (default: all)"},
+    {"bits", NULL, 0, "B", READING_SPEC, read_bits, 0, true, "bits of a weight, where the spec does not say"},
+    {"group-size", NULL, 0, "G", READING_SPEC, read_group_size, 0, true, "weights of a group: 32, 64, 128"},
+    {"activation-dtype", "activations", 0, "LIST", READING_SPEC, read_activation_dtypes, 0, true,
+     "precisions of activations, such as f32,i8"},
+    {"layout", NULL, 0, "NAME", READING_SPEC, read_layout, 0, true,
      "of weights, scales and biases: stored (default), or tiles16: 16 rows side by side"},
-    {"scales", 0, "TYPE", READING_SPEC, read_scales, 0, true, "of scales and biases: f16, bf16, f32"},
-    {"templates", 0, "DIR", EVERYWHERE & ~IN(GRAPH), NULL, FIELD(templates), true,
+    {"scale-dtype", "scales", 0, "NAME", READING_SPEC, read_scale_dtype, 0, true,
+     "of scales and biases: f16, bf16, f32"},
+    {"templates", NULL, 0, "DIR", EVERYWHERE & ~IN(GRAPH), NULL, FIELD(templates), true,
      "read the templates from DIR/<target> instead of those built in"},
-    {"cache", 0, "DIR", EVERYWHERE & ~(IN(LIST) | IN(GRAPH)), NULL, FIELD(cache), false,
+    {"cache", NULL, 0, "DIR", EVERYWHERE & ~(IN(LIST) | IN(GRAPH)), NULL, FIELD(cache), false,
      "cache folder (default: $KGEN_CACHE_DIR, $XDG_CACHE_HOME/kgen, ~/.cache/kgen)"},
-    {"no-cache", 0, NULL, IN(GENERATE) | IN(MACHINE), NULL, FIELD(no_cache), false,
+    {"no-cache", NULL, 0, NULL, IN(GENERATE) | IN(MACHINE), NULL, FIELD(no_cache), false,
      "neither use nor keep earlier results"},
-    {"json", 0, NULL, EVERYWHERE, NULL, FIELD(json), false, "print the result as JSON"},
-    {"shard", 0, "I/N", IN(TUNE), read_shard, 0, false,
+    {"json", NULL, 0, NULL, EVERYWHERE, NULL, FIELD(json), false, "print the result as JSON"},
+    {"shard", NULL, 0, "I/N", IN(TUNE), read_shard, 0, false,
      "only share I of N of the candidates, and choose no winner"},
-    {"machine", 0, "ID", IN(EXPLAIN) | IN(REPORT) | IN(CACHE), NULL, FIELD(machine), false,
+    {"machine", NULL, 0, "ID", IN(EXPLAIN) | IN(REPORT) | IN(CACHE), NULL, FIELD(machine), false,
      "records of this machine: the beginning of its identity"},
-    {"problem", 0, "TEXT", IN(CACHE), NULL, FIELD(problem), false,
+    {"problem", NULL, 0, "TEXT", IN(CACHE), NULL, FIELD(problem), false,
      "records whose problem, as kgen cache list shows it or by its name, holds TEXT"},
-    {"all", 0, NULL, IN(GRAPH), NULL, FIELD(all_layers), false,
+    {"all", NULL, 0, NULL, IN(GRAPH), NULL, FIELD(all_layers), false,
      "every layer, also those that agree with another"},
-    {"other-machines", 0, NULL, IN(CACHE), NULL, FIELD(other_machines), false,
+    {"other-machines", NULL, 0, NULL, IN(CACHE), NULL, FIELD(other_machines), false,
      "prune the records of other machines, too"},
-    {"dry-run", 'n', NULL, TUNING | IN(CACHE), NULL, FIELD(dry_run), false,
+    {"dry-run", NULL, 'n', NULL, TUNING | IN(CACHE), NULL, FIELD(dry_run), false,
      "say what would be done, and do nothing"},
-    {"quiet", 'q', NULL, EVERYWHERE, NULL, FIELD(quiet), false, "no progress and no notes on stderr"},
-    {"verbose", 'v', NULL, EVERYWHERE, NULL, FIELD(verbose), false, "a line for each candidate on stderr"},
-    {"help", 'h', NULL, EVERYWHERE, NULL, FIELD(help), false, "print this help"},
-    {"version", 0, NULL, EVERYWHERE, NULL, FIELD(version), false, "print the version"},
+    {"quiet", NULL, 'q', NULL, EVERYWHERE, NULL, FIELD(quiet), false, "no progress and no notes on stderr"},
+    {"verbose", NULL, 'v', NULL, EVERYWHERE, NULL, FIELD(verbose), false,
+     "a line for each candidate on stderr"},
+    {"help", NULL, 'h', NULL, EVERYWHERE, NULL, FIELD(help), false, "print this help"},
+    {"version", NULL, 0, NULL, EVERYWHERE, NULL, FIELD(version), false, "print the version"},
 };
 #define OPTION_COUNT KGEN_COUNT_OF(option_infos)
 
@@ -270,21 +265,23 @@ static const char *command_label(enum kgen_command command)
     return command_infos[command].name != NULL ? command_infos[command].name : "SPEC";
 }
 
-/* The options for getopt: value 256 + index each. */
-static void fill_getopt(struct option long_options[OPTION_COUNT + 1], char letters[2 * OPTION_COUNT + 2])
+/* The options for getopt, also by their former names: value 256 + index each. */
+static void fill_getopt(struct option long_options[2 * OPTION_COUNT + 1], char letters[2 * OPTION_COUNT + 2])
 {
-    size_t at = 0;
+    size_t at = 0, count = 0;
     letters[at++] = ':';
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct option_info *info = &option_infos[i];
-        long_options[i] = (struct option){info->name, info->argument != NULL, NULL, 256 + (int)i};
+        const char *const names[] = {info->name, info->former};
+        for (size_t j = 0; j < KGEN_COUNT_OF(names) && names[j] != NULL; j++)
+            long_options[count++] = (struct option){names[j], info->argument != NULL, NULL, 256 + (int)i};
         if (info->letter != 0) {
             letters[at++] = info->letter;
             if (info->argument != NULL)
                 letters[at++] = ':';
         }
     }
-    long_options[OPTION_COUNT] = (struct option){0};
+    long_options[count] = (struct option){0};
     letters[at] = '\0';
 }
 
@@ -400,7 +397,7 @@ int kgen_options_parse(int argc, char **argv, struct kgen_options *options, stru
 {
     *options = (struct kgen_options){
         .target = kgen_target_at(0)->name, .engine = KGEN_ENGINE_TCC, .effort = KGEN_EFFORT_MEASURE};
-    struct option long_options[OPTION_COUNT + 1];
+    struct option long_options[2 * OPTION_COUNT + 1];
     char letters[2 * OPTION_COUNT + 2];
     fill_getopt(long_options, letters);
     const char *values[OPTION_COUNT] = {0};
@@ -440,7 +437,7 @@ static void print_options(unsigned commands)
             snprintf(letter, sizeof letter, "-%c, ", info->letter);
         snprintf(left, sizeof left, "%s--%s%s%s", letter, info->name, info->argument != NULL ? " " : "",
                  info->argument != NULL ? info->argument : "");
-        printf("  %-24s %s\n", left, info->help);
+        printf("  %-28s %s\n", left, info->help);
     }
 }
 
