@@ -220,16 +220,21 @@ int kgen_spec_object(const struct kgen_spec_reader *reader, const struct kgen_js
 
 /* ---- fields of problems ---- */
 
-json_t *kgen_spec_member(json_t *object, const struct kgen_field *field, const char **key)
+int kgen_spec_member(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
+                     const struct kgen_field *field, const char **key, json_t **value)
 {
-    json_t *value = json_object_get(object, field->name);
     *key = field->name;
-    if (value != NULL || field->former == NULL)
-        return value;
-    value = json_object_get(object, field->former);
-    if (value != NULL)
-        *key = field->former;
-    return value;
+    *value = json_object_get(object, field->name);
+    json_t *former = field->former != NULL ? json_object_get(object, field->former) : NULL;
+    if (former == NULL)
+        return 0;
+    const struct kgen_json_path member = {path, field->former, 0};
+    if (*value != NULL)
+        return kgen_spec_fail_key(reader, &member, "\"%s\" and \"%s\" are one field: give one of them",
+                                  field->former, field->name);
+    *key = field->former;
+    *value = former;
+    return 0;
 }
 
 const struct kgen_field *kgen_spec_find_field(const char *op, const char *name)

@@ -71,11 +71,9 @@ static int read_fields(const struct kgen_spec_reader *reader, const struct kgen_
     for (size_t i = 0; i < op->field_count; i++) {
         const struct kgen_field *field = &op->fields[i];
         struct kgen_json_path member = {path, field->name, 0};
-        json_t *value = kgen_spec_member(object, field, &member.key);
-        if (field->former != NULL && json_object_get(object, field->name) != NULL &&
-            json_object_get(object, field->former) != NULL)
-            return kgen_spec_fail_key(reader, &member, "\"%s\" and \"%s\" are one field: give one of them",
-                                      field->name, field->former);
+        json_t *value;
+        if (kgen_spec_member(reader, path, object, field, &member.key, &value) != 0)
+            return -1;
         if (value != NULL && strcmp(field->name, "activation_dtype") != 0 &&
             kgen_spec_field(reader, &member, value, op->name, field, problem) != 0)
             return -1;
@@ -103,8 +101,9 @@ static int add_problem(struct kgen_spec_reader *reader, const struct kgen_json_p
     size_t count = reader->activation_count;
     memcpy(words, reader->activation_dtypes, sizeof words);
     struct kgen_json_path member = {path, NULL, 0};
-    json_t *value = kgen_spec_member(object, precision, &member.key);
-    if (value != NULL && kgen_spec_activation_dtypes(reader, &member, value, words, &count) != 0)
+    json_t *value;
+    if (kgen_spec_member(reader, path, object, precision, &member.key, &value) != 0 ||
+        (value != NULL && kgen_spec_activation_dtypes(reader, &member, value, words, &count) != 0))
         return -1;
     for (size_t i = 0; i < count; i++) {
         struct kgen_problem each = *problem;

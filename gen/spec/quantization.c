@@ -17,18 +17,20 @@
 /* The default of MLX where a config has bits and no group_size. */
 #define DEFAULT_GROUP_SIZE 64
 
-static const char *const format_names[] = {"bits", "group_size", "mode"};
+static const char *const format_names[] = {"bits", "group_size", "scheme", "mode"};
 
 /* Reads those keys of a format that the object has. */
 static int read_format(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                        json_t *object, struct kgen_spec_format *format)
 {
     struct kgen_problem problem = {.op = kgen_op_find("qmv")};
-    for (size_t i = 0; i < KGEN_COUNT_OF(format_names); i++) {
-        const char *name = format_names[i];
-        json_t *value = json_object_get(object, name);
-        struct kgen_json_path member = {path, name, 0};
-        const struct kgen_field *field = kgen_spec_find_field("qmv", name);
+    static const char *const fields[] = {"bits", "group_size", "scheme"};
+    for (size_t i = 0; i < KGEN_COUNT_OF(fields); i++) {
+        const struct kgen_field *field = kgen_spec_find_field("qmv", fields[i]);
+        struct kgen_json_path member = {path, NULL, 0};
+        json_t *value;
+        if (kgen_spec_member(reader, path, object, field, &member.key, &value) != 0)
+            return -1;
         if (value != NULL && kgen_spec_field(reader, &member, value, path->key, field, &problem) != 0)
             return -1;
     }

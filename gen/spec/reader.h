@@ -81,9 +81,10 @@ int kgen_spec_string(const struct kgen_spec_reader *reader, const struct kgen_js
 int kgen_spec_object(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
                      const char *key, json_t **value);
 
-/* The member of a field, by its name or its former name; NULL where there is none. *key is the name that
- * was met. */
-json_t *kgen_spec_member(json_t *object, const struct kgen_field *field, const char **key);
+/* Finds the member of a field by its name or its former name; *value is NULL where there is none. *key is the
+ * name that was met. Returns 0, or -1 and fills the error where the object at path has both names. */
+int kgen_spec_member(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
+                     const struct kgen_field *field, const char **key, json_t **value);
 /* Reads the value at path into a field of a problem; owner is for messages. */
 int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *value,
                     const char *owner, const struct kgen_field *field, struct kgen_problem *problem);

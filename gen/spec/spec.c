@@ -169,8 +169,10 @@ static int read_head_word(const struct kgen_spec_reader *reader, json_t *root, c
     const struct kgen_field *field = kgen_spec_find_field("qmv", name);
     struct kgen_json_path path = {NULL, name, 0};
     struct kgen_problem problem;
-    json_t *value = kgen_spec_member(root, field, &path.key);
+    json_t *value;
     kgen_problem_init(&problem, kgen_op_find("qmv"));
+    if (kgen_spec_member(reader, NULL, root, field, &path.key, &value) != 0)
+        return -1;
     if (value != NULL && kgen_spec_field(reader, &path, value, "the spec", field, &problem) != 0)
         return -1;
     if (value != NULL)
@@ -198,8 +200,10 @@ static int read_head(struct kgen_spec_reader *reader, json_t *root)
     if (read_head_word(reader, root, "scale_dtype", options->scale_dtype, &reader->scale_dtype) != 0 ||
         read_head_word(reader, root, "layout", options->layout, &reader->layout) != 0)
         return -1;
-    json_t *activations =
-        kgen_spec_member(root, kgen_spec_find_field("qmv", "activation_dtype"), &activations_path.key);
+    json_t *activations;
+    if (kgen_spec_member(reader, NULL, root, kgen_spec_find_field("qmv", "activation_dtype"),
+                         &activations_path.key, &activations) != 0)
+        return -1;
     if (activations != NULL &&
         kgen_spec_activation_dtypes(reader, &activations_path, activations, reader->activation_dtypes,
                                     &reader->activation_count) != 0)
