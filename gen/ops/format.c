@@ -6,7 +6,12 @@
 
 #include <string.h>
 
-#define FORMATS(ROW) ROW(affine, KGEN_AFFINE) ROW(symmetric, KGEN_SYMMETRIC) ROW(zero_point, KGEN_ZERO_POINT)
+/* clang-format off */
+#define FORMATS(ROW)                 \
+    ROW(affine, KGEN_AFFINE)         \
+    ROW(symmetric, KGEN_SYMMETRIC)   \
+    ROW(zero_point, KGEN_ZERO_POINT)
+/* clang-format on */
 
 #define DECLARE(name, word) extern const struct kgen_format kgen_format_##name;
 #define ADDRESS(name, word) &kgen_format_##name,

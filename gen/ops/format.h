@@ -23,7 +23,7 @@ struct kgen_matrix {
 /* Kinds of weights for proofs and timings. */
 enum kgen_weights_kind {
     KGEN_WEIGHTS_ORDINARY, /* as models have them */
-    KGEN_WEIGHTS_UNIT,     /* every weight an integer of at most 2^bits: sums with x of 1, 0, -1 are exact */
+    KGEN_WEIGHTS_UNIT, /* integers with magnitudes of at most 2^(bits+1): sums with x of 1, 0, -1 are exact */
     KGEN_WEIGHTS_GREATEST, /* the same, with every row of only the greatest or the least numbers */
     KGEN_WEIGHTS_ODD       /* scales that are tiny, great, zero and denormal */
 };
@@ -45,7 +45,10 @@ struct kgen_format {
     const struct kgen_format_array *arrays;
     size_t array_count;
     int64_t bits, group_size, scale_dtype; /* the only ones; 0: the problem says them */
-    bool tiles;                            /* there are kernels for the layout tiles16 */
+    /* A format of one array whose rows are blocks of so many values and bytes; 0 for others. Kernels for all
+     * such formats get the values of a block from the format's file values_<scheme>.inc. */
+    int64_t block_values, block_bytes;
+    bool tiles; /* there are kernels for the layout tiles16 */
     /* Decodes count weights of a row from column first on. values gets each weight, magnitudes the sum of
      * the magnitudes of the terms of which a kernel makes it up. */
     void (*decode)(const struct kgen_matrix *matrix, int64_t row, int64_t first, int64_t count,
@@ -72,7 +75,7 @@ void kgen_problem_matrix(const struct kgen_problem *problem, const struct kgen_a
                          struct kgen_matrix *matrix);
 /* For the op's check: what the format and the fields of weights ask of each other. */
 int kgen_format_check(const struct kgen_problem *problem, const struct kgen_check_place *check);
-/* Sets bits, group_size and scale_dtype to those of a format that has only one. */
+/* Sets bits and group_size, where they are 0, to those of a format that has only one. */
 void kgen_format_complete(struct kgen_problem *problem);
 
 #endif

@@ -8,6 +8,8 @@ const int kgen_scale_dtypes[] = {KGEN_F16, KGEN_BF16, KGEN_F32, -1};
 void kgen_weights_names(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver)
 {
     const struct kgen_format *format = kgen_problem_format(problem);
+    receiver->integer(receiver->context, "block_values", format->block_values);
+    receiver->integer(receiver->context, "block_bytes", format->block_bytes);
     if (format->names != NULL)
         format->names(problem, receiver);
 }

@@ -185,7 +185,7 @@ int kgen_derive_weight(struct kgen_derivation *derivation, size_t node, const ch
         added->bits = quantised->bits;
         added->group_size = quantised->group_size;
         added->scheme = quantised->scheme;
-        added->scale_dtype = derivation->reader->scale_dtype;
+        added->scale_dtype = kgen_spec_formats_scale_dtype(derivation->reader, quantised);
     }
     return 0;
 }

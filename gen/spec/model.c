@@ -170,6 +170,7 @@ static int choose_scales(struct kgen_spec_reader *reader, json_t *config)
         found = kgen_spec_string(reader, NULL, config, "dtype", &type);
     if (found < 0)
         return -1;
+    reader->scale_dtype_follows = true;
     reader->scale_dtype = KGEN_F16;
     for (size_t i = 0; i < KGEN_COUNT_OF(types); i++) {
         if (strcmp(types[i].name, type) == 0)

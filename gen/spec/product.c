@@ -115,7 +115,7 @@ static int set_format(struct kgen_derivation *derivation, size_t node, const str
     kgen_problem_set(problem, "bits", format->bits);
     kgen_problem_set(problem, "group_size", format->group_size);
     kgen_problem_set(problem, "scheme", format->scheme);
-    kgen_problem_set(problem, "scale_dtype", reader->scale_dtype);
+    kgen_problem_set(problem, "scale_dtype", kgen_spec_formats_scale_dtype(reader, format));
     kgen_problem_set(problem, "layout", reader->layout);
     return 0;
 }

@@ -2,6 +2,7 @@
 /* Reads the quantisation format of each tensor: from MLX's "quantization" object, then from kgen's
  * "overrides". */
 #include "gen/base/strings.h"
+#include "gen/ops/format.h"
 #include "gen/spec/reader.h"
 
 #include <fnmatch.h>
@@ -40,6 +41,12 @@ static int read_format(const struct kgen_spec_reader *reader, const struct kgen_
     format->bits = bits != 0 ? bits : format->bits;
     format->group_size = group_size != 0 ? group_size : format->group_size;
     format->scheme = scheme != 0 ? scheme : format->scheme;
+    /* What the scheme has one value of need not be said. */
+    const struct kgen_format *row = kgen_format_find(scheme);
+    if (row != NULL && row->bits != 0 && bits == 0)
+        format->bits = row->bits;
+    if (row != NULL && row->group_size != 0 && group_size == 0)
+        format->group_size = row->group_size;
     return 0;
 }
 
@@ -180,6 +187,13 @@ int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_sp
         format->scheme != base->scheme)
         formats->mixed = true;
     return 0;
+}
+
+int64_t kgen_spec_formats_scale_dtype(const struct kgen_spec_reader *reader,
+                                      const struct kgen_spec_format *format)
+{
+    const struct kgen_format *row = kgen_format_find(format->scheme);
+    return reader->scale_dtype_follows && row->scale_dtype != 0 ? row->scale_dtype : reader->scale_dtype;
 }
 
 void kgen_spec_formats_ignore(struct kgen_spec_formats *formats, const char *tensor)

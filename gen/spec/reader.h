@@ -33,6 +33,7 @@ struct kgen_spec_reader {
     struct kgen_spec_uses *uses; /* of each entry of spec */
     int64_t layers;              /* of the model */
     int64_t scale_dtype;         /* KGEN_WORD_NONE where neither spec nor options say */
+    bool scale_dtype_follows;    /* it is that of the checkpoint: neither spec nor options say */
     int64_t activation_dtypes[3];
     size_t activation_count;
     int64_t layout; /* the default of the field of every qmv */
@@ -148,6 +149,9 @@ int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_sp
                            const char *tensor, struct kgen_spec_format *format);
 /* Marks a tensor that exists and that nothing is derived from: a name that means it is no error. */
 void kgen_spec_formats_ignore(struct kgen_spec_formats *formats, const char *tensor);
+/* The dtype of the scales of a tensor of the format. */
+int64_t kgen_spec_formats_scale_dtype(const struct kgen_spec_reader *reader,
+                                      const struct kgen_spec_format *format);
 /* Once all tensors were asked for: fails for a name or pattern that met none of them, but lets the family's
  * other_weights pass. */
 int kgen_spec_formats_finish(struct kgen_spec_reader *reader, struct kgen_spec_formats *formats,

@@ -172,8 +172,6 @@ static int read_choices(struct kgen_reading *reading, struct kgen_cursor *cursor
     item->as.include.count = (int32_t)found.count;
     for (size_t i = 0; result == 0 && i < found.count; i++)
         result = kgen_numbers_add(&tmpl->choices, found.items[i]) ? 0 : fail_memory(reading);
-    if (result == 0 && found.count == 0)
-        result = fail_at(cursor, column, "no file beside the template has a name of this form");
     free(found.items);
     return result;
 }
@@ -181,6 +179,8 @@ static int read_choices(struct kgen_reading *reading, struct kgen_cursor *cursor
 static int know_what_is_given(struct kgen_reading *reading, const struct kgen_item *item)
 {
     struct kgen_template *tmpl = reading->parser->tmpl;
+    if (item->as.include.file == KGEN_ABSENT && item->as.include.count == 0)
+        return 0;
     const int32_t *files = item->as.include.file != KGEN_ABSENT
                                ? &item->as.include.file
                                : tmpl->choices.items + item->as.include.first;

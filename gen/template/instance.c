@@ -234,7 +234,10 @@ static int fail_no_choice(struct instance *instance, const struct kgen_item *ite
     }
     kgen_error_set(instance->evaluation.error, KGEN_ERROR_TEMPLATE, instance->evaluation.source, item->line,
                    item->column, "there is no file '%.127s' beside the template", name);
-    kgen_error_hint(instance->evaluation.error, "there are %.200s", list);
+    if (item->as.include.count == 0)
+        kgen_error_hint(instance->evaluation.error, "no file has a name of this form");
+    else
+        kgen_error_hint(instance->evaluation.error, "there are %.200s", list);
     return -1;
 }
 
