@@ -92,6 +92,9 @@ static void add_matrices(struct kgen_text *text)
 }
 
 static const char others[] =
+    "{\"op\": \"qmv\", \"N\": 37, \"K\": 608, \"scheme\": \"q8_0\"},\n"
+    "{\"op\": \"qmv\", \"N\": 5, \"K\": 96, \"scheme\": \"q8_0\", \"activation_dtype\": \"i8\"},\n"
+    "{\"op\": \"dequantize\", \"N\": 3, \"K\": 384, \"scheme\": \"q8_0\"},\n"
     "{\"op\": \"rms_norm\", \"size\": 133, \"rows\": 3},\n"
     "{\"op\": \"rms_norm\", \"size\": 4097, \"rows\": 2, \"residual\": true, \"weight_plus_one\": true},\n"
     "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 128},\n"

@@ -34,6 +34,8 @@ static void add_problems(struct kgen_text *text)
             bits, formats[i % 3]);
     }
     kgen_text_puts(text,
+                   "{\"op\": \"qmv\", \"N\": 151936, \"K\": 14336, \"scheme\": \"q8_0\"},\n"
+                   "{\"op\": \"dequantize\", \"N\": 1, \"K\": 4096, \"scheme\": \"q8_0\"},\n"
                    "{\"op\": \"rms_norm\", \"size\": 4100, \"residual\": true},\n"
                    "{\"op\": \"rms_norm\", \"size\": 4100, \"weight_plus_one\": true},\n"
                    "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 128, \"rotary_dim\": 80},\n"

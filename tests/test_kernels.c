@@ -93,6 +93,23 @@ static void add_tiles(struct kgen_text *text)
     }
 }
 
+/* Formats whose rows are blocks. */
+static void add_blocks(struct kgen_text *text)
+{
+    static const char *const schemes[] = {"q8_0"}, *const activations[] = {"f32", "i16", "i8"};
+    static const int shapes[][2] = {{1, 32}, {7, 96}, {37, 288}, {4097, 1024}};
+    for (size_t s = 0; s < KGEN_COUNT_OF(schemes); s++) {
+        for (size_t i = 0; i < KGEN_COUNT_OF(shapes) * KGEN_COUNT_OF(activations); i++)
+            add_problem(text,
+                        "{\"op\": \"qmv\", \"N\": %d, \"K\": %d, \"scheme\": \"%s\", \"activation_dtype\": "
+                        "\"%s\"}",
+                        shapes[i / 3][0], shapes[i / 3][1], schemes[s], activations[i % 3]);
+        for (size_t i = 0; i < KGEN_COUNT_OF(shapes); i++)
+            add_problem(text, "{\"op\": \"dequantize\", \"N\": %d, \"K\": %d, \"scheme\": \"%s\"}",
+                        shapes[i][0], shapes[i][1], schemes[s]);
+    }
+}
+
 static void add_others(struct kgen_text *text)
 {
     static const int sizes[] = {1, 7, 31, 33, 133, 4097};
@@ -187,6 +204,7 @@ static void prove_every_variant(enum kgen_isa isa)
     add_qmv(&problems);
     add_long_qmv(&problems);
     add_tiles(&problems);
+    add_blocks(&problems);
     add_others(&problems);
     kgen_text_printf(&text, "{\"kgen_schema\": 1, \"name\": \"shapes\", \"problems\": [\n%s\n]}",
                      problems.data);

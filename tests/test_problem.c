@@ -139,7 +139,7 @@ static void test_describe(void **state)
     } cases[] = {
         {"qmv", "N", "an integer from 1 to 2147483648"},
         {"qmv", "bits", "1, 2, 3, 4, 5, 6 or 8"},
-        {"qmv", "scheme", "\"affine\", \"symmetric\" or \"zero_point\""},
+        {"qmv", "scheme", "\"affine\", \"symmetric\", \"zero_point\" or \"q8_0\""},
         {"rms_norm", "residual", "true or false"},
         {"rms_norm", "eps", "a number from 1e-12 to 1"},
     };
@@ -186,7 +186,7 @@ static void test_check(void **state)
          "\"K\" of qmv must be an integer from 1 to 268435456, not 268435520"},
         {qmv(1, 64, 7, 64), "\"bits\" of qmv must be 1, 2, 3, 4, 5, 6 or 8, not 7"},
         {qmv(1, 96, 4, 48), "\"group_size\" of qmv must be 32, 64 or 128, not 48"},
-        {mode, "\"scheme\" of qmv must be \"affine\", \"symmetric\" or \"zero_point\", not \"f32\""},
+        {mode, "\"scheme\" of qmv must be \"affine\", \"symmetric\", \"zero_point\" or \"q8_0\", not \"f32\""},
         {threads, "threads 0"},
         {odd, "rotary_dim 63 is not a positive even number"},
         {wide, "rotary_dim 130 is more than head_dim 128"},

@@ -10,7 +10,8 @@
 #define FORMATS(ROW)                 \
     ROW(affine, KGEN_AFFINE)         \
     ROW(symmetric, KGEN_SYMMETRIC)   \
-    ROW(zero_point, KGEN_ZERO_POINT)
+    ROW(zero_point, KGEN_ZERO_POINT) \
+    ROW(q8_0, KGEN_Q8_0)
 /* clang-format on */
 
 #define DECLARE(name, word) extern const struct kgen_format kgen_format_##name;

@@ -21,6 +21,7 @@ static const char *const names[KGEN_WORD_COUNT] = {
     [KGEN_STORED] = "stored",
     [KGEN_TILES16] = "tiles16",
     [KGEN_I32] = "i32",
+    [KGEN_Q8_0] = "q8_0",
 };
 
 const char *kgen_word_name(int64_t word)

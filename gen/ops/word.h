@@ -24,6 +24,7 @@ enum kgen_word {
     KGEN_STORED,  /* layout: weights as checkpoints have them */
     KGEN_TILES16, /* layout: 16 rows side by side; gen/ops/layout.h */
     KGEN_I32,
+    KGEN_Q8_0, /* w = d * q, ggml's blocks of 32 */
     KGEN_WORD_COUNT
 };
 
