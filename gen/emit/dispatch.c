@@ -11,7 +11,7 @@ static void call(const struct kgen_emit_part *part, const char *indent, const ch
                      name, part->suffix, part->arguments.data);
 }
 
-/* The kernels behind a test at run time, the widest first, as far as the entry has any. */
+/* Appends the calls of the kernels that need a test at run time, the widest first. */
 static void call_tested(const struct kgen_emission *emission, size_t entry, const struct kgen_emit_part *part,
                         struct kgen_text *text)
 {
@@ -34,7 +34,7 @@ static void call_tested(const struct kgen_emission *emission, size_t entry, cons
         kgen_text_puts(text, "#endif\n");
 }
 
-/* Then the first kernel that needs no test. */
+/* Appends the call of the first kernel that needs no test. */
 static void call_untested(const struct kgen_emission *emission, size_t entry,
                           const struct kgen_emit_part *part, struct kgen_text *text)
 {
@@ -70,8 +70,8 @@ void kgen_emit_dispatch(const struct kgen_emission *emission, size_t entry, stru
     if (first != entry && !text->failed)
         kgen_text_printf(text, "/* The kernels are those of %s. */\n", first_name.data);
     for (size_t i = 0; i < parts.count && !text->failed; i++) {
-        kgen_text_printf(text, "%s %s%s(%s)\n{\n", parts.items[i].result, name.data,
-                         parts.items[i].suffix, parts.items[i].parameters.data);
+        kgen_text_printf(text, "%s %s%s(%s)\n{\n", parts.items[i].result, name.data, parts.items[i].suffix,
+                         parts.items[i].parameters.data);
         if (first != entry) {
             call(&parts.items[i], "    ", first_name.data, text);
         } else {

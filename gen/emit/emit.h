@@ -15,7 +15,7 @@ struct kgen_emit_input {
     const struct kgen_spec *spec;
     const struct kgen_templates *templates;
     /* One for each entry of the spec: the variant tuned for this machine. tmpl is NULL where there is none;
-     * the default variant then stands in, as it does for every other instruction set. */
+     * then the default variant is written, as for every other instruction set. */
     const struct kgen_variant *tuned;
     const char *command;   /* the command that makes it, without paths of this machine */
     const char *machine;   /* the processor on which tuned was found; NULL where nothing was timed */

@@ -67,7 +67,7 @@ static void write_check(const struct kgen_problem *whole, const char *name, cons
     for (size_t i = 0; i < buffers.count; i++)
         declare_buffer(&buffers.items[i], name, text);
     call_parts(&problem, name, text);
-    /* The generic kernel has a workspace of its own, and writes to the second ones. */
+    /* The generic kernel has a workspace of its own, and writes to the second buffers. */
     for (size_t i = 0; i < buffers.count; i++) {
         const struct kgen_problem_buffer *buffer = &buffers.items[i];
         if (buffer->role == KGEN_WORKSPACE || buffer->role == KGEN_SCRATCH)

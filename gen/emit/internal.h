@@ -5,7 +5,7 @@
 
 #include "gen/emit/emit.h"
 
-/* The longest line of what is written. */
+/* The greatest length of a line of C in the output. */
 #define KGEN_EMIT_WIDTH 120
 
 struct kgen_emission {

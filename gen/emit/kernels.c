@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Stands for the name of a kernel in its text until the name is known. No C text holds it. */
+/* A placeholder for the name of a kernel in its text until the name is known. No C text contains it. */
 #define NAME_MARK "@"
 
 void kgen_emit_function_name(const struct kgen_emit_input *input, size_t entry, struct kgen_text *text)
@@ -15,8 +15,8 @@ void kgen_emit_function_name(const struct kgen_emit_input *input, size_t entry, 
     kgen_problem_name(&input->spec->entries[entry].problem, text);
 }
 
-/* Whether the output has kernels of an entry for an instruction set. One that the tuning machine has and
- * that is wider than the winner's has lost, and would never be called. */
+/* Whether the output has kernels of an entry for an instruction set. An instruction set of the tuning machine
+ * that is wider than the winner's was slower, so that its kernels would never be called. */
 static bool is_wanted(const struct kgen_emit_input *input, size_t entry, enum kgen_isa isa)
 {
     if (isa == KGEN_ISA_GENERIC)
@@ -48,11 +48,11 @@ static int choose_variant(const struct kgen_emit_input *input, size_t entry, enu
     return found;
 }
 
-/* Whether a variant has this text for another range as well: another number of rows, of heads. */
+/* Whether a variant has the same text for ranges of other lengths, such as another number of rows. */
 static int fits_any_range(const struct kgen_variant *variant, const struct kgen_problem *problem,
                           const struct kgen_text *text, struct kgen_error *error)
 {
-    /* Ranges of no particular size, neither of them that of the problem. */
+    /* Two arbitrary lengths; neither is that of the problem. */
     for (int64_t range = 1021, tried = 0; tried < 2; range = 2 * range + 3, tried++) {
         struct kgen_problem other = *problem;
         kgen_problem_set_range(&other, (size_t)range);
@@ -98,8 +98,8 @@ static long add_kernel(struct kgen_emission *emission, size_t entry, enum kgen_i
     return (long)emission->count;
 }
 
-/* Names a kernel after what its text depends on. Where that does not tell it from the others, as they were
- * tuned for different ranges, it is named after the first problem that uses it. */
+/* Names a kernel after the fields that its text depends on. Where another kernel, tuned for another range,
+ * would have the same name, it is named after the first problem that uses it. */
 static int name_kernel(const struct kgen_emission *emission, size_t index, const struct kgen_text *shorter)
 {
     struct kgen_emit_kernel *kernel = &emission->kernels[index];

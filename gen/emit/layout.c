@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The layout of emitted C text. Templates are laid out for names and values of no particular length; here
- * they have become what they are. */
+/* The layout of emitted C text. A template cannot know how long names and values will be, so that lines are
+ * broken here. */
 #include "gen/emit/internal.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 /* A continuation further to the right than this is indented by a step instead. */
 enum { ALIGN_MAX = 60, STEP = 4 };
 
-/* Where a line of C text stands while it is looked through. */
+/* The state of a scan through a line of C text. */
 struct scan {
     size_t open[32]; /* columns of the parentheses and brackets that are open */
     size_t depth;
@@ -33,8 +33,8 @@ static void scan_character(struct scan *scan, const char *line, size_t at)
     }
 }
 
-/* How bad it is to break the line before the blank at this place; 0: not at all. Every level of parentheses
- * is worse than the one around it. */
+/* The penalty of breaking the line at the blank at this place, which grows with the depth of parentheses; 0
+ * where the line cannot be broken. */
 static unsigned badness(const struct scan *scan, const char *line, size_t at)
 {
     const char before = line[at - 1];
@@ -48,7 +48,7 @@ static unsigned badness(const struct scan *scan, const char *line, size_t at)
     return 0;
 }
 
-/* The longest piece of a line that is not broken, as a rule: up to a comma. */
+/* The length of the longest piece between two commas. */
 static size_t longest_piece(const char *line, size_t length)
 {
     size_t longest = 0, begin = 0;

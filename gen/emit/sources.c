@@ -61,7 +61,7 @@ static void put_comment(const char *lines, struct kgen_text *text)
     }
 }
 
-/* Appends what arrays the weights of the entries are, for each of their formats once. */
+/* Describes the arrays of weights, once for each format of the entries. */
 static void add_formats(struct sources *sources)
 {
     const struct kgen_spec *spec = sources->emission->input.spec;
@@ -78,7 +78,7 @@ static void add_formats(struct sources *sources)
     }
 }
 
-/* Appends what the functions do and what their arguments are, once an op. */
+/* Appends the comment on the functions of the op and their arguments. */
 static void add_contract(struct sources *sources)
 {
     const struct kgen_op *op = sources->op;
@@ -100,7 +100,7 @@ static void add_contract(struct sources *sources)
     kgen_text_puts(header, " */\n");
 }
 
-/* Declares the public functions of an entry, under what they are for. */
+/* Declares the public functions of an entry, below a comment with its tensors and its problem. */
 static void add_public(struct sources *sources, size_t entry)
 {
     const struct kgen_spec_entry *item = &sources->emission->input.spec->entries[entry];

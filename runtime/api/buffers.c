@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The buffers of functions: what there are, calls that point at them, and weights packed for them. */
+/* The buffers of functions, the calls that point at them, and the packing of weights. */
 #include "runtime/api/plan.h"
 
 #include "gen/ops/format.h"

@@ -96,7 +96,7 @@ void kgen_context_log(const struct kgen_context *context, int level, const char 
     kgen_text_free(&text);
 }
 
-/* What the cache has to say. */
+/* Passes the messages of the cache on. */
 static void cache_log(void *context, int level, const char *message)
 {
     kgen_context_log(context, level, "%s", message);
@@ -112,7 +112,7 @@ void kgen_settings_init(struct kgen_settings *settings, size_t size)
     memcpy(settings, &defaults, size < sizeof defaults ? size : sizeof defaults);
 }
 
-/* Takes over what the caller's struct has, which may be of another version of the header. */
+/* Copies the caller's settings, whose struct may be of another version of the header. */
 static int read_settings(struct kgen_settings *to, const struct kgen_settings *from,
                          struct kgen_status *status)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of a context, and how internal errors and messages reach the host. Internal to the public API.
+/* The members of a context, and the functions that pass errors and messages to the host. Internal to
+ * runtime/api.
  */
 #ifndef KGEN_CONTEXT_H
 #define KGEN_CONTEXT_H
@@ -25,10 +26,10 @@ enum kgen_search_effort kgen_context_effort(const struct kgen_context *context);
 /* Fills status unless it already holds an error; status may be NULL. Returns -1. */
 int kgen_status_set(struct kgen_status *status, enum kgen_status_code code, const char *format, ...)
     KGEN_PRINTF(3, 4);
-/* The same from an internal error. */
+/* Fills status in the same way from an internal error. */
 int kgen_status_from(struct kgen_status *status, const struct kgen_error *error);
 
-/* Says something to the host, if it wants to hear it. */
+/* Passes a message to the host, where its log level includes it. */
 void kgen_context_log(const struct kgen_context *context, int level, const char *format, ...)
     KGEN_PRINTF(3, 4);
 

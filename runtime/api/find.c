@@ -130,7 +130,7 @@ static bool matches_tensor(struct part pattern, struct part name)
     return matches_braces(pattern, name);
 }
 
-/* Steps through the tensors of a function: they are joined by ", ". */
+/* Gives the next tensor of a function; they are joined by ", ". */
 static bool next_tensor(const char **at, struct part *tensor)
 {
     if (**at == '\0')
@@ -153,7 +153,7 @@ static bool serves(const struct kgen_function *function, struct part name)
     return false;
 }
 
-/* What the precision of a function is worth where the caller does not say: the most exact first. */
+/* The rank of a function's precision where the caller names none: the more exact, the higher. */
 static int exactness(const struct kgen_function *function)
 {
     switch (kgen_problem_get(&function->kernel.problem, "activation_dtype")) {

@@ -24,7 +24,7 @@ struct batch {
     int threads;
     unsigned char *memory;
     size_t size, page;
-    size_t used; /* bytes, whole pages. The child counts too; a new child begins with the parent's count */
+    size_t used; /* bytes in whole pages. The child counts on from the parent's number */
 };
 
 /* Compiles into the first pages that are not used yet. Only these are writable meanwhile. */

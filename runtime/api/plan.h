@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of plans and functions. Internal to the public API. */
+/* The members of plans and functions. Internal to runtime/api. */
 #ifndef KGEN_PLAN_H
 #define KGEN_PLAN_H
 

@@ -8,9 +8,9 @@
 
 #include <stdlib.h>
 
-/* A problem is left out where it takes so many times its share of the time to begin with it. */
+/* A problem is left out where its set-up alone takes this many times its share of the time. */
 #define LEAST_SHARES 4
-/* Less time than that is not worth another pass. */
+/* No pass begins with less time than this. */
 #define LEAST_SECONDS 0.1
 
 static int compare_bytes(const void *a, const void *b)
@@ -36,8 +36,8 @@ static void log_message(void *context, int level, const char *message)
     kgen_context_log(context, level, "%s", message);
 }
 
-/* Seconds to get memory for timing a problem and to fill it: most of it is what the system takes to give
- * pages.
+/* Estimates the seconds that it takes to allocate and fill the memory for timing a problem. The system's page
+ * faults take most of them.
  */
 static double setup_seconds(const struct kgen_context *context, const struct kgen_tuner *tuner,
                             const struct kgen_problem *problem)
@@ -48,7 +48,7 @@ static double setup_seconds(const struct kgen_context *context, const struct kge
     return bytes <= (double)tuner->buffers.arena_bytes ? 0 : bytes / bytes_each_second;
 }
 
-/* Searches one problem until the clock says until (0: no limit). */
+/* Searches one problem until kgen_clock reaches a time (0: no limit). */
 static int search_one(struct kgen_context *context, struct kgen_tuner *tuner,
                       struct kgen_selection *selection, double until, struct kgen_error *error)
 {
@@ -70,8 +70,8 @@ static bool is_cancelled(const struct kgen_context *context)
     return kgen_is_cancelled(context->settings.cancel);
 }
 
-/* Goes through the problems once. Those that are not finished stay in order, and count. Returns how many were
- * searched, or -1. */
+/* Searches each problem once. order and count keep those that are not finished. Returns the number of
+ * problems that were searched, or -1. */
 static int search_pass(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_selection **order,
                        size_t *count, double deadline, struct kgen_error *error)
 {
@@ -96,7 +96,8 @@ static int search_pass(struct kgen_context *context, struct kgen_tuner *tuner, s
     return searched;
 }
 
-/* What the searches of a pass leave over is for another pass. */
+/* Makes passes until every problem is finished or the time is up: time that one pass leaves is used by the
+ * next. */
 static int search_all(struct kgen_context *context, struct kgen_tuner *tuner, struct kgen_selection **order,
                       size_t count, double deadline, struct kgen_error *error)
 {

@@ -62,7 +62,7 @@ bool kgen_selection_recorded(struct kgen_selection *selection, enum kgen_search_
                 kgen_record_seconds(selection->problem, record) <= 0 ||
                 kgen_effort_parse(record->effort, &taken) != 0 || taken < effort)
                 continue;
-            /* Where a search may follow, it goes on when there are new templates. */
+            /* A choice made before templates were added does not stand where a search may follow. */
             if (!any_proven && !kgen_choice_stands(record, &selection->variants, effort))
                 continue;
             offer(selection, variant, record, &best_cost);

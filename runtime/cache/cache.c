@@ -11,7 +11,7 @@
 
 /* Shorter files are not worth compacting. */
 #define COMPACT_LINES 1000
-/* Where another process writes between reading and replacing the file, both are tried again, this often. */
+/* How often reading and replacing the file are tried again where another process wrote in between. */
 #define REMOVE_TRIES 20
 /* The usual bytes of a record's line. */
 #define USUAL_LINE 400

@@ -48,8 +48,8 @@ enum kgen_search_effort kgen_record_effort(const struct kgen_record *record);
 
 struct kgen_cache; /* one thread at a time; several processes at once are fine */
 
-/* The folder: explicit (may be NULL), else $KGEN_CACHE_DIR, else $XDG_CACHE_HOME/kgen, else
- * $HOME/.cache/kgen. Returns 0, or -1 where there is none of them. */
+/* Gives the folder of the cache: explicit (may be NULL), else $KGEN_CACHE_DIR, else $XDG_CACHE_HOME/kgen,
+ * else $HOME/.cache/kgen. Returns 0, or -1 where there is none of them. */
 int kgen_cache_folder(const char *explicit_folder, struct kgen_text *folder);
 
 /* Opens the cache of a folder, made if need be, and reads its records. A folder that cannot be made or
@@ -76,10 +76,10 @@ const struct kgen_record *kgen_cache_find(const struct kgen_cache *cache, uint64
 /* Whether the latest record of a key is of a winner. Much faster than kgen_cache_find, as it parses nothing.
  */
 bool kgen_cache_is_chosen(const struct kgen_cache *cache, uint64_t key);
-/* Of this layer, without those beneath. */
+/* The number of keys in this layer, without those below it. */
 size_t kgen_cache_count(const struct kgen_cache *cache);
-/* In the order in which their keys first appeared. Records are parsed when first asked for: NULL where one
- * proves damaged (a warning, once). */
+/* The records in the order in which their keys first appeared. A record is parsed when it is first asked for;
+ * NULL, with one warning, where it is damaged. */
 const struct kgen_record *kgen_cache_at(const struct kgen_cache *cache, size_t index);
 /* Remembers a record, and writes it where the cache has a file. The strings are copied. A failed write is a
  * warning, once, and ends the writing. Fails where record->problem is not a JSON object on one line. */
@@ -88,7 +88,8 @@ int kgen_cache_append(struct kgen_cache *cache, const struct kgen_record *record
 int kgen_cache_clear(struct kgen_cache *cache, struct kgen_error *error);
 /* Removes records from the cache and its file, which is replaced by a rename. The layers below stay. */
 int kgen_cache_remove(struct kgen_cache *cache, const uint64_t *keys, size_t count, struct kgen_error *error);
-/* The folder, or of a layer beneath its file; "" where there is none, or nothing of it can be read. */
+/* The folder of the cache, or the file of a layer below it; "" where there is none, or nothing of it can be
+ * read. */
 const char *kgen_cache_path(const struct kgen_cache *cache);
 
 /* Reads what other processes have appended since the cache was opened or refreshed. Fails only when memory

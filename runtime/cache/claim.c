@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Who wrote it, as one line: host, boot of its kernel, pid namespace, pid, start of the process. */
+/* The owner of a claim, as one line: host, boot of its kernel, pid namespace, pid, start of the process. */
 #define OWNER_SIZE 400
 /* An owner writes its line at once. A file without one after this time has lost its owner, or its owner has
  * been stopped for as long. */
@@ -138,7 +138,7 @@ static void place_here(char place[OWNER_SIZE])
              space[0] != '\0' ? space : "-");
 }
 
-/* Whether the maker of a claim can be seen to live no more. */
+/* Whether the owner of a claim is known to be dead. */
 static bool is_dead(const char *owner)
 {
     char here[OWNER_SIZE];
@@ -171,7 +171,7 @@ static bool is_stale(const char *path, const char *owner)
     return age > (complete ? KGEN_CLAIM_SECONDS : EMPTY_SECONDS);
 }
 
-/* Takes a stale file away, unless another process was quicker. */
+/* Removes a stale file, unless another process has done so first. */
 static void remove_stale(const char *path, const char *owner)
 {
     struct kgen_text aside = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the cache knows beside the records, and what it knows of other machines. */
+/* Facts beside the records, and the records of other machines. */
 #define _GNU_SOURCE /* memmem */
 #include "runtime/cache/internal.h"
 
@@ -65,8 +65,8 @@ static int visit_layer(const struct related *related, const struct kgen_cache *t
     int ended = 0;
     for (size_t i = 0; ended == 0 && i < layer->records.count; i++) {
         struct kgen_cache_entry *entry = &layer->records.entries[i];
-        /* Parsing is what takes time; few records are of this problem. A line of another layout says the same
-         * in other words, and is passed over. */
+        /* Parsing takes most of the time, and few records are of this problem: only lines that contain its
+         * text are parsed. A line in another layout is passed over. */
         if (memmem(entry->line, entry->length, related->problem, length) == NULL)
             continue;
         const struct kgen_record *record = kgen_cache_entry_record(layer, entry);

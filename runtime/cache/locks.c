@@ -50,7 +50,7 @@ static bool is_shared_by_hosts(int file)
 }
 #endif
 
-/* Claims lie below it. */
+/* The offsets of claims are less. */
 #define PROBED_BYTE (INT64_MAX - 1)
 
 enum answer { GRANTED, TAKEN, NO_LOCKS };
@@ -73,7 +73,7 @@ static enum answer lock_byte(int file)
     return answer_of(fcntl(file, F_OFD_SETLK, &lock));
 }
 
-/* Whoever is refused, be it by another process, has seen that locks exclude. */
+/* A lock that is refused shows that locks exclude, even where another process holds it. */
 static bool excludes(int first, int second, enum answer lock(int file))
 {
     enum answer answer = lock(first);

@@ -338,7 +338,7 @@ static const char *read_record(const json_t *root, struct kgen_record *record)
     const char *verdict;
     if (!get_string(root, "verdict", &verdict) || kgen_verdict_parse(verdict, &record->verdict) != 0)
         return "verdict";
-    /* It came later. */
+    /* Records of earlier versions have no such member. */
     if (!get_string(root, "among", &record->among))
         record->among = "";
     const json_t *chosen = json_object_get(root, "chosen");

@@ -35,7 +35,7 @@ int kgen_line_write_fact(const char *machine, const char *name, double value, st
 /* What a machine is, as the fact "machine" whose value is kgen_machine_write's object. */
 int kgen_line_write_machine(const struct kgen_machine *machine, struct kgen_text *line,
                             struct kgen_error *error);
-/* Returns 0 where the line is that fact of that machine. */
+/* Reads the description of a machine. Returns 0 where the line is that fact of that machine. */
 int kgen_line_parse_machine(const char *line, size_t length, const char *identity,
                             struct kgen_machine *machine);
 #define KGEN_FACT_MACHINE "machine"

@@ -30,9 +30,9 @@ int kgen_command_graph(const struct kgen_options *options);
 /* Messages on stderr: "kgen: error: place: message" and the hint on a line of its own. */
 void kgen_say_error(const struct kgen_error *error);
 void kgen_say_warning(const char *format, ...) KGEN_PRINTF(1, 2);
-/* A plain line. */
+/* Prints a line without a prefix. */
 void kgen_say(const char *format, ...) KGEN_PRINTF(1, 2);
-/* A kgen_message_log for libraries; information only with -v. context: the struct kgen_options. */
+/* A kgen_message_log, which prints information only with -v. context is the struct kgen_options. */
 void kgen_say_log(void *context, int level, const char *message);
 
 /* Prints the error and returns the exit status of its code. */
@@ -42,7 +42,7 @@ int kgen_fail(const struct kgen_error *error);
  */
 int kgen_finish_output(int status);
 
-/* What most commands work on. Zero-initialise; close frees what is there. */
+/* What most commands work on. Zero-initialise it; kgen_session_close frees what it holds. */
 struct kgen_session {
     struct kgen_machine machine;
     struct kgen_templates *templates;
@@ -55,22 +55,23 @@ struct kgen_session {
  * detects the machine. spec may be NULL. */
 int kgen_session_open(struct kgen_session *session, const struct kgen_options *options, const char *spec,
                       struct kgen_error *error);
-/* Opens the cache that the options name; none with --no-cache. */
+/* Opens the cache that the options name; with --no-cache one that only remembers in memory. */
 int kgen_session_open_cache(struct kgen_session *session, const struct kgen_options *options,
                             struct kgen_error *error);
-/* Makes the session one of another machine, of which the cache must have records: that whose identity begins
- * with prefix. Its threads count unless --threads says otherwise. */
+/* Replaces the session's machine by another one of which the cache has records: the one whose identity begins
+ * with prefix. Its number of threads is used unless --threads is given. */
 int kgen_session_other_machine(struct kgen_session *session, const struct kgen_options *options,
                                const char *prefix, struct kgen_error *error);
 void kgen_session_close(struct kgen_session *session);
 
-/* The read bandwidth with 1 thread and session->threads, from the cache, or measured and remembered. */
+/* Gives the read bandwidth with 1 thread and with session->threads from the cache, or measures and remembers
+ * it. */
 int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, struct kgen_bandwidth *bandwidth,
                            struct kgen_error *error);
-/* Only from the cache: 0 where it is there, else -1. */
+/* Gives it from the cache only. Returns 0, or -1 where it is not there. */
 int kgen_session_known_bandwidth(const struct kgen_session *session, struct kgen_bandwidth *bandwidth);
 
-/* That of a problem's threads. */
+/* The bandwidth with this number of threads. */
 double kgen_bandwidth_of(const struct kgen_bandwidth *bandwidth, int64_t threads);
 
 /* Appends a problem for people: the op, the fields a spec must give, and those that differ from their

@@ -7,7 +7,7 @@
 #include "runtime/command/json.h"
 #include "runtime/command/table.h"
 
-/* The variants that the effort would look among; of estimate the one that it would take. */
+/* Lists the variants that a search of this effort would try; for estimate the one that it would take. */
 static int list_variants(const struct kgen_session *session, const struct kgen_options *options,
                          const struct kgen_problem *problem, struct kgen_variants *variants,
                          struct kgen_error *error)

@@ -15,7 +15,7 @@
 #include "runtime/command/progress.h"
 #include "runtime/command/report/report.h"
 
-/* Set by a signal. The handler cannot be given anything else. */
+/* Set by the signal handler, which has no context pointer. */
 static volatile int cancelled;
 
 static void cancel(int signal_number)
@@ -79,7 +79,7 @@ static int check_isa(const struct kgen_session *session, const struct kgen_optio
     return -1;
 }
 
-/* One run, from the opened session on. */
+/* The state of one run. */
 struct run {
     const struct kgen_options *options;
     struct kgen_session *session;
@@ -103,7 +103,7 @@ static int tune_entry(struct run *run, struct kgen_tuner *tuner, size_t index, s
     return result;
 }
 
-/* Tunes the problems in turn until all are done, one fails to be tuned at all, or a signal came. */
+/* Tunes one problem after the other until all are done, one cannot be tuned, or a signal came. */
 static int tune_all(struct run *run, struct kgen_error *error)
 {
     const struct kgen_options *options = run->options;
@@ -150,7 +150,7 @@ static enum kgen_ending judge(const struct run *run)
     enum kgen_ending ending = run->time_limit_met ? KGEN_ENDED_TIME_LIMIT : KGEN_ENDED_DONE;
     for (size_t i = 0; i < run->count; i++) {
         const struct kgen_choice *choice = &run->choices[i];
-        /* A share need not hold a candidate of every problem. */
+        /* With --shard, a problem may have no candidate in the share. */
         if (choice->variant.tmpl != NULL || (run->options->shards > 0 && choice->candidates > 0))
             continue;
         struct kgen_error error = {0};
@@ -206,7 +206,7 @@ static int exit_status(enum kgen_ending ending)
     }
 }
 
-/* Proves and writes the sources. What the proof found may change how the run ends. */
+/* Proves and writes the sources. A failed proof changes the outcome of the run. */
 static int write_output(struct run *run, const char *folder, enum kgen_ending *ending,
                         struct kgen_shipped *shipped, struct kgen_error *error)
 {
@@ -277,7 +277,7 @@ static int work(struct run *run, const char *folder, double begin)
     return exit_status(ending);
 }
 
-/* Where the sources go, made if need be. */
+/* Gives the output folder, and creates it where it does not exist. */
 static int open_folder(const struct run *run, struct kgen_text *folder, struct kgen_error *error)
 {
     if (run->options->output != NULL)

@@ -28,9 +28,9 @@ struct option_info {
     char letter;          /* 0: none */
     const char *argument; /* NULL: a flag */
     unsigned commands;
-    read_value *read;    /* of an option that is neither a flag nor a plain string */
-    size_t offset;       /* else: of a bool or const char * in struct kgen_options */
-    bool changes_output; /* belongs into the command that the output names */
+    read_value *read;    /* for an option that is neither a flag nor a string */
+    size_t offset;       /* otherwise, of a bool or const char * in struct kgen_options */
+    bool changes_output; /* part of the command line in the headers of the output */
     const char *help;
 };
 

@@ -28,7 +28,7 @@ struct kgen_options {
     const char *peers;             /* report */
     const char *machine, *problem; /* NULL: this one; all */
     bool other_machines;
-    unsigned shard, shards; /* share number shard, from 0, of shards; 0: all is one */
+    unsigned shard, shards; /* the share to tune, from 0, of so many shares; shards 0: everything */
     bool no_cache, json, dry_run, quiet, verbose, help, version;
     bool all_layers; /* graph */
     bool isa_given;  /* false: auto */

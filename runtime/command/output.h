@@ -6,7 +6,7 @@
 #include "runtime/command/command.h"
 #include "runtime/tune/shipped.h"
 
-/* What a run has found, for the sources that follow from it. */
+/* The results of a run, from which its sources are made. */
 struct kgen_output {
     const struct kgen_options *options;
     const struct kgen_session *session;

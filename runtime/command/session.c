@@ -46,7 +46,7 @@ int kgen_session_open_cache(struct kgen_session *session, const struct kgen_opti
     return session->cache != NULL ? 0 : -1;
 }
 
-/* The machines of the records, each once, at most room of them. Strings of the cache. */
+/* Lists the machines of the records, each once and at most room of them. The strings are the cache's. */
 static size_t list_machines(const struct kgen_cache *cache, const char *prefix, const char **machines,
                             size_t room)
 {
@@ -103,7 +103,7 @@ void kgen_session_close(struct kgen_session *session)
 
 #define FACT_NAME_SIZE 40
 
-/* Together longer than measuring takes. */
+/* All pauses together are longer than measuring takes. */
 #define BANDWIDTH_TRIES 200
 #define BANDWIDTH_PAUSE_NANOSECONDS 50000000L
 
@@ -155,7 +155,7 @@ int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, stru
 {
     if (!measure_anew && kgen_session_known_bandwidth(session, bandwidth) == 0)
         return 0;
-    /* Where another process is measuring it, wait for what it finds. */
+    /* While another process measures it, this one waits for the result. */
     char name[FACT_NAME_SIZE];
     fact_name(session->threads, name);
     const uint64_t key = kgen_hash_string(kgen_hash_string(KGEN_HASH_START, session->machine.identity), name);

@@ -38,7 +38,7 @@ void kgen_table_time(struct kgen_table *table, double seconds)
         kgen_table_cell(table, "-");
 }
 
-/* The places a UTF-8 text takes: its characters, all taken as one place wide. */
+/* The width of a UTF-8 text in columns; every character counts as one. */
 static size_t width_of(const char *text)
 {
     size_t width = 0;

@@ -6,7 +6,7 @@
 #include "runtime/cache/exchange.h"
 #include "runtime/command/command.h"
 
-/* What a part works on: the arguments after its name, and a session whose cache is open. */
+/* What a subcommand works on: the arguments after its name, and a session whose cache is open. */
 struct kgen_cache_call {
     const struct kgen_options *options;
     struct kgen_session *session;
@@ -14,7 +14,7 @@ struct kgen_cache_call {
     size_t count;
 };
 
-/* Each returns an exit status and has printed its errors. */
+/* Each subcommand prints its errors and returns an exit status. */
 int kgen_cache_list(const struct kgen_cache_call *call);
 int kgen_cache_show(const struct kgen_cache_call *call);
 int kgen_cache_export_command(const struct kgen_cache_call *call);

@@ -37,7 +37,7 @@ int kgen_cache_export_command(const struct kgen_cache_call *call)
     return status;
 }
 
-/* What an import has done so far, and its source. */
+/* The progress of an import, and its source. */
 struct import {
     const char *source;
     struct kgen_import counts;

@@ -15,7 +15,7 @@
 
 struct verification {
     const struct kgen_cache_call *call;
-    const struct kgen_record *record; /* in hand */
+    const struct kgen_record *record; /* the current one */
     struct kgen_problem problem;
     struct kgen_variant variant;
     enum kgen_engine engine;
@@ -64,7 +64,7 @@ static double bytes_of_range(struct kgen_problem problem, size_t range)
     return kgen_problem_bytes(&problem);
 }
 
-/* About the bytes that kgen_verify allocates: copies of the buffers for each of its cases, which have few
+/* Estimates the bytes that kgen_verify allocates: copies of the buffers for each of its cases, which have few
  * rows, or some ten thousand elements where the range is of elements. */
 static double proof_bytes(const struct kgen_problem *problem)
 {
@@ -73,7 +73,8 @@ static double proof_bytes(const struct kgen_problem *problem)
     return COPIES * (first + each * (each <= ELEMENT_BYTES ? ELEMENTS : ROWS));
 }
 
-/* Reads the problem of the record in hand. False where it can or should not be proven, and why. */
+/* Reads the problem of the current record. Returns false, and says why, where it cannot or should not be
+ * proven. */
 static bool read_problem(struct verification *verification, char *why, size_t size)
 {
     struct kgen_error error = {0};
@@ -88,7 +89,8 @@ static bool read_problem(struct verification *verification, char *why, size_t si
     return bytes <= MOST_BYTES;
 }
 
-/* Finds the variant of the record in hand. 0; 1 where there is none today; -1. */
+/* Finds the variant of the current record. Returns 0, 1 where no template gives it any more, -1 on an error.
+ */
 static int find_variant(struct verification *verification, struct kgen_error *error)
 {
     const struct kgen_session *session = verification->call->session;
@@ -167,7 +169,7 @@ static int verify_one(struct verification *verification, struct kgen_error *erro
     say(verification, kgen_verdict_name(result->verdict), result->detail);
     if (passed || verification->call->options->dry_run)
         return 0;
-    /* A winner that fails is none: the next run tunes the problem again. */
+    /* A winner that fails is no longer chosen: the next run tunes the problem again. */
     struct kgen_record record = *verification->record;
     record.verdict = result->verdict;
     record.detail = result->detail;
@@ -188,7 +190,7 @@ static int verify(struct verification *verification, struct kgen_error *error)
         const size_t count = kgen_cache_count(at);
         for (size_t i = 0; result == 0 && i < count; i++) {
             const struct kgen_record *record = kgen_cache_at(at, i);
-            /* Of a key, the record that a run would find. */
+            /* The record that a run would find for a key. */
             if (record == NULL || !record->chosen || kgen_cache_find(session->cache, record->key) != record ||
                 strcmp(record->machine, session->machine.identity) != 0 ||
                 !kgen_cache_selects((void *)(uintptr_t)call->options, record))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The page of kgen report: HTML that is well-formed XML as well, with charts as inline SVG and no script.
- * Every chart stands beside a table of the same numbers. Internal to report_html*.c, but for kgen_html_page.
+ * Every chart stands beside a table of the same numbers. Internal to runtime/command/report, but for
+ * kgen_html_page.
  *
  * Functions append to a kgen_text, whose failed says when memory has run out. Strings from anywhere but this
  * program's text go through the escaping functions. */

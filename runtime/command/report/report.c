@@ -37,7 +37,7 @@ static double rate_of(const struct kgen_choice *choice)
     return seconds > 0 ? kgen_problem_bytes(&choice->problem) / seconds : 0;
 }
 
-/* Of the read bandwidth, where the weights came from memory; else 0. */
+/* The share of the read bandwidth, where the weights came from memory; else 0. */
 static double share_of(const struct kgen_report *report, const struct kgen_choice *choice)
 {
     if (!kgen_timing_is_cold(&choice->problem))
