@@ -272,6 +272,7 @@ static void lines_are_short(void **state)
 {
     (void)state;
     static const char *const names[] = {"qwen", "qwen3-0.6b", "llama-3.1-8b", "bonsai-8b"};
+    struct kgen_spec *const small = spec;
     for (size_t i = 0; i < KGEN_COUNT_OF(names); i++) {
         struct kgen_text path = {0};
         struct kgen_error error = {0};
@@ -298,7 +299,7 @@ static void lines_are_short(void **state)
         kgen_spec_free(spec);
         kgen_text_free(&path);
     }
-    spec = NULL;
+    spec = small;
 }
 
 static void text_is_laid_out(void **state)
