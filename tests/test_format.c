@@ -21,7 +21,7 @@ enum { SEED = 11, ROWS = 3, COLUMNS = 384, BYTES_MAX = ROWS * COLUMNS * 4 };
 
 /* The arrays of a matrix, filled with a pattern that no row may leave where it writes. */
 struct arrays {
-    unsigned char bytes[KGEN_FORMAT_ARRAYS_MAX][BYTES_MAX];
+    _Alignas(64) unsigned char bytes[KGEN_FORMAT_ARRAYS_MAX][BYTES_MAX];
 };
 
 static void describe(const struct kgen_matrix *matrix, char text[128])

@@ -44,7 +44,7 @@ static void test_quantise_by_hand(void **state)
     (void)state;
     for (size_t i = 0; i < KGEN_COUNT_OF(table); i++) {
         float values[32] = {0};
-        unsigned char block[34];
+        _Alignas(2) unsigned char block[34];
         memset(block, 0x5a, sizeof block);
         memcpy(values, table[i].values, sizeof table[i].values);
         const struct kgen_matrix matrix = matrix_of(1, 32, block);
@@ -81,7 +81,7 @@ static void test_decode(void **state)
 {
     enum { N = 5, K = 160, BLOCKS = N * K / 32 };
     (void)state;
-    unsigned char weights[BLOCKS * 34];
+    _Alignas(2) unsigned char weights[BLOCKS * 34];
     struct kgen_random random = {SEED};
     for (int round = 0; round < 200; round++) {
         for (int i = 0; i < BLOCKS * 34; i++) {
