@@ -17,9 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cache_fixture.h"
 #include "runtime/cache/claim.h"
 #include "runtime/cache/file.h"
-#include "cache_fixture.h"
 #include "without_locks.h"
 
 static void test_compaction(void **state)

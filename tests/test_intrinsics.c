@@ -2,21 +2,21 @@
 /* Every template, with each value of each of its parameters, through gcc and clang: the text as it is
  * emitted is compiled against kgen_vector.h and proven against the references. All kernels of an instruction
  * set are compiled in one piece, as compilers take longest over the header of intrinsics. */
-#include "gen/emit/internal.h"
-#include "gen/ops/signature.h"
-#include "gen/spec/spec.h"
-#include "gen/target/variant.h"
-#include "runtime/machine/machine.h"
-#include "runtime/prove/verify.h"
-
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "gen/emit/internal.h"
+#include "gen/ops/signature.h"
+#include "shapes.h"
+
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { SEED = 11, THREADS = 2, MAX_KERNELS = 400, MAX_TEMPLATES = 64 };
 
@@ -52,43 +52,34 @@ static void check(const struct kgen_error *error)
         fail_msg("%s", kgen_error_format(error, text, sizeof text));
 }
 
-static void add_problem(struct kgen_text *text, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    kgen_text_puts(text, text->length > 0 ? ",\n" : "");
-    kgen_text_vprintf(text, format, arguments);
-    va_end(arguments);
-}
-
 /* Every width of weights with every precision of activations and each layout; the formats in turns. */
 static void add_matrices(struct kgen_text *text)
 {
     static const int all_bits[] = {1, 2, 3, 4, 5, 6, 8}, groups[] = {32, 64, 128};
-    static const char *const formats[] = {"\"mode\": \"affine\", \"scales\": \"f16\"",
-                                          "\"mode\": \"symmetric\", \"scales\": \"bf16\"",
-                                          "\"mode\": \"zero_point\", \"scales\": \"f32\""};
+    static const char *const formats[] = {"\"scheme\": \"affine\", \"scale_dtype\": \"f16\"",
+                                          "\"scheme\": \"symmetric\", \"scale_dtype\": \"bf16\"",
+                                          "\"scheme\": \"zero_point\", \"scale_dtype\": \"f32\""};
     static const char *const activations[] = {"f32", "i16", "i8"}, *const layouts[] = {"stored", "tiles16"};
     size_t turn = 0;
     for (size_t b = 0; b < KGEN_COUNT_OF(all_bits); b++) {
         const int bits = all_bits[b];
         for (size_t a = 0; a < KGEN_COUNT_OF(activations); a++, turn++) {
             for (size_t l = 0; l < KGEN_COUNT_OF(layouts); l++)
-                add_problem(text,
-                            "{\"op\": \"qmv\", \"N\": 37, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s, "
-                            "\"activations\": \"%s\", \"layout\": \"%s\"}",
-                            groups[(turn + l) % 3] * (l == 0 ? 19 : 5), bits, groups[(turn + l) % 3],
-                            formats[(turn / 3 + a + l) % 3], activations[a], layouts[l]);
+                shapes_add(text,
+                           "{\"op\": \"qmv\", \"N\": 37, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s, "
+                           "\"activation_dtype\": \"%s\", \"layout\": \"%s\"}",
+                           groups[(turn + l) % 3] * (l == 0 ? 19 : 5), bits, groups[(turn + l) % 3],
+                           formats[(turn / 3 + a + l) % 3], activations[a], layouts[l]);
         }
-        add_problem(text,
-                    "{\"op\": \"dequantize\", \"N\": 3, \"K\": 384, \"bits\": %d, \"group_size\": %d, %s}",
-                    bits, groups[b % 3], formats[b % 3]);
+        shapes_add(text,
+                   "{\"op\": \"dequantize\", \"N\": 3, \"K\": 384, \"bits\": %d, \"group_size\": %d, %s}",
+                   bits, groups[b % 3], formats[b % 3]);
     }
     /* Activations that the first-level cache does not hold. */
     static const int long_rows[][3] = {{12288, 4, 64}, {14336, 2, 64}, {10240, 4, 64}, {9728, 3, 32}};
     for (size_t i = 0; i < KGEN_COUNT_OF(long_rows); i++)
-        add_problem(text, "{\"op\": \"qmv\", \"N\": 37, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s}",
-                    long_rows[i][0], long_rows[i][1], long_rows[i][2], formats[i % 3]);
+        shapes_add(text, "{\"op\": \"qmv\", \"N\": 37, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s}",
+                   long_rows[i][0], long_rows[i][1], long_rows[i][2], formats[i % 3]);
 }
 
 static const char others[] =
@@ -238,39 +229,30 @@ static int report(size_t index, const struct kgen_outcome *outcome, const void *
 {
     struct suite *suite = context;
     const struct kernel *kernel = &suite->kernels[index / COMPILERS];
-    struct kgen_verification result;
-    memcpy(&result, memory, sizeof result);
-    if (outcome->kind != KGEN_OUTCOME_DONE)
-        kgen_outcome_verdict(outcome, &result);
+    const struct kgen_verification result = shapes_verdict(outcome, memory);
     if (result.verdict == KGEN_PASSED) {
         suite->proven++;
         return 0;
     }
-    struct kgen_text problem = {0}, variant = {0};
-    kgen_problem_write(&suite->spec->entries[kernel->entry].problem, &problem);
-    kgen_variant_name(&kernel->variant, &variant);
-    fail_msg("%s\n%s through %s, seed %d: %s: %s", problem.data, variant.data, compilers[index % COMPILERS],
-             SEED, kgen_verdict_name(result.verdict), result.detail);
+    shapes_fail(&suite->spec->entries[kernel->entry].problem, &kernel->variant, compilers[index % COMPILERS],
+                SEED, &result);
     return 1;
 }
 
 static void open_suite(struct suite *suite, enum kgen_isa isa)
 {
-    struct kgen_text problems = {0}, text = {0};
+    struct kgen_text problems = {0};
     struct kgen_error error = {0};
     suite->isa = isa;
     add_matrices(&problems);
-    kgen_text_printf(&text, "{\"kgen_schema\": 1, \"name\": \"shapes\", \"problems\": [\n%s,\n%s\n]}",
-                     problems.data, others);
-    suite->spec = kgen_spec_parse("shapes.json", text.data, text.length, NULL, &error);
-    check(&error);
+    shapes_add(&problems, "%s", others);
+    suite->spec = shapes_spec(&problems);
     suite->templates = kgen_templates_open(NULL, "c", &error);
     check(&error);
     for (size_t i = 0; i < suite->spec->count; i++)
         choose_kernels(suite, i);
     check_coverage(suite);
     kgen_text_free(&problems);
-    kgen_text_free(&text);
 }
 
 struct compilation {
@@ -333,12 +315,7 @@ static void prove(enum kgen_isa isa)
 
 static void prove_here(enum kgen_isa isa)
 {
-    struct kgen_machine machine;
-    kgen_machine_detect(&machine);
-    if ((machine.isas & (1u << isa)) == 0) {
-        printf("skipped: this machine lacks %s\n", kgen_isa_info(isa)->needs);
-        skip();
-    }
+    shapes_need(isa);
     prove(isa);
 }
 

@@ -104,8 +104,8 @@ static void test_errors_have_places(void **state)
     for (int engine = KGEN_ENGINE_TCC; engine <= KGEN_ENGINE_CC; engine++) {
         for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
             struct kgen_error error = {0};
-            assert_null(kgen_jit_compile((enum kgen_engine)engine, "some/t.c", cases[i].text, KGEN_ISA_GENERIC,
-                                         NULL, &error));
+            assert_null(kgen_jit_compile((enum kgen_engine)engine, "some/t.c", cases[i].text,
+                                         KGEN_ISA_GENERIC, NULL, &error));
             assert_int_equal(error.code, KGEN_ERROR_COMPILE);
             assert_string_equal(error.source, "some/t.c");
             assert_in_range(error.line, cases[i].line, cases[i].line + 1);

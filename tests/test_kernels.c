@@ -1,39 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /* Every variant of every template, through TinyCC, proven on shapes that fit nothing, for each instruction
  * set that this machine has. A failure prints the problem, the variant and the seed. */
-#include "gen/spec/spec.h"
-#include "runtime/jit/compile.h"
-#include "runtime/machine/machine.h"
-#include "runtime/prove/verify.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "runtime/jit/compile.h"
+#include "shapes.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 enum { SEED = 7, THREADS = 2 };
 
-static void add_problem(struct kgen_text *text, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    kgen_text_puts(text, text->length > 0 ? ",\n" : "");
-    kgen_text_vprintf(text, format, arguments);
-    va_end(arguments);
-}
-
-/* Every width of weights and group size, with modes and dtypes of scales in turn, for shapes that fit
+/* Every width of weights and group size, with schemes and dtypes of scales in turn, for shapes that fit
  * nothing. */
 static void add_qmv(struct kgen_text *text)
 {
     static const int all_bits[] = {1, 2, 3, 4, 5, 6, 8}, groups[] = {32, 64, 128}, rows[] = {1, 7, 4097};
     static const int columns[] = {32, 96, 288, 4864}, multiples[] = {1, 3, 9, 19};
-    static const char *const formats[] = {
-        "\"mode\": \"affine\", \"scales\": \"f16\"", "\"mode\": \"symmetric\", \"scales\": \"bf16\"",
-        "\"mode\": \"zero_point\", \"scales\": \"f32\"", "\"mode\": \"affine\", \"scales\": \"bf16\""};
+    static const char *const formats[] = {"\"scheme\": \"affine\", \"scale_dtype\": \"f16\"",
+                                          "\"scheme\": \"symmetric\", \"scale_dtype\": \"bf16\"",
+                                          "\"scheme\": \"zero_point\", \"scale_dtype\": \"f32\"",
+                                          "\"scheme\": \"affine\", \"scale_dtype\": \"bf16\""};
     static const char *const activations[] = {"f32", "i16", "i8"};
     size_t turn = 0;
     for (size_t b = 0; b < KGEN_COUNT_OF(all_bits); b++) {
@@ -41,15 +34,15 @@ static void add_qmv(struct kgen_text *text)
             for (size_t a = 0; a < KGEN_COUNT_OF(activations); a++, turn++) {
                 const size_t k = turn % KGEN_COUNT_OF(columns);
                 const int K = columns[k] % groups[g] == 0 ? columns[k] : groups[g] * multiples[k];
-                add_problem(text,
-                            "{\"op\": \"qmv\", \"N\": %d, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s, "
-                            "\"activations\": \"%s\"}",
-                            rows[turn % 3], K, all_bits[b], groups[g], formats[(turn / 3 + b) % 4],
-                            activations[a]);
+                shapes_add(text,
+                           "{\"op\": \"qmv\", \"N\": %d, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s, "
+                           "\"activation_dtype\": \"%s\"}",
+                           rows[turn % 3], K, all_bits[b], groups[g], formats[(turn / 3 + b) % 4],
+                           activations[a]);
             }
-            add_problem(text,
-                        "{\"op\": \"dequantize\", \"N\": 3, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s}",
-                        groups[g] * 3, all_bits[b], groups[g], formats[(turn + g) % 4]);
+            shapes_add(text,
+                       "{\"op\": \"dequantize\", \"N\": 3, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s}",
+                       groups[g] * 3, all_bits[b], groups[g], formats[(turn + g) % 4]);
         }
     }
 }
@@ -62,33 +55,33 @@ static void add_long_qmv(struct kgen_text *text)
         int K, bits, group_size;
         const char *format;
     } problems[] = {
-        {12288, 4, 64, "\"mode\": \"affine\", \"scales\": \"f16\""},
-        {11008, 4, 64, "\"mode\": \"symmetric\", \"scales\": \"bf16\""},
-        {14336, 2, 128, "\"mode\": \"zero_point\", \"scales\": \"f32\""},
-        {9728, 3, 32, "\"mode\": \"affine\", \"scales\": \"bf16\""},
+        {12288, 4, 64, "\"scheme\": \"affine\", \"scale_dtype\": \"f16\""},
+        {11008, 4, 64, "\"scheme\": \"symmetric\", \"scale_dtype\": \"bf16\""},
+        {14336, 2, 128, "\"scheme\": \"zero_point\", \"scale_dtype\": \"f32\""},
+        {9728, 3, 32, "\"scheme\": \"affine\", \"scale_dtype\": \"bf16\""},
     };
     for (size_t i = 0; i < KGEN_COUNT_OF(problems); i++)
-        add_problem(text, "{\"op\": \"qmv\", \"N\": 37, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s}",
-                    problems[i].K, problems[i].bits, problems[i].group_size, problems[i].format);
+        shapes_add(text, "{\"op\": \"qmv\", \"N\": 37, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s}",
+                   problems[i].K, problems[i].bits, problems[i].group_size, problems[i].format);
 }
 
 /* Rows side by side: every width, group size and precision, with rows that do not fill a tile. */
 static void add_tiles(struct kgen_text *text)
 {
     static const int all_bits[] = {1, 2, 3, 4, 5, 6, 8}, groups[] = {32, 64, 128}, rows[] = {1, 16, 37};
-    static const char *const formats[] = {"\"mode\": \"affine\", \"scales\": \"f16\"",
-                                          "\"mode\": \"symmetric\", \"scales\": \"bf16\"",
-                                          "\"mode\": \"zero_point\", \"scales\": \"f32\""};
+    static const char *const formats[] = {"\"scheme\": \"affine\", \"scale_dtype\": \"f16\"",
+                                          "\"scheme\": \"symmetric\", \"scale_dtype\": \"bf16\"",
+                                          "\"scheme\": \"zero_point\", \"scale_dtype\": \"f32\""};
     static const char *const activations[] = {"f32", "i16", "i8"};
     size_t turn = 0;
     for (size_t b = 0; b < KGEN_COUNT_OF(all_bits); b++) {
         for (size_t g = 0; g < KGEN_COUNT_OF(groups); g++) {
             for (size_t a = 0; a < KGEN_COUNT_OF(activations); a++, turn++)
-                add_problem(text,
-                            "{\"op\": \"qmv\", \"N\": %d, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s, "
-                            "\"activations\": \"%s\", \"layout\": \"tiles16\"}",
-                            rows[turn % 3], groups[g] * (turn % 2 == 0 ? 3 : 8), all_bits[b], groups[g],
-                            formats[(turn / 3 + b) % 3], activations[a]);
+                shapes_add(text,
+                           "{\"op\": \"qmv\", \"N\": %d, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s, "
+                           "\"activation_dtype\": \"%s\", \"layout\": \"tiles16\"}",
+                           rows[turn % 3], groups[g] * (turn % 2 == 0 ? 3 : 8), all_bits[b], groups[g],
+                           formats[(turn / 3 + b) % 3], activations[a]);
         }
     }
 }
@@ -100,13 +93,13 @@ static void add_blocks(struct kgen_text *text)
     static const int shapes[][2] = {{1, 32}, {7, 96}, {37, 288}, {4097, 1024}};
     for (size_t s = 0; s < KGEN_COUNT_OF(schemes); s++) {
         for (size_t i = 0; i < KGEN_COUNT_OF(shapes) * KGEN_COUNT_OF(activations); i++)
-            add_problem(text,
-                        "{\"op\": \"qmv\", \"N\": %d, \"K\": %d, \"scheme\": \"%s\", \"activation_dtype\": "
-                        "\"%s\"}",
-                        shapes[i / 3][0], shapes[i / 3][1], schemes[s], activations[i % 3]);
+            shapes_add(text,
+                       "{\"op\": \"qmv\", \"N\": %d, \"K\": %d, \"scheme\": \"%s\", \"activation_dtype\": "
+                       "\"%s\"}",
+                       shapes[i / 3][0], shapes[i / 3][1], schemes[s], activations[i % 3]);
         for (size_t i = 0; i < KGEN_COUNT_OF(shapes); i++)
-            add_problem(text, "{\"op\": \"dequantize\", \"N\": %d, \"K\": %d, \"scheme\": \"%s\"}",
-                        shapes[i][0], shapes[i][1], schemes[s]);
+            shapes_add(text, "{\"op\": \"dequantize\", \"N\": %d, \"K\": %d, \"scheme\": \"%s\"}",
+                       shapes[i][0], shapes[i][1], schemes[s]);
     }
 }
 
@@ -114,23 +107,23 @@ static void add_others(struct kgen_text *text)
 {
     static const int sizes[] = {1, 7, 31, 33, 133, 4097};
     for (size_t i = 0; i < KGEN_COUNT_OF(sizes); i++) {
-        add_problem(
+        shapes_add(
             text,
             "{\"op\": \"rms_norm\", \"size\": %d, \"rows\": 3, \"residual\": %s, \"weight_plus_one\": %s}",
             sizes[i], i % 2 == 0 ? "true" : "false", i % 3 == 0 ? "true" : "false");
-        add_problem(text, "{\"op\": \"softmax\", \"size\": %d, \"rows\": 3}", sizes[i]);
-        add_problem(text, "{\"op\": \"swiglu\", \"size\": %d}", sizes[i]);
-        add_problem(text, "{\"op\": \"add\", \"size\": %d}", sizes[i]);
+        shapes_add(text, "{\"op\": \"softmax\", \"size\": %d, \"rows\": 3}", sizes[i]);
+        shapes_add(text, "{\"op\": \"swiglu\", \"size\": %d}", sizes[i]);
+        shapes_add(text, "{\"op\": \"add\", \"size\": %d}", sizes[i]);
     }
     static const int dims[][2] = {{128, 128}, {64, 64}, {80, 20}, {96, 48}, {2, 2}, {256, 64}};
     for (size_t i = 0; i < KGEN_COUNT_OF(dims); i++) {
         for (int pairing = 0; pairing < 2; pairing++)
-            add_problem(
+            shapes_add(
                 text,
                 "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": %d, \"rotary_dim\": %d, \"pairing\": \"%s\"}",
                 dims[i][0], dims[i][1], pairing == 0 ? "half" : "interleaved");
     }
-    add_problem(
+    shapes_add(
         text,
         "{\"op\": \"rope\", \"heads\": 8, \"head_dim\": 64, \"theta\": 500000, \"scaling\": \"llama3\", "
         "\"factor\": 32, \"low_freq_factor\": 1, \"high_freq_factor\": 4, "
@@ -171,10 +164,7 @@ static void job(size_t index, void *memory, struct kgen_worker *worker, void *co
 static int report(size_t index, const struct kgen_outcome *outcome, const void *memory, void *context)
 {
     struct batch *batch = context;
-    struct kgen_verification result;
-    memcpy(&result, memory, sizeof result);
-    if (outcome->kind != KGEN_OUTCOME_DONE)
-        kgen_outcome_verdict(outcome, &result);
+    const struct kgen_verification result = shapes_verdict(outcome, memory);
     if (result.verdict == KGEN_PASSED) {
         batch->passed++;
         return 0;
@@ -183,34 +173,23 @@ static int report(size_t index, const struct kgen_outcome *outcome, const void *
         batch->not_candidates++;
         return 0;
     }
-    struct kgen_text problem = {0}, variant = {0};
-    kgen_problem_write(batch->problem, &problem);
-    kgen_variant_name(&batch->variants->items[index], &variant);
-    fail_msg("%s\n%s, seed %d: %s: %s", problem.data, variant.data, SEED, kgen_verdict_name(result.verdict),
-             result.detail);
+    shapes_fail(batch->problem, &batch->variants->items[index], "tcc", SEED, &result);
     return 1;
 }
 
 static void prove_every_variant(enum kgen_isa isa)
 {
-    struct kgen_machine machine;
-    kgen_machine_detect(&machine);
-    if ((machine.isas & (1u << isa)) == 0) {
-        printf("skipped: this machine lacks %s\n", kgen_isa_info(isa)->needs);
-        skip();
-    }
-    struct kgen_text problems = {0}, text = {0};
+    shapes_need(isa);
+    struct kgen_text problems = {0};
     struct kgen_error error = {0};
     add_qmv(&problems);
     add_long_qmv(&problems);
     add_tiles(&problems);
     add_blocks(&problems);
     add_others(&problems);
-    kgen_text_printf(&text, "{\"kgen_schema\": 1, \"name\": \"shapes\", \"problems\": [\n%s\n]}",
-                     problems.data);
-    struct kgen_spec *spec = kgen_spec_parse("shapes.json", text.data, text.length, NULL, &error);
+    struct kgen_spec *spec = shapes_spec(&problems);
     struct kgen_templates *templates = kgen_templates_open(NULL, "c", &error);
-    if (spec == NULL || templates == NULL)
+    if (templates == NULL)
         fail_msg("%s:%d: %s", error.source, error.line, error.message);
     size_t passed = 0, not_candidates = 0;
     for (size_t i = 0; i < spec->count; i++) {
@@ -236,7 +215,6 @@ static void prove_every_variant(enum kgen_isa isa)
     kgen_templates_free(templates);
     kgen_spec_free(spec);
     kgen_text_free(&problems);
-    kgen_text_free(&text);
 }
 
 static void generic(void **state)

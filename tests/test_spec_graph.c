@@ -1,28 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* The graph of a decode step: nodes, tensors, lifetimes, weights and state. */
-#include "gen/ops/buffers.h"
-#include "gen/spec/families/family.h"
-#include "gen/spec/spec.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdint.h>
 
 #include <cmocka.h>
 
-static struct kgen_spec *parse(const char *text)
-{
-    struct kgen_error error = {0};
-    struct kgen_spec *spec = kgen_spec_parse("test.json", text, strlen(text), NULL, &error);
-    if (spec == NULL) {
-        char shown[1200];
-        fail_msg("%s", kgen_error_format(&error, shown, sizeof shown));
-    }
-    return spec;
-}
+#include "gen/ops/buffers.h"
+#include "gen/spec/families/family.h"
+#include "spec_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define HEAD(type, layers)                                                                                   \
     "{\"model_type\": \"" type "\", \"hidden_size\": 256, \"intermediate_size\": 512, \"vocab_size\": 1000," \
@@ -120,7 +111,7 @@ static void test_nodes(void **state)
         "norm: rms_norm x=" L1 "mlp.down_proj !residual=embed_tokens >y=norm weight=model.norm.weight",
         "lm_head: qmv x=norm >y=lm_head weights=model.embed_tokens.weight",
     };
-    struct kgen_spec *spec = parse(text);
+    struct kgen_spec *spec = spec_parse(text, NULL);
     compare_nodes(spec->graph, expected, KGEN_COUNT_OF(expected));
     assert_int_equal(spec->graph->layers, 2);
     kgen_spec_free(spec);
@@ -314,7 +305,7 @@ static void test_families(void **state)
     for (; kgen_families[count] != NULL; count++) {
         struct kgen_text text = {0};
         write_config(kgen_families[count], &text);
-        struct kgen_spec *spec = parse(text.data);
+        struct kgen_spec *spec = spec_parse(text.data, NULL);
         check_graph(spec, kgen_families[count]->architecture);
         assert_int_equal(spec->graph->layers, 3);
         kgen_spec_free(spec);
@@ -328,11 +319,12 @@ static void test_families(void **state)
 static void test_weights(void **state)
 {
     (void)state;
-    struct kgen_spec *spec = parse(
+    struct kgen_spec *spec = spec_parse(
         HEAD("qwen3_moe", "2") ", \"num_experts\": 8, \"num_experts_per_tok\": 2,"
                                "\"moe_intermediate_size\": 64, \"mlp_only_layers\": [0], \"head_dim\": 64,"
                                "\"overrides\": {\"*.v_proj\": {\"bits\": 6, \"mode\": \"symmetric\"},"
-                               "\"*.o_proj\": false}}");
+                               "\"*.o_proj\": false}}",
+        NULL);
     static const struct {
         const char *name;
         size_t rank;
@@ -379,7 +371,7 @@ static void test_weights(void **state)
 static void test_lifetimes(void **state)
 {
     (void)state;
-    struct kgen_spec *spec = parse(HEAD("llama", "2") "}");
+    struct kgen_spec *spec = spec_parse(HEAD("llama", "2") "}", NULL);
     const struct kgen_graph *graph = spec->graph;
     static const struct {
         const char *tensor, *first, *last;
@@ -448,10 +440,11 @@ static void test_list(void **state)
 {
     (void)state;
     struct kgen_spec *spec =
-        parse("{\"activations\": [\"f32\", \"i8\"], \"problems\": ["
-              "{\"op\": \"add\", \"size\": 4, \"tensors\": \"sum\"},"
-              "{\"op\": \"add\", \"size\": 4},"
-              "{\"op\": \"qmv\", \"N\": 4, \"K\": 64, \"bits\": 4, \"group_size\": 64}]}");
+        spec_parse("{\"activations\": [\"f32\", \"i8\"], \"problems\": ["
+                   "{\"op\": \"add\", \"size\": 4, \"tensors\": \"sum\"},"
+                   "{\"op\": \"add\", \"size\": 4},"
+                   "{\"op\": \"qmv\", \"N\": 4, \"K\": 64, \"bits\": 4, \"group_size\": 64}]}",
+                   NULL);
     static const char *const expected[] = {"add_n4: add", "qmv_n4_k64_b4_g64_f16_f32: qmv",
                                            "qmv_n4_k64_b4_g64_f16_i8: qmv"};
     compare_nodes(spec->graph, expected, KGEN_COUNT_OF(expected));

@@ -186,10 +186,10 @@ static void test_names(void **state)
         assert_string_equal(text, cases[i].expected);
         free(text);
     }
-    char *text =
-        variant_text(&problem, KGEN_ISA_AVX2,
-                     "${N} ${K} ${bits} ${group_size} ${scheme == affine} ${scale_dtype == bf16} "
-                     "${scale_dtype == f16} ${activation_dtype == i8} ${activation_dtype == scale_dtype} ${scale_dtype} ${isa}");
+    char *text = variant_text(&problem, KGEN_ISA_AVX2,
+                              "${N} ${K} ${bits} ${group_size} ${scheme == affine} ${scale_dtype == bf16} "
+                              "${scale_dtype == f16} ${activation_dtype == i8} ${activation_dtype == "
+                              "scale_dtype} ${scale_dtype} ${isa}");
     assert_string_equal(text, "96 256 4 64 1 1 0 1 0 bf16 avx2");
     free(text);
 }

@@ -89,8 +89,7 @@ int kgen_emission_write(const struct kgen_emission *emission, const char *folder
     for (size_t op = 0; op < kgen_op_count(); op++) {
         for (int isa = 0; isa < KGEN_ISA_COUNT; isa++) {
             struct kgen_text name = {0};
-            kgen_text_printf(&name, "%s_%s.c", kgen_op_at(op)->name,
-                             kgen_isa_info((enum kgen_isa)isa)->name);
+            kgen_text_printf(&name, "%s_%s.c", kgen_op_at(op)->name, kgen_isa_info((enum kgen_isa)isa)->name);
             if (!name.failed && !has_file(emission->files, name.data))
                 kgen_emit_remove_stale(folder, name.data);
             kgen_text_free(&name);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/tune/timing.h"
 #include "runtime/command/evidence.h"
 #include "runtime/command/json.h"
 #include "runtime/command/table.h"
+#include "runtime/tune/timing.h"
 
 /* Rows shown of a problem, unless it was asked for by name. */
 #define FEW 5

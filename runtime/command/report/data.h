@@ -16,11 +16,11 @@ struct kgen_report_problem {
     struct kgen_text name;               /* "qmv_n4096_k4096_b4_g64_f16_f32" */
     struct kgen_text description;        /* "qmv N=4096 K=4096 bits=4 group_size=64" */
     struct kgen_text label;              /* short, for a row of a chart: "qmv 4096×4096 4-bit" */
-    size_t series;     /* index of its label */
-    double bytes;      /* that one call must move */
-    double operations; /* of one call: additions, multiplications and the like */
-    bool cold;         /* whether the time that counts is the cold one */
-    double bandwidth;  /* bytes per second that could be read with its threads; 0 where not known */
+    size_t series;                       /* index of its label */
+    double bytes;                        /* that one call must move */
+    double operations;                   /* of one call: additions, multiplications and the like */
+    bool cold;                           /* whether the time that counts is the cold one */
+    double bandwidth; /* bytes per second that could be read with its threads; 0 where not known */
 };
 
 /* Zero-initialise. */

@@ -22,16 +22,21 @@ void kgen_svg_end(struct kgen_text *html)
 
 /* Around (0, 0), 8 units wide. Colours tell the series apart, and so do the shapes alone. */
 static const char *const shapes[KGEN_SERIES_MARKS] = {
-    "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",    "M-4.4 3.8H4.4L0-4.4z",
-    "M-3.6-3.6H3.6V3.6H-3.6z",               "M-4.4-3.8H4.4L0 4.4z",
-    "M0-4.8L4.8 0L0 4.8L-4.8 0z",            "M-1.5-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
-    "M0-4.8L4.6-1.5L2.8 3.9H-2.8L-4.6-1.5z", "M-4.6-1.8h9.2v3.6h-9.2z",
+    "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
+    "M-4.4 3.8H4.4L0-4.4z",
+    "M-3.6-3.6H3.6V3.6H-3.6z",
+    "M-4.4-3.8H4.4L0 4.4z",
+    "M0-4.8L4.8 0L0 4.8L-4.8 0z",
+    "M-1.5-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
+    "M0-4.8L4.6-1.5L2.8 3.9H-2.8L-4.6-1.5z",
+    "M-4.6-1.8h9.2v3.6h-9.2z",
 };
 
 void kgen_svg_mark_begin(struct kgen_text *html, size_t series, bool large, double x, double y)
 {
     kgen_text_printf(html, "<path class=\"s%zu%s\" transform=\"translate(%.1f %.1f)%s\" d=\"%s\"><title>",
-                     series % KGEN_SERIES_MARKS, large ? " w" : "", x, y, large ? "scale(1.5)" : "", shapes[series % KGEN_SERIES_MARKS]);
+                     series % KGEN_SERIES_MARKS, large ? " w" : "", x, y, large ? "scale(1.5)" : "",
+                     shapes[series % KGEN_SERIES_MARKS]);
 }
 
 void kgen_svg_peer_begin(struct kgen_text *html, double x, double y)
