@@ -126,7 +126,7 @@ static void print_problem(const struct bench *bench, const struct kgen_choice *c
         "\nqmv N=%lld K=%lld bits=%lld group_size=%lld activation_dtype=%s, %.0f MB, %d threads, cold: %s\n",
         (long long)kgen_problem_get(problem, "N"), (long long)kgen_problem_get(problem, "K"),
         (long long)kgen_problem_get(problem, "bits"), (long long)kgen_problem_get(problem, "group_size"),
-        kgen_word_name(kgen_problem_get(problem, "activation_dtype")), bytes / 1e6, (int)problem->threads,
+        kgen_constant_name(kgen_problem_get(problem, "activation_dtype")), bytes / 1e6, (int)problem->threads,
         name.data);
     kgen_text_free(&name);
     printf("  %-16s %10.1f us %7.1f GB/s\n", "reading alone", bench->result.read_seconds * 1e6,

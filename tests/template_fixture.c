@@ -12,7 +12,7 @@ int kgen_test_template_setup(void **state)
     kgen_bind_value(&kgen_test_template_bindings, "N", 4);
     kgen_bind_value(&kgen_test_template_bindings, "group_size", 64);
     kgen_bind_value(&kgen_test_template_bindings, "big", INT64_MAX);
-    kgen_bind_word(&kgen_test_template_bindings, "scheme", 7, "affine");
+    kgen_bind_constant(&kgen_test_template_bindings, "scheme", 7, "affine");
     kgen_bind_text(&kgen_test_template_bindings, "function", "old");
     kgen_bind_text(&kgen_test_template_bindings, "function", "kernel");
     kgen_bind_table(&kgen_test_template_bindings, "table", entries, KGEN_COUNT_OF(entries));

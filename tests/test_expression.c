@@ -24,7 +24,7 @@ static int setup(void **state)
     kgen_bind_value(&bindings, "group_size", 64);
     kgen_bind_value(&bindings, "smallest", INT64_MIN);
     kgen_bind_value(&bindings, "largest", INT64_MAX);
-    kgen_bind_word(&bindings, "word", 5, "affine");
+    kgen_bind_constant(&bindings, "word", 5, "affine");
     kgen_bind_text(&bindings, "function", "qmv_kernel");
     kgen_bind_table(&bindings, "table", entries, KGEN_COUNT_OF(entries));
     return bindings.failed;

@@ -26,8 +26,8 @@ struct arrays {
 
 static void describe(const struct kgen_matrix *matrix, char text[128])
 {
-    snprintf(text, 128, "%s, %d bits, group_size %d, %s, seed %d", kgen_word_name(matrix->format->word),
-             (int)matrix->bits, (int)matrix->group_size, kgen_word_name(matrix->scale_dtype), SEED);
+    snprintf(text, 128, "%s, %d bits, group_size %d, %s, seed %d", kgen_constant_name(matrix->format->scheme),
+             (int)matrix->bits, (int)matrix->group_size, kgen_constant_name(matrix->scale_dtype), SEED);
 }
 
 /* Calls a function for every matrix [3, 384] that a format may have. */
@@ -87,7 +87,7 @@ static double allowed(const struct kgen_matrix *matrix, double least, double gre
                             : matrix->scale_dtype == KGEN_F16 ? 0x1p-11
                                                               : 0x1p-8;
     double error = 0;
-    switch (matrix->format->word) {
+    switch (matrix->format->scheme) {
     case KGEN_AFFINE:
         error = affine_error(least, greatest, levels);
         break;

@@ -108,7 +108,7 @@ static void test_generators(void **state)
             struct kgen_problem problem = few(op);
             if (weights) {
                 const struct kgen_format *format = kgen_format_at(f);
-                kgen_problem_set(&problem, "scheme", format->word);
+                kgen_problem_set(&problem, "scheme", format->scheme);
                 if (format->bits != 0)
                     kgen_problem_set(&problem, "bits", format->bits);
                 if (format->group_size != 0)

@@ -89,13 +89,13 @@ static char *name_of(const struct kgen_problem *problem)
 static void test_words(void **state)
 {
     (void)state;
-    for (int i = KGEN_WORD_NONE + 1; i < KGEN_WORD_COUNT; i++) {
-        assert_non_null(kgen_word_name((int64_t)i));
+    for (int i = KGEN_CONSTANT_NONE + 1; i < KGEN_CONSTANT_COUNT; i++) {
+        assert_non_null(kgen_constant_name((int64_t)i));
         for (int j = 0; j < i; j++)
-            assert_string_not_equal(kgen_word_name((int64_t)i), kgen_word_name((int64_t)j));
+            assert_string_not_equal(kgen_constant_name((int64_t)i), kgen_constant_name((int64_t)j));
     }
-    assert_string_equal(kgen_word_name(KGEN_HALF_SPLIT), "half");
-    assert_string_equal(kgen_word_name(KGEN_UNSCALED), "none");
+    assert_string_equal(kgen_constant_name(KGEN_HALF_SPLIT), "half");
+    assert_string_equal(kgen_constant_name(KGEN_UNSCALED), "none");
 }
 
 static void test_ops(void **state)

@@ -60,10 +60,11 @@ static void test_list(void **state)
 static void test_list_options(void **state)
 {
     (void)state;
-    static const struct kgen_spec_options options = {.bits = 5,
-                                                     .group_size = 64,
-                                                     .scale_dtype = KGEN_F32,
-                                                     .activation_dtypes = {KGEN_I8, KGEN_WORD_NONE, KGEN_I8}};
+    static const struct kgen_spec_options options = {
+        .bits = 5,
+        .group_size = 64,
+        .scale_dtype = KGEN_F32,
+        .activation_dtypes = {KGEN_I8, KGEN_CONSTANT_NONE, KGEN_I8}};
     struct kgen_spec *spec =
         spec_parse("{\"scales\": \"bf16\", \"activations\": \"f32\", \"problems\": ["
                    "{\"op\": \"qmv\", \"N\": 2, \"K\": 128},"

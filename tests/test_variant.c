@@ -198,10 +198,10 @@ static void test_names(void **state)
 static void test_distinct_names(void **state)
 {
     (void)state;
-    const char *names[KGEN_WORD_COUNT + KGEN_ISA_COUNT];
+    const char *names[KGEN_CONSTANT_COUNT + KGEN_ISA_COUNT];
     size_t count = 0, executed = 0;
-    for (int word = 0; word < KGEN_WORD_COUNT; word++)
-        names[count++] = kgen_word_name((int64_t)word);
+    for (int word = 0; word < KGEN_CONSTANT_COUNT; word++)
+        names[count++] = kgen_constant_name((int64_t)word);
     for (int isa = 0; isa < KGEN_ISA_COUNT; isa++)
         names[count++] = kgen_isa_info((enum kgen_isa)isa)->name;
     for (size_t i = 0; i < count; i++) {

@@ -72,8 +72,8 @@ static void add_formats(struct sources *sources)
             used = used || (has_op(sources, i) && kgen_problem_format(&spec->entries[i].problem) == format);
         if (!used)
             continue;
-        kgen_text_printf(&sources->header, " * Weights of the format %s: %s.\n", kgen_word_name(format->word),
-                         format->summary);
+        kgen_text_printf(&sources->header, " * Weights of the format %s: %s.\n",
+                         kgen_constant_name(format->scheme), format->summary);
         put_comment(format->layout, &sources->header);
     }
 }

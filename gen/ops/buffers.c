@@ -11,13 +11,13 @@
 #define BYTES_MAX (INT64_C(1) << 62)
 
 /* The dtype that a table names: "f32", or the field that holds it. */
-static enum kgen_word dtype_of(const struct kgen_problem *problem, const char *dtype)
+static enum kgen_constant dtype_of(const struct kgen_problem *problem, const char *dtype)
 {
     if (dtype == NULL)
-        return KGEN_WORD_NONE;
+        return KGEN_CONSTANT_NONE;
     if (kgen_problem_has(problem, dtype))
-        return (enum kgen_word)kgen_problem_get(problem, dtype);
-    return kgen_word_find(dtype);
+        return (enum kgen_constant)kgen_problem_get(problem, dtype);
+    return kgen_constant_find(dtype);
 }
 
 /* The elements of a shape such as "rows, size". Returns false where they do not fit. */

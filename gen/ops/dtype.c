@@ -47,7 +47,7 @@ static double f16_value(uint16_t half)
 static const struct {
     size_t bytes;
     const char *c_type;
-} dtypes[KGEN_WORD_COUNT] = {
+} dtypes[KGEN_CONSTANT_COUNT] = {
     [KGEN_F32] = {4, "float"},   [KGEN_F16] = {2, "uint16_t"}, [KGEN_BF16] = {2, "uint16_t"},
     [KGEN_I32] = {4, "int32_t"}, [KGEN_I16] = {2, "int16_t"},  [KGEN_I8] = {1, "int8_t"},
 };

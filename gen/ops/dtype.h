@@ -3,11 +3,11 @@
 #ifndef KGEN_DTYPE_H
 #define KGEN_DTYPE_H
 
-#include "gen/ops/word.h"
+#include "gen/ops/constant.h"
 
-/* Bytes of one element; 0 for a word that is no dtype. */
+/* Bytes of one element; 0 for a constant that is no dtype. */
 size_t kgen_dtype_bytes(int64_t dtype);
-/* The type of an element in C: "float", "uint16_t" for f16 and bf16; NULL for a word that is no dtype. */
+/* The type of an element in C: "float", "uint16_t" for f16 and bf16; NULL for a constant that is no dtype. */
 const char *kgen_dtype_c_type(int64_t dtype);
 
 /* Element i of an array. Exact for every dtype. */

@@ -47,7 +47,7 @@ static int64_t name(struct evaluation *e)
     text[length] = '\0';
     if (kgen_problem_has(e->problem, text))
         return kgen_problem_get(e->problem, text);
-    return kgen_word_find(text);
+    return kgen_constant_find(text);
 }
 
 static int64_t operand(struct evaluation *e)

@@ -14,13 +14,13 @@
     ROW(q8_0, KGEN_Q8_0)
 /* clang-format on */
 
-#define DECLARE(name, word) extern const struct kgen_format kgen_format_##name;
-#define ADDRESS(name, word) &kgen_format_##name,
-#define WORD(name, word) word,
+#define DECLARE(name, constant) extern const struct kgen_format kgen_format_##name;
+#define ADDRESS(name, constant) &kgen_format_##name,
+#define CONSTANT(name, constant) constant,
 
 FORMATS(DECLARE)
 static const struct kgen_format *const formats[] = {FORMATS(ADDRESS)};
-const int kgen_format_words[] = {FORMATS(WORD) - 1};
+const int kgen_format_constants[] = {FORMATS(CONSTANT) - 1};
 
 size_t kgen_format_count(void)
 {
@@ -32,10 +32,10 @@ const struct kgen_format *kgen_format_at(size_t index)
     return formats[index];
 }
 
-const struct kgen_format *kgen_format_find(int64_t word)
+const struct kgen_format *kgen_format_find(int64_t scheme)
 {
     for (size_t i = 0; i < KGEN_COUNT_OF(formats); i++) {
-        if ((int64_t)formats[i]->word == word)
+        if ((int64_t)formats[i]->scheme == scheme)
             return formats[i];
     }
     return NULL;
@@ -77,10 +77,10 @@ static int check_fixed(const struct kgen_problem *problem, const char *name, int
     const int64_t value = kgen_problem_get(problem, name);
     if (only == 0 || value == only)
         return 0;
-    const char *scheme = kgen_word_name(kgen_problem_get(problem, "scheme"));
+    const char *scheme = kgen_constant_name(kgen_problem_get(problem, "scheme"));
     if (strcmp(name, "scale_dtype") == 0)
         return kgen_check_fail(check, "%s: the scheme %s has scales of %s, not %s", problem->op->name, scheme,
-                               kgen_word_name(only), kgen_word_name(value));
+                               kgen_constant_name(only), kgen_constant_name(value));
     return kgen_check_fail(check, "%s: \"%s\" of the scheme %s is %lld, not %lld", problem->op->name, name,
                            scheme, (long long)only, (long long)value);
 }
@@ -94,7 +94,7 @@ int kgen_format_check(const struct kgen_problem *problem, const struct kgen_chec
         return -1;
     if (!format->tiles && kgen_problem_get(problem, "layout") == KGEN_TILES16)
         return kgen_check_fail(check, "%s: the scheme %s has no layout tiles16", problem->op->name,
-                               kgen_word_name(format->word));
+                               kgen_constant_name(format->scheme));
     const int64_t K = kgen_problem_get(problem, "K"), group_size = kgen_problem_get(problem, "group_size");
     if (K % group_size == 0)
         return 0;

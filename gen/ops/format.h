@@ -39,9 +39,9 @@ struct kgen_format_array {
 };
 
 struct kgen_format {
-    enum kgen_word word; /* the value of "scheme" */
-    const char *summary; /* the value of a weight in one line: "w = scale * q + bias" */
-    const char *layout;  /* for headers: lines that say where the bytes are, each ended by "\n" */
+    enum kgen_constant scheme; /* the value of "scheme" */
+    const char *summary;       /* the value of a weight in one line: "w = scale * q + bias" */
+    const char *layout;        /* for headers: lines that say where the bytes are, each ended by "\n" */
     const struct kgen_format_array *arrays;
     size_t array_count;
     int64_t bits, group_size, scale_dtype; /* the only ones; 0: the problem says them */
@@ -63,10 +63,10 @@ struct kgen_format {
 
 size_t kgen_format_count(void);
 const struct kgen_format *kgen_format_at(size_t index);
-/* The format of a word of "scheme", or NULL. */
-const struct kgen_format *kgen_format_find(int64_t word);
-/* The words of all formats, ended by -1: what "scheme" may be. */
-extern const int kgen_format_words[];
+/* The format of a value of "scheme", or NULL. */
+const struct kgen_format *kgen_format_find(int64_t scheme);
+/* What "scheme" may be, ended by -1. */
+extern const int kgen_format_constants[];
 
 /* The format of a problem with weights; NULL where it has none. */
 const struct kgen_format *kgen_problem_format(const struct kgen_problem *problem);

@@ -11,8 +11,8 @@
 #ifndef KGEN_OP_H
 #define KGEN_OP_H
 
+#include "gen/ops/constant.h"
 #include "gen/ops/random.h"
-#include "gen/ops/word.h"
 
 /* The largest N, rows, heads. */
 #define KGEN_SIZE_MAX (INT64_C(1) << 31)
@@ -26,7 +26,7 @@ struct kgen_problem;
 
 /* ---- fields ---- */
 
-enum kgen_field_kind { KGEN_FIELD_INTEGER, KGEN_FIELD_REAL, KGEN_FIELD_BOOLEAN, KGEN_FIELD_WORD };
+enum kgen_field_kind { KGEN_FIELD_INTEGER, KGEN_FIELD_REAL, KGEN_FIELD_BOOLEAN, KGEN_FIELD_CONSTANT };
 
 /* One property of a problem: its shape, a dtype, a format. */
 struct kgen_field {
@@ -34,9 +34,9 @@ struct kgen_field {
     const char *former; /* NULL, or the name in earlier specs, which are still read */
     enum kgen_field_kind kind;
     bool required;        /* in a spec; otherwise default_value */
-    double default_value; /* a kgen_word for KGEN_FIELD_WORD */
+    double default_value; /* a kgen_constant for KGEN_FIELD_CONSTANT */
     double minimum, maximum;
-    const int *allowed;  /* NULL, or the only values (integers or kgen_words), ended by -1 */
+    const int *allowed;  /* NULL, or the only values (integers or kgen_constants), ended by -1 */
     const char *meaning; /* one phrase, for `kgen list` */
     /* How the field stands in the name of a problem: before its value, or for a boolean in place of it. */
     const char *tag;
@@ -187,10 +187,11 @@ const struct kgen_field *kgen_op_field(const struct kgen_op *op, const char *nam
         name, NULL, KGEN_FIELD_REAL, false, default_value, minimum, maximum, NULL, meaning, tag, true, true, \
             NULL                                                                                             \
     }
-#define KGEN_WORD_FIELD(name, former, default_word, allowed, meaning, tag_at_default, text_at_default)       \
+#define KGEN_CONSTANT_FIELD(name, former, default_constant, allowed, meaning, tag_at_default,                \
+                            text_at_default)                                                                 \
     {                                                                                                        \
-        name, former, KGEN_FIELD_WORD, false, default_word, 0, KGEN_WORD_COUNT, allowed, meaning, "",        \
-            tag_at_default, text_at_default, NULL                                                            \
+        name, former, KGEN_FIELD_CONSTANT, false, default_constant, 0, KGEN_CONSTANT_COUNT, allowed,         \
+            meaning, "", tag_at_default, text_at_default, NULL                                               \
     }
 #define KGEN_ARRAY(array) array, KGEN_COUNT_OF(array)
 

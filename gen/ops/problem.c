@@ -145,8 +145,8 @@ void kgen_field_describe(const struct kgen_field *field, struct kgen_text *text)
         for (const int *allowed = field->allowed; *allowed != -1; allowed++) {
             if (allowed != field->allowed)
                 kgen_text_puts(text, allowed[1] == -1 ? " or " : ", ");
-            if (field->kind == KGEN_FIELD_WORD)
-                kgen_text_printf(text, "\"%s\"", kgen_word_name(*allowed));
+            if (field->kind == KGEN_FIELD_CONSTANT)
+                kgen_text_printf(text, "\"%s\"", kgen_constant_name(*allowed));
             else
                 kgen_text_printf(text, "%d", *allowed);
         }
@@ -167,8 +167,9 @@ static void write_value(const struct kgen_field *field, const union kgen_value *
         kgen_text_real(text, value->real);
     else if (field->kind == KGEN_FIELD_BOOLEAN && (value->integer == 0 || value->integer == 1))
         kgen_text_puts(text, value->integer == 1 ? "true" : "false");
-    else if (field->kind == KGEN_FIELD_WORD && value->integer >= 0 && value->integer < KGEN_WORD_COUNT)
-        kgen_text_printf(text, "\"%s\"", kgen_word_name(value->integer));
+    else if (field->kind == KGEN_FIELD_CONSTANT && value->integer >= 0 &&
+             value->integer < KGEN_CONSTANT_COUNT)
+        kgen_text_printf(text, "\"%s\"", kgen_constant_name(value->integer));
     else
         kgen_text_printf(text, "%lld", (long long)value->integer);
 }
@@ -272,8 +273,8 @@ static void name_field(const struct kgen_problem *problem, const struct kgen_fie
     kgen_text_printf(text, "_%s", field->tag);
     if (field->kind == KGEN_FIELD_REAL)
         name_real(text, "", value->real);
-    else if (field->kind == KGEN_FIELD_WORD)
-        kgen_text_puts(text, kgen_word_name(value->integer));
+    else if (field->kind == KGEN_FIELD_CONSTANT)
+        kgen_text_puts(text, kgen_constant_name(value->integer));
     else if (field->kind == KGEN_FIELD_INTEGER)
         kgen_text_printf(text, "%lld", (long long)value->integer);
 }

@@ -6,7 +6,7 @@
 #include "gen/ops/op.h"
 
 union kgen_value {
-    int64_t integer; /* integers, booleans (0, 1) and words */
+    int64_t integer; /* integers, booleans (0, 1) and constants */
     double real;
 };
 
@@ -21,7 +21,7 @@ void kgen_problem_init(struct kgen_problem *problem, const struct kgen_op *op);
 
 /* Whether its op has a field of that name, or former name. */
 bool kgen_problem_has(const struct kgen_problem *problem, const char *name);
-/* The value of an integer, boolean or word field; 0 where the op has no such field. */
+/* The value of an integer, boolean or constant field; 0 where the op has no such field. */
 int64_t kgen_problem_get(const struct kgen_problem *problem, const char *name);
 /* The value of a real field; 0 where the op has no such field. */
 double kgen_problem_real(const struct kgen_problem *problem, const char *name);
@@ -73,7 +73,7 @@ size_t kgen_problem_range_inner(const struct kgen_problem *problem);
 void kgen_problem_set_range(struct kgen_problem *problem, size_t range);
 
 /* Evaluates an expression of integers, names of integer fields, + - * / ( ), comparisons == != < > with
- * result 0 or 1, and words such as affine. Division rounds down. A name that is neither gives 0.
+ * result 0 or 1, and constants such as affine. Division rounds down. A name that is neither gives 0.
  * Returns false where the value does not fit in 62 bits. Tables of ops hold only valid expressions, which
  * the tests evaluate. */
 bool kgen_problem_evaluate(const char *expression, const struct kgen_problem *problem, int64_t *value);

@@ -13,10 +13,11 @@ static const int layouts[] = {KGEN_STORED, KGEN_TILES16, -1};
 
 static const struct kgen_field fields[] = {
     KGEN_WEIGHT_FIELDS,
-    KGEN_WORD_FIELD("activation_dtype", "activations", KGEN_F32, precisions,
-                    "precision of x inside the kernel; x is f32 in memory", true, true),
-    KGEN_WORD_FIELD("layout", NULL, KGEN_STORED, layouts,
-                    "order of weights, scales and biases: as stored, or 16 rows side by side", false, false),
+    KGEN_CONSTANT_FIELD("activation_dtype", "activations", KGEN_F32, precisions,
+                        "precision of x inside the kernel; x is f32 in memory", true, true),
+    KGEN_CONSTANT_FIELD("layout", NULL, KGEN_STORED, layouts,
+                        "order of weights, scales and biases: as stored, or 16 rows side by side", false,
+                        false),
 };
 
 static const struct kgen_buffer buffers[] = {
@@ -211,10 +212,14 @@ static void tighten(const struct kgen_problem *problem, struct kgen_expected *ex
 }
 
 static const struct kgen_generator generators[] = {
-    {"random", fill_random, NULL},         {"signs", fill_signs, tighten},
-    {"other signs", fill_other_signs, tighten}, {"sparse", fill_sparse, tighten},
-    {"greatest", fill_greatest, tighten},  {"extreme", fill_extreme, NULL},
-    {"scales", fill_scales, NULL},         {"zero", fill_zero, NULL},
+    {"random", fill_random, NULL},
+    {"signs", fill_signs, tighten},
+    {"other signs", fill_other_signs, tighten},
+    {"sparse", fill_sparse, tighten},
+    {"greatest", fill_greatest, tighten},
+    {"extreme", fill_extreme, NULL},
+    {"scales", fill_scales, NULL},
+    {"zero", fill_zero, NULL},
 };
 
 const struct kgen_op kgen_op_qmv = {

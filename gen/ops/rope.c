@@ -22,11 +22,11 @@ static const struct kgen_field fields[] = {
     KGEN_SIZE_FIELD("heads", "h", KGEN_SIZE_MAX, "vectors that are rotated"),
     KGEN_SIZE_FIELD("head_dim", "d", HEAD_DIM_MAX, "elements of a vector"),
     KGEN_INTEGER_FIELD("rotary_dim", "r", 0, 0, HEAD_DIM_MAX, "elements that are rotated, even; 0: head_dim"),
-    KGEN_WORD_FIELD("pairing", NULL, KGEN_HALF_SPLIT, pairings,
-                    "element i turns with i + rotary_dim/2 (half), or 2i with 2i+1", true, true),
+    KGEN_CONSTANT_FIELD("pairing", NULL, KGEN_HALF_SPLIT, pairings,
+                        "element i turns with i + rotary_dim/2 (half), or 2i with 2i+1", true, true),
     KGEN_REAL_FIELD("theta", "t", 10000, 1, 1e12, "base of the frequencies"),
-    KGEN_WORD_FIELD("scaling", NULL, KGEN_UNSCALED, scalings,
-                    "of the frequencies, as rope_scaling of Hugging Face", false, true),
+    KGEN_CONSTANT_FIELD("scaling", NULL, KGEN_UNSCALED, scalings,
+                        "of the frequencies, as rope_scaling of Hugging Face", false, true),
     SCALING_FIELD("factor", "f", KGEN_FIELD_REAL, 1, 1, 1e6, "scaling != none",
                   "of linear and llama3 scaling"),
     SCALING_FIELD("low_freq_factor", "l", KGEN_FIELD_REAL, 1, 1e-3, 1e6, "scaling == llama3",
@@ -91,7 +91,8 @@ static int check(const struct kgen_problem *problem, const struct kgen_check_pla
     const char *unused = find_unused(problem);
     if (unused == NULL)
         return 0;
-    kgen_check_fail(place, "rope: \"%s\" means nothing with scaling \"%s\"", unused, kgen_word_name(scaling));
+    kgen_check_fail(place, "rope: \"%s\" means nothing with scaling \"%s\"", unused,
+                    kgen_constant_name(scaling));
     kgen_error_hint(place->error, "set \"scaling\", or leave \"%s\" out", unused);
     return -1;
 }

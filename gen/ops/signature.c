@@ -47,7 +47,7 @@ static bool is_read_only(const struct kgen_problem_buffer *buffer, unsigned part
 
 static const char *c_type(const struct kgen_problem_buffer *buffer)
 {
-    return buffer->dtype == KGEN_WORD_NONE ? "void" : kgen_dtype_c_type(buffer->dtype);
+    return buffer->dtype == KGEN_CONSTANT_NONE ? "void" : kgen_dtype_c_type(buffer->dtype);
 }
 
 /* Joins parameters by commas, and breaks lines. */

@@ -13,10 +13,11 @@ extern const int kgen_weight_bits[], kgen_weight_group_sizes[], kgen_scale_dtype
         KGEN_SIZE_FIELD("K", "k", KGEN_ROW_MAX, "columns of W, a multiple of group_size"),                   \
         KGEN_CHOICE_FIELD("bits", "b", kgen_weight_bits, "bits of a weight"),                                \
         KGEN_CHOICE_FIELD("group_size", "g", kgen_weight_group_sizes, "columns that share a scale"),         \
-        KGEN_WORD_FIELD("scheme", "mode", KGEN_AFFINE, kgen_format_words,                                    \
-                        "the weight format: how a weight is made of its bits, scale and bias", false, true), \
-        KGEN_WORD_FIELD("scale_dtype", "scales", KGEN_F16, kgen_scale_dtypes, "dtype of scales and biases",  \
-                        true, true)
+        KGEN_CONSTANT_FIELD("scheme", "mode", KGEN_AFFINE, kgen_format_constants,                            \
+                            "the weight format: how a weight is made of its bits, scale and bias", false,    \
+                            true),                                                                           \
+        KGEN_CONSTANT_FIELD("scale_dtype", "scales", KGEN_F16, kgen_scale_dtypes,                            \
+                            "dtype of scales and biases", true, true)
 
 /* The names that templates get for a problem with weights. */
 void kgen_weights_names(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver);

@@ -47,7 +47,7 @@ struct kgen_graph_weight {
     int64_t shape[KGEN_GRAPH_RANK_MAX]; /* before quantisation */
     enum kgen_graph_format format;
     int64_t bits, group_size;
-    int64_t scheme, scale_dtype; /* words */
+    int64_t scheme, scale_dtype; /* constants */
 };
 
 /* What outlives a step: caches. The first dimension is the number of positions, which a program chooses. */

@@ -264,11 +264,11 @@ static int fail_field(const struct kgen_spec_reader *reader, const struct kgen_j
         return -1;
     if (field->kind == KGEN_FIELD_INTEGER && json_is_string(value))
         kgen_error_hint(reader->error, "numbers are written without quotes");
-    if (field->kind == KGEN_FIELD_WORD && json_is_string(value)) {
-        const char *names[KGEN_WORD_COUNT];
+    if (field->kind == KGEN_FIELD_CONSTANT && json_is_string(value)) {
+        const char *names[KGEN_CONSTANT_COUNT];
         size_t count = 0;
         for (const int *word = field->allowed; *word != -1; word++)
-            names[count++] = kgen_word_name(*word);
+            names[count++] = kgen_constant_name(*word);
         kgen_spec_hint_near(reader, json_string_value(value), names, count);
     }
     return -1;
@@ -295,10 +295,10 @@ int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_jso
         right_kind = json_is_boolean(value);
         kgen_problem_value(problem, field)->integer = json_is_true(value);
         break;
-    case KGEN_FIELD_WORD:
+    case KGEN_FIELD_CONSTANT:
         right_kind = json_is_string(value);
         if (right_kind)
-            kgen_problem_value(problem, field)->integer = kgen_word_find(json_string_value(value));
+            kgen_problem_value(problem, field)->integer = kgen_constant_find(json_string_value(value));
         break;
     }
     if (right_kind && kgen_field_holds(problem, field))
@@ -328,7 +328,7 @@ int kgen_spec_activation_dtypes(const struct kgen_spec_reader *reader, const str
         for (size_t j = 0; j < *count; j++) {
             if (words[j] == kgen_problem_value(&problem, field)->integer)
                 return kgen_spec_fail(reader, &element, "\"%s\" names %s twice", path->key,
-                                      kgen_word_name(words[j]));
+                                      kgen_constant_name(words[j]));
         }
         words[(*count)++] = kgen_problem_value(&problem, field)->integer;
     }

@@ -162,7 +162,7 @@ static int choose_scales(struct kgen_spec_reader *reader, json_t *config)
         const char *name;
         int64_t word;
     } types[] = {{"bfloat16", KGEN_BF16}, {"float16", KGEN_F16}, {"float32", KGEN_F32}};
-    if (reader->scale_dtype != KGEN_WORD_NONE)
+    if (reader->scale_dtype != KGEN_CONSTANT_NONE)
         return 0;
     const char *type = "float16";
     int found = kgen_spec_string(reader, NULL, config, "torch_dtype", &type);

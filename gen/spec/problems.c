@@ -58,7 +58,7 @@ static void set_defaults(const struct kgen_spec_reader *reader, struct kgen_prob
 {
     kgen_problem_set(problem, "bits", reader->options->bits);
     kgen_problem_set(problem, "group_size", reader->options->group_size);
-    if (reader->scale_dtype != KGEN_WORD_NONE)
+    if (reader->scale_dtype != KGEN_CONSTANT_NONE)
         kgen_problem_set(problem, "scale_dtype", reader->scale_dtype);
     kgen_problem_set(problem, "layout", reader->layout);
 }

@@ -32,7 +32,7 @@ struct kgen_spec_reader {
     struct kgen_spec *spec;
     struct kgen_spec_uses *uses; /* of each entry of spec */
     int64_t layers;              /* of the model */
-    int64_t scale_dtype;         /* KGEN_WORD_NONE where neither spec nor options say */
+    int64_t scale_dtype;         /* KGEN_CONSTANT_NONE where neither spec nor options say */
     bool scale_dtype_follows;    /* it is that of the checkpoint: neither spec nor options say */
     int64_t activation_dtypes[3];
     size_t activation_count;
@@ -91,9 +91,9 @@ int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_jso
                     const char *owner, const struct kgen_field *field, struct kgen_problem *problem);
 /* The field of an op by name; it must exist. */
 const struct kgen_field *kgen_spec_find_field(const char *op, const char *name);
-/* Reads a precision word, or a list of different ones, into words. */
+/* Reads the constant of a precision, or a list of different ones, into precisions. */
 int kgen_spec_activation_dtypes(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                                json_t *value, int64_t words[3], size_t *count);
+                                json_t *value, int64_t precisions[3], size_t *count);
 
 /* ---- entries.c: the problems found ---- */
 

@@ -123,7 +123,7 @@ static bool option_holds(const char *name, int64_t value, struct kgen_text *expe
 int kgen_spec_option_parse(const char *name, const char *text, int64_t *value, struct kgen_text *expected)
 {
     char *end;
-    *value = kgen_word_find(text);
+    *value = kgen_constant_find(text);
     if (kgen_spec_find_field("qmv", name)->kind == KGEN_FIELD_INTEGER) {
         errno = 0;
         *value = strtoll(text, &end, 10);
@@ -177,7 +177,7 @@ static int read_head_word(const struct kgen_spec_reader *reader, json_t *root, c
         return -1;
     if (value != NULL)
         *word = kgen_problem_value(&problem, field)->integer;
-    if (option != KGEN_WORD_NONE)
+    if (option != KGEN_CONSTANT_NONE)
         *word = option;
     return 0;
 }
@@ -213,7 +213,7 @@ static int read_head(struct kgen_spec_reader *reader, json_t *root)
         bool repeated = false;
         for (size_t j = 0; j < i; j++)
             repeated = repeated || options->activation_dtypes[j] == options->activation_dtypes[i];
-        if (options->activation_dtypes[i] != KGEN_WORD_NONE && !repeated)
+        if (options->activation_dtypes[i] != KGEN_CONSTANT_NONE && !repeated)
             reader->activation_dtypes[count++] = options->activation_dtypes[i];
     }
     if (count > 0)

@@ -8,13 +8,13 @@
 
 #define KGEN_SPEC_SCHEMA 1
 
-/* Options of the command line, which replace defaults of the spec. Zero or KGEN_WORD_NONE: not given. */
+/* Options of the command line, which replace defaults of the spec. Zero or KGEN_CONSTANT_NONE: not given. */
 struct kgen_spec_options {
     int64_t bits;
     int64_t group_size;
     int64_t scale_dtype;
     int64_t activation_dtypes[3];
-    int64_t layout; /* the last three are words */
+    int64_t layout; /* the last three are constants */
 };
 
 /* Reads one of these values from text: of the field "bits", "group_size", "scale_dtype", "activation_dtype"

@@ -95,8 +95,8 @@ static void bind_fields(struct context *context, const struct kgen_problem *prob
         const int64_t value = problem->values[i].integer;
         if (field->kind == KGEN_FIELD_REAL)
             kgen_bind_text(&context->bindings, field->name, keep_literal(context, problem->values[i].real));
-        else if (field->kind == KGEN_FIELD_WORD)
-            kgen_bind_word(&context->bindings, field->name, value, kgen_word_name(value));
+        else if (field->kind == KGEN_FIELD_CONSTANT)
+            kgen_bind_constant(&context->bindings, field->name, value, kgen_constant_name(value));
         else
             kgen_bind_value(&context->bindings, field->name, value);
     }
@@ -145,7 +145,7 @@ void kgen_bind_isa(struct kgen_bindings *bindings, enum kgen_isa isa)
     const struct kgen_isa_info *info = kgen_isa_info(isa);
     for (int i = 0; i < KGEN_ISA_COUNT; i++)
         kgen_bind_value(bindings, kgen_isa_info((enum kgen_isa)i)->name, i);
-    kgen_bind_word(bindings, "isa", isa, info->name);
+    kgen_bind_constant(bindings, "isa", isa, info->name);
     kgen_bind_value(bindings, "vector_bytes", info->vector_bytes);
     kgen_bind_value(bindings, "lanes", info->vector_bytes / 4);
     kgen_bind_value(bindings, "registers", info->registers);
@@ -156,8 +156,8 @@ static int context_open(struct context *context, const struct kgen_problem *prob
 {
     *context = (struct context){0};
     struct kgen_bindings *bindings = &context->bindings;
-    for (int word = 0; word < KGEN_WORD_COUNT; word++)
-        kgen_bind_value(bindings, kgen_word_name(word), word);
+    for (int word = 0; word < KGEN_CONSTANT_COUNT; word++)
+        kgen_bind_value(bindings, kgen_constant_name(word), word);
     kgen_bind_text(bindings, "function", function);
     if (bind_problem(context, problem, function, error) != 0)
         return -1;

@@ -309,7 +309,7 @@ static const char *taken_by(const struct kgen_op *op, const char *name)
     enum kgen_isa isa;
     if (kgen_isa_parse(name, &isa) == 0)
         return "an instruction set";
-    if (kgen_word_find(name) != KGEN_WORD_NONE)
+    if (kgen_constant_find(name) != KGEN_CONSTANT_NONE)
         return "a word that a field can hold";
     if (kgen_string_find(derived_names, KGEN_COUNT_OF(derived_names), name) >= 0)
         return "a name that every template sees";

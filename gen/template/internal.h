@@ -91,7 +91,7 @@ struct kgen_template {
     const struct kgen_template_file *file;
     struct kgen_template_file *own_file; /* owned; NULL where it lies in a set */
     char *name, *summary;                /* owned */
-    const struct kgen_op *op; /* NULL where it declares none */
+    const struct kgen_op *op;            /* NULL where it declares none */
     unsigned isas;
     struct kgen_param params[KGEN_PARAM_MAX];
     size_t param_count;

@@ -19,7 +19,7 @@ void kgen_bind_value(struct kgen_bindings *bindings, const char *name, int64_t v
     bind(bindings, (struct kgen_binding){.name = name, .value = value});
 }
 
-void kgen_bind_word(struct kgen_bindings *bindings, const char *name, int64_t value, const char *word)
+void kgen_bind_constant(struct kgen_bindings *bindings, const char *name, int64_t value, const char *word)
 {
     bind(bindings, (struct kgen_binding){.name = name, .value = value, .word = word});
 }

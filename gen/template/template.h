@@ -13,7 +13,7 @@
 struct kgen_binding {
     const char *name;
     int64_t value;            /* where text and table are NULL */
-    const char *word;         /* of a value that is a word: what ${name} prints; otherwise NULL */
+    const char *word;         /* of a value that is a named constant: what ${name} prints; otherwise NULL */
     const char *text;         /* printed by ${name} */
     const char *const *table; /* printed by ${name[i]}; table_count strings */
     size_t table_count;
@@ -24,8 +24,8 @@ struct kgen_bindings {
     bool failed; /* out of memory */
 };
 void kgen_bind_value(struct kgen_bindings *bindings, const char *name, int64_t value);
-/* A value that is a word, which ${name} prints in place of a number. */
-void kgen_bind_word(struct kgen_bindings *bindings, const char *name, int64_t value, const char *word);
+/* A value that is a named constant, which ${name} prints in place of a number. */
+void kgen_bind_constant(struct kgen_bindings *bindings, const char *name, int64_t value, const char *word);
 void kgen_bind_text(struct kgen_bindings *bindings, const char *name, const char *text);
 void kgen_bind_table(struct kgen_bindings *bindings, const char *name, const char *const *table,
                      size_t count);

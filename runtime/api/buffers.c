@@ -37,7 +37,7 @@ void kgen_function_buffer_query(const struct kgen_function *function, size_t ind
         const struct kgen_problem_buffer *buffer = &buffers.items[index];
         known = (struct kgen_buffer_facts){.name = buffer->name,
                                            .role = kgen_role_name(buffer->role),
-                                           .dtype = kgen_word_name(buffer->dtype),
+                                           .dtype = kgen_constant_name(buffer->dtype),
                                            .shape = or_empty(buffer->shape),
                                            .may_alias = or_empty(buffer->declared->may_alias),
                                            .bytes = bytes_of(function, buffer)};

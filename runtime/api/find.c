@@ -178,7 +178,7 @@ static bool has_precision(const struct kgen_function *function, const char *acti
 {
     const struct kgen_problem *problem = &function->kernel.problem;
     return activation_dtype == NULL || !kgen_problem_has(problem, "activation_dtype") ||
-           strcmp(kgen_word_name(kgen_problem_get(problem, "activation_dtype")), activation_dtype) == 0;
+           strcmp(kgen_constant_name(kgen_problem_get(problem, "activation_dtype")), activation_dtype) == 0;
 }
 
 static const struct kgen_function *fail_missing(const struct kgen_plan *plan, struct part name,

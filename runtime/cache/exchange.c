@@ -36,8 +36,8 @@ int kgen_record_problem(const struct kgen_record *record, struct kgen_problem *p
         if (value == NULL && !field->text_at_default)
             continue;
         if (json_is_string(value)) {
-            const enum kgen_word word = kgen_word_find(json_string_value(value));
-            problem->values[i].integer = word != KGEN_WORD_NONE ? (int64_t)word : -1;
+            const enum kgen_constant word = kgen_constant_find(json_string_value(value));
+            problem->values[i].integer = word != KGEN_CONSTANT_NONE ? (int64_t)word : -1;
         } else if (field->kind == KGEN_FIELD_REAL) {
             problem->values[i].real = json_number_value(value);
         } else {

@@ -68,8 +68,8 @@ static json_t *weight_json(const struct kgen_graph_weight *weight)
     if (weight->format == KGEN_GRAPH_QUANTISED)
         format = json_pack("{s:I, s:I, s:s, s:s}", "bits", (json_int_t)weight->bits, "group_size",
                            (json_int_t)weight->group_size, "scheme",
-                           kgen_word_name((enum kgen_word)weight->scheme), "scale_dtype",
-                           kgen_word_name((enum kgen_word)weight->scale_dtype));
+                           kgen_constant_name((enum kgen_constant)weight->scheme), "scale_dtype",
+                           kgen_constant_name((enum kgen_constant)weight->scale_dtype));
     else
         format = weight->format == KGEN_GRAPH_PLAIN ? json_string("plain") : json_null();
     return json_pack("{s:s, s:o, s:o}", "name", weight->name, "shape",

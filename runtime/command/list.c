@@ -11,8 +11,8 @@ static void write_value(const struct kgen_field *field, double value, struct kge
 {
     if (field->kind == KGEN_FIELD_BOOLEAN)
         kgen_text_puts(text, value > 0 ? "true" : "false");
-    else if (field->kind == KGEN_FIELD_WORD)
-        kgen_text_puts(text, kgen_word_name((int64_t)value));
+    else if (field->kind == KGEN_FIELD_CONSTANT)
+        kgen_text_puts(text, kgen_constant_name((int64_t)value));
     else
         kgen_text_printf(text, "%g", value);
 }
@@ -109,8 +109,8 @@ static json_t *value_json(const struct kgen_field *field, double value)
 {
     if (field->kind == KGEN_FIELD_BOOLEAN)
         return json_boolean(value > 0);
-    if (field->kind == KGEN_FIELD_WORD)
-        return json_string(kgen_word_name((int64_t)value));
+    if (field->kind == KGEN_FIELD_CONSTANT)
+        return json_string(kgen_constant_name((int64_t)value));
     return field->kind == KGEN_FIELD_INTEGER ? json_integer((json_int_t)value) : kgen_json_number(value);
 }
 

@@ -187,8 +187,8 @@ static void describe_field(const struct kgen_problem *problem, const struct kgen
     const int64_t value = kgen_problem_value_of(problem, field)->integer;
     if (!field->required && value == (int64_t)field->default_value)
         return;
-    if (field->kind == KGEN_FIELD_WORD)
-        kgen_text_printf(text, " %s", kgen_word_name(value));
+    if (field->kind == KGEN_FIELD_CONSTANT)
+        kgen_text_printf(text, " %s", kgen_constant_name(value));
     else if (field->kind == KGEN_FIELD_BOOLEAN)
         kgen_text_printf(text, " %s%s", value != 0 ? "" : "no ", field->name);
     else

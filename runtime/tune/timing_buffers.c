@@ -53,7 +53,8 @@ static void fill_numbers(unsigned char *to, const struct kgen_problem_buffer *bu
         kgen_dtype_store(pattern, buffer->dtype, (int64_t)i,
                          2 * (float)(next_random(state) >> 40) * 0x1p-24f - 1);
     for (size_t done = 0; done < buffer->bytes; done += sizeof pattern)
-        memcpy(to + done, pattern, buffer->bytes - done < sizeof pattern ? buffer->bytes - done : sizeof pattern);
+        memcpy(to + done, pattern,
+               buffer->bytes - done < sizeof pattern ? buffer->bytes - done : sizeof pattern);
 }
 
 /* Ordinary weights of a few rows, in the layout of the problem, of which copies are made. */

@@ -67,7 +67,7 @@ static void quantise(const struct kgen_matrix *matrix, int64_t row, const float 
 }
 
 const struct kgen_format kgen_format_affine = {
-    .word = KGEN_AFFINE,
+    .scheme = KGEN_AFFINE,
     .summary = "w = scale * q + bias",
     .layout = kgen_grouped_layout,
     .arrays = kgen_grouped_arrays,

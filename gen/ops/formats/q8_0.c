@@ -84,7 +84,7 @@ static void fill(const struct kgen_matrix *matrix, enum kgen_weights_kind kind, 
 }
 
 const struct kgen_format kgen_format_q8_0 = {
-    .word = KGEN_Q8_0,
+    .scheme = KGEN_Q8_0,
     .summary = "w = d * q, in ggml's blocks of 32",
     .layout = "weights: N rows of K / 32 blocks of 34 bytes, each an f16 d, then 32 int8 q.\n",
     .arrays = arrays,

@@ -40,7 +40,7 @@ static void quantise(const struct kgen_matrix *matrix, int64_t row, const float 
 }
 
 const struct kgen_format kgen_format_symmetric = {
-    .word = KGEN_SYMMETRIC,
+    .scheme = KGEN_SYMMETRIC,
     .summary = "w = scale * (q - 2^(bits-1))",
     .layout = "weights: N rows of K * bits / 8 bytes, each one little-endian bit stream, lowest bits first.\n"
               "scales: [N, K / group_size].\n",

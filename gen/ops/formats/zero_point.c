@@ -52,7 +52,7 @@ static void quantise(const struct kgen_matrix *matrix, int64_t row, const float 
 }
 
 const struct kgen_format kgen_format_zero_point = {
-    .word = KGEN_ZERO_POINT,
+    .scheme = KGEN_ZERO_POINT,
     .summary = "w = scale * (q - zero); biases holds the zeros",
     .layout = kgen_grouped_layout,
     .arrays = kgen_grouped_arrays,

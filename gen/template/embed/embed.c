@@ -51,7 +51,8 @@ static int write_text(FILE *out, const char *path, size_t number)
 
 static int write_table(FILE *out, char **paths, size_t count)
 {
-    fputs("/* Written by gen/template/embed/embed.c from the files below. */\n#include \"gen/template/embedded.h\"\n\n",
+    fputs("/* Written by gen/template/embed/embed.c from the files below. */\n#include "
+          "\"gen/template/embedded.h\"\n\n",
           out);
     for (size_t i = 0; i < count; i++) {
         if (write_text(out, paths[i], i) != 0)

@@ -15,7 +15,7 @@ static size_t find_series(struct kgen_report_data *data, const struct kgen_probl
     const char *name = problem->op->name;
     if (kgen_problem_has(problem, "activation_dtype"))
         snprintf(label, sizeof label, "%s, %s activations", name,
-                 kgen_word_name(kgen_problem_get(problem, "activation_dtype")));
+                 kgen_constant_name(kgen_problem_get(problem, "activation_dtype")));
     else
         snprintf(label, sizeof label, "%s", name);
     for (size_t i = 0; i < data->series_count; i++) {
@@ -39,7 +39,7 @@ static void write_label(const struct kgen_problem *problem, const struct kgen_te
                      (long long)kgen_problem_get(problem, "N"), (long long)kgen_problem_get(problem, "K"),
                      (long long)kgen_problem_get(problem, "bits"));
     if (kgen_problem_has(problem, "activation_dtype"))
-        kgen_text_printf(label, " %s", kgen_word_name(kgen_problem_get(problem, "activation_dtype")));
+        kgen_text_printf(label, " %s", kgen_constant_name(kgen_problem_get(problem, "activation_dtype")));
 }
 
 static int collect_problem(struct kgen_report_data *data, size_t index, struct kgen_error *error)

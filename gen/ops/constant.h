@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The words that fields of problems hold: dtypes, weight formats, orders of elements. Each is a number of its
- * own, so that a template may compare any field with any word. */
-#ifndef KGEN_WORD_H
-#define KGEN_WORD_H
+/* The named constants that fields of problems hold: dtypes, weight formats, orders of elements. Each is a
+ * number of its own, so that a template may compare any field with any of them. */
+#ifndef KGEN_CONSTANT_H
+#define KGEN_CONSTANT_H
 
 #include "gen/base/base.h"
 
-enum kgen_word {
-    KGEN_WORD_NONE,
+enum kgen_constant {
+    KGEN_CONSTANT_NONE,
     KGEN_F32,
     KGEN_F16,
     KGEN_BF16,
@@ -25,12 +25,13 @@ enum kgen_word {
     KGEN_TILES16, /* layout: 16 rows side by side; gen/ops/layout.h */
     KGEN_I32,
     KGEN_Q8_0, /* w = d * q, ggml's blocks of 32 */
-    KGEN_WORD_COUNT
+    KGEN_CONSTANT_COUNT
 };
 
-/* The name of a word in specs and templates: "f32", "affine", "half", "interleaved", "none", "llama3", ... */
-const char *kgen_word_name(int64_t word);
-/* The word of that name, or KGEN_WORD_NONE. */
-enum kgen_word kgen_word_find(const char *name);
+/* The name of a constant in specs and templates: "f32", "affine", "half", "interleaved", "none", "llama3",
+ * ... */
+const char *kgen_constant_name(int64_t constant);
+/* The constant of that name, or KGEN_CONSTANT_NONE. */
+enum kgen_constant kgen_constant_find(const char *name);
 
 #endif

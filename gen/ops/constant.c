@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "gen/ops/word.h"
+#include "gen/ops/constant.h"
 
 #include <string.h>
 
-static const char *const names[KGEN_WORD_COUNT] = {
-    [KGEN_WORD_NONE] = "",
+static const char *const names[KGEN_CONSTANT_COUNT] = {
+    [KGEN_CONSTANT_NONE] = "",
     [KGEN_F32] = "f32",
     [KGEN_F16] = "f16",
     [KGEN_BF16] = "bf16",
@@ -24,16 +24,16 @@ static const char *const names[KGEN_WORD_COUNT] = {
     [KGEN_Q8_0] = "q8_0",
 };
 
-const char *kgen_word_name(int64_t word)
+const char *kgen_constant_name(int64_t constant)
 {
-    return names[word];
+    return names[constant];
 }
 
-enum kgen_word kgen_word_find(const char *name)
+enum kgen_constant kgen_constant_find(const char *name)
 {
-    for (int word = KGEN_WORD_NONE + 1; word < KGEN_WORD_COUNT; word++) {
-        if (strcmp(names[word], name) == 0)
-            return (enum kgen_word)word;
+    for (int constant = KGEN_CONSTANT_NONE + 1; constant < KGEN_CONSTANT_COUNT; constant++) {
+        if (strcmp(names[constant], name) == 0)
+            return (enum kgen_constant)constant;
     }
-    return KGEN_WORD_NONE;
+    return KGEN_CONSTANT_NONE;
 }
