@@ -8,6 +8,12 @@
 #include <string.h>
 
 static struct kgen_problem problem;
+/* Fields of the problem, for inner loops. */
+static struct {
+    int64_t K, activation_dtype, bits, group_size, head_dim, pairing, rotary_dim, scale_dtype, scheme, size,
+        weight_plus_one;
+    double eps;
+} field;
 generic_place *generic_misplace;
 unsigned generic_flip;
 size_t generic_flip_row;
@@ -16,25 +22,21 @@ int64_t generic_flip_k;
 /* The workspace of qmv: the activations, quantised or not, then a step and a sum for each group. */
 static size_t qmv_workspace_bytes(void)
 {
-    return (size_t)(kgen_problem_get(&problem, "K") +
-                    2 * (kgen_problem_get(&problem, "K") / kgen_problem_get(&problem, "group_size"))) *
-           sizeof(float);
+    return (size_t)(field.K + 2 * (field.K / field.group_size)) * sizeof(float);
 }
 
 void generic_qmv_prepare(const float *x, void *workspace)
 {
-    int64_t groups = kgen_problem_get(&problem, "K") / kgen_problem_get(&problem, "group_size");
-    float *values = workspace, *steps = values + kgen_problem_get(&problem, "K"), *sums = steps + groups;
-    float levels = kgen_problem_get(&problem, "activation_dtype") == KGEN_I8 ? 127.0f : 32767.0f;
+    int64_t groups = field.K / field.group_size;
+    float *values = workspace, *steps = values + field.K, *sums = steps + groups;
+    float levels = field.activation_dtype == KGEN_I8 ? 127.0f : 32767.0f;
     for (int64_t g = 0; g < groups; g++) {
         float greatest = 0, sum = 0;
-        for (int64_t k = g * kgen_problem_get(&problem, "group_size");
-             k < (g + 1) * kgen_problem_get(&problem, "group_size"); k++)
+        for (int64_t k = g * field.group_size; k < (g + 1) * field.group_size; k++)
             greatest = fmaxf(greatest, fabsf(x[k]));
         float inverse = greatest > 1e-30f ? levels / greatest : 0.0f;
-        bool quantised = kgen_problem_get(&problem, "activation_dtype") != KGEN_F32;
-        for (int64_t k = g * kgen_problem_get(&problem, "group_size");
-             k < (g + 1) * kgen_problem_get(&problem, "group_size"); k++) {
+        bool quantised = field.activation_dtype != KGEN_F32;
+        for (int64_t k = g * field.group_size; k < (g + 1) * field.group_size; k++) {
             values[k] = quantised ? rintf(x[k] * inverse) : x[k];
             sum += values[k];
         }
@@ -47,32 +49,28 @@ static unsigned weight(const unsigned char *row, size_t n, int64_t k)
 {
     if (generic_misplace != NULL)
         k = generic_misplace(n, k);
-    unsigned q = kgen_packed_value(row, kgen_problem_get(&problem, "bits"), k);
+    unsigned q = kgen_packed_value(row, field.bits, k);
     return n == generic_flip_row && k == generic_flip_k ? q ^ generic_flip : q;
 }
 
 void generic_qmv(const void *weights, const void *scales, const void *biases, const void *workspace, float *y,
                  size_t row_begin, size_t row_end)
 {
-    int64_t groups = kgen_problem_get(&problem, "K") / kgen_problem_get(&problem, "group_size");
-    const float *values = workspace, *steps = values + kgen_problem_get(&problem, "K"),
-                *sums = steps + groups;
+    int64_t groups = field.K / field.group_size;
+    const float *values = workspace, *steps = values + field.K, *sums = steps + groups;
     for (size_t n = row_begin; n < row_end; n++) {
-        const unsigned char *row =
-            (const unsigned char *)weights +
-            n * (size_t)(kgen_problem_get(&problem, "K") / 8 * kgen_problem_get(&problem, "bits"));
+        const unsigned char *row = (const unsigned char *)weights + n * (size_t)(field.K / 8 * field.bits);
         float result = 0;
         for (int64_t g = 0; g < groups; g++) {
             float sum = 0;
-            for (int64_t k = g * kgen_problem_get(&problem, "group_size");
-                 k < (g + 1) * kgen_problem_get(&problem, "group_size"); k++)
+            for (int64_t k = g * field.group_size; k < (g + 1) * field.group_size; k++)
                 sum += (float)weight(row, n, k) * values[k];
             int64_t at = (int64_t)n * groups + g;
-            float scale = (float)kgen_dtype_value(scales, kgen_problem_get(&problem, "scale_dtype"), at);
-            float bias = -scale * (float)(1 << (kgen_problem_get(&problem, "bits") - 1));
-            if (kgen_problem_get(&problem, "scheme") != KGEN_SYMMETRIC)
-                bias = (float)kgen_dtype_value(biases, kgen_problem_get(&problem, "scale_dtype"), at);
-            if (kgen_problem_get(&problem, "scheme") == KGEN_ZERO_POINT)
+            float scale = (float)kgen_dtype_value(scales, field.scale_dtype, at);
+            float bias = -scale * (float)(1 << (field.bits - 1));
+            if (field.scheme != KGEN_SYMMETRIC)
+                bias = (float)kgen_dtype_value(biases, field.scale_dtype, at);
+            if (field.scheme == KGEN_ZERO_POINT)
                 bias *= -scale;
             result += steps[g] * (scale * sum + bias * sums[g]);
         }
@@ -84,23 +82,17 @@ static void generic_dequantize(const void *weights, const void *scales, const vo
                                size_t row_begin, size_t row_end)
 {
     for (size_t n = row_begin; n < row_end; n++) {
-        const unsigned char *row =
-            (const unsigned char *)weights +
-            n * (size_t)(kgen_problem_get(&problem, "K") / 8 * kgen_problem_get(&problem, "bits"));
-        for (int64_t k = 0; k < kgen_problem_get(&problem, "K"); k++) {
-            int64_t at =
-                (int64_t)n * (kgen_problem_get(&problem, "K") / kgen_problem_get(&problem, "group_size")) +
-                k / kgen_problem_get(&problem, "group_size");
-            float scale = (float)kgen_dtype_value(scales, kgen_problem_get(&problem, "scale_dtype"), at);
+        const unsigned char *row = (const unsigned char *)weights + n * (size_t)(field.K / 8 * field.bits);
+        for (int64_t k = 0; k < field.K; k++) {
+            int64_t at = (int64_t)n * (field.K / field.group_size) + k / field.group_size;
+            float scale = (float)kgen_dtype_value(scales, field.scale_dtype, at);
             float q = (float)weight(row, n, k);
-            if (kgen_problem_get(&problem, "scheme") == KGEN_SYMMETRIC)
-                q -= (float)(1 << (kgen_problem_get(&problem, "bits") - 1));
-            float bias = kgen_problem_get(&problem, "scheme") == KGEN_SYMMETRIC
-                             ? 0
-                             : (float)kgen_dtype_value(biases, kgen_problem_get(&problem, "scale_dtype"), at);
-            y[(int64_t)n * kgen_problem_get(&problem, "K") + k] =
-                kgen_problem_get(&problem, "scheme") == KGEN_ZERO_POINT ? scale * (q - bias)
-                                                                        : scale * q + bias;
+            if (field.scheme == KGEN_SYMMETRIC)
+                q -= (float)(1 << (field.bits - 1));
+            float bias =
+                field.scheme == KGEN_SYMMETRIC ? 0 : (float)kgen_dtype_value(biases, field.scale_dtype, at);
+            y[(int64_t)n * field.K + k] =
+                field.scheme == KGEN_ZERO_POINT ? scale * (q - bias) : scale * q + bias;
         }
     }
 }
@@ -108,27 +100,25 @@ static void generic_dequantize(const void *weights, const void *scales, const vo
 static void norm_row(const float *h, const float *w, float *y)
 {
     float squares = 0;
-    for (int64_t i = 0; i < kgen_problem_get(&problem, "size"); i++)
+    for (int64_t i = 0; i < field.size; i++)
         squares += h[i] * h[i];
-    float r = 1.0f / sqrtf(squares / (float)kgen_problem_get(&problem, "size") +
-                           (float)kgen_problem_real(&problem, "eps"));
-    for (int64_t i = 0; i < kgen_problem_get(&problem, "size"); i++)
-        y[i] = h[i] * r * (kgen_problem_get(&problem, "weight_plus_one") ? 1.0f + w[i] : w[i]);
+    float r = 1.0f / sqrtf(squares / (float)field.size + (float)field.eps);
+    for (int64_t i = 0; i < field.size; i++)
+        y[i] = h[i] * r * (field.weight_plus_one ? 1.0f + w[i] : w[i]);
 }
 
 static void generic_rms_norm(const float *x, const float *w, float *y, size_t row_begin, size_t row_end)
 {
     for (size_t row = row_begin; row < row_end; row++)
-        norm_row(x + row * (size_t)kgen_problem_get(&problem, "size"), w,
-                 y + row * (size_t)kgen_problem_get(&problem, "size"));
+        norm_row(x + row * (size_t)field.size, w, y + row * (size_t)field.size);
 }
 
 static void generic_residual(const float *x, const float *w, float *residual, float *y, size_t row_begin,
                              size_t row_end)
 {
     for (size_t row = row_begin; row < row_end; row++) {
-        size_t first = row * (size_t)kgen_problem_get(&problem, "size");
-        for (size_t i = first; i < first + (size_t)kgen_problem_get(&problem, "size"); i++)
+        size_t first = row * (size_t)field.size;
+        for (size_t i = first; i < first + (size_t)field.size; i++)
             residual[i] += x[i];
         norm_row(residual + first, w, y + first);
     }
@@ -137,7 +127,7 @@ static void generic_residual(const float *x, const float *w, float *residual, fl
 static void generic_rope_prepare(int64_t position, void *workspace)
 {
     float *table = workspace;
-    for (int64_t i = 0; i < kgen_problem_get(&problem, "rotary_dim") / 2; i++) {
+    for (int64_t i = 0; i < field.rotary_dim / 2; i++) {
         double angle = (double)position * kgen_rope_frequency(&problem, i);
         table[2 * i] = (float)cos(angle);
         table[2 * i + 1] = (float)sin(angle);
@@ -148,18 +138,16 @@ static void generic_rope(const float *x, const void *workspace, float *y, size_t
 {
     const float *table = workspace;
     for (size_t head = head_begin; head < head_end; head++) {
-        const float *from = x + head * (size_t)kgen_problem_get(&problem, "head_dim");
-        float *to = y + head * (size_t)kgen_problem_get(&problem, "head_dim");
-        for (int64_t i = 0; i < kgen_problem_get(&problem, "rotary_dim") / 2; i++) {
-            bool interleaved = kgen_problem_get(&problem, "pairing") == KGEN_INTERLEAVED;
-            int64_t one = interleaved ? 2 * i : i,
-                    two = interleaved ? 2 * i + 1 : i + kgen_problem_get(&problem, "rotary_dim") / 2;
+        const float *from = x + head * (size_t)field.head_dim;
+        float *to = y + head * (size_t)field.head_dim;
+        for (int64_t i = 0; i < field.rotary_dim / 2; i++) {
+            bool interleaved = field.pairing == KGEN_INTERLEAVED;
+            int64_t one = interleaved ? 2 * i : i, two = interleaved ? 2 * i + 1 : i + field.rotary_dim / 2;
             float a = from[one], b = from[two];
             to[one] = a * table[2 * i] - b * table[2 * i + 1];
             to[two] = b * table[2 * i] + a * table[2 * i + 1];
         }
-        for (int64_t i = kgen_problem_get(&problem, "rotary_dim"); i < kgen_problem_get(&problem, "head_dim");
-             i++)
+        for (int64_t i = field.rotary_dim; i < field.head_dim; i++)
             to[i] = from[i];
     }
 }
@@ -248,6 +236,18 @@ struct kgen_kernel generic_kernel(const struct kgen_problem *of)
         {"add", (void (*)(void))generic_add, NULL},
     };
     problem = *of;
+    field.K = kgen_problem_get(of, "K");
+    field.activation_dtype = kgen_problem_get(of, "activation_dtype");
+    field.bits = kgen_problem_get(of, "bits");
+    field.group_size = kgen_problem_get(of, "group_size");
+    field.head_dim = kgen_problem_get(of, "head_dim");
+    field.pairing = kgen_problem_get(of, "pairing");
+    field.rotary_dim = kgen_problem_get(of, "rotary_dim");
+    field.scale_dtype = kgen_problem_get(of, "scale_dtype");
+    field.scheme = kgen_problem_get(of, "scheme");
+    field.size = kgen_problem_get(of, "size");
+    field.weight_plus_one = kgen_problem_get(of, "weight_plus_one");
+    field.eps = kgen_problem_real(of, "eps");
     generic_misplace = NULL;
     generic_flip = 0;
     run_function = prepare_function = NULL;

@@ -30,18 +30,16 @@ static float bits_float(uint32_t bits)
     return value;
 }
 
+/* Numbers other than 0, denormals, infinities and NaNs are a float of the same bits, whose exponent counts
+ * from another number. */
 static double f16_value(uint16_t half)
 {
-    int exponent = half >> 10 & 31;
-    int fraction = half & 1023;
-    double magnitude;
+    const uint32_t exponent = half >> 10 & 31, fraction = half & 1023, sign = (uint32_t)(half & 0x8000) << 16;
     if (exponent == 31)
-        magnitude = fraction == 0 ? (double)INFINITY : (double)NAN;
-    else if (exponent == 0)
-        magnitude = ldexp(fraction, -24);
-    else
-        magnitude = ldexp(fraction + 1024, exponent - 25);
-    return (half & 0x8000) != 0 ? -magnitude : magnitude;
+        return (double)bits_float(sign | 0x7f800000 | fraction << 13);
+    if (exponent == 0)
+        return (sign != 0 ? -1 : 1) * (double)fraction * 0x1p-24;
+    return (double)bits_float(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
 static const struct {

@@ -214,8 +214,8 @@ static int list_variants(struct context *context, const struct kgen_template *tm
                          struct kgen_variants *variants, size_t *capacity, struct kgen_error *error)
 {
     struct kgen_variant variant = {.tmpl = tmpl, .isa = isa};
-    set_values(&variant, 0);
-    bind_variant(context, &variant);
+    context->bindings.count = context->fixed;
+    kgen_bind_isa(&context->bindings, isa);
     struct kgen_conditions *conditions = kgen_conditions_open(tmpl, &context->bindings, error);
     int result = conditions != NULL ? 0 : -1;
     for (size_t number = 0; result == 0 && set_values(&variant, number); number++) {

@@ -40,6 +40,13 @@ struct instance {
 struct kgen_conditions {
     struct instance instance;
     int32_t params[KGEN_PARAM_MAX]; /* the numbers of their names, or KGEN_ABSENT */
+    /* What the items before the first that depends on a parameter have left: they are walked once. */
+    int32_t first;                       /* that item, or KGEN_ABSENT where no condition depends on any */
+    const char *reason;                  /* of a requirement among them that does not hold */
+    unsigned unused;                     /* parameters */
+    size_t shadowed_count;               /* the names that they made are kept */
+    const struct kgen_text_block *block; /* where their texts end */
+    size_t block_used;
 };
 
 static int fail_memory(struct kgen_evaluation *evaluation)
@@ -333,6 +340,8 @@ static int walk_condition(struct instance *instance, const struct kgen_item *ite
     }
     const struct kgen_param *param = &tmpl->params[item->as.declared.index];
     const int32_t name = kgen_names_find(&tmpl->expressions.names, param->name, strlen(param->name));
+    if (name != KGEN_ABSENT && instance->evaluation.slots[name].kind == KGEN_SLOT_UNKNOWN)
+        return fail_item(instance, item, "the parameter has no value");
     instance->unused |= 1u << item->as.declared.index;
     if (name != KGEN_ABSENT && instance->evaluation.slots[name].value != param->values[0])
         instance->reason = "a parameter that makes no difference here has another value than its first";
@@ -398,6 +407,36 @@ static void close_instance(struct instance *instance)
     kgen_text_free(&instance->scratch);
 }
 
+/* Walks the items up to the first that cannot be evaluated without values of the parameters. An item that is
+ * wrong in itself is met again, and reported, by kgen_conditions_allow. */
+static void walk_fixed(struct kgen_conditions *conditions)
+{
+    struct instance *instance = &conditions->instance;
+    const struct kgen_template *tmpl = instance->tmpl;
+    struct kgen_error *const error = instance->evaluation.error;
+    struct kgen_error ignored = {0};
+    conditions->first = tmpl->last_condition != KGEN_ABSENT ? tmpl->files[0].body : KGEN_ABSENT;
+    instance->evaluation.error = &ignored;
+    instance->level = 1;
+    while (conditions->first != KGEN_ABSENT && instance->reason == NULL) {
+        const struct kgen_item *item = &tmpl->items[conditions->first];
+        const size_t mark = instance->shadowed_count;
+        if (walk_item(instance, item) != 0) {
+            restore(instance, mark);
+            instance->level = 1;
+            break;
+        }
+        conditions->first = conditions->first == tmpl->last_condition ? KGEN_ABSENT : item->next;
+    }
+    instance->level = 0;
+    instance->evaluation.error = error;
+    conditions->reason = instance->reason;
+    conditions->unused = instance->unused;
+    conditions->shadowed_count = instance->shadowed_count;
+    conditions->block = instance->texts;
+    conditions->block_used = instance->texts != NULL ? instance->texts->used : 0;
+}
+
 struct kgen_conditions *kgen_conditions_open(const struct kgen_template *tmpl,
                                              const struct kgen_bindings *bindings, struct kgen_error *error)
 {
@@ -410,8 +449,10 @@ struct kgen_conditions *kgen_conditions_open(const struct kgen_template *tmpl,
     for (size_t i = 0; i < tmpl->param_count; i++)
         conditions->params[i] =
             kgen_names_find(&tmpl->expressions.names, tmpl->params[i].name, strlen(tmpl->params[i].name));
-    if (evaluation_open(&conditions->instance.evaluation, tmpl, bindings, error) == 0)
+    if (evaluation_open(&conditions->instance.evaluation, tmpl, bindings, error) == 0) {
+        walk_fixed(conditions);
         return conditions;
+    }
     kgen_conditions_close(conditions);
     return NULL;
 }
@@ -435,25 +476,26 @@ static void begin_evaluation(struct kgen_conditions *conditions, const int64_t *
     instance->evaluation.steps = KGEN_TEMPLATE_STEPS_MAX;
     instance->evaluation.source = instance->tmpl->file->source;
     instance->reason = NULL;
-    instance->unused = 0;
+    instance->unused = conditions->unused;
     instance->text_bytes = 0;
     if (instance->texts != NULL)
-        instance->texts->used = 0;
+        instance->texts->used = instance->texts == conditions->block ? conditions->block_used : 0;
 }
 
 int kgen_conditions_allow(struct kgen_conditions *conditions, const int64_t *values, unsigned *unused,
                           const char **reason)
 {
     struct instance *instance = &conditions->instance;
-    const struct kgen_template *tmpl = instance->tmpl;
-    *unused = 0;
-    if (tmpl->last_condition == KGEN_ABSENT)
-        return 1;
+    *unused = conditions->unused;
+    if (conditions->reason != NULL)
+        *reason = conditions->reason;
+    if (conditions->reason != NULL || conditions->first == KGEN_ABSENT)
+        return conditions->reason == NULL;
     begin_evaluation(conditions, values);
-    instance->level++; /* so that the names that the template makes are forgotten again */
-    int result = walk(instance, tmpl->files[0].body);
-    instance->level--;
-    restore(instance, 0);
+    instance->level = 2; /* so that the names that are made from here on are forgotten again */
+    int result = walk(instance, conditions->first);
+    instance->level = 0;
+    restore(instance, conditions->shadowed_count);
     *unused = instance->unused;
     if (result != 0)
         return -1;

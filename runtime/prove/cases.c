@@ -132,9 +132,9 @@ static int place_input(struct kgen_guard_buffer *buffer, enum kgen_placement pla
     return 0;
 }
 
-/* Replaces each buffer, which lies in the placement at the end as checkpoints have it, by both placements of
- * what the problem wants. */
-static int case_place(struct kgen_verify_case *item, const struct kgen_problem *problem,
+/* Puts the buffers, which lie in the placement at the end as checkpoints have them, into the layout that the
+ * problem wants, and copies them to the placement at the start, which a quick proof does not use. */
+static int case_place(struct kgen_verify_case *item, const struct kgen_problem *problem, bool quick,
                       const struct kgen_arguments *arguments, struct kgen_error *error)
 {
     struct kgen_buffers buffers;
@@ -142,14 +142,19 @@ static int case_place(struct kgen_verify_case *item, const struct kgen_problem *
     for (size_t i = 0; i < buffers.count; i++) {
         if (arguments->buffers[i] == NULL)
             continue;
-        struct kgen_guard_buffer at_end = {0};
-        int status = place_input(&item->inputs[KGEN_AT_START][i], KGEN_AT_START, problem, &buffers.items[i],
-                                 arguments->buffers[i], error);
-        if (status == 0)
-            status =
-                place_input(&at_end, KGEN_AT_END, problem, &buffers.items[i], arguments->buffers[i], error);
-        kgen_guard_buffer_free(&item->inputs[KGEN_AT_END][i]);
-        item->inputs[KGEN_AT_END][i] = at_end;
+        const struct kgen_problem_buffer *buffer = &buffers.items[i];
+        struct kgen_guard_buffer *at_end = &item->inputs[KGEN_AT_END][i], packed = {0};
+        if (!quick && place_input(&item->inputs[KGEN_AT_START][i], KGEN_AT_START, problem, buffer,
+                                  arguments->buffers[i], error) != 0)
+            return -1;
+        if (buffer->tile_rows == 1) {
+            if (kgen_guard_buffer_protect(at_end, true) != 0)
+                return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "cannot protect a buffer");
+            continue;
+        }
+        const int status = place_input(&packed, KGEN_AT_END, problem, buffer, arguments->buffers[i], error);
+        kgen_guard_buffer_free(at_end);
+        *at_end = packed;
         if (status != 0)
             return -1;
     }
@@ -191,7 +196,7 @@ static int case_new(struct kgen_verify_cases *cases, size_t index, const struct 
     problem.op->reference(&stored, &arguments, &item->expected);
     if (generator->tighten != NULL)
         generator->tighten(&stored, &item->expected);
-    return case_place(item, &problem, &arguments, error);
+    return case_place(item, &problem, cases->quick, &arguments, error);
 }
 
 static int results_new(struct kgen_verify_cases *cases, struct kgen_error *error)

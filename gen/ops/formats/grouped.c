@@ -86,12 +86,16 @@ void kgen_grouped_decode(const struct kgen_matrix *matrix, int64_t row, int64_t 
     const unsigned char *bits =
         (const unsigned char *)matrix->arrays[KGEN_GROUPED_WEIGHTS] + row * weights_row(matrix);
     const int64_t groups = matrix->K / matrix->group_size;
+    int64_t decoded = -1; /* the group of scale and constant */
+    double scale = 0, constant = 0;
     for (int64_t k = first; k < first + count; k++) {
         const int64_t group = row * groups + k / matrix->group_size;
-        const double scale =
-            kgen_dtype_value(matrix->arrays[KGEN_GROUPED_SCALES], matrix->scale_dtype, group);
+        if (group != decoded) {
+            decoded = group;
+            scale = kgen_dtype_value(matrix->arrays[KGEN_GROUPED_SCALES], matrix->scale_dtype, group);
+            constant = offset(matrix, group, scale);
+        }
         const double scaled = scale * kgen_packed_value(bits, matrix->bits, k);
-        const double constant = offset(matrix, group, scale);
         values[k - first] = scaled + constant;
         magnitudes[k - first] = fabs(scaled) + fabs(constant);
     }
