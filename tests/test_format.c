@@ -203,7 +203,7 @@ static void test_packed(void **state)
             unsigned slow = 0;
             for (int bit = 0; bit < *bits; bit++) {
                 const int at = i * *bits + bit;
-                slow |= (row[at / 8] >> at % 8 & 1u) << bit;
+                slow |= ((unsigned)row[at / 8] >> at % 8 & 1u) << bit;
             }
             if (kgen_packed_value(row, *bits, i) != values[i] || slow != values[i])
                 fail_msg("%d bits, seed %d: value %d is %u, stored %u", *bits, SEED, i,
