@@ -43,7 +43,7 @@ struct kgen_verification prove_within(const struct kgen_kernel *kernel, double l
     struct proof proof = {.kernel = *kernel, .limit_seconds = limit_seconds};
     proof.cases = kgen_verify_cases_new(&kernel->problem, PROVE_SEED, &error);
     assert_non_null(proof.cases);
-    const struct kgen_worker_options options = {.limit_seconds = 5};
+    const struct kgen_worker_options options = {.limit_seconds = 60};
     assert_int_equal(
         kgen_workers_run(&options, 1, sizeof proof.verification, proof_job, proof_report, &proof, &error), 0);
     kgen_verify_cases_free(proof.cases);
@@ -52,7 +52,7 @@ struct kgen_verification prove_within(const struct kgen_kernel *kernel, double l
 
 struct kgen_verification prove(const struct kgen_kernel *kernel)
 {
-    return prove_within(kernel, 5);
+    return prove_within(kernel, 60);
 }
 
 void assert_verdict(const char *what, const struct kgen_verification *v, enum kgen_verdict expected)
