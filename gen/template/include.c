@@ -256,7 +256,6 @@ static int read_in(struct kgen_reading *reading, struct kgen_cursor *cursor)
     const int32_t number = kgen_names_add(&tmpl->expressions.names, name, length);
     if (number == KGEN_ABSENT || !kgen_numbers_add(&tmpl->files[reading->index].takes, number))
         return fail_memory(reading);
-    tmpl->files[reading->index].in_line = cursor->line;
     return kgen_interface_know(reading, number);
 }
 

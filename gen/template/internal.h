@@ -84,7 +84,7 @@ struct kgen_parsed_file {
     struct kgen_numbers takes;    /* names of its $in lines */
     struct kgen_numbers gives;    /* names of its $out lines */
     struct kgen_numbers includes; /* files */
-    int in_line, out_line;        /* the last of each, or 0 */
+    int out_line;                 /* of the last $out line, or 0 */
 };
 
 struct kgen_template {
