@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -387,6 +388,26 @@ static void test_claim_files(void **state)
     assert_int_equal(system("test -z \"$(ls)\""), 0); /* nothing is left behind */
 }
 
+/* Wherever a process is killed, its claim is free at once. */
+static void test_claim_files_of_the_killed(void **state)
+{
+    (void)state;
+    for (long i = 0; i < 400; i++) {
+        const pid_t child = fork();
+        for (; child == 0;) {
+            kgen_claim_file_take("claim");
+            kgen_claim_file_drop("claim");
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 200000 + i * 997}, NULL);
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        if (kgen_claim_file_take("claim") != 1)
+            fail_msg("the claim of killed process %ld still holds", i);
+        kgen_claim_file_drop("claim");
+    }
+    assert_int_equal(system("rm -f claim.*"), 0);
+}
+
 struct rejections {
     size_t count;
     char text[1024];
@@ -556,6 +577,7 @@ int main(void)
         TEST(test_refresh),
         TEST(test_claims),
         TEST(test_claim_files),
+        TEST(test_claim_files_of_the_killed),
         TEST(test_export_and_import),
         TEST(test_many_records),
         TEST(test_other_version),

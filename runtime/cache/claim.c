@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,8 @@
 
 /* The owner of a claim, as one line: host, boot of its kernel, pid namespace, pid, start of the process. */
 #define OWNER_SIZE 400
-/* An owner writes its line at once. A file without one after this time has lost its owner, or its owner has
- * been stopped for as long. */
+/* On a file system without hard links a file gets its line after it was created. A file without one after
+ * this time has lost its owner, or its owner has been stopped for as long. */
 #define EMPTY_SECONDS 30
 
 int kgen_claims_open(struct kgen_claims *claims, const char *folder, struct kgen_error *error)
@@ -185,17 +186,52 @@ static void remove_stale(const char *path, const char *owner)
     kgen_text_free(&aside);
 }
 
+/* Creates a file that names this process as its owner. Returns 0, or -1 with errno. */
+static int create_file(const char *path)
+{
+    const int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor < 0)
+        return -1;
+    char place[OWNER_SIZE];
+    place_here(place);
+    dprintf(descriptor, "%s %ld %llu\n", place, (long)getpid(), start_of((long)getpid()));
+    close(descriptor);
+    return 0;
+}
+
+/* Creates the file of a claim, whole: a process that is killed here leaves no file without an owner. Returns
+ * 0, or -1 with errno, EEXIST where there is one. */
+static int create_whole(const char *path)
+{
+    struct kgen_text own = {0};
+    struct stat status;
+    kgen_text_printf(&own, "%s.%ld.%lx.tmp", path, (long)getpid(), (unsigned long)pthread_self());
+    if (own.failed) {
+        errno = ENOMEM;
+        return -1;
+    }
+    unlink(own.data); /* of a process that had the same number, and was killed */
+    int result = create_file(own.data);
+    if (result == 0 && link(own.data, path) != 0) {
+        const int reason = errno;
+        /* A server may have made the link and its answer been lost. */
+        result = stat(own.data, &status) == 0 && status.st_nlink == 2 ? 0 : -1;
+        errno = reason;
+    }
+    const int reason = errno;
+    unlink(own.data);
+    kgen_text_free(&own);
+    errno = reason;
+    return result;
+}
+
 int kgen_claim_file_take(const char *path)
 {
     for (int try = 0; try < 3; try++) {
-        const int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (descriptor >= 0) {
-            char place[OWNER_SIZE];
-            place_here(place);
-            dprintf(descriptor, "%s %ld %llu\n", place, (long)getpid(), start_of((long)getpid()));
-            close(descriptor);
+        if (create_whole(path) == 0)
             return 1;
-        }
+        if (errno != EEXIST && create_file(path) == 0)
+            return 1;
         if (errno != EEXIST)
             return -1;
         char owner[OWNER_SIZE];
