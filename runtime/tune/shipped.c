@@ -3,6 +3,7 @@
 #include "gen/ops/signature.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,24 +13,38 @@ enum { COMPILE_SECONDS = 300, PROOF_SECONDS = 60 };
 
 #define FACT_NAME_SIZE 40
 
+/* A compiler runs for each at once. With fewer kernels than this in a piece, the header takes longer. */
+enum { MOST_PIECES = 8, LEAST_KERNELS = 4 };
+
 /* A kernel to be proven for a problem. */
 struct proof {
     size_t entry;
+    size_t piece; /* the one that has its kernel */
     const struct kgen_problem *problem;
     const struct kgen_emit_kernel *kernel;
     char fact[FACT_NAME_SIZE];
 };
 
+/* Kernels that are compiled together. */
+struct piece {
+    const struct kgen_shipped_options *options;
+    enum kgen_isa isa;
+    struct kgen_text text;
+    struct kgen_code *code; /* in the worker */
+    struct kgen_error error;
+};
+
 /* The proofs of one run for one instruction set. A compiler takes longest over the header of intrinsics, so
- * their kernels are compiled together. */
+ * their kernels are compiled in few pieces: one for each thread. */
 struct batch {
     const struct kgen_shipped_options *options;
     struct kgen_shipped *shipped;
     enum kgen_isa isa;
     struct proof *proofs;
     size_t count;
-    struct kgen_text text;  /* of all kernels */
-    struct kgen_code *code; /* in the worker */
+    struct piece pieces[MOST_PIECES];
+    size_t piece_count;
+    bool compiled; /* in the worker */
     struct kgen_error *error;
     bool error_set;
     bool no_vectors; /* the compiler has none of the instruction set */
@@ -77,20 +92,44 @@ static bool compiles_vectors(const struct batch *batch)
     return compiles;
 }
 
-/* In the worker: compiles the kernels of the batch, once. */
-static int compile(struct batch *batch, struct result *result)
+static void *compile_piece(void *context)
 {
-    struct kgen_error error = {0};
-    if (batch->code != NULL)
-        return 0;
-    batch->code = kgen_jit_compile(KGEN_ENGINE_CC, "kernels.c", batch->text.data, batch->isa,
-                                   &batch->options->cc, &error);
-    if (batch->code != NULL)
-        return 0;
+    struct piece *piece = context;
+    piece->code = kgen_jit_compile(KGEN_ENGINE_CC, "kernels.c", piece->text.data, piece->isa,
+                                   &piece->options->cc, &piece->error);
+    return NULL;
+}
+
+/* Compiles all pieces, each in a thread. Where the system gives no thread, the caller does the work. */
+static void compile_pieces(struct batch *batch)
+{
+    pthread_t threads[MOST_PIECES];
+    bool started[MOST_PIECES] = {false};
+    for (size_t i = 1; i < batch->piece_count; i++)
+        started[i] = pthread_create(&threads[i], NULL, compile_piece, &batch->pieces[i]) == 0;
+    for (size_t i = 0; i < batch->piece_count; i++) {
+        if (!started[i])
+            compile_piece(&batch->pieces[i]);
+    }
+    for (size_t i = 1; i < batch->piece_count; i++) {
+        if (started[i])
+            pthread_join(threads[i], NULL);
+    }
+}
+
+/* In the worker: compiles the kernels of the batch, once. Returns the code that has a proof's kernel. */
+static struct kgen_code *compile(struct batch *batch, const struct proof *proof, struct result *result)
+{
+    const struct piece *piece = &batch->pieces[proof->piece];
+    if (!batch->compiled)
+        compile_pieces(batch);
+    batch->compiled = true;
+    if (piece->code != NULL)
+        return piece->code;
     result->no_vectors = !compiles_vectors(batch);
     result->verification.verdict = KGEN_COMPILE_FAILED;
-    kgen_error_format(&error, result->verification.detail, sizeof result->verification.detail);
-    return -1;
+    kgen_error_format(&piece->error, result->verification.detail, sizeof result->verification.detail);
+    return NULL;
 }
 
 static void prove_job(size_t index, void *memory, struct kgen_worker *worker, void *context)
@@ -101,13 +140,14 @@ static void prove_job(size_t index, void *memory, struct kgen_worker *worker, vo
     struct kgen_error error = {0};
     struct kgen_kernel kernel;
     kgen_worker_stage(worker, "compile", COMPILE_SECONDS);
-    if (compile(batch, result) != 0)
+    const struct kgen_code *code = compile(batch, proof, result);
+    if (code == NULL)
         return;
     kgen_worker_stage(worker, "verify", PROOF_SECONDS);
     const struct kgen_verify_options options = {.seed = batch->options->seed,
                                                 .threads = batch->options->threads,
                                                 .guards = kgen_worker_guards(worker)};
-    if (kgen_kernel_find(proof->problem, batch->code, proof->kernel->name.data, &kernel, &error) != 0 ||
+    if (kgen_kernel_find(proof->problem, code, proof->kernel->name.data, &kernel, &error) != 0 ||
         kgen_verify(&kernel, &options, &result->verification, &error) != 0) {
         result->verification.verdict = KGEN_WORKER_EXITED;
         kgen_error_format(&error, result->verification.detail, sizeof result->verification.detail);
@@ -137,25 +177,50 @@ static int prove_report(size_t index, const struct kgen_outcome *outcome, const 
     return batch->error_set;
 }
 
-/* Appends a kernel's text unless an earlier proof of the batch has the same kernel. */
+/* Puts the kernel of a proof into the shortest piece, unless an earlier proof of the batch has the same
+ * kernel. */
 static void add_text(struct batch *batch, size_t index)
 {
+    struct proof *proof = &batch->proofs[index];
     for (size_t i = 0; i < index; i++) {
-        if (batch->proofs[i].kernel == batch->proofs[index].kernel)
+        if (batch->proofs[i].kernel == proof->kernel) {
+            proof->piece = batch->proofs[i].piece;
             return;
+        }
     }
-    const struct kgen_text *text = &batch->proofs[index].kernel->text;
-    kgen_text_append(&batch->text, text->data, text->length);
-    kgen_signature_calls(batch->proofs[index].problem, batch->proofs[index].kernel->name.data, &batch->text);
+    for (size_t i = 0; i < batch->piece_count; i++) {
+        if (batch->pieces[i].text.length < batch->pieces[proof->piece].text.length)
+            proof->piece = i;
+    }
+    struct kgen_text *text = &batch->pieces[proof->piece].text;
+    kgen_text_append(text, proof->kernel->text.data, proof->kernel->text.length);
+    kgen_signature_calls(proof->problem, proof->kernel->name.data, text);
+}
+
+/* Divides the text of all kernels into pieces, one for each thread where there are enough. */
+static int make_pieces(struct batch *batch)
+{
+    const size_t threads = (size_t)(batch->options->threads > 0 ? batch->options->threads : 1);
+    size_t pieces = batch->count / LEAST_KERNELS;
+    pieces = pieces > threads ? threads : pieces;
+    batch->piece_count = pieces > MOST_PIECES ? MOST_PIECES : pieces > 0 ? pieces : 1;
+    for (size_t i = 0; i < batch->piece_count; i++)
+        batch->pieces[i] = (struct piece){.options = batch->options, .isa = batch->isa};
+    for (size_t i = 0; i < batch->count; i++)
+        add_text(batch, i);
+    for (size_t i = 0; i < batch->piece_count; i++) {
+        kgen_text_puts(&batch->pieces[i].text, "");
+        if (batch->pieces[i].text.failed)
+            return kgen_error_set(batch->error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    }
+    return 0;
 }
 
 /* Proves what the batch holds. Returns 0, 1 when cancelled, -1. */
 static int run_batch(struct batch *batch)
 {
-    for (size_t i = 0; i < batch->count; i++)
-        add_text(batch, i);
-    if (batch->text.failed)
-        return kgen_error_set(batch->error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    if (make_pieces(batch) != 0)
+        return -1;
     const struct kgen_worker_options options = {.limit_seconds = COMPILE_SECONDS,
                                                 .cancel = batch->options->cancel};
     int result = kgen_workers_run(&options, batch->count, sizeof(struct result), prove_job, prove_report,
@@ -239,7 +304,8 @@ int kgen_shipped_prove(const struct kgen_shipped_options *options, const struct 
         result = collect(&batch, emission, spec, tuned, count);
         if (result == 0 && batch.count > 0)
             result = run_batch(&batch);
-        kgen_text_free(&batch.text);
+        for (size_t i = 0; i < batch.piece_count; i++)
+            kgen_text_free(&batch.pieces[i].text);
     }
     free(proofs);
     return result;

@@ -4,11 +4,12 @@
 #include "gen/ops/dtype.h"
 #include "gen/ops/format.h"
 #include "gen/ops/layout.h"
+#include "runtime/process/team.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 4096 };
+enum { ALIGNMENT = 4096, FILL_BLOCK = 1 << 20 };
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -18,7 +19,32 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
-static int reserve(struct kgen_timing_buffers *buffers, size_t bytes, uint64_t seed, struct kgen_error *error)
+struct random_fill {
+    unsigned char *arena;
+    size_t bytes;
+    uint64_t seed;
+};
+
+/* The bits depend on the seed and not on the number of parts. */
+static void fill_part(void *context, size_t part, size_t parts)
+{
+    const struct random_fill *fill = context;
+    const size_t blocks = (fill->bytes + FILL_BLOCK - 1) / FILL_BLOCK;
+    for (size_t block = blocks * part / parts; block < blocks * (part + 1) / parts; block++) {
+        uint64_t state = kgen_hash(fill->seed * 2 + 1, &block, sizeof block) | 1;
+        const size_t begin = block * FILL_BLOCK;
+        const size_t end = fill->bytes - begin < FILL_BLOCK ? fill->bytes : begin + FILL_BLOCK;
+        for (size_t i = begin; i + 8 <= end; i += 8) {
+            const uint64_t word = next_random(&state);
+            memcpy(fill->arena + i, &word, 8);
+        }
+    }
+}
+
+/* Makes the arena at least so large. The first touch of its pages takes longer than filling them, so all
+ * threads share it. */
+static int reserve(struct kgen_timing_buffers *buffers, size_t bytes, int threads, uint64_t seed,
+                   struct kgen_error *error)
 {
     if (bytes <= buffers->arena_bytes)
         return 0;
@@ -30,11 +56,14 @@ static int reserve(struct kgen_timing_buffers *buffers, size_t bytes, uint64_t s
                               bytes >> 20);
     buffers->arena = arena;
     buffers->arena_bytes = bytes;
-    uint64_t state = seed * 2 + 1;
-    for (size_t i = 0; i + 8 <= bytes; i += 8) {
-        uint64_t word = next_random(&state);
-        memcpy(buffers->arena + i, &word, 8);
+    struct kgen_team *team = kgen_team_new(threads, error);
+    if (team == NULL) {
+        kgen_timing_buffers_free(buffers);
+        return -1;
     }
+    struct random_fill fill = {arena, bytes, seed};
+    kgen_team_run(team, fill_part, &fill);
+    kgen_team_free(team);
     return 0;
 }
 
@@ -133,7 +162,7 @@ int kgen_timing_buffers_fill(struct kgen_timing_buffers *buffers, const struct k
     }
     buffers->copy_bytes = copy_bytes;
     buffers->copies = 2 * cache_bytes / copy_bytes + 2;
-    if (reserve(buffers, buffers->copies * copy_bytes, seed, error) != 0)
+    if (reserve(buffers, buffers->copies * copy_bytes, (int)problem->threads, seed, error) != 0)
         return -1;
     const struct kgen_format *format = kgen_problem_format(problem);
     struct sample_rows sample = {0};
