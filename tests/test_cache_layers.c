@@ -394,7 +394,7 @@ static void test_claim_files_of_the_killed(void **state)
     (void)state;
     for (long i = 0; i < 400; i++) {
         const pid_t child = fork();
-        for (; child == 0;) {
+        while (child == 0) {
             kgen_claim_file_take("claim");
             kgen_claim_file_drop("claim");
         }
