@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
+#include "gguf_fixture.h"
 #include "gen/base/file.h"
 #include "gen/ops/dtype.h"
 #include "gen/ops/random.h"
-#include "gguf_fixture.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static void require(bool holds, const char *what)
+{
+    if (holds)
+        return;
+    fprintf(stderr, "GGUF fixture: %s\n", what);
+    abort();
+}
 
 void kgen_test_put(struct kgen_text *text, uint64_t number, size_t bytes)
 {
@@ -124,7 +126,7 @@ static void pad(struct kgen_text *text, uint64_t alignment)
 static size_t bytes_of(uint32_t type, unsigned rank, const int64_t *dims)
 {
     const struct kgen_gguf_tensor_type *info = kgen_gguf_tensor_type(type);
-    assert_non_null(info);
+    require(info != NULL, "no such type of a tensor");
     int64_t elements = 1;
     for (unsigned i = 0; i < rank; i++)
         elements *= dims[i];
@@ -178,7 +180,7 @@ void kgen_test_gguf_random(struct kgen_test_gguf *file, const char *name, uint32
     const size_t bytes = bytes_of(type, rank, dims);
     struct kgen_random random = {kgen_hash_string(seed, name)};
     unsigned char *data = malloc(bytes);
-    assert_non_null(data);
+    require(data != NULL, "out of memory");
     if (dtype == 0)
         fill_blocks(type, data, bytes, deviation, &random);
     for (size_t i = 0; dtype != 0 && i < bytes / kgen_dtype_bytes(dtype); i++)
@@ -190,8 +192,7 @@ void kgen_test_gguf_random(struct kgen_test_gguf *file, const char *name, uint32
 
 void kgen_test_gguf_finish(struct kgen_test_gguf *file, struct kgen_text *text)
 {
-    const size_t begin = text->length;
-    assert_int_equal(begin, 0);
+    require(text->length == 0, "the text must be empty");
     if (alignment_of(file) != 32)
         kgen_test_gguf_u32(file, "general.alignment", file->alignment);
     kgen_text_puts(text, "GGUF");
@@ -202,7 +203,8 @@ void kgen_test_gguf_finish(struct kgen_test_gguf *file, struct kgen_text *text)
     kgen_text_append(text, file->tensors.data, file->tensors.length);
     pad(text, alignment_of(file));
     kgen_text_append(text, file->data.data, file->data.length);
-    assert_false(text->failed || file->values.failed || file->tensors.failed || file->data.failed);
+    require(!text->failed && !file->values.failed && !file->tensors.failed && !file->data.failed,
+            "out of memory");
     kgen_text_free(&file->values);
     kgen_text_free(&file->tensors);
     kgen_text_free(&file->data);
@@ -319,7 +321,6 @@ void kgen_test_write_llama(const char *path, const struct kgen_test_llama *shape
     struct kgen_text text = {0};
     struct kgen_error error = {0};
     kgen_test_make_llama(shape, seed, types, &text);
-    if (kgen_file_write(path, text.data, text.length, &error) != 0)
-        fail_msg("%s: %s", path, error.message);
+    require(kgen_file_write(path, text.data, text.length, &error) == 0, error.message);
     kgen_text_free(&text);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* GGUF files made by tests: piece by piece, or whole models of the architecture llama with random weights. */
+/* GGUF files made by tests: piece by piece, or whole models of the architecture llama with random weights.
+ * What cannot be done ends the program with a message. */
 #ifndef GGUF_FIXTURE_H
 #define GGUF_FIXTURE_H
 
@@ -7,8 +8,7 @@
 
 /* ---- piece by piece ---- */
 
-/* Zero-initialise, set version and alignment where they are not 3 and 32, add values and tensors in any
- * order, then finish. */
+/* Zero-initialise, add values and tensors in any order, then finish. */
 struct kgen_test_gguf {
     uint32_t version, alignment; /* 0: 3, 32. Another alignment than 32 becomes a value of its own */
     struct kgen_text values, tensors, data;
@@ -42,7 +42,7 @@ void kgen_test_gguf_tensor(struct kgen_test_gguf *file, const char *name, uint32
 void kgen_test_gguf_random(struct kgen_test_gguf *file, const char *name, uint32_t type, unsigned rank,
                            const int64_t *dims, float deviation, bool ones, uint64_t seed);
 
-/* Appends the file's bytes to text and frees the writer. Fails the test when memory runs out. */
+/* Writes the file's bytes into text, which is empty, and frees the writer. */
 void kgen_test_gguf_finish(struct kgen_test_gguf *file, struct kgen_text *text);
 
 /* ---- whole models ---- */
