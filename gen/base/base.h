@@ -22,7 +22,7 @@
 enum kgen_error_code {
     KGEN_ERROR_NONE = 0,
     KGEN_ERROR_USAGE,     /* an invalid argument */
-    KGEN_ERROR_SPEC,      /* the spec is invalid */
+    KGEN_ERROR_SPEC,      /* the spec or the checkpoint is invalid */
     KGEN_ERROR_TEMPLATE,  /* a template is invalid */
     KGEN_ERROR_CANDIDATE, /* this machine cannot compile or run the variant */
     KGEN_ERROR_COMPILE,   /* the compiler refused the text */

@@ -18,6 +18,7 @@
 #define TUNING (IN(GENERATE) | IN(TUNE))
 #define WITH_SPEC (TUNING | IN(EXPLAIN) | IN(REPORT))
 #define READING_SPEC (WITH_SPEC | IN(GRAPH))
+#define WITHOUT_KERNELS (IN(GRAPH) | IN(INSPECT))
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
 
 typedef int read_value(const char *value, struct kgen_options *options, struct kgen_error *error);
@@ -210,9 +211,9 @@ static const struct option_info option_infos[] = {
      "of weights, scales and biases: stored (default), or tiles16: 16 rows side by side"},
     {"scale-dtype", "scales", 0, "NAME", READING_SPEC, read_scale_dtype, 0, true,
      "of scales and biases: f16, bf16, f32"},
-    {"templates", NULL, 0, "DIR", EVERYWHERE & ~IN(GRAPH), NULL, FIELD(templates), true,
+    {"templates", NULL, 0, "DIR", EVERYWHERE & ~WITHOUT_KERNELS, NULL, FIELD(templates), true,
      "read the templates from DIR/<target> instead of those built in"},
-    {"cache", NULL, 0, "DIR", EVERYWHERE & ~(IN(LIST) | IN(GRAPH)), NULL, FIELD(cache), false,
+    {"cache", NULL, 0, "DIR", EVERYWHERE & ~(IN(LIST) | WITHOUT_KERNELS), NULL, FIELD(cache), false,
      "cache folder (default: $KGEN_CACHE_DIR, $XDG_CACHE_HOME/kgen, ~/.cache/kgen)"},
     {"no-cache", NULL, 0, NULL, IN(GENERATE) | IN(MACHINE), NULL, FIELD(no_cache), false,
      "neither use nor keep earlier results"},
@@ -258,6 +259,9 @@ static const struct {
                              "write the results of an earlier run as one HTML page with charts", 1, 1},
     [KGEN_COMMAND_GRAPH] = {"graph", "graph SPEC [--all] [options]",
                             "print the graph of a decode step in Graphviz's DOT", 1, 1},
+    [KGEN_COMMAND_INSPECT] = {"inspect", "inspect FILE [options]",
+                              "show what a GGUF file holds, and hold it against the model that it says it is",
+                              1, 1},
 };
 
 static const char *command_label(enum kgen_command command)

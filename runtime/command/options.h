@@ -16,13 +16,14 @@ enum kgen_command {
     KGEN_COMMAND_MACHINE,
     KGEN_COMMAND_REPORT,
     KGEN_COMMAND_GRAPH,
+    KGEN_COMMAND_INSPECT,
     KGEN_COMMAND_COUNT
 };
 
 /* The strings are those of argv, or constants. */
 struct kgen_options {
     enum kgen_command command;
-    char *const *arguments; /* after the command's name: spec, problem; ops; path */
+    char *const *arguments; /* after the command's name: spec, problem; ops; path; file */
     size_t argument_count;
     const char *output, *target, *templates, *cache;
     const char *peers;             /* report */

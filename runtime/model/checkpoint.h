@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* A checkpoint: what the execution of a model needs of a file of weights, whatever its container. Tensors go
+ * by their names in Hugging Face's checkpoints, which are those of the graph's weights:
+ * "model.layers.3.self_attn.q_proj.weight". GGUF files of the architecture llama are read today.
+ *
+ * A program opens the file, makes the config of it, reads that as a spec, checks the file against the graph,
+ * and reads each weight of the graph:
+ *
+ *     checkpoint = kgen_checkpoint_open(path, &error);
+ *     kgen_checkpoint_config(checkpoint, &config, &error);
+ *     spec = kgen_spec_parse(path, config.data, config.length, &options, &error);
+ *     kgen_checkpoint_check(checkpoint, spec->graph, &mismatches, &error);
+ *
+ * An open checkpoint never changes: threads may share it. Errors are KGEN_ERROR_IO where a file cannot be
+ * read, KGEN_ERROR_SPEC where it holds what is damaged or not supported, KGEN_ERROR_MEMORY. */
+#ifndef KGEN_CHECKPOINT_H
+#define KGEN_CHECKPOINT_H
+
+#include "gen/ops/format.h"
+#include "gen/spec/graph.h"
+#include "runtime/model/gguf.h"
+
+struct kgen_checkpoint;
+
+/* Maps a file. Returns NULL and fills error. The caller frees it; NULL is fine. */
+struct kgen_checkpoint *kgen_checkpoint_open(const char *path, struct kgen_error *error);
+/* The same of bytes in memory, which are not copied and must outlive it. source is for errors. */
+struct kgen_checkpoint *kgen_checkpoint_parse(const char *source, const void *data, size_t size,
+                                              struct kgen_error *error);
+void kgen_checkpoint_free(struct kgen_checkpoint *checkpoint);
+
+/* The container, whose metadata also hold the tokenizer ("tokenizer.ggml.tokens"); NULL where it is no GGUF
+ * file. It lives as long as the checkpoint. */
+const struct kgen_gguf *kgen_checkpoint_gguf(const struct kgen_checkpoint *checkpoint);
+const char *kgen_checkpoint_source(const struct kgen_checkpoint *checkpoint);
+
+/* Clears config and writes the text of a config.json that kgen_spec_parse reads, named after the file. Fails
+ * where the architecture, or something that the metadata ask for, is not supported, and names it. What is
+ * wrong with single tensors is left to kgen_checkpoint_check. */
+int kgen_checkpoint_config(const struct kgen_checkpoint *checkpoint, struct kgen_text *config,
+                           struct kgen_error *error);
+
+/* ---- tensors ---- */
+
+#define KGEN_CHECKPOINT_NAME_MAX 128
+
+struct kgen_checkpoint_tensor {
+    struct kgen_gguf_text stored_name;   /* in the file: "blk.3.attn_q.weight" */
+    char name[KGEN_CHECKPOINT_NAME_MAX]; /* Hugging Face's; empty where there is none */
+    const char *type;                    /* "Q4_0", "F32" */
+    size_t rank;
+    int64_t shape[KGEN_GGUF_RANK_MAX]; /* rows first, as in the graph */
+    int64_t elements;
+    uint64_t bytes;
+    const unsigned char *data; /* in the file's map */
+    /* How kgen_checkpoint_matrix gives it: arrays of this format, with N, K, bits, group_size and scale_dtype
+     * set and no arrays. format is NULL where kgen has no format for the tensor. */
+    struct kgen_matrix matrix;
+    bool plain; /* kgen_checkpoint_values reads it */
+    bool as_is; /* the format has one array, and data is it, byte for byte */
+};
+
+/* In the order of the file. */
+size_t kgen_checkpoint_tensor_count(const struct kgen_checkpoint *checkpoint);
+void kgen_checkpoint_tensor_at(const struct kgen_checkpoint *checkpoint, size_t index,
+                               struct kgen_checkpoint_tensor *tensor);
+/* By Hugging Face's name. Returns whether it is there. */
+bool kgen_checkpoint_find(const struct kgen_checkpoint *checkpoint, const char *name,
+                          struct kgen_checkpoint_tensor *tensor);
+
+/* Reads all elements of a plain tensor (F32, F16, BF16) as f32, which is exact. count is the number of
+ * elements that values has room for, and must be that of the tensor. */
+int kgen_checkpoint_values(const struct kgen_checkpoint *checkpoint, const char *name, float *values,
+                           int64_t count, struct kgen_error *error);
+
+/* Reads rows begin to end - 1 of a matrix into rows at, at + 1, ... of the arrays of matrix, in the layout
+ * stored. The format, K, bits, group_size and scale_dtype of matrix must be those of the tensor
+ * (kgen_checkpoint_tensor.matrix, and the config); N is that of the arrays, into which several tensors may go
+ * one after the other. The weights keep their exact values. Distinct rows may be read by several threads. */
+int kgen_checkpoint_matrix(const struct kgen_checkpoint *checkpoint, const char *name, int64_t begin,
+                           int64_t end, const struct kgen_matrix *matrix, int64_t at,
+                           struct kgen_error *error);
+
+/* ---- whether it is whole ---- */
+
+/* What is wrong with one tensor. */
+struct kgen_checkpoint_mismatch {
+    char *name; /* Hugging Face's, or that of the file where it has no other; owned */
+    char *what; /* a sentence; owned */
+};
+
+struct kgen_checkpoint_mismatches {
+    struct kgen_checkpoint_mismatch *items;
+    size_t count, capacity;
+};
+
+/* Holds the file against the weights of a graph of its config: each must be there, with the shape and the
+ * format that the graph has, and be readable by the functions above; and no tensor may be left over, as
+ * leaving it out would change what the model computes. Lists everything that is not so, those of the graph
+ * first. Returns 0, also where there are mismatches, or -1 when memory runs out. Zero-initialise mismatches,
+ * and free them. */
+int kgen_checkpoint_check(const struct kgen_checkpoint *checkpoint, const struct kgen_graph *graph,
+                          struct kgen_checkpoint_mismatches *mismatches, struct kgen_error *error);
+void kgen_checkpoint_mismatches_free(struct kgen_checkpoint_mismatches *mismatches);
+
+#endif

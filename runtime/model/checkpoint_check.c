@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* Holds the tensors of a checkpoint against the weights of a graph. */
+#include "runtime/model/checkpoint_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct check {
+    const struct kgen_checkpoint *checkpoint;
+    struct kgen_checkpoint_mismatches *mismatches;
+    bool failed; /* out of memory */
+};
+
+/* Takes what. The name may come from the file. */
+static void add(struct check *check, struct kgen_gguf_text name, struct kgen_text *what)
+{
+    struct kgen_checkpoint_mismatches *list = check->mismatches;
+    if (list->count == list->capacity) {
+        const size_t capacity = list->capacity == 0 ? 16 : 2 * list->capacity;
+        struct kgen_checkpoint_mismatch *items = realloc(list->items, capacity * sizeof *items);
+        if (items != NULL) {
+            list->items = items;
+            list->capacity = capacity;
+        }
+    }
+    char shown[KGEN_CHECKPOINT_NAME_MAX];
+    char *copy = strdup(kgen_gguf_show(name, shown, sizeof shown));
+    if (copy == NULL || what->failed || list->count == list->capacity) {
+        check->failed = true;
+        free(copy);
+        kgen_text_free(what);
+        return;
+    }
+    list->items[list->count++] = (struct kgen_checkpoint_mismatch){copy, what->data};
+    *what = (struct kgen_text){0};
+}
+
+static void write_shape(const int64_t *shape, size_t rank, struct kgen_text *text)
+{
+    for (size_t i = 0; i < rank; i++)
+        kgen_text_printf(text, "%s%lld", i == 0 ? "[" : ", ", (long long)shape[i]);
+    kgen_text_puts(text, "]");
+}
+
+static bool shapes_agree(const struct kgen_graph_weight *weight, const struct kgen_checkpoint_tensor *tensor)
+{
+    if (weight->rank != tensor->rank)
+        return false;
+    for (size_t i = 0; i < weight->rank; i++) {
+        if (weight->shape[i] != tensor->shape[i])
+            return false;
+    }
+    return true;
+}
+
+/* Appends what is wrong with the format, if anything. */
+static void check_format(const struct kgen_graph_weight *weight, const struct kgen_checkpoint_tensor *tensor,
+                         struct kgen_text *what)
+{
+    const struct kgen_matrix *matrix = &tensor->matrix;
+    if (weight->rank == 1) {
+        if (!tensor->plain)
+            kgen_text_printf(what, "is %s; F32, F16 and BF16 are read as vectors", tensor->type);
+    } else if (matrix->format == NULL) {
+        kgen_text_printf(what, "is a matrix of type %s, which kgen has no weight format for (it has %s)",
+                         tensor->type, kgen_checkpoint_types);
+    } else if (weight->format != KGEN_GRAPH_QUANTISED || matrix->format->scheme != weight->scheme ||
+               matrix->bits != weight->bits || matrix->group_size != weight->group_size ||
+               matrix->scale_dtype != weight->scale_dtype) {
+        kgen_text_printf(what, "is %s, and the spec wants another format", tensor->type);
+    }
+}
+
+static void check_weight(struct check *check, const struct kgen_graph_weight *weight)
+{
+    struct kgen_checkpoint_tensor tensor;
+    struct kgen_text what = {0};
+    if (!kgen_checkpoint_find(check->checkpoint, weight->name, &tensor)) {
+        kgen_text_puts(&what, "is not in the file");
+    } else if (!shapes_agree(weight, &tensor)) {
+        kgen_text_puts(&what, "has the shape ");
+        write_shape(tensor.shape, tensor.rank, &what);
+        kgen_text_puts(&what, ", and the model wants ");
+        write_shape(weight->shape, weight->rank, &what);
+    } else {
+        check_format(weight, &tensor, &what);
+    }
+    if (what.length > 0 || what.failed)
+        add(check, (struct kgen_gguf_text){weight->name, strlen(weight->name)}, &what);
+    kgen_text_free(&what);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const char *const *one = a, *const *other = b;
+    return strcmp(*one, *other);
+}
+
+/* names are those of the weights, sorted. */
+static void check_left_over(struct check *check, const char **names, size_t count)
+{
+    const size_t tensors = kgen_checkpoint_tensor_count(check->checkpoint);
+    for (size_t i = 0; i < tensors; i++) {
+        struct kgen_checkpoint_tensor tensor;
+        struct kgen_text what = {0};
+        kgen_checkpoint_tensor_at(check->checkpoint, i, &tensor);
+        const char *name = tensor.name;
+        if (name[0] != '\0' && bsearch(&name, names, count, sizeof *names, compare_names) != NULL)
+            continue;
+        kgen_text_puts(&what, "is in the file, and nothing in the model uses it");
+        if (kgen_gguf_text_is(tensor.stored_name, "rope_freqs.weight"))
+            kgen_text_puts(&what, ": factors of the frequencies of rope are not supported yet");
+        add(check, name[0] != '\0' ? (struct kgen_gguf_text){name, strlen(name)} : tensor.stored_name, &what);
+    }
+}
+
+int kgen_checkpoint_check(const struct kgen_checkpoint *checkpoint, const struct kgen_graph *graph,
+                          struct kgen_checkpoint_mismatches *mismatches, struct kgen_error *error)
+{
+    struct check check = {checkpoint, mismatches, false};
+    const char **names = calloc(graph->weight_count + 1, sizeof *names);
+    check.failed = names == NULL;
+    for (size_t i = 0; i < graph->weight_count && !check.failed; i++) {
+        names[i] = graph->weights[i].name;
+        check_weight(&check, &graph->weights[i]);
+    }
+    if (!check.failed) {
+        qsort(names, graph->weight_count, sizeof *names, compare_names);
+        check_left_over(&check, names, graph->weight_count);
+    }
+    free(names);
+    return check.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, kgen_checkpoint_source(checkpoint), 0, 0,
+                                         "out of memory")
+                        : 0;
+}
+
+void kgen_checkpoint_mismatches_free(struct kgen_checkpoint_mismatches *mismatches)
+{
+    for (size_t i = 0; i < mismatches->count; i++) {
+        free(mismatches->items[i].name);
+        free(mismatches->items[i].what);
+    }
+    free(mismatches->items);
+    *mismatches = (struct kgen_checkpoint_mismatches){0};
+}

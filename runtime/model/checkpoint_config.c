@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/* Makes the config.json of a model from the metadata of a GGUF file. */
+#include "runtime/model/checkpoint_internal.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Architectures, by "general.architecture", which is also what their keys begin with. */
+static const struct architecture {
+    const char *name, *config, *rope_pairing;
+} architectures[] = {
+    /* Rows of q and k are stored in the order for interleaved pairs. */
+    {"llama", "LlamaForCausalLM", "interleaved"},
+};
+
+/* Keys after the architecture's name, and those of the config that they become. */
+static const struct {
+    const char *key, *config;
+    bool required;
+} integers[] = {
+    {"embedding_length", "hidden_size", true},
+    {"feed_forward_length", "intermediate_size", true},
+    {"block_count", "num_hidden_layers", true},
+    {"attention.head_count", "num_attention_heads", true},
+    {"attention.head_count_kv", "num_key_value_heads", false},
+    {"attention.key_length", "head_dim", false},
+    {"context_length", "max_position_embeddings", false},
+};
+
+static const struct {
+    const char *key, *config;
+} reals[] = {
+    {"attention.layer_norm_rms_epsilon", "rms_norm_eps"},
+    {"rope.freq_base", "rope_theta"},
+};
+
+/* Keys that change what is computed, and the values with which they do not. */
+static const struct {
+    const char *key;
+    double neutral;
+} neutral_keys[] = {
+    {"expert_count", 0},
+    {"attention.sliding_window", 0},
+    {"attention.scale", 0},
+    {"attention.clamp_kqv", 0},
+    {"attention.max_alibi_bias", 0},
+    {"attention.causal", 1},
+    {"attn_logit_softcapping", 0},
+    {"final_logit_softcapping", 0},
+    {"logit_scale", 0},
+    {"residual_scale", 0},
+    {"embedding_scale", 0},
+    {"use_parallel_residual", 0},
+    {"rope.scaling.attn_factor", 1},
+};
+
+#define KEY_MAX 64
+
+struct maker {
+    const struct kgen_checkpoint *checkpoint;
+    const struct kgen_gguf *gguf;
+    const struct architecture *architecture;
+    json_t *config;
+    struct kgen_error *error;
+};
+
+static int fail(const struct maker *maker, const char *format, ...) KGEN_PRINTF(2, 3);
+
+static int fail(const struct maker *maker, const char *format, ...)
+{
+    char message[sizeof maker->error->message];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    return kgen_error_set(maker->error, KGEN_ERROR_SPEC, kgen_gguf_source(maker->gguf), 0, 0, "%s", message);
+}
+
+/* Takes value. */
+static int set(const struct maker *maker, const char *key, json_t *value)
+{
+    if (value != NULL && json_object_set_new(maker->config, key, value) == 0)
+        return 0;
+    return kgen_error_set(maker->error, KGEN_ERROR_MEMORY, kgen_gguf_source(maker->gguf), 0, 0,
+                          "out of memory");
+}
+
+static const char *key_of(const struct maker *maker, const char *key, char full[KEY_MAX])
+{
+    snprintf(full, KEY_MAX, "%s.%s", maker->architecture->name, key);
+    return full;
+}
+
+/* ---- numbers ---- */
+
+static int read_integer(const struct maker *maker, const char *key, int64_t *value)
+{
+    char full[KEY_MAX];
+    return kgen_gguf_integer(maker->gguf, key_of(maker, key, full), value, maker->error);
+}
+
+/* The double of the shortest decimal that reads as this float: 1e-05 where 1e-05f was written. */
+static double widen(float value)
+{
+    char text[40];
+    for (int digits = 6; digits < 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        const float again = strtof(text, NULL);
+        if (memcmp(&again, &value, sizeof value) == 0)
+            return strtod(text, NULL);
+    }
+    return (double)value;
+}
+
+static int read_real(const struct maker *maker, const char *key, double *real)
+{
+    char full[KEY_MAX];
+    const int found = kgen_gguf_real(maker->gguf, key_of(maker, key, full), real, maker->error);
+    if (found == 1 && !isfinite(*real))
+        return fail(maker, "\"%s\" is not a finite number", full);
+    if (found == 1 && kgen_gguf_find(maker->gguf, full)->type == KGEN_GGUF_F32)
+        *real = widen((float)*real);
+    return found;
+}
+
+static int read_numbers(const struct maker *maker)
+{
+    for (size_t i = 0; i < KGEN_COUNT_OF(integers); i++) {
+        char full[KEY_MAX];
+        int64_t value;
+        const int found = read_integer(maker, integers[i].key, &value);
+        if (found < 0)
+            return -1;
+        if (found == 0 && integers[i].required)
+            return fail(maker, "the metadata lack \"%s\"", key_of(maker, integers[i].key, full));
+        if (found == 1 && set(maker, integers[i].config, json_integer(value)) != 0)
+            return -1;
+    }
+    for (size_t i = 0; i < KGEN_COUNT_OF(reals); i++) {
+        double value;
+        const int found = read_real(maker, reals[i].key, &value);
+        if (found < 0 || (found == 1 && set(maker, reals[i].config, json_real(value)) != 0))
+            return -1;
+    }
+    return 0;
+}
+
+static int check_neutral(const struct maker *maker)
+{
+    for (size_t i = 0; i < KGEN_COUNT_OF(neutral_keys); i++) {
+        char full[KEY_MAX];
+        double value = neutral_keys[i].neutral;
+        const struct kgen_gguf_value *found =
+            kgen_gguf_find(maker->gguf, key_of(maker, neutral_keys[i].key, full));
+        if (found != NULL && found->type == KGEN_GGUF_BOOL)
+            value = (double)kgen_gguf_integer_at(found, 0);
+        else if (read_real(maker, neutral_keys[i].key, &value) < 0)
+            return -1;
+        if (value < neutral_keys[i].neutral || value > neutral_keys[i].neutral)
+            return fail(maker, "\"%s\" is %g, which is not supported", full, value);
+    }
+    return 0;
+}
+
+/* ---- rope ---- */
+
+static int64_t integer_of(const struct maker *maker, const char *key)
+{
+    return json_integer_value(json_object_get(maker->config, key));
+}
+
+/* head_dim, and what rotates and what values have of it. */
+static int read_head(const struct maker *maker)
+{
+    const int64_t heads = integer_of(maker, "num_attention_heads"), hidden = integer_of(maker, "hidden_size");
+    if (heads < 1 || hidden < 1)
+        return fail(maker, "the metadata say %lld attention heads and an embedding of %lld", (long long)heads,
+                    (long long)hidden);
+    int64_t head_dim = hidden / heads;
+    if (json_object_get(maker->config, "head_dim") != NULL)
+        head_dim = integer_of(maker, "head_dim");
+    else if (hidden % heads != 0)
+        return fail(maker, "an embedding of %lld is not a multiple of %lld attention heads",
+                    (long long)hidden, (long long)heads);
+    else if (set(maker, "head_dim", json_integer(head_dim)) != 0)
+        return -1;
+    int64_t rotary = head_dim, values = head_dim;
+    if (read_integer(maker, "rope.dimension_count", &rotary) < 0 ||
+        read_integer(maker, "attention.value_length", &values) < 0)
+        return -1;
+    if (values != head_dim)
+        return fail(maker, "heads have values of %lld elements and keys of %lld, which is not supported",
+                    (long long)values, (long long)head_dim);
+    if (rotary == head_dim)
+        return 0;
+    const double part = (double)rotary / (double)head_dim;
+    if (rotary < 1 || rotary > head_dim || (int64_t)((double)head_dim * part) != rotary)
+        return fail(maker, "\"%s.rope.dimension_count\" is %lld of a head of %lld, which is not supported",
+                    maker->architecture->name, (long long)rotary, (long long)head_dim);
+    return set(maker, "partial_rotary_factor", json_real(part));
+}
+
+static int read_scaling(const struct maker *maker)
+{
+    char full[KEY_MAX], shown[40];
+    struct kgen_gguf_text type = {"none", 4};
+    double factor = 1;
+    const int found =
+        kgen_gguf_string(maker->gguf, key_of(maker, "rope.scaling.type", full), &type, maker->error);
+    if (found < 0)
+        return -1;
+    const bool linear = kgen_gguf_text_is(type, "linear");
+    if (!linear && !kgen_gguf_text_is(type, "none")) {
+        fail(maker, "\"%s\" is \"%s\", which is not supported", full,
+             kgen_gguf_show(type, shown, sizeof shown));
+        kgen_error_hint(maker->error, "none and linear are");
+        return -1;
+    }
+    if (found == 1 && !linear)
+        return 0;
+    /* Older files have the factor under a name of its own, and no type. */
+    if ((linear && read_real(maker, "rope.scaling.factor", &factor) < 0) ||
+        (!linear && read_real(maker, "rope.scale_linear", &factor) < 0))
+        return -1;
+    if (factor <= 1 && factor >= 1)
+        return 0;
+    return set(maker, "rope_scaling", json_pack("{s:s, s:f}", "rope_type", "linear", "factor", factor));
+}
+
+/* ---- tensors ---- */
+
+static int read_vocabulary(const struct maker *maker)
+{
+    struct kgen_checkpoint_tensor embedding;
+    const struct kgen_gguf_value *tokens = NULL;
+    const int found =
+        kgen_gguf_array(maker->gguf, "tokenizer.ggml.tokens", KGEN_GGUF_STRING, &tokens, maker->error);
+    if (found < 0)
+        return -1;
+    int64_t size = tokens != NULL ? (int64_t)tokens->count : 0;
+    if (kgen_checkpoint_find(maker->checkpoint, "model.embed_tokens.weight", &embedding) &&
+        embedding.rank == 2) {
+        if (size > embedding.shape[0])
+            return fail(maker, "there are %lld tokens and embeddings of %lld", (long long)size,
+                        (long long)embedding.shape[0]);
+        size = embedding.shape[0];
+    }
+    if (size == 0)
+        return fail(maker, "the file has neither token_embd.weight nor \"tokenizer.ggml.tokens\"");
+    struct kgen_checkpoint_tensor head;
+    const bool tied = !kgen_checkpoint_find(maker->checkpoint, "lm_head.weight", &head);
+    const bool biased =
+        kgen_checkpoint_find(maker->checkpoint, "model.layers.0.self_attn.o_proj.bias", &head);
+    return set(maker, "vocab_size", json_integer(size)) != 0 ||
+                   set(maker, "tie_word_embeddings", json_boolean(tied)) != 0 ||
+                   set(maker, "attention_bias", json_boolean(biased)) != 0
+               ? -1
+               : 0;
+}
+
+/* Whether a tensor is a matrix of the model, of which the config gives the format. Removes ".weight". */
+static bool is_matrix(const struct maker *maker, struct kgen_checkpoint_tensor *tensor)
+{
+    static const char prefix[] = "model.layers.";
+    char *ending = strrchr(tensor->name, '.');
+    if (tensor->rank != 2 || ending == NULL || strcmp(ending, ".weight") != 0)
+        return false;
+    *ending = '\0';
+    const size_t length = strlen(tensor->name);
+    if (length > 4 && strcmp(tensor->name + length - 4, "norm") == 0)
+        return false;
+    return strncmp(tensor->name, prefix, strlen(prefix)) != 0 ||
+           strtoll(tensor->name + strlen(prefix), NULL, 10) < integer_of(maker, "num_hidden_layers");
+}
+
+static bool formats_agree(const struct kgen_matrix *a, const struct kgen_matrix *b)
+{
+    return a->format == b->format && a->bits == b->bits && a->group_size == b->group_size;
+}
+
+/* The format of most matrices; its format is NULL where none of them has one. */
+static struct kgen_matrix base_format(const struct maker *maker)
+{
+    struct {
+        struct kgen_matrix format;
+        size_t uses;
+    } formats[8] = {0};
+    size_t count = 0, best = 0;
+    for (size_t i = 0; i < kgen_checkpoint_tensor_count(maker->checkpoint); i++) {
+        struct kgen_checkpoint_tensor tensor;
+        kgen_checkpoint_tensor_at(maker->checkpoint, i, &tensor);
+        if (tensor.matrix.format == NULL || !is_matrix(maker, &tensor))
+            continue;
+        size_t at = 0;
+        while (at < count && !formats_agree(&formats[at].format, &tensor.matrix))
+            at++;
+        if (at == KGEN_COUNT_OF(formats))
+            continue;
+        count = at == count ? count + 1 : count;
+        formats[at].format = tensor.matrix;
+        best = ++formats[at].uses > formats[best].uses ? at : best;
+    }
+    return formats[best].format;
+}
+
+static json_t *pack_format(const struct kgen_matrix *format)
+{
+    return json_pack("{s:I, s:I, s:s}", "bits", (json_int_t)format->bits, "group_size",
+                     (json_int_t)format->group_size, "mode", kgen_constant_name(format->format->scheme));
+}
+
+/* The format of most, and those of the others by their names. */
+static int read_formats(const struct maker *maker)
+{
+    const struct kgen_matrix base = base_format(maker);
+    if (base.format == NULL)
+        return set(maker, "overrides", json_pack("{s:b}", "*", 0));
+    json_t *object = pack_format(&base);
+    if (set(maker, "quantization", object) != 0)
+        return -1;
+    for (size_t i = 0; i < kgen_checkpoint_tensor_count(maker->checkpoint); i++) {
+        struct kgen_checkpoint_tensor tensor;
+        kgen_checkpoint_tensor_at(maker->checkpoint, i, &tensor);
+        if (!is_matrix(maker, &tensor) || formats_agree(&tensor.matrix, &base))
+            continue;
+        json_t *own = tensor.matrix.format != NULL ? pack_format(&tensor.matrix) : json_false();
+        if (own == NULL || json_object_set_new(object, tensor.name, own) != 0)
+            return kgen_error_set(maker->error, KGEN_ERROR_MEMORY, kgen_gguf_source(maker->gguf), 0, 0,
+                                  "out of memory");
+    }
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static int find_architecture(struct maker *maker)
+{
+    struct kgen_gguf_text name;
+    char shown[60];
+    const int found = kgen_gguf_string(maker->gguf, "general.architecture", &name, maker->error);
+    if (found < 0)
+        return -1;
+    if (found == 0)
+        return fail(maker, "the metadata lack \"general.architecture\"");
+    for (size_t i = 0; i < KGEN_COUNT_OF(architectures); i++) {
+        if (kgen_gguf_text_is(name, architectures[i].name)) {
+            maker->architecture = &architectures[i];
+            return 0;
+        }
+    }
+    fail(maker, "the architecture \"%s\" is not supported", kgen_gguf_show(name, shown, sizeof shown));
+    kgen_error_hint(maker->error, "llama is");
+    return -1;
+}
+
+/* A spec's name: that of the file, without what it may not have. */
+static int set_name(const struct maker *maker)
+{
+    const char *source = kgen_gguf_source(maker->gguf), *slash = strrchr(source, '/');
+    char name[80];
+    snprintf(name, sizeof name, "%s", slash != NULL ? slash + 1 : source);
+    char *dot = strrchr(name, '.');
+    if (dot != NULL && strcmp(dot, ".gguf") == 0)
+        *dot = '\0';
+    for (char *c = name; *c != '\0'; c++) {
+        const bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
+        if (!letter && (c == name || strchr("-_.", *c) == NULL))
+            *c = '_';
+    }
+    return set(maker, "name", json_string(name[0] != '\0' ? name : "model"));
+}
+
+static int check_version(const struct maker *maker)
+{
+    int64_t version = 2;
+    if (kgen_gguf_integer(maker->gguf, "general.quantization_version", &version, maker->error) < 0)
+        return -1;
+    return version == 2 ? 0
+                        : fail(maker, "\"general.quantization_version\" is %lld; only 2 is supported",
+                               (long long)version);
+}
+
+static int make(struct maker *maker)
+{
+    if (find_architecture(maker) != 0 || set_name(maker) != 0 ||
+        set(maker, "architectures", json_pack("[s]", maker->architecture->config)) != 0 ||
+        check_version(maker) != 0 || read_numbers(maker) != 0 || check_neutral(maker) != 0 ||
+        read_head(maker) != 0 || read_scaling(maker) != 0 || read_vocabulary(maker) != 0)
+        return -1;
+    return set(maker, "rope_pairing", json_string(maker->architecture->rope_pairing)) != 0 ||
+                   set(maker, "torch_dtype", json_string("float16")) != 0 ||
+                   set(maker, "scale_dtype", json_string("f16")) != 0
+               ? -1
+               : read_formats(maker);
+}
+
+int kgen_checkpoint_config(const struct kgen_checkpoint *checkpoint, struct kgen_text *config,
+                           struct kgen_error *error)
+{
+    struct kgen_error ignored = {0};
+    struct maker maker = {.checkpoint = checkpoint,
+                          .gguf = checkpoint->gguf,
+                          .config = json_object(),
+                          .error = error != NULL ? error : &ignored};
+    kgen_text_clear(config);
+    int result = maker.config == NULL ? -1 : make(&maker);
+    if (result == 0) {
+        char *text = json_dumps(maker.config, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+        kgen_text_puts(config, text != NULL ? text : "");
+        result = text == NULL || config->failed ? -1 : 0;
+        free(text);
+    }
+    json_decref(maker.config);
+    if (result != 0)
+        kgen_error_set(error, KGEN_ERROR_MEMORY, kgen_gguf_source(maker.gguf), 0, 0, "out of memory");
+    return result;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KGEN_CHECKPOINT_INTERNAL_H
+#define KGEN_CHECKPOINT_INTERNAL_H
+
+#include "runtime/model/checkpoint.h"
+
+struct kgen_checkpoint {
+    struct kgen_gguf *gguf;
+};
+
+/* The types that kgen_checkpoint_matrix reads, for messages: "Q4_0, Q4_1 and Q8_0". */
+extern const char kgen_checkpoint_types[];
+
+/* checkpoint_names.c: the name of a tensor in GGUF files, from Hugging Face's, and the other way round.
+ * Return false where there is none. */
+bool kgen_checkpoint_name_to_gguf(const char *name, char stored[KGEN_CHECKPOINT_NAME_MAX]);
+bool kgen_checkpoint_name_from_gguf(struct kgen_gguf_text stored, char name[KGEN_CHECKPOINT_NAME_MAX]);
+
+/* checkpoint_matrix.c: sets matrix, plain and as_is. */
+void kgen_checkpoint_describe(const struct kgen_gguf_tensor *stored, struct kgen_checkpoint_tensor *tensor);
+
+#endif
