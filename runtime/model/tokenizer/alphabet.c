@@ -24,14 +24,19 @@ static int read_character(const char *text, size_t length, size_t *at)
 bool kgen_alphabet_decode(const char *text, size_t length, struct kgen_text *bytes)
 {
     const size_t before = bytes->length;
+    char some[64];
+    size_t count = 0;
     for (size_t at = 0; at < length;) {
         const int byte = read_character(text, length, &at);
         if (byte < 0) {
             bytes->length = before;
             return false;
         }
-        const char one = (char)byte;
-        kgen_text_append(bytes, &one, 1);
+        some[count++] = (char)byte;
+        if (count == sizeof some || at == length) {
+            kgen_text_append(bytes, some, count);
+            count = 0;
+        }
     }
     return true;
 }

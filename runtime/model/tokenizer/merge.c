@@ -56,8 +56,8 @@ static size_t make_parts(const struct kgen_tokenizer *tokenizer, struct kgen_mer
     for (size_t i = 0; i < length;) {
         size_t bytes = plain ? character_length((unsigned char)word[i]) : 1;
         bytes = bytes < length - i ? bytes : length - i;
-        const uint32_t symbol = plain ? kgen_symbols_find(&tokenizer->symbols, word + i, bytes)
-                                      : tokenizer->byte_symbol[(unsigned char)word[i]];
+        const uint32_t symbol = bytes > 1 ? kgen_symbols_find(&tokenizer->symbols, word + i, bytes)
+                                          : tokenizer->byte_symbol[(unsigned char)word[i]];
         parts[count++] =
             (struct kgen_part){.symbol = symbol, .begin = (uint32_t)i, .length = (uint32_t)bytes};
         i += bytes;

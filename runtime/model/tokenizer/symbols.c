@@ -4,13 +4,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t slot_of(const struct kgen_symbols *symbols, const char *data, size_t length)
+/* Strings are short, and many: eight bytes at a time. */
+static uint64_t hash_of(const char *data, size_t length)
 {
-    size_t slot = (size_t)kgen_hash(KGEN_HASH_START, data, length) & (symbols->slot_count - 1);
-    for (;; slot = (slot + 1) & (symbols->slot_count - 1)) {
-        if (symbols->slots[slot] == KGEN_NO_SYMBOL)
+    uint64_t hash = length * UINT64_C(0x9e3779b97f4a7c15);
+    while (length > 0) {
+        uint64_t eight = 0;
+        const size_t bytes = length < sizeof eight ? length : sizeof eight;
+        memcpy(&eight, data, bytes);
+        hash = (hash ^ eight) * UINT64_C(0xd6e8feb86659fd93);
+        hash ^= hash >> 32;
+        data += bytes;
+        length -= bytes;
+    }
+    return hash;
+}
+
+/* The slot of a string, or the empty one where it would be. */
+static struct kgen_symbol_slot *slot_of(const struct kgen_symbols *symbols, uint64_t hash, const char *data,
+                                        size_t length)
+{
+    size_t at = (size_t)hash & (symbols->slot_count - 1);
+    for (;; at = (at + 1) & (symbols->slot_count - 1)) {
+        struct kgen_symbol_slot *slot = &symbols->slots[at];
+        if (slot->number == KGEN_NO_SYMBOL)
             return slot;
-        const struct kgen_symbol *symbol = &symbols->list[symbols->slots[slot]];
+        if (slot->tag != (uint32_t)(hash >> 32))
+            continue;
+        const struct kgen_symbol *symbol = &symbols->list[slot->number];
         if (symbol->length == length && memcmp(symbols->bytes.data + symbol->begin, data, length) == 0)
             return slot;
     }
@@ -18,44 +39,55 @@ static size_t slot_of(const struct kgen_symbols *symbols, const char *data, size
 
 uint32_t kgen_symbols_find(const struct kgen_symbols *symbols, const char *data, size_t length)
 {
-    return symbols->slot_count == 0 ? KGEN_NO_SYMBOL : symbols->slots[slot_of(symbols, data, length)];
+    return symbols->slot_count == 0 ? KGEN_NO_SYMBOL
+                                    : slot_of(symbols, hash_of(data, length), data, length)->number;
 }
 
-static bool grow(struct kgen_symbols *symbols)
+int kgen_symbols_reserve(struct kgen_symbols *symbols, size_t count)
 {
-    const size_t capacity = symbols->capacity == 0 ? 1024 : symbols->capacity * 2, slot_count = capacity * 2;
+    if (count <= symbols->capacity)
+        return 0;
+    size_t slot_count = 1024;
+    while (slot_count / 2 < count)
+        slot_count *= 2;
+    const size_t capacity = slot_count / 2;
     if (capacity >= KGEN_NO_SYMBOL)
-        return false;
+        return -1;
     struct kgen_symbol *list = realloc(symbols->list, capacity * sizeof *list);
     if (list == NULL)
-        return false;
+        return -1;
     symbols->list = list;
-    uint32_t *slots = malloc(slot_count * sizeof *slots);
+    struct kgen_symbol_slot *slots = malloc(slot_count * sizeof *slots);
     if (slots == NULL)
-        return false;
+        return -1;
     memset(slots, 0xff, slot_count * sizeof *slots);
     free(symbols->slots);
     symbols->slots = slots;
     symbols->slot_count = slot_count;
     symbols->capacity = capacity;
-    for (size_t i = 0; i < symbols->count; i++)
-        slots[slot_of(symbols, symbols->bytes.data + list[i].begin, list[i].length)] = (uint32_t)i;
-    return true;
+    for (size_t i = 0; i < symbols->count; i++) {
+        const char *data = symbols->bytes.data + list[i].begin;
+        const uint64_t hash = hash_of(data, list[i].length);
+        *slot_of(symbols, hash, data, list[i].length) =
+            (struct kgen_symbol_slot){(uint32_t)(hash >> 32), (uint32_t)i};
+    }
+    return 0;
 }
 
 uint32_t kgen_symbols_add(struct kgen_symbols *symbols, const char *data, size_t length)
 {
-    if (symbols->count == symbols->capacity && !grow(symbols))
+    if (symbols->count == symbols->capacity && kgen_symbols_reserve(symbols, symbols->count + 1) < 0)
         return KGEN_NO_SYMBOL;
-    const size_t slot = slot_of(symbols, data, length);
-    if (symbols->slots[slot] != KGEN_NO_SYMBOL)
-        return symbols->slots[slot];
+    const uint64_t hash = hash_of(data, length);
+    struct kgen_symbol_slot *slot = slot_of(symbols, hash, data, length);
+    if (slot->number != KGEN_NO_SYMBOL)
+        return slot->number;
     const size_t begin = symbols->bytes.length;
     kgen_text_append(&symbols->bytes, data, length);
     if (symbols->bytes.failed)
         return KGEN_NO_SYMBOL;
     symbols->list[symbols->count] = (struct kgen_symbol){begin, (uint32_t)length, -1};
-    symbols->slots[slot] = (uint32_t)symbols->count;
+    *slot = (struct kgen_symbol_slot){(uint32_t)(hash >> 32), (uint32_t)symbols->count};
     return (uint32_t)symbols->count++;
 }
 

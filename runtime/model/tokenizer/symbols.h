@@ -14,13 +14,23 @@ struct kgen_symbol {
     int32_t token; /* the first of this text, or -1 */
 };
 
+/* A place of a hash table: a part of the string's hash, which tells most strings apart, and its number, or
+ * KGEN_NO_SYMBOL. */
+struct kgen_symbol_slot {
+    uint32_t tag;
+    uint32_t number;
+};
+
 /* A set of strings, numbered in the order in which they came. Zero-initialise it. */
 struct kgen_symbols {
     struct kgen_text bytes;
     struct kgen_symbol *list;
-    uint32_t *slots; /* a hash table of numbers, KGEN_NO_SYMBOL where empty */
+    struct kgen_symbol_slot *slots;
     size_t count, capacity, slot_count;
 };
+
+/* Makes room for so many strings. Returns -1 where memory runs out, or there are too many. */
+int kgen_symbols_reserve(struct kgen_symbols *symbols, size_t count);
 
 /* The number of a string, or KGEN_NO_SYMBOL. */
 uint32_t kgen_symbols_find(const struct kgen_symbols *symbols, const char *data, size_t length);

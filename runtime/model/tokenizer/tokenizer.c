@@ -135,12 +135,13 @@ static int add_bytes(struct maker *maker)
     for (unsigned byte = 0; byte < 256; byte++) {
         static const char digits[] = "0123456789ABCDEF";
         const char one = (char)byte, name[] = {'<', '0', 'x', digits[byte >> 4], digits[byte & 15], '>'};
-        uint32_t number = maker->plain ? kgen_symbols_find(&tokenizer->symbols, name, sizeof name)
-                                       : kgen_symbols_add(&tokenizer->symbols, &one, 1);
-        if (number == KGEN_NO_SYMBOL && !maker->plain)
+        const uint32_t number = kgen_symbols_add(&tokenizer->symbols, &one, 1);
+        if (number == KGEN_NO_SYMBOL)
             return out_of_memory(maker);
         tokenizer->byte_symbol[byte] = number;
-        tokenizer->byte_token[byte] = number != KGEN_NO_SYMBOL ? tokenizer->symbols.list[number].token : -1;
+        const uint32_t named =
+            maker->plain ? kgen_symbols_find(&tokenizer->symbols, name, sizeof name) : number;
+        tokenizer->byte_token[byte] = named != KGEN_NO_SYMBOL ? tokenizer->symbols.list[named].token : -1;
     }
     return 0;
 }
@@ -189,7 +190,9 @@ static int make(struct maker *maker)
     maker->plain = (kgen_pretokenizer_flags(tokenizer->pre) & KGEN_PRE_PLAIN) != 0;
     tokenizer->tokens = calloc(vocabulary->token_count, sizeof *tokenizer->tokens);
     tokenizer->token_count = vocabulary->token_count;
-    if (tokenizer->tokens == NULL || kgen_pairs_make(&tokenizer->pairs, vocabulary->merge_count) < 0)
+    if (tokenizer->tokens == NULL ||
+        kgen_symbols_reserve(&tokenizer->symbols, vocabulary->token_count + 256) < 0 ||
+        kgen_pairs_make(&tokenizer->pairs, vocabulary->merge_count) < 0)
         return out_of_memory(maker);
     for (size_t i = 0; i < vocabulary->token_count; i++) {
         if (add_token(maker, i) < 0)
