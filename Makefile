@@ -84,7 +84,7 @@ thread-sanitizer: test-deps ## run the tests that have threads under ThreadSanit
 # What compiles with nothing but TinyCC, in AVX2: tests/valgrind.sh says why. The others run compilers or many processes, or
 # (test_machine) compare the processor with what the kernel says of it.
 VALGRIND_TESTS := $(filter-out tests/test_api_process.c,$(wildcard tests/test_api*.c)) \
-	$(filter-out tests/test_cache_commands.c,$(wildcard tests/test_cache*.c)) $(wildcard tests/test_spec*.c tests/test_template*.c) \
+	$(filter-out tests/test_cache_commands.c,$(wildcard tests/test_cache*.c)) $(wildcard tests/test_checkpoint*.c tests/test_gguf*.c tests/test_spec*.c tests/test_template*.c) \
 	$(wildcard tests/test_tune*.c) $(patsubst %,tests/test_%.c,bandwidth device expression generators lower lower_count problem reference variant verify verify_broken worker)
 valgrind: test-deps ## run the tests of the API, the cache, the specs and more under valgrind, leaks included
 	@$(MAKE) --no-print-directory REPORTS=build/valgrind-report RUNNER="sh tests/valgrind.sh" \
@@ -92,15 +92,17 @@ valgrind: test-deps ## run the tests of the API, the cache, the specs and more u
 
 FUZZ_SECONDS ?= 600
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/fuzz_*.c))
-fuzz: test-deps $(FUZZERS) ## fuzz what reads files and text, FUZZ_SECONDS each (default 600)
+fuzz: test-deps $(FUZZERS) ## fuzz what reads specs, templates, GGUF files and text, FUZZ_SECONDS each (default 600)
 	$(Q)for fuzzer in $(FUZZERS); do \
 		mkdir -p $$fuzzer.corpus; \
 		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 $$fuzzer.corpus || exit 1; \
 	done
 
-# What the fuzz targets call.
-FUZZED := $(GEN) $(wildcard runtime/model/tokenizer/*.c)
-$(BUILD)/fuzz_%: tests/fuzz_%.c $(FUZZED) $(BUILD)/templates.c
+# What a target needs besides gen/.
+$(BUILD)/fuzz_gguf: $(filter runtime/model/gguf%.c runtime/model/checkpoint%.c,$(RUNTIME)) tests/gguf_fixture.c tests/gguf_exercise.c
+$(BUILD)/fuzz_tokenizer: $(filter-out %_gguf.c,$(filter runtime/model/tokenizer/%.c,$(RUNTIME)))
+
+$(BUILD)/fuzz_%: tests/fuzz_%.c $(GEN) $(BUILD)/templates.c
 	@echo "  FUZZ    $@"
 	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined -std=c11 -D_POSIX_C_SOURCE=200809L -I. -o $@ $^ $(LIBRARIES)
 

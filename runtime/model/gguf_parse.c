@@ -98,7 +98,7 @@ static int skip_array(struct reader *reader, int depth)
 {
     enum kgen_gguf_type element = KGEN_GGUF_U8;
     uint64_t count = 0;
-    if (depth == DEPTH_MAX)
+    if (depth > DEPTH_MAX)
         return fail(reader, reader->at, "arrays are nested more than %d deep", DEPTH_MAX);
     return read_array_head(reader, &element, &count) != 0 ? -1 : skip_elements(reader, element, count, depth);
 }

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading tensors of checkpoints: matrices hold the values of ggml's blocks exactly, plain tensors those of
+ * their dtype, and what cannot be read is named. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "gen/ops/dtype.h"
+#include "gen/ops/random.h"
+#include "gguf_fixture.h"
+#include "runtime/model/checkpoint.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEED = 11 };
+
+static struct kgen_checkpoint *parse(const struct kgen_text *text)
+{
+    struct kgen_error error = {0};
+    struct kgen_checkpoint *checkpoint =
+        kgen_checkpoint_parse("dir/Tiny model.gguf", text->data, text->length, &error);
+    if (checkpoint == NULL)
+        fail_msg("%s", error.message);
+    return checkpoint;
+}
+
+/* ---- values ---- */
+
+/* An f16 by its definition. */
+static double slow_f16(const unsigned char *bytes)
+{
+    const unsigned bits = bytes[0] | (unsigned)bytes[1] << 8;
+    const int exponent = (int)(bits >> 10 & 31);
+    const double fraction = (double)(bits & 1023) / 1024;
+    const double value = exponent == 0 ? ldexp(fraction, -14) : ldexp(1 + fraction, exponent - 15);
+    return bits >> 15 != 0 ? -value : value;
+}
+
+/* Value i of a block of ggml. */
+static double slow_value(uint32_t type, const unsigned char *block, int i)
+{
+    const double d = slow_f16(block);
+    if (type == KGEN_GGUF_TENSOR_Q8_0)
+        return d * (block[2 + i] < 128 ? block[2 + i] : block[2 + i] - 256);
+    const unsigned char *nibbles = block + (type == KGEN_GGUF_TENSOR_Q4_0 ? 2 : 4);
+    const int q = i < 16 ? nibbles[i] & 15 : nibbles[i - 16] >> 4;
+    return type == KGEN_GGUF_TENSOR_Q4_0 ? d * (q - 8) : d * q + slow_f16(block + 2);
+}
+
+/* Any bytes, but for f16 that are infinite or NaN. */
+static void fill_random(unsigned char *data, size_t bytes, size_t block, struct kgen_random *random)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        data[i] = (unsigned char)kgen_random_next(random);
+        if ((i % block == 1 || i % block == 3) && (data[i] & 0x7c) == 0x7c)
+            data[i] ^= 0x40;
+    }
+}
+
+static void check_matrix(const struct kgen_checkpoint *checkpoint, uint32_t type, struct kgen_random *random)
+{
+    const char *name = "model.layers.0.mlp.up_proj.weight";
+    struct kgen_checkpoint_tensor tensor;
+    struct kgen_error error = {0};
+    assert_true(kgen_checkpoint_find(checkpoint, name, &tensor));
+    assert_non_null(tensor.matrix.format);
+    const int64_t rows = tensor.matrix.N, begin = kgen_random_below(random, rows),
+                  end = begin + 1 + kgen_random_below(random, rows - begin),
+                  at = kgen_random_below(random, 3);
+    struct kgen_matrix matrix = tensor.matrix;
+    matrix.N = at + end - begin + 1;
+    size_t bytes[KGEN_FORMAT_ARRAYS_MAX] = {0};
+    for (size_t i = 0; i < matrix.format->array_count; i++) {
+        bytes[i] = (size_t)(matrix.N * matrix.format->arrays[i].row_bytes(&matrix));
+        matrix.arrays[i] = malloc(bytes[i]);
+        memset(matrix.arrays[i], 0x5a, bytes[i]);
+    }
+    if (kgen_checkpoint_matrix(checkpoint, name, begin, end, &matrix, at, &error) != 0)
+        fail_msg("%s", error.message);
+    const int64_t block_bytes = kgen_gguf_tensor_type(type)->block_bytes, blocks = matrix.K / 32;
+    double *values = malloc((size_t)matrix.K * sizeof *values), *magnitudes = malloc((size_t)matrix.K * 8);
+    for (int64_t row = begin; row < end; row++) {
+        matrix.format->decode(&matrix, at + row - begin, 0, matrix.K, values, magnitudes);
+        for (int64_t k = 0; k < matrix.K; k++) {
+            const double wanted =
+                slow_value(type, tensor.data + (row * blocks + k / 32) * block_bytes, (int)(k % 32));
+            if (values[k] < wanted || values[k] > wanted)
+                fail_msg("seed %d, %s: [%lld][%lld] is %a, not %a", SEED, tensor.type, (long long)row,
+                         (long long)k, values[k], wanted);
+        }
+    }
+    /* Rows before and after are left alone. */
+    for (size_t i = 0; i < matrix.format->array_count; i++) {
+        const unsigned char *array = matrix.arrays[i];
+        const size_t row = bytes[i] / (size_t)matrix.N;
+        for (size_t j = 0; j < row; j++) {
+            assert_int_equal(array[bytes[i] - row + j], 0x5a);
+            if (at > 0)
+                assert_int_equal(array[j], 0x5a);
+        }
+        free(matrix.arrays[i]);
+    }
+    free(values);
+    free(magnitudes);
+}
+
+static void test_exact(void **state)
+{
+    static const struct {
+        uint32_t type;
+        enum kgen_constant scheme;
+        bool as_is;
+    } table[] = {{KGEN_GGUF_TENSOR_Q4_0, KGEN_SYMMETRIC, false},
+                 {KGEN_GGUF_TENSOR_Q4_1, KGEN_AFFINE, false},
+                 {KGEN_GGUF_TENSOR_Q8_0, KGEN_Q8_0, true}};
+    (void)state;
+    struct kgen_random random = {SEED};
+    size_t cases = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(table); i++) {
+        for (int round = 0; round < 50; round++, cases++) {
+            const size_t block = (size_t)kgen_gguf_tensor_type(table[i].type)->block_bytes;
+            const int64_t dims[] = {32 * (1 + kgen_random_below(&random, 5)),
+                                    1 + kgen_random_below(&random, 7)};
+            const size_t bytes = (size_t)(dims[0] / 32 * dims[1]) * block;
+            unsigned char *data = malloc(bytes);
+            fill_random(data, bytes, block, &random);
+            struct kgen_test_gguf file = {.alignment = 1};
+            struct kgen_text text = {0};
+            kgen_test_gguf_tensor(&file, "blk.0.ffn_up.weight", table[i].type, 2, dims, data);
+            kgen_test_gguf_finish(&file, &text);
+            struct kgen_checkpoint *checkpoint = parse(&text);
+            struct kgen_checkpoint_tensor tensor;
+            kgen_checkpoint_tensor_at(checkpoint, 0, &tensor);
+            assert_int_equal(tensor.matrix.format->scheme, table[i].scheme);
+            assert_int_equal(tensor.as_is, table[i].as_is);
+            check_matrix(checkpoint, table[i].type, &random);
+            kgen_checkpoint_free(checkpoint);
+            kgen_text_free(&text);
+            free(data);
+        }
+    }
+    assert_true(cases > 0);
+}
+
+static void test_plain(void **state)
+{
+    static const uint32_t types[] = {KGEN_GGUF_TENSOR_F32, KGEN_GGUF_TENSOR_F16, KGEN_GGUF_TENSOR_BF16};
+    static const int64_t dtypes[] = {KGEN_F32, KGEN_F16, KGEN_BF16};
+    enum { COUNT = 37 };
+    (void)state;
+    size_t cases = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(types); i++, cases++) {
+        const int64_t dims[] = {COUNT};
+        struct kgen_test_gguf file = {.alignment = 1};
+        struct kgen_text text = {0};
+        struct kgen_error error = {0};
+        float values[COUNT];
+        _Alignas(4) unsigned char data[4 * COUNT];
+        kgen_test_gguf_string(&file, "odd", "odd"); /* so that the data begins at an odd byte */
+        kgen_test_gguf_random(&file, "output_norm.weight", types[i], 1, dims, 0.1f, true, SEED);
+        kgen_test_gguf_finish(&file, &text);
+        struct kgen_checkpoint *checkpoint = parse(&text);
+        struct kgen_checkpoint_tensor tensor;
+        assert_true(kgen_checkpoint_find(checkpoint, "model.norm.weight", &tensor));
+        assert_true(tensor.plain && tensor.matrix.format == NULL && !tensor.as_is);
+        memcpy(data, tensor.data, tensor.bytes);
+        assert_int_equal(kgen_checkpoint_values(checkpoint, "model.norm.weight", values, COUNT, &error), 0);
+        for (int k = 0; k < COUNT; k++) {
+            const double wanted = kgen_dtype_value(data, dtypes[i], k);
+            if ((double)values[k] < wanted || (double)values[k] > wanted)
+                fail_msg("%s: value %d is %a, not %a", tensor.type, k, (double)values[k], wanted);
+        }
+        assert_int_equal(kgen_checkpoint_values(checkpoint, "model.norm.weight", values, COUNT - 1, &error),
+                         -1);
+        assert_string_equal(error.message, "model.norm.weight has 37 elements, not 36");
+        kgen_checkpoint_free(checkpoint);
+        kgen_text_free(&text);
+    }
+    assert_int_equal(cases, KGEN_COUNT_OF(types));
+}
+
+static void test_reading_errors(void **state)
+{
+    static const struct {
+        const char *name;
+        int64_t begin, end, at, K, bits;
+        const char *message;
+    } table[] = {
+        {"model.layers.7.mlp.up_proj.weight", 0, 1, 0, 64, 4, "there is no tensor model.layers.7"},
+        {"nothing", 0, 1, 0, 64, 4, "there is no tensor nothing"},
+        {"model.norm.weight", 0, 1, 0, 64, 4, "model.norm.weight has 1 dimensions; a matrix has 2"},
+        {"lm_head.weight", 0, 1, 0, 64, 4, "lm_head.weight is a matrix of type F16"},
+        {"model.layers.0.mlp.up_proj.weight", 0, 1, 0, 32, 4, "is wanted in another format"},
+        {"model.layers.0.mlp.up_proj.weight", 0, 1, 0, 64, 8, "is wanted in another format"},
+        {"model.layers.0.self_attn.q_proj.weight", 0, 1, 0, 64, 4, "is wanted in another format"},
+        {"model.layers.0.mlp.up_proj.weight", 0, 97, 0, 64, 4, "has 96 rows, and rows 0 to 97 are wanted"},
+        {"model.layers.0.mlp.up_proj.weight", -1, 1, 0, 64, 4, "rows -1 to 1"},
+        {"model.layers.0.mlp.up_proj.weight", 2, 1, 0, 64, 4, "rows 2 to 1"},
+        {"model.layers.0.mlp.up_proj.weight", 0, 2, 1, 64, 4, "as rows of 2 from 1 on"},
+        {"model.layers.0.mlp.up_proj.weight", 0, 1, -1, 64, 4, "as rows of 2 from -1 on"},
+        {"model.layers.0.mlp.up_proj.weight", 0, 1, INT64_MAX, 64, 4, "as rows of 2 from"},
+    };
+    (void)state;
+    struct kgen_test_llama_types types = kgen_test_mixed_types;
+    struct kgen_text text = {0};
+    types.output = KGEN_GGUF_TENSOR_F16;
+    kgen_test_make_llama(&kgen_test_small_llama, SEED, &types, &text);
+    struct kgen_checkpoint *checkpoint = parse(&text);
+    unsigned char weights[64], scales[8], biases[8];
+    size_t cases = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(table); i++, cases++) {
+        const struct kgen_matrix matrix = {
+            kgen_format_find(KGEN_AFFINE), 2, table[i].K, table[i].bits, 32, KGEN_F16,
+            {weights, scales, biases}};
+        struct kgen_error error = {0};
+        if (kgen_checkpoint_matrix(checkpoint, table[i].name, table[i].begin, table[i].end, &matrix,
+                                   table[i].at, &error) == 0 ||
+            strstr(error.message, table[i].message) == NULL || error.code != KGEN_ERROR_SPEC)
+            fail_msg("case %zu: %s; expected %s", i, error.message, table[i].message);
+    }
+    struct kgen_error error = {0};
+    float values[64];
+    assert_int_equal(
+        kgen_checkpoint_values(checkpoint, "model.layers.0.mlp.up_proj.weight", values, 64, &error), -1);
+    assert_non_null(strstr(error.message, "is Q4_1, and is wanted as plain numbers"));
+    assert_int_equal(cases, KGEN_COUNT_OF(table));
+    kgen_checkpoint_free(checkpoint);
+    kgen_text_free(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_reading_errors),
+    };
+    return cmocka_run_group_tests_name("checkpoint matrices", tests, NULL, NULL);
+}
