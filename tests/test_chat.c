@@ -20,7 +20,7 @@
 /* As in SmolLM2's file: the string has a newline, not an escape. */
 #define SMOLLM                                                                                               \
     "{% if loop.first and messages[0]['role'] != 'system' %}{{ '" SMOLLM_SYSTEM "' }}{% endif "              \
-                                                                                "%}" CHATML_LOOP
+    "%}" CHATML_LOOP
 #define QWEN                                                                                                 \
     "{{- '<|im_start|>system\\n' }}{{- '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' "  \
     "}}"                                                                                                     \

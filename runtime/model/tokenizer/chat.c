@@ -117,6 +117,8 @@ static void put_default_system(struct chat *chat)
 
 static int render_chatml(struct chat *chat)
 {
+    if (has(chat, "bos_token") && put_token(chat, kgen_tokenizer_bos(chat->tokenizer)) < 0)
+        return -1;
     if (chat->count > 0 && !is(&chat->messages[0], "system"))
         put_default_system(chat);
     for (size_t i = 0; i < chat->count; i++) {
@@ -247,21 +249,28 @@ static int render_gpt_oss(struct chat *chat)
 static const struct form {
     const char *name;
     const char *marks[3]; /* the template has all of them */
-    const char * not ;    /* and not this; NULL: nothing */
+    const char *never[4]; /* and none of these, which write something else besides */
     int (*render)(struct chat *chat);
 } forms[] = {
-    /* A chatml template that asks for the day writes a system message that is made of it. */
-    {"chatml", {"<|im_start|>", "<|im_end|>", "add_generation_prompt"}, "strftime_now", render_chatml},
-    {"llama3", {"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"}, NULL, render_llama3},
-    {"gemma", {"<start_of_turn>", "<end_of_turn>", "model"}, NULL, render_gemma},
-    {"mistral", {"[INST]", "[/INST]", "system_message"}, "[SYSTEM_PROMPT]", render_mistral},
-    {"gpt-oss", {"<|start|>", "<|message|>", "<|channel|>"}, NULL, render_gpt_oss},
+    {"chatml",
+     {"<|im_start|>", "<|im_end|>", "add_generation_prompt"},
+     {"strftime_now", "<think>\\n' }}", "json_to_python_type", NULL},
+     render_chatml},
+    {"llama3",
+     {"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"},
+     {"December 2023\\n\\n", "functools", ">>>", NULL},
+     render_llama3},
+    {"gemma", {"<start_of_turn>", "<end_of_turn>", "model"}, {NULL}, render_gemma},
+    {"mistral", {"[INST]", "[/INST]", "system_message"}, {"[SYSTEM_PROMPT]", NULL}, render_mistral},
+    {"gpt-oss", {"<|start|>", "<|message|>", "<|channel|>"}, {NULL}, render_gpt_oss},
 };
 
 static const struct form *find_form(struct kgen_token_text program)
 {
     for (size_t i = 0; i < KGEN_COUNT_OF(forms); i++) {
-        bool all = forms[i].not == NULL || find(program, forms[i].not ) == NULL;
+        bool all = true;
+        for (size_t j = 0; j < KGEN_COUNT_OF(forms[i].never) && forms[i].never[j] != NULL; j++)
+            all = all && find(program, forms[i].never[j]) == NULL;
         for (size_t j = 0; j < KGEN_COUNT_OF(forms[i].marks); j++)
             all = all && find(program, forms[i].marks[j]) != NULL;
         if (all)
