@@ -249,12 +249,12 @@ static int render_gpt_oss(struct chat *chat)
 static const struct form {
     const char *name;
     const char *marks[3]; /* the template has all of them */
-    const char *never[4]; /* and none of these, which write something else besides */
+    const char *never[5]; /* and none of these, which write something else besides */
     int (*render)(struct chat *chat);
 } forms[] = {
     {"chatml",
      {"<|im_start|>", "<|im_end|>", "add_generation_prompt"},
-     {"strftime_now", "<think>\\n' }}", "json_to_python_type", NULL},
+     {"strftime_now", "<think>\\n' }}", "json_to_python_type", "## Metadata", NULL},
      render_chatml},
     {"llama3",
      {"<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"},

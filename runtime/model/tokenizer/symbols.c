@@ -4,43 +4,54 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Strings are short, and many: eight bytes at a time. */
+/* Up to eight bytes, behind them zeros. */
+static uint64_t head_of(const char *data, size_t length)
+{
+    uint64_t head = 0;
+    memcpy(&head, data, length < sizeof head ? length : sizeof head);
+    return head;
+}
+
 static uint64_t hash_of(const char *data, size_t length)
 {
     uint64_t hash = length * UINT64_C(0x9e3779b97f4a7c15);
-    while (length > 0) {
-        uint64_t eight = 0;
-        const size_t bytes = length < sizeof eight ? length : sizeof eight;
-        memcpy(&eight, data, bytes);
-        hash = (hash ^ eight) * UINT64_C(0xd6e8feb86659fd93);
+    for (size_t i = 0; i < length; i += 8) {
+        hash = (hash ^ head_of(data + i, length - i)) * UINT64_C(0xd6e8feb86659fd93);
         hash ^= hash >> 32;
-        data += bytes;
-        length -= bytes;
     }
     return hash;
 }
 
-/* The slot of a string, or the empty one where it would be. */
-static struct kgen_symbol_slot *slot_of(const struct kgen_symbols *symbols, uint64_t hash, const char *data,
-                                        size_t length)
+bool kgen_symbols_is(const struct kgen_symbols *symbols, size_t number, const char *data, size_t length)
 {
-    size_t at = (size_t)hash & (symbols->slot_count - 1);
+    if (number >= symbols->count || symbols->list[number].length != length)
+        return false;
+    return memcmp(symbols->bytes.data + symbols->list[number].begin, data, length) == 0;
+}
+
+/* The slot of a string, or the empty one where it would be. */
+static struct kgen_symbol_slot *slot_of(const struct kgen_symbols *symbols, const char *data, size_t length)
+{
+    const uint64_t head = head_of(data, length);
+    size_t at = (size_t)hash_of(data, length) & (symbols->slot_count - 1);
     for (;; at = (at + 1) & (symbols->slot_count - 1)) {
         struct kgen_symbol_slot *slot = &symbols->slots[at];
         if (slot->number == KGEN_NO_SYMBOL)
             return slot;
-        if (slot->tag != (uint32_t)(hash >> 32))
-            continue;
-        const struct kgen_symbol *symbol = &symbols->list[slot->number];
-        if (symbol->length == length && memcmp(symbols->bytes.data + symbol->begin, data, length) == 0)
+        if (slot->head == head && slot->length == length &&
+            (length <= sizeof head || kgen_symbols_is(symbols, slot->number, data, length)))
             return slot;
     }
 }
 
+static void fill(struct kgen_symbol_slot *slot, const char *data, size_t length, size_t number)
+{
+    *slot = (struct kgen_symbol_slot){head_of(data, length), (uint32_t)length, (uint32_t)number};
+}
+
 uint32_t kgen_symbols_find(const struct kgen_symbols *symbols, const char *data, size_t length)
 {
-    return symbols->slot_count == 0 ? KGEN_NO_SYMBOL
-                                    : slot_of(symbols, hash_of(data, length), data, length)->number;
+    return symbols->slot_count == 0 ? KGEN_NO_SYMBOL : slot_of(symbols, data, length)->number;
 }
 
 int kgen_symbols_reserve(struct kgen_symbols *symbols, size_t count)
@@ -67,9 +78,7 @@ int kgen_symbols_reserve(struct kgen_symbols *symbols, size_t count)
     symbols->capacity = capacity;
     for (size_t i = 0; i < symbols->count; i++) {
         const char *data = symbols->bytes.data + list[i].begin;
-        const uint64_t hash = hash_of(data, list[i].length);
-        *slot_of(symbols, hash, data, list[i].length) =
-            (struct kgen_symbol_slot){(uint32_t)(hash >> 32), (uint32_t)i};
+        fill(slot_of(symbols, data, list[i].length), data, list[i].length, i);
     }
     return 0;
 }
@@ -78,8 +87,7 @@ uint32_t kgen_symbols_add(struct kgen_symbols *symbols, const char *data, size_t
 {
     if (symbols->count == symbols->capacity && kgen_symbols_reserve(symbols, symbols->count + 1) < 0)
         return KGEN_NO_SYMBOL;
-    const uint64_t hash = hash_of(data, length);
-    struct kgen_symbol_slot *slot = slot_of(symbols, hash, data, length);
+    struct kgen_symbol_slot *slot = slot_of(symbols, data, length);
     if (slot->number != KGEN_NO_SYMBOL)
         return slot->number;
     const size_t begin = symbols->bytes.length;
@@ -87,7 +95,7 @@ uint32_t kgen_symbols_add(struct kgen_symbols *symbols, const char *data, size_t
     if (symbols->bytes.failed)
         return KGEN_NO_SYMBOL;
     symbols->list[symbols->count] = (struct kgen_symbol){begin, (uint32_t)length, -1};
-    *slot = (struct kgen_symbol_slot){(uint32_t)(hash >> 32), (uint32_t)symbols->count};
+    fill(slot, data, length, symbols->count);
     return (uint32_t)symbols->count++;
 }
 

@@ -14,11 +14,11 @@ struct kgen_symbol {
     int32_t token; /* the first of this text, or -1 */
 };
 
-/* A place of a hash table: a part of the string's hash, which tells most strings apart, and its number, or
- * KGEN_NO_SYMBOL. */
+/* A place of a hash table. A short string is told by its slot alone. */
 struct kgen_symbol_slot {
-    uint32_t tag;
-    uint32_t number;
+    uint64_t head; /* the first eight bytes, zeros behind a shorter string */
+    uint32_t length;
+    uint32_t number; /* or KGEN_NO_SYMBOL: the slot is empty */
 };
 
 /* A set of strings, numbered in the order in which they came. Zero-initialise it. */
@@ -36,6 +36,8 @@ int kgen_symbols_reserve(struct kgen_symbols *symbols, size_t count);
 uint32_t kgen_symbols_find(const struct kgen_symbols *symbols, const char *data, size_t length);
 /* The same; adds it where it is not there. KGEN_NO_SYMBOL where memory runs out. */
 uint32_t kgen_symbols_add(struct kgen_symbols *symbols, const char *data, size_t length);
+/* Whether a number is that of a string. */
+bool kgen_symbols_is(const struct kgen_symbols *symbols, size_t number, const char *data, size_t length);
 void kgen_symbols_free(struct kgen_symbols *symbols);
 
 struct kgen_pair {

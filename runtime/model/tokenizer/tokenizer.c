@@ -12,6 +12,7 @@ struct maker {
     const struct kgen_vocabulary *vocabulary;
     struct kgen_tokenizer *tokenizer;
     bool plain;
+    uint32_t next_result;         /* what the next merge is likely to make */
     struct kgen_text left, right; /* for use within a function */
     struct kgen_error *error;
 };
@@ -122,9 +123,13 @@ static int add_merge(struct maker *maker, size_t rank)
     kgen_text_append(&maker->left, maker->right.data, maker->right.length);
     if (left == KGEN_NO_SYMBOL || right == KGEN_NO_SYMBOL || maker->left.failed || maker->right.failed)
         return out_of_memory(maker);
-    const uint32_t result = kgen_symbols_add(symbols, maker->left.data, maker->left.length);
+    /* Most vocabularies have the tokens in the order of the merges that make them. */
+    uint32_t result = maker->next_result;
+    if (!kgen_symbols_is(symbols, result, maker->left.data, maker->left.length))
+        result = kgen_symbols_add(symbols, maker->left.data, maker->left.length);
     if (result == KGEN_NO_SYMBOL)
         return out_of_memory(maker);
+    maker->next_result = result + 1;
     kgen_pairs_add(&maker->tokenizer->pairs, left, right, (uint32_t)rank, result);
     return 0;
 }
