@@ -14,13 +14,13 @@ V ?= 0
 Q := $(if $(filter 0,$(V)),@,)
 
 # Debian's packages: to build and run kgen, and what its tests use besides.
-PACKAGES := gcc make libc6-dev pkg-config libjansson-dev libtcc-dev libzydis-dev
+PACKAGES := gcc make libc6-dev pkg-config libjansson-dev libtcc-dev libzydis-dev libpcre2-dev
 TEST_PACKAGES := tcc valgrind libxml2-utils libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user parallel openmpi-bin
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
 KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -I. -DKGEN_DATA_FOLDER='"$(PREFIX)/share/kgen"' $(WARNINGS) -pthread \
 	-fPIC -fvisibility=hidden -MMD -MP
-LIBRARIES := -ltcc -lZydis -ljansson -lm -ldl
+LIBRARIES := -ltcc -lZydis -ljansson -lpcre2-8 -lm -ldl
 
 VERSION := $(shell sed -n 's/^\#define KGEN_VERSION "\(.*\)"/\1/p' gen/base/base.h)
 API_MAJOR := $(shell sed -n 's/^\#define KGEN_API_MAJOR //p' runtime/kgen.h)
@@ -28,7 +28,7 @@ OBJCOPY ?= objcopy
 
 # One folder a step, lowest first; tests/arrows.sh holds that includes point downwards only.
 GEN := $(wildcard gen/base/*.c gen/ops/*.c gen/ops/*/*.c gen/spec/*.c gen/spec/*/*.c gen/template/*.c gen/target/*.c gen/target/*/*.c gen/emit/*.c)
-RUNTIME := $(wildcard $(patsubst %,runtime/%/*.c,process machine jit prove cache tune model api))
+RUNTIME := $(wildcard $(patsubst %,runtime/%/*.c,process machine jit prove cache tune model model/tokenizer api))
 COMMAND := $(wildcard runtime/command/*.c runtime/command/*/*.c)
 TEMPLATES := $(wildcard templates/*/*.c.in templates/*/*.h.in templates/*/*.inc)
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
@@ -92,7 +92,7 @@ valgrind: test-deps ## run the tests of the API, the cache, the specs and more u
 
 FUZZ_SECONDS ?= 600
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/fuzz_*.c))
-fuzz: test-deps $(FUZZERS) ## fuzz the readers of specs and GGUF files and the template language, FUZZ_SECONDS each (default 600)
+fuzz: test-deps $(FUZZERS) ## fuzz what reads specs, templates, GGUF files and text, FUZZ_SECONDS each (default 600)
 	$(Q)for fuzzer in $(FUZZERS); do \
 		mkdir -p $$fuzzer.corpus; \
 		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 $$fuzzer.corpus || exit 1; \
@@ -100,6 +100,7 @@ fuzz: test-deps $(FUZZERS) ## fuzz the readers of specs and GGUF files and the t
 
 # What a target needs besides gen/.
 $(BUILD)/fuzz_gguf: $(filter runtime/model/gguf%.c runtime/model/checkpoint%.c,$(RUNTIME)) tests/gguf_fixture.c tests/gguf_exercise.c
+$(BUILD)/fuzz_tokenizer: $(filter-out %_gguf.c,$(filter runtime/model/tokenizer/%.c,$(RUNTIME)))
 
 $(BUILD)/fuzz_%: tests/fuzz_%.c $(GEN) $(BUILD)/templates.c
 	@echo "  FUZZ    $@"
