@@ -15,8 +15,8 @@ static const struct kgen_field fields[] = {
     KGEN_SIZE_FIELD("kv_heads", "kv", HEADS_MAX, "heads of keys and values"),
     KGEN_SIZE_FIELD("head_dim", "d", HEAD_DIM_MAX, "elements of a head, a multiple of 8"),
     KGEN_SIZE_FIELD("context", "c", CONTEXT_MAX, "positions that the caches have room for"),
-    {"scale", NULL, KGEN_FIELD_REAL, false, 0, 0, 1e6, NULL,
-     "factor of the scores; 0: 1 / sqrt(head_dim)", "s", false, true, NULL},
+    {"scale", NULL, KGEN_FIELD_REAL, false, 0, 0, 1e6, NULL, "factor of the scores; 0: 1 / sqrt(head_dim)",
+     "s", false, true, NULL},
 };
 
 static const struct kgen_buffer buffers[] = {
@@ -70,7 +70,8 @@ static void complete(struct kgen_problem *problem)
 
 static int check(const struct kgen_problem *problem, const struct kgen_check_place *place)
 {
-    const int64_t heads = kgen_problem_get(problem, "heads"), kv_heads = kgen_problem_get(problem, "kv_heads");
+    const int64_t heads = kgen_problem_get(problem, "heads"),
+                  kv_heads = kgen_problem_get(problem, "kv_heads");
     const int64_t head_dim = kgen_problem_get(problem, "head_dim");
     if (heads % kv_heads != 0)
         return kgen_check_fail(place, "attention_decode: heads %lld is not a multiple of kv_heads %lld",
@@ -190,8 +191,8 @@ static void reference(const struct kgen_problem *problem, const struct kgen_argu
     append(&shape, v_cache, v, position, expected->values[V_CACHE]);
     for (int64_t h = 0; weights != NULL && h < shape.heads; h++) {
         const int64_t first = h / shape.group * shape.head_dim;
-        const struct head head = {q + h * shape.head_dim, k_cache + first, v_cache + first,
-                                  k + first,              v + first,       position};
+        const struct head head = {
+            q + h * shape.head_dim, k_cache + first, v_cache + first, k + first, v + first, position};
         attend(&shape, &head, weights, weights + position + 1, expected->values[Y] + h * shape.head_dim,
                expected->bounds[Y] + h * shape.head_dim);
     }
@@ -258,7 +259,8 @@ static void fill_great(const struct kgen_problem *problem, struct kgen_random *r
 }
 
 /* Sets the row of a position, in the caches or still to be appended. */
-static float *row_at(const struct shape *shape, const struct kgen_arguments *arguments, int b, int64_t position)
+static float *row_at(const struct shape *shape, const struct kgen_arguments *arguments, int b,
+                     int64_t position)
 {
     return position == arguments->scalars[0]
                ? (float *)arguments->buffers[b]
@@ -304,19 +306,20 @@ static void fill_extreme(const struct kgen_problem *problem, struct kgen_random 
 }
 
 static const struct kgen_generator generators[] = {
-    {"random", fill_random, NULL},        {"first position", fill_first, NULL},
-    {"last position", fill_last, NULL},   {"great scores", fill_great, NULL},
-    {"rising scores", fill_rising, NULL}, {"equal keys", fill_equal, NULL},
+    {"random", fill_random, NULL},          {"first position", fill_first, NULL},
+    {"last position", fill_last, NULL},     {"great scores", fill_great, NULL},
+    {"rising scores", fill_rising, NULL},   {"equal keys", fill_equal, NULL},
     {"extreme values", fill_extreme, NULL},
 };
 
 const struct kgen_op kgen_op_attention_decode = {
     .name = "attention_decode",
     .summary = "Attends from one position to all up to it, whose keys and values are in caches.",
-    .formula = "_prepare appends k and v to the caches, as the row of position. Then for the query heads h\n"
-               "that share the heads kv of keys and values from kv_begin to kv_end, kv = h * kv_heads / heads:\n"
-               "y[h] = sum of w[j] * v_cache[j][kv] over j from 0 to position, with\n"
-               "w = softmax(scale * q[h] . k_cache[j][kv]). Rows beyond position are not read.\n",
+    .formula =
+        "_prepare appends k and v to the caches, as the row of position. Then for the query heads h\n"
+        "that share the heads kv of keys and values from kv_begin to kv_end, kv = h * kv_heads / heads:\n"
+        "y[h] = sum of w[j] * v_cache[j][kv] over j from 0 to position, with\n"
+        "w = softmax(scale * q[h] . k_cache[j][kv]). Rows beyond position are not read.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),
     .buffers = buffers,

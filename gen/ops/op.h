@@ -142,13 +142,13 @@ struct kgen_op {
     const char *range_inner; /* NULL, or a second field: the range counts pairs, (i, j) as i * inner + j */
     const char *range_name;  /* of one of them in parameters: "row" gives row_begin and row_end; or "" */
     bool elementwise;        /* the range counts elements: a kernel serves its problem's size and less */
-    /* A kernel serves its problem's range only, whole or in parts: where things lie depends on it. Outputs lie
-     * in the order of the range. */
+    /* A kernel serves its problem's range only, whole or in parts: where things lie depends on it. Outputs
+     * lie in the order of the range. */
     bool fixed_range;
     /* NULL, or the field that says for how many positions a state has room. Kernels serve less room, too:
      * proofs and timings are done with less. */
     const char *room;
-    bool threaded;           /* one call is long enough for several threads */
+    bool threaded; /* one call is long enough for several threads */
 
     /* NULL, or sets what follows from other fields where a spec does not say it. */
     void (*complete)(struct kgen_problem *problem);

@@ -108,9 +108,7 @@ int64_t kgen_scalar_maximum(const struct kgen_problem *problem, const struct kge
 int64_t kgen_scalar_typical(const struct kgen_problem *problem, const struct kgen_scalar *scalar)
 {
     const int64_t maximum = kgen_scalar_maximum(problem, scalar);
-    return KGEN_TYPICAL < scalar->minimum ? scalar->minimum
-           : KGEN_TYPICAL > maximum       ? maximum
-                                          : KGEN_TYPICAL;
+    return KGEN_TYPICAL < scalar->minimum ? scalar->minimum : KGEN_TYPICAL > maximum ? maximum : KGEN_TYPICAL;
 }
 
 struct kgen_problem kgen_problem_with_room(const struct kgen_problem *problem, int64_t most)

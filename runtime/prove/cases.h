@@ -31,8 +31,8 @@ struct kgen_verify_cases {
     bool whole;
     size_t count;
     struct kgen_verify_case *items;
-    /* Of each output, updated and state buffer: memory for the greatest range, and a copy of what the first run
-     * gave. */
+    /* Of each output, updated and state buffer: memory for the greatest range, and a copy of what the first
+     * run gave. */
     struct kgen_guard_buffer results[KGEN_BUFFERS_MAX];
     void *first_results[KGEN_BUFFERS_MAX];
 };
