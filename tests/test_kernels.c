@@ -115,7 +115,7 @@ static void add_others(struct kgen_text *text)
         shapes_add(text, "{\"op\": \"swiglu\", \"size\": %d}", sizes[i]);
         shapes_add(text, "{\"op\": \"add\", \"size\": %d}", sizes[i]);
     }
-    static const int attentions[][4] = {{32, 8, 128, 4096}, {8, 1, 64, 300}, {7, 1, 40, 70},
+    static const int attentions[][4] = {{32, 8, 128, 4096}, {8, 1, 64, 300},  {7, 1, 40, 70},
                                         {3, 3, 8, 40},      {10, 2, 576, 90}, {2, 2, 72, 1}};
     for (size_t i = 0; i < KGEN_COUNT_OF(attentions); i++)
         shapes_add(text,

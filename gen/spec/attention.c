@@ -73,8 +73,8 @@ int kgen_spec_attention_read(struct kgen_spec_reader *reader, json_t *config, st
 {
     int64_t context = 0;
     bool fits = false, whole = false;
-    if (read_context(reader, config, &context) != 0 ||
-        check_heads(reader, model, context, &fits) != 0 || read_window(reader, config, context, &whole) != 0)
+    if (read_context(reader, config, &context) != 0 || check_heads(reader, model, context, &fits) != 0 ||
+        read_window(reader, config, context, &whole) != 0)
         return -1;
     return kgen_spec_add_quantity(reader, model, "context", "context", context) != 0
                ? -1
