@@ -98,6 +98,7 @@ const char *const api_problems[] = {
     "\"scaling\":\"linear\",\"factor\":2}",
     "{\"op\":\"swiglu\",\"size\":1000}",
     "{\"op\":\"add\",\"size\":77}",
+    "{\"op\":\"attention_decode\",\"heads\":6,\"kv_heads\":3,\"head_dim\":40,\"context\":100}",
 };
 const size_t api_problem_count = KGEN_COUNT_OF(api_problems);
 
