@@ -134,6 +134,7 @@ enum { HEADS = 6, KV_HEADS = 2, GROUP = HEADS / KV_HEADS, DIM = 24, ROW = KV_HEA
 static enum {
     RIGHT,
     READS_ONE_MORE,
+    READS_A_STALE_ROW,
     OMITS_THE_NEWEST,
     OMITS_THE_FIRST,
     DOES_NOT_SCALE,
@@ -184,7 +185,7 @@ static void attend(const float *q, const float *keys, const float *values, int64
             sums[i] = sums[i] * factor + weight * values[j * ROW + i];
     }
     for (int i = 0; i < DIM; i++)
-        y[i] = sums[i] / sum;
+        y[i] = sums[i] / sum + (fault == READS_A_STALE_ROW ? 0 * values[(position + 1) * ROW + i] : 0);
 }
 
 static void run(void *const *b, const int64_t *scalars, size_t begin, size_t end)
@@ -211,6 +212,7 @@ static void test_kernels_are_proven(void **state)
     } cases[] = {
         {"right", RIGHT, NULL},
         {"reads the position after the last", READS_ONE_MORE, "y["},
+        {"gives the position after the last no weight", READS_A_STALE_ROW, "y["},
         {"omits the newest position", OMITS_THE_NEWEST, "y["},
         {"omits the first position", OMITS_THE_FIRST, "y["},
         {"does not scale", DOES_NOT_SCALE, "y["},
@@ -233,7 +235,7 @@ static void test_kernels_are_proven(void **state)
         if (cases[i].detail != NULL && strstr(v.detail, cases[i].detail) == NULL)
             fail_msg("%s: \"%s\" does not say \"%s\"", cases[i].name, v.detail, cases[i].detail);
     }
-    assert_int_equal(executed, 13);
+    assert_int_equal(executed, 14);
 }
 
 int main(void)
