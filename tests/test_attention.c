@@ -131,7 +131,7 @@ static void test_reference_by_hand(void **state)
 
 enum { HEADS = 6, KV_HEADS = 2, GROUP = HEADS / KV_HEADS, DIM = 24, ROW = KV_HEADS * DIM, ROOM = 1000 };
 
-static enum {
+static enum fault {
     RIGHT,
     READS_ONE_MORE,
     READS_A_STALE_ROW,
@@ -207,7 +207,7 @@ static void test_kernels_are_proven(void **state)
     (void)state;
     static const struct {
         const char *name;
-        int fault;
+        enum fault fault;
         const char *detail; /* NULL: it passes */
     } cases[] = {
         {"right", RIGHT, NULL},
