@@ -98,6 +98,7 @@ const char *const api_problems[] = {
     "\"scaling\":\"linear\",\"factor\":2}",
     "{\"op\":\"swiglu\",\"size\":1000}",
     "{\"op\":\"add\",\"size\":77}",
+    "{\"op\":\"attention_decode\",\"heads\":6,\"kv_heads\":3,\"head_dim\":40,\"context\":100}",
 };
 const size_t api_problem_count = KGEN_COUNT_OF(api_problems);
 
@@ -127,7 +128,8 @@ static const struct kgen_buffer buffers_of_parts[] = {
     [PARTS_Y] = {"y", KGEN_OUTPUT, "f32", "size", KGEN_RUN, NULL, NULL},
     [PARTS_SUM] = {"sum", KGEN_OUTPUT, "f32", "1", KGEN_FINISH, NULL, NULL},
 };
-static const struct kgen_scalar scalars_of_parts[] = {{"offset", 0, 9, KGEN_RUN, "added to each element"}};
+static const struct kgen_scalar scalars_of_parts[] = {
+    {"offset", 0, 9, NULL, KGEN_RUN, "added to each element"}};
 
 static void fill_parts(const struct kgen_problem *problem, struct kgen_random *random,
                        struct kgen_arguments *arguments)

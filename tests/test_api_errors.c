@@ -362,7 +362,7 @@ static void test_call_set(void **state)
     struct kgen_context *context = api_open(&settings);
     struct kgen_plan *made = api_plan(context, api_problems, api_problem_count, NULL);
     const struct kgen_function *symmetric = kgen_plan_at(made, 2), *ropes = kgen_plan_at(made, 7),
-                               *sum = kgen_plan_at(made, 10);
+                               *sum = kgen_plan_at(made, 10), *attention = kgen_plan_at(made, 11);
     struct kgen_call call = {0};
     const struct kgen_call nothing = {0};
     const struct {
@@ -380,6 +380,7 @@ static void test_call_set(void **state)
         {sum, "position", 1, KGEN_NOT_FOUND, "add_n77 has no scalar \"position\""},
         {ropes, "position", -1, KGEN_BAD_ARGUMENT, "position is 0 to 1099511627776, not -1"},
         {ropes, "position", (INT64_C(1) << 40) + 1, KGEN_BAD_ARGUMENT, "not 1099511627777"},
+        {attention, "position", 100, KGEN_BAD_ARGUMENT, "position is 0 to 99, not 100"},
         {ropes, "position", INT64_MIN, KGEN_BAD_ARGUMENT, "not -9223372036854775808"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

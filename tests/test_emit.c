@@ -58,7 +58,9 @@ static const char spec_text[] =
     "{\"op\": \"rope\", \"heads\": 3, \"head_dim\": 80, \"rotary_dim\": 20, \"pairing\": \"interleaved\"},\n"
     "{\"op\": \"swiglu\", \"size\": 1003},\n"
     "{\"op\": \"add\", \"size\": 77},\n"
-    "{\"op\": \"softmax\", \"rows\": 3, \"size\": 133}\n]}\n";
+    "{\"op\": \"softmax\", \"rows\": 3, \"size\": 133},\n"
+    "{\"op\": \"attention_decode\", \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, \"context\": 90}\n"
+    "]}\n";
 
 struct fixture {
     struct kgen_templates *templates;
@@ -228,7 +230,7 @@ static struct kgen_problem as_stored(const struct kgen_problem *problem)
 static const char driver_head[] =
     "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include \"qmv.h\"\n"
     "#include \"dequantize.h\"\n#include \"rms_norm.h\"\n#include \"rope.h\"\n#include \"swiglu.h\"\n"
-    "#include \"add.h\"\n#include \"softmax.h\"\n"
+    "#include \"add.h\"\n#include \"softmax.h\"\n#include \"attention_decode.h\"\n"
     "static unsigned char input[1 << 20], packed[3][1 << 17];\n"
     "_Alignas(64) static unsigned char memory[1 << 20];\nstatic float output[1 << 18], updated[1 << 18];\n"
     "static void get(int i)\n{\n    char name[32];\n    sprintf(name, \"in%d.bin\", i);\n"
@@ -259,11 +261,13 @@ static void write_buffer(const struct fixture *fixture, const struct kgen_proble
                          const struct kgen_problem_buffer *buffer, size_t offset, const char *function,
                          struct kgen_text *text)
 {
-    if (buffer->role == KGEN_WORKSPACE)
+    if (buffer->role == KGEN_WORKSPACE || buffer->role == KGEN_SCRATCH)
         kgen_text_printf(text,
-                         "        if (%s_workspace_size() > sizeof memory)\n            exit(8);\n"
-                         "        void *workspace = memory;\n",
-                         function);
+                         "        if (%s_%s_size() > sizeof memory)\n            exit(8);\n"
+                         "        void *%s = memory;\n",
+                         function, buffer->name, buffer->name);
+    else if (buffer->role == KGEN_STATE)
+        kgen_text_printf(text, "        float *%s = (void *)(input + %zu);\n", buffer->name, offset);
     else if (buffer->role == KGEN_OUTPUT || buffer->role == KGEN_UPDATED)
         kgen_text_printf(text, "        float *%s = %s;\n", buffer->name,
                          buffer->role == KGEN_OUTPUT ? "output" : "updated");

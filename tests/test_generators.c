@@ -47,6 +47,8 @@ static struct kgen_problem few(const struct kgen_op *op)
                   {"heads", 2},
                   {"head_dim", 16},
                   {"rotary_dim", 8},
+                  {"kv_heads", 1},
+                  {"context", 40},
                   {"residual", 1},
                   {"activation_dtype", KGEN_I8}};
     struct kgen_problem problem;

@@ -80,8 +80,8 @@ static void test_layers(void **state)
     assert_int_equal(count_of(outcome.out.data, "label=\"layer 0\""), 1);
     assert_int_equal(count_of(outcome.out.data, "label=\"layers 1-2,4-5 (4)\""), 1);
     assert_int_equal(count_of(outcome.out.data, "label=\"layer 3\""), 1);
-    assert_int_equal(count_of(outcome.out.data, "attention_decode heads=4 kv_heads=2 head_dim=64 (no op)"),
-                     3);
+    assert_int_equal(
+        count_of(outcome.out.data, "attention_decode heads=4 kv_heads=2 head_dim=64 context=4096"), 3);
     assert_int_equal(count_of(outcome.out.data, "shape=cylinder"), 6);
     kgen_test_outcome_free(&outcome);
 
@@ -107,6 +107,7 @@ static void test_lists_and_usage(void **state)
     kgen_test_expect("graph nowhere.json", 2, NULL, "nowhere.json: cannot open the file");
     kgen_test_expect("graph model.json --effort patient", 2, NULL, "kgen graph takes no option --effort");
     kgen_test_expect("graph model.json --bits 2", 0, "bits=2", NULL);
+    kgen_test_expect("graph model.json --context 77", 0, "context=77", NULL);
     kgen_test_expect("model.json --all", 2, NULL, "takes no option --all");
 }
 
@@ -191,6 +192,9 @@ static void test_json(void **state)
     assert_int_equal(integer_of(graphs[0], "layers"), 6);
     assert_int_equal(integer_of(graphs[0], "peak_bytes"), peak_of(graphs[0]));
     assert_int_equal(json_array_size(json_object_get(graphs[0], "state")), 12);
+    const json_t *cache = json_array_get(json_object_get(graphs[0], "state"), 3);
+    assert_string_equal(json_string_value(json_object_get(cache, "name")), "layers.1.self_attn.v_cache");
+    assert_string_equal(json_string_value(json_object_get(cache, "buffer")), "v_cache");
     const json_t *last = json_array_get(json_object_get(graphs[0], "weights"),
                                         json_array_size(json_object_get(graphs[0], "weights")) - 1);
     assert_string_equal(json_string_value(json_object_get(last, "name")), "lm_head.weight");

@@ -41,7 +41,11 @@ static void add_problems(struct kgen_text *text)
                    "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 128, \"rotary_dim\": 80},\n"
                    "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 128, \"pairing\": \"interleaved\"},\n"
                    "{\"op\": \"swiglu\", \"size\": 12288}, {\"op\": \"add\", \"size\": 4096},\n"
-                   "{\"op\": \"softmax\", \"size\": 4100}, {\"op\": \"softmax\", \"size\": 3}");
+                   "{\"op\": \"softmax\", \"size\": 4100}, {\"op\": \"softmax\", \"size\": 3},\n"
+                   "{\"op\": \"attention_decode\", \"heads\": 32, \"kv_heads\": 8, \"head_dim\": 128, "
+                   "\"context\": 4096},\n"
+                   "{\"op\": \"attention_decode\", \"heads\": 7, \"kv_heads\": 1, \"head_dim\": 72, "
+                   "\"context\": 10}");
 }
 
 /* Whether `+ 0` stands in the line, where it is no part of a longer number. */

@@ -115,6 +115,14 @@ static void add_others(struct kgen_text *text)
         shapes_add(text, "{\"op\": \"swiglu\", \"size\": %d}", sizes[i]);
         shapes_add(text, "{\"op\": \"add\", \"size\": %d}", sizes[i]);
     }
+    static const int attentions[][4] = {{32, 8, 128, 4096}, {8, 1, 64, 300},  {7, 1, 40, 70},
+                                        {3, 3, 8, 40},      {10, 2, 576, 90}, {2, 2, 72, 1}};
+    for (size_t i = 0; i < KGEN_COUNT_OF(attentions); i++)
+        shapes_add(text,
+                   "{\"op\": \"attention_decode\", \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d, "
+                   "\"context\": %d%s}",
+                   attentions[i][0], attentions[i][1], attentions[i][2], attentions[i][3],
+                   i == 1 ? ", \"scale\": 0.5" : "");
     static const int dims[][2] = {{128, 128}, {64, 64}, {80, 20}, {96, 48}, {2, 2}, {256, 64}};
     for (size_t i = 0; i < KGEN_COUNT_OF(dims); i++) {
         for (int pairing = 0; pairing < 2; pairing++)

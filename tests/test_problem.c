@@ -54,6 +54,15 @@ static struct kgen_problem sample(const struct kgen_op *op)
         kgen_problem_set(&problem, "rotary_dim", 64);
         return problem;
     }
+    if (op == kgen_op_find("attention_decode")) {
+        static const char *const names[] = {"heads", "kv_heads", "head_dim", "context"};
+        static const int64_t values[] = {32, 4, 128, 4096};
+        kgen_problem_init(&problem, op);
+        for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
+            kgen_problem_set(&problem, names[i], values[i]);
+        kgen_problem_set_real(&problem, "scale", 0.5);
+        return problem;
+    }
     if (op != kgen_op_find("qmv") && op != kgen_op_find("dequantize")) {
         kgen_problem_init(&problem, op);
         kgen_problem_set(&problem, "size", 4096);
@@ -342,6 +351,8 @@ static bool change(struct kgen_problem *problem, size_t index)
     if (field->allowed != NULL)
         return false;
     value->integer = before > 128 ? before - 128 : before > 2 ? before - 2 : before + 1;
+    if (kgen_problem_check(problem, NULL, 0, 0, NULL) != 0)
+        value->integer = 2 * before; /* of what must be a multiple */
     return true;
 }
 

@@ -72,9 +72,8 @@ static void test_nodes(void **state)
            "self_attn.q_rope",
         L0 "self_attn.k_rope: rope x=" L0 "self_attn.qkv_proj.bias.k position=position >y=" L0
            "self_attn.k_rope",
-        L0 "self_attn.attention: attention_decode (no op) q=" L0 "self_attn.q_rope k=" L0
-           "self_attn.k_rope v=" L0 "self_attn.qkv_proj.bias.v position=position >y=" L0
-           "self_attn.attention",
+        L0 "self_attn.attention: attention_decode q=" L0 "self_attn.q_rope k=" L0 "self_attn.k_rope v=" L0
+           "self_attn.qkv_proj.bias.v position=position >y=" L0 "self_attn.attention",
         L0 "self_attn.o_proj: qmv x=" L0 "self_attn.attention >y=" L0 "self_attn.o_proj weights=" W0
            "self_attn.o_proj.weight",
         L0 "post_attention_layernorm: rms_norm x=" L0 "self_attn.o_proj !residual=embed_tokens >y=" L0
@@ -97,8 +96,8 @@ static void test_nodes(void **state)
         L1 "self_attn.q_rope: rope x=" L1 "self_attn.qv_proj.bias.q position=position >y=" L1
            "self_attn.q_rope",
         L1 "self_attn.k_rope: rope x=" L1 "self_attn.k_proj.bias position=position >y=" L1 "self_attn.k_rope",
-        L1 "self_attn.attention: attention_decode (no op) q=" L1 "self_attn.q_rope k=" L1
-           "self_attn.k_rope v=" L1 "self_attn.qv_proj.bias.v position=position >y=" L1 "self_attn.attention",
+        L1 "self_attn.attention: attention_decode q=" L1 "self_attn.q_rope k=" L1 "self_attn.k_rope v=" L1
+           "self_attn.qv_proj.bias.v position=position >y=" L1 "self_attn.attention",
         L1 "self_attn.o_proj: qmv x=" L1 "self_attn.attention >y=" L1 "self_attn.o_proj weights=" W1
            "self_attn.o_proj.weight",
         L1 "post_attention_layernorm: rms_norm x=" L1 "self_attn.o_proj !residual=embed_tokens >y=" L1
@@ -195,6 +194,20 @@ static int64_t bound_bytes(const struct kgen_graph *graph, const struct kgen_gra
     return weights == 0 ? tensor : tensor == -1 ? weights : -1;
 }
 
+/* The same of a state: those of all positions. */
+static int64_t state_bytes(const struct kgen_graph *graph, size_t node, const char *buffer)
+{
+    const int64_t context = kgen_problem_get(&graph->nodes[node].problem, "context");
+    int64_t bytes = -1;
+    for (size_t i = 0; i < graph->state_count; i++) {
+        const struct kgen_graph_state *state = &graph->states[i];
+        assert_int_equal(state->rank, 2);
+        if (state->node == node && strcmp(state->buffer, buffer) == 0)
+            bytes = bytes == -1 ? 4 * context * state->shape[0] * state->shape[1] : -2;
+    }
+    return bytes;
+}
+
 /* What the op of a node declares is bound, once, to what has its size, and the scalars are. */
 static void check_buffers(const struct kgen_graph *graph, const struct kgen_graph_node *node)
 {
@@ -206,7 +219,9 @@ static void check_buffers(const struct kgen_graph *graph, const struct kgen_grap
         const struct kgen_problem_buffer *buffer = &buffers.items[i];
         if (buffer->role == KGEN_WORKSPACE || buffer->role == KGEN_SCRATCH)
             continue;
-        int64_t bytes = bound_bytes(graph, node, buffer->declared->name);
+        const char *name = buffer->declared->name;
+        int64_t bytes = buffer->role == KGEN_STATE ? state_bytes(graph, (size_t)(node - graph->nodes), name)
+                                                   : bound_bytes(graph, node, name);
         if (buffer->role == KGEN_WEIGHTS ? bytes <= 0 : bytes != (int64_t)buffer->bytes)
             fail_msg("%s: %s has %zu bytes and is bound to %lld", node->name, buffer->declared->name,
                      buffer->bytes, (long long)bytes);
@@ -360,6 +375,8 @@ static void test_weights(void **state)
                      KGEN_GRAPH_NONE);
     assert_int_equal(spec->graph->state_count, 4);
     assert_string_equal(spec->graph->states[3].name, "layers.1.self_attn.v_cache");
+    assert_string_equal(spec->graph->states[2].buffer, "k_cache");
+    assert_string_equal(spec->graph->states[3].buffer, "v_cache");
     assert_int_equal(spec->graph->states[3].shape[0], 2);
     assert_int_equal(spec->graph->states[3].shape[1], 64);
     assert_string_equal(spec->graph->nodes[spec->graph->states[3].node].name, "layers.1.self_attn.attention");

@@ -32,6 +32,7 @@
         {"rms_norm_r8_s128_eps1em06", 36, "layers.*.self_attn.k_norm"},                                      \
         {"rope_h32_d128_r128_half_t1000000", 36, "layers.*.self_attn.q_rope"},                               \
         {"rope_h8_d128_r128_half_t1000000", 36, "layers.*.self_attn.k_rope"},                                \
+        {"attention_decode_h32_kv8_d128_c4096", 36, "layers.*.self_attn.attention"},                         \
         TWICE("qmv_n4096_k4096_" format, 36, "layers.*.self_attn.o_proj"),                                   \
         {"rms_norm_r1_s4096_residual_eps1em06", 72,                                                          \
          "layers.*.post_attention_layernorm, layers.1-35.input_layernorm, norm"},                            \
@@ -48,8 +49,7 @@ static void test_qwen(void **state)
     COMPARE(spec, qwen);
     assert_string_equal(spec->name, "qwen");
     assert_string_equal(spec->summary, "Qwen3ForCausalLM, 36 layers, hidden 4096, 4 bits, group 64");
-    assert_int_equal(spec->warning_count, 1);
-    assert_true(spec_warns(spec, "sdpa: 32 query heads, 8 key and value heads, head_dim 128"));
+    assert_int_equal(spec->warning_count, 0);
     kgen_spec_free(spec);
     spec = spec_read("specs/bonsai-8b.json", NULL);
     COMPARE(spec, bonsai);
@@ -69,6 +69,7 @@ static void test_qwen_small(void **state)
         {"rms_norm_r8_s128_eps1em06", 28, "layers.*.self_attn.k_norm"},
         {"rope_h16_d128_r128_half_t1000000", 28, "layers.*.self_attn.q_rope"},
         {"rope_h8_d128_r128_half_t1000000", 28, "layers.*.self_attn.k_rope"},
+        {"attention_decode_h16_kv8_d128_c4096", 28, "layers.*.self_attn.attention"},
         TWICE("qmv_n1024_k2048_b4_g64_f16", 28, "layers.*.self_attn.o_proj"),
         {"rms_norm_r1_s1024_residual_eps1em06", 56,
          "layers.*.post_attention_layernorm, layers.1-27.input_layernorm, norm"},
@@ -92,6 +93,7 @@ static void test_llama(void **state)
         TWICE("qmv_n6144_k4096_b4_g64_f16", 32, "layers.*.self_attn.{q,k,v}_proj"),
         {"rope_h32_d128_r128_half_t500000_llama3_f8_l1_h4_o8192", 32, "layers.*.self_attn.q_rope"},
         {"rope_h8_d128_r128_half_t500000_llama3_f8_l1_h4_o8192", 32, "layers.*.self_attn.k_rope"},
+        {"attention_decode_h32_kv8_d128_c4096", 32, "layers.*.self_attn.attention"},
         TWICE("qmv_n4096_k4096_b4_g64_f16", 32, "layers.*.self_attn.o_proj"),
         {"rms_norm_r1_s4096_residual_eps1em05", 64,
          "layers.*.post_attention_layernorm, layers.1-31.input_layernorm, norm"},
@@ -169,6 +171,7 @@ static void test_experts(void **state)
         {"rms_norm_r4_s128_eps1em06", 48, "layers.*.self_attn.k_norm"},
         {"rope_h32_d128_r128_half_t1000000", 48, "layers.*.self_attn.q_rope"},
         {"rope_h4_d128_r128_half_t1000000", 48, "layers.*.self_attn.k_rope"},
+        {"attention_decode_h32_kv4_d128_c4096", 48, "layers.*.self_attn.attention"},
         {"qmv_n2048_k4096_b4_g64_bf16_f32", 48, "layers.*.self_attn.o_proj"},
         {"rms_norm_r1_s2048_residual_eps1em06", 96,
          "layers.*.post_attention_layernorm, layers.1-47.input_layernorm, norm"},
@@ -179,7 +182,6 @@ static void test_experts(void **state)
     assert_string_equal(spec->name, "Qwen3-30B-A3B");
     assert_true(spec_warns(spec, "routed experts of layers.*.mlp (128 experts of 768, 8 for a token)"));
     assert_true(spec_warns(spec, "router of layers.*.mlp (128 scores from 2048 elements, the best 8)"));
-    assert_true(spec_warns(spec, "sdpa"));
     kgen_spec_free(spec);
 }
 
@@ -263,6 +265,66 @@ static void test_head_dim(void **state)
                given);
 }
 
+/* The room of the caches: an option, or kgen's own key, or what the model was made for up to a limit. */
+static void test_context(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *keys;
+        int64_t option, context;
+    } cases[] = {
+        {"", 0, 4096},
+        {", \"max_position_embeddings\": 2048", 0, 2048},
+        {", \"max_position_embeddings\": 131072", 0, 4096},
+        {", \"max_position_embeddings\": null", 0, 4096},
+        {", \"max_position_embeddings\": 2048, \"context\": 8192", 0, 8192},
+        {", \"max_position_embeddings\": 2048, \"context\": 8192", 16384, 16384},
+        {", \"sliding_window\": null", 0, 4096},
+        {", \"sliding_window\": 4096", 0, 4096},
+        {", \"sliding_window\": 32, \"use_sliding_window\": false", 0, 4096},
+    };
+    size_t executed = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++, executed++) {
+        const struct kgen_spec_options options = {.context = cases[i].option};
+        struct kgen_text text = {0}, name = {0};
+        kgen_text_printf(&text, "%s%s}", HEAD("mistral") FOUR_BITS, cases[i].keys);
+        kgen_text_printf(&name, "attention_decode_h4_kv2_d64_c%lld", (long long)cases[i].context);
+        const struct spec_expected expected[] = {{name.data, 6, "layers.*.self_attn.attention"}};
+        COMPARE_OP(spec_parse(text.data, &options), kgen_op_find("attention_decode"), expected);
+        kgen_text_free(&text);
+        kgen_text_free(&name);
+    }
+    assert_int_equal(executed, 9);
+}
+
+/* What the op cannot do is a warning, and the nodes are no problems. */
+static void test_unsupported_attention(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *keys, *warning;
+    } cases[] = {
+        {", \"sliding_window\": 1024", "a sliding window (1024 positions, less than the context of 4096)"},
+        {", \"head_dim\": 1024", "attention is not derived: \"head_dim\" of attention_decode"},
+    };
+    size_t executed = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++, executed++) {
+        struct kgen_text text = {0};
+        kgen_text_printf(&text, "%s%s}", HEAD("mistral") FOUR_BITS, cases[i].keys);
+        struct kgen_spec *spec = spec_parse(text.data, NULL);
+        assert_true(spec_warns(spec, cases[i].warning));
+        assert_int_equal(spec->warning_count, 1);
+        for (size_t j = 0; j < spec->count; j++)
+            assert_string_not_equal(spec->entries[j].problem.op->name, "attention_decode");
+        for (size_t j = 0; j < spec->graph->node_count; j++)
+            assert_int_equal(spec->graph->nodes[j].status == KGEN_GRAPH_UNSUPPORTED,
+                             strcmp(spec->graph->nodes[j].op, "attention_decode") == 0);
+        kgen_spec_free(spec);
+        kgen_text_free(&text);
+    }
+    assert_int_equal(executed, 2);
+}
+
 /* --bits replaces the default of the spec, not what it says of a tensor. */
 static void test_model_options(void **state)
 {
@@ -344,7 +406,7 @@ static void test_warnings(void **state)
     assert_true(spec_warns(spec, "rope scaling of type \"yarn\" is not supported yet"));
     assert_true(
         spec_warns(spec, "not quantised, which no op serves yet: layers.0-1.mlp.down_proj, lm_head."));
-    assert_int_equal(spec->warning_count, 4);
+    assert_int_equal(spec->warning_count, 3);
     for (size_t i = 0; i < spec->count; i++) {
         assert_int_not_equal(spec->entries[i].problem.op, kgen_op_find("rope"));
         assert_int_not_equal(spec->entries[i].problem.op, kgen_op_find("swiglu"));
@@ -383,7 +445,7 @@ static void test_not_finite(void **state)
                       "}";
     struct kgen_spec *spec = spec_parse(text, NULL);
     assert_string_equal(spec->name, "NaN");
-    assert_int_equal(spec->count, 11);
+    assert_int_equal(spec->count, 12);
     assert_true(spec->hash == kgen_hash(KGEN_HASH_START, text, strlen(text)));
     kgen_spec_free(spec);
     /* A string with the mark that stands for them is a string. */
@@ -431,14 +493,24 @@ static void test_mixtral(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_qwen),          cmocka_unit_test(test_qwen_small),
-        cmocka_unit_test(test_llama),         cmocka_unit_test(test_configs),
-        cmocka_unit_test(test_experts),       cmocka_unit_test(test_overrides),
-        cmocka_unit_test(test_parted),        cmocka_unit_test(test_head_dim),
-        cmocka_unit_test(test_model_options), cmocka_unit_test(test_biases),
-        cmocka_unit_test(test_rope),          cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_tied),          cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_dense_layers),  cmocka_unit_test(test_mixtral),
+        cmocka_unit_test(test_qwen),
+        cmocka_unit_test(test_qwen_small),
+        cmocka_unit_test(test_llama),
+        cmocka_unit_test(test_configs),
+        cmocka_unit_test(test_experts),
+        cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_parted),
+        cmocka_unit_test(test_head_dim),
+        cmocka_unit_test(test_model_options),
+        cmocka_unit_test(test_context),
+        cmocka_unit_test(test_unsupported_attention),
+        cmocka_unit_test(test_biases),
+        cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_tied),
+        cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_dense_layers),
+        cmocka_unit_test(test_mixtral),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

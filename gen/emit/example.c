@@ -10,6 +10,12 @@
 /* The example looks at this many rows, heads or elements at most. */
 enum { EXAMPLE_RANGE = 64 };
 
+/* Whether a call writes the buffer, so that the generic functions get one of their own. */
+static bool is_written(const struct kgen_problem_buffer *buffer)
+{
+    return buffer->role == KGEN_OUTPUT || buffer->role == KGEN_UPDATED || buffer->role == KGEN_STATE;
+}
+
 /* Appends the declaration of a buffer, under the name that it has among the parameters, and of a second one
  * for what the generic functions write. */
 static void declare_buffer(const struct kgen_problem_buffer *buffer, const char *name, struct kgen_text *text)
@@ -55,13 +61,15 @@ static void write_check(const struct kgen_problem *whole, const char *name, cons
     struct kgen_problem problem = *whole;
     struct kgen_buffers buffers;
     const char *separator = problem.op->range_name[0] != '\0' ? "_" : "";
-    if (kgen_problem_range_outer(&problem) > EXAMPLE_RANGE && !problem.op->elementwise)
+    if (kgen_problem_range_outer(&problem) > EXAMPLE_RANGE && !problem.op->elementwise &&
+        !problem.op->fixed_range)
         kgen_problem_set_range(&problem, EXAMPLE_RANGE);
     kgen_problem_buffers(&problem, &buffers);
-    for (size_t i = 0; i < problem.op->scalar_count; i++)
-        kgen_text_printf(
-            text, "    const int64_t %s = %lld;\n", problem.op->scalars[i].name,
-            (long long)(problem.op->scalars[i].maximum < 1234 ? problem.op->scalars[i].maximum : 1234));
+    for (size_t i = 0; i < problem.op->scalar_count; i++) {
+        const int64_t maximum = kgen_scalar_maximum(&problem, &problem.op->scalars[i]);
+        kgen_text_printf(text, "    const int64_t %s = %lld;\n", problem.op->scalars[i].name,
+                         (long long)(maximum < 1234 ? maximum : 1234));
+    }
     kgen_text_printf(text, "    const size_t %s%sbegin = 0, %s%send = %zu;\n", problem.op->range_name,
                      separator, problem.op->range_name, separator, kgen_problem_range(&problem));
     for (size_t i = 0; i < buffers.count; i++)
@@ -73,7 +81,7 @@ static void write_check(const struct kgen_problem *whole, const char *name, cons
         if (buffer->role == KGEN_WORKSPACE || buffer->role == KGEN_SCRATCH)
             kgen_text_printf(text, "    %s = new_buffer(%s_%s_size());\n", buffer->name, generic,
                              buffer->name);
-        else if (buffer->role == KGEN_OUTPUT || buffer->role == KGEN_UPDATED)
+        else if (is_written(buffer))
             kgen_text_printf(text, "    %s *const found_%s = %s;\n    %s = expected_%s;\n",
                              kgen_dtype_c_type(buffer->dtype), buffer->name, buffer->name, buffer->name,
                              buffer->name);
@@ -82,7 +90,7 @@ static void write_check(const struct kgen_problem *whole, const char *name, cons
     kgen_text_puts(text, "    double found = 0;\n");
     for (size_t i = 0; i < buffers.count; i++) {
         const struct kgen_problem_buffer *buffer = &buffers.items[i];
-        if (buffer->role == KGEN_OUTPUT || buffer->role == KGEN_UPDATED)
+        if (is_written(buffer))
             kgen_text_printf(text, "    found = fmax(found, difference(found_%s, expected_%s, %zu));\n",
                              buffer->name, buffer->name, buffer->bytes / kgen_dtype_bytes(buffer->dtype));
     }

@@ -52,6 +52,8 @@ static int choose_variant(const struct kgen_emit_input *input, size_t entry, enu
 static int fits_any_range(const struct kgen_variant *variant, const struct kgen_problem *problem,
                           const struct kgen_text *text, struct kgen_error *error)
 {
+    if (problem->op->fixed_range)
+        return 0;
     /* Two arbitrary lengths; neither is that of the problem. */
     for (int64_t range = 1021, tried = 0; tried < 2; range = 2 * range + 3, tried++) {
         struct kgen_problem other = *problem;

@@ -76,12 +76,17 @@ static void add_plain(const struct kgen_problem *problem, const struct kgen_buff
     if (declared->shape == NULL)
         return;
     int64_t elements = 0, more_elements = 0;
+    const size_t width = kgen_dtype_bytes(buffer->dtype);
+    count_elements(problem, declared->shape, &elements);
+    buffer->bytes = (size_t)elements * width;
+    if (problem->op->fixed_range) {
+        buffer->range_bytes =
+            declared->role == KGEN_OUTPUT ? buffer->bytes / kgen_problem_range_outer(problem) : 0;
+        return;
+    }
     struct kgen_problem more = *problem;
     kgen_problem_set_range(&more, kgen_problem_range_outer(problem) + 1);
-    count_elements(problem, declared->shape, &elements);
     count_elements(&more, declared->shape, &more_elements);
-    const size_t width = kgen_dtype_bytes(buffer->dtype);
-    buffer->bytes = (size_t)elements * width;
     buffer->range_bytes = (size_t)(more_elements - elements) * width;
 }
 

@@ -21,6 +21,8 @@
 #define KGEN_FIELDS_MAX 16
 #define KGEN_BUFFERS_MAX 16
 #define KGEN_SCALARS_MAX 4
+/* The value of scalars in timings, where they may have it: of a position, the middle of a conversation. */
+#define KGEN_TYPICAL 1000
 
 struct kgen_problem;
 
@@ -71,10 +73,11 @@ struct kgen_buffer {
     const char *may_alias; /* NULL, or the inputs that an output may be the same memory as: "gate up" */
 };
 
-/* An integer that may differ from call to call. */
+/* An integer that may differ from call to call. kgen_scalar_maximum says the greatest value of a problem. */
 struct kgen_scalar {
     const char *name;
     int64_t minimum, maximum;
+    const char *below; /* NULL, or an expression of fields: the value is less than this, too */
     unsigned parts;
     const char *meaning;
 };
@@ -87,8 +90,9 @@ struct kgen_arguments {
     int64_t scalars[KGEN_SCALARS_MAX];
 };
 
-/* What a reference computes: for each output and updated buffer, by its index, the value of every element
- * and the bound on the error of a right kernel. The arrays belong to the caller; others are NULL. */
+/* What a reference computes: for each output, updated and state buffer, by its index, the value of every
+ * element and the bound on the error of a right kernel. An element of a state that is a NaN keeps its bits.
+ * The arrays belong to the caller; others are NULL. */
 struct kgen_expected {
     double *values[KGEN_BUFFERS_MAX];
     double *bounds[KGEN_BUFFERS_MAX];
@@ -138,7 +142,13 @@ struct kgen_op {
     const char *range_inner; /* NULL, or a second field: the range counts pairs, (i, j) as i * inner + j */
     const char *range_name;  /* of one of them in parameters: "row" gives row_begin and row_end; or "" */
     bool elementwise;        /* the range counts elements: a kernel serves its problem's size and less */
-    bool threaded;           /* one call is long enough for several threads */
+    /* A kernel serves its problem's range only, whole or in parts: where things lie depends on it. Outputs
+     * lie in the order of the range. */
+    bool fixed_range;
+    /* NULL, or the field that says for how many positions a state has room. Kernels serve less room, too:
+     * proofs and timings are done with less. */
+    const char *room;
+    bool threaded; /* one call is long enough for several threads */
 
     /* NULL, or sets what follows from other fields where a spec does not say it. */
     void (*complete)(struct kgen_problem *problem);

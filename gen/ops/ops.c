@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define OPS(ROW) ROW(qmv) ROW(dequantize) ROW(rms_norm) ROW(rope) ROW(swiglu) ROW(add) ROW(softmax)
+#define OPS(ROW)                                                                                             \
+    ROW(qmv) ROW(dequantize) ROW(rms_norm) ROW(rope) ROW(swiglu) ROW(add) ROW(softmax) ROW(attention_decode)
 
 #define DECLARE(name) extern const struct kgen_op kgen_op_##name;
 #define ADDRESS(name) &kgen_op_##name,

@@ -97,15 +97,40 @@ void kgen_problem_set_range(struct kgen_problem *problem, size_t range)
     kgen_problem_set(problem, problem->op->range, (int64_t)range);
 }
 
+int64_t kgen_scalar_maximum(const struct kgen_problem *problem, const struct kgen_scalar *scalar)
+{
+    int64_t below;
+    if (scalar->below == NULL || !kgen_problem_evaluate(scalar->below, problem, &below))
+        return scalar->maximum;
+    return below - 1 < scalar->maximum ? below - 1 : scalar->maximum;
+}
+
+int64_t kgen_scalar_typical(const struct kgen_problem *problem, const struct kgen_scalar *scalar)
+{
+    const int64_t maximum = kgen_scalar_maximum(problem, scalar);
+    return KGEN_TYPICAL < scalar->minimum ? scalar->minimum : KGEN_TYPICAL > maximum ? maximum : KGEN_TYPICAL;
+}
+
+struct kgen_problem kgen_problem_with_room(const struct kgen_problem *problem, int64_t most)
+{
+    struct kgen_problem less = *problem;
+    const char *room = problem->op->room;
+    if (room != NULL && kgen_problem_get(problem, room) > most)
+        kgen_problem_set(&less, room, most);
+    return less;
+}
+
 double kgen_problem_operations(const struct kgen_problem *problem)
 {
-    return problem->op->operations(problem);
+    const struct kgen_problem typical = kgen_problem_with_room(problem, KGEN_TYPICAL_ROOM);
+    return problem->op->operations(&typical);
 }
 
 double kgen_problem_bytes(const struct kgen_problem *problem)
 {
+    const struct kgen_problem typical = kgen_problem_with_room(problem, KGEN_TYPICAL_ROOM);
     struct kgen_buffers buffers;
-    kgen_problem_buffers(problem, &buffers);
+    kgen_problem_buffers(&typical, &buffers);
     double bytes = 0;
     for (size_t i = 0; i < buffers.count; i++) {
         const bool twice = buffers.items[i].role == KGEN_UPDATED;

@@ -60,7 +60,16 @@ void kgen_problem_name(const struct kgen_problem *problem, struct kgen_text *tex
 /* The same without the field that the range counts, where kernels may be equal for all its values. */
 void kgen_problem_kernel_name(const struct kgen_problem *problem, struct kgen_text *text);
 
-/* Arithmetic operations of one call, and the bytes that it must move from and to memory at the least. */
+/* The greatest value that a scalar may have, and the one that timings use. */
+int64_t kgen_scalar_maximum(const struct kgen_problem *problem, const struct kgen_scalar *scalar);
+int64_t kgen_scalar_typical(const struct kgen_problem *problem, const struct kgen_scalar *scalar);
+/* The same problem with room for at most so many positions; itself where its op has no room. */
+struct kgen_problem kgen_problem_with_room(const struct kgen_problem *problem, int64_t most);
+/* The room that timings use: what a call at the typical position fills. */
+#define KGEN_TYPICAL_ROOM (KGEN_TYPICAL + 1)
+
+/* Arithmetic operations of one call, and the bytes that it must move from and to memory at the least; of a
+ * call with typical scalars where the op has room for states. */
 double kgen_problem_operations(const struct kgen_problem *problem);
 double kgen_problem_bytes(const struct kgen_problem *problem);
 

@@ -194,7 +194,11 @@ void kgen_signature_describe(const struct kgen_op *op, const char *prefix, struc
     }
     for (size_t i = 0; i < op->scalar_count; i++) {
         const struct kgen_scalar *scalar = &op->scalars[i];
-        kgen_text_printf(text, "%s%s: %s, %lld to %lld\n", prefix, scalar->name, scalar->meaning,
-                         (long long)scalar->minimum, (long long)scalar->maximum);
+        kgen_text_printf(text, "%s%s: %s, %lld to ", prefix, scalar->name, scalar->meaning,
+                         (long long)scalar->minimum);
+        if (scalar->below != NULL)
+            kgen_text_printf(text, "%s - 1\n", scalar->below);
+        else
+            kgen_text_printf(text, "%lld\n", (long long)scalar->maximum);
     }
 }

@@ -76,8 +76,8 @@ static int read_family(const struct kgen_spec_reader *reader, json_t *config, st
 
 /* ---- quantities ---- */
 
-static int add_quantity(const struct kgen_spec_reader *reader, struct kgen_spec_model *model,
-                        const char *name, const char *key, int64_t value)
+int kgen_spec_add_quantity(const struct kgen_spec_reader *reader, struct kgen_spec_model *model,
+                           const char *name, const char *key, int64_t value)
 {
     if (model->quantity_count == KGEN_COUNT_OF(model->quantities))
         return kgen_spec_fail(reader, NULL, "%s has more than %zu quantities", model->family->architecture,
@@ -248,7 +248,7 @@ static int read_key(const struct kgen_spec_reader *reader, json_t *config, struc
     case KGEN_CONFIG_END:
         break;
     }
-    return add_quantity(reader, model, row->quantity, row->key, value);
+    return kgen_spec_add_quantity(reader, model, row->quantity, row->key, value);
 }
 
 static const struct kgen_config_key *find_row(const struct kgen_config_key *rows, const char *quantity)
@@ -290,7 +290,7 @@ static int read_activation(struct kgen_spec_reader *reader, json_t *config, stru
                        "is not derived.",
                        activation) != 0)
         return -1;
-    return add_quantity(reader, model, "gating_supported", "hidden_act", known);
+    return kgen_spec_add_quantity(reader, model, "gating_supported", "hidden_act", known);
 }
 
 int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
@@ -301,8 +301,8 @@ int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struc
     bool position_supported = true;
     if (read_family(reader, config, model) != 0 || read_keys(reader, config, model) != 0 ||
         kgen_spec_position_read(reader, config, model, &position_supported) != 0 ||
-        add_quantity(reader, model, "position_supported", NULL, position_supported) != 0 ||
-        read_activation(reader, config, model) != 0)
+        kgen_spec_add_quantity(reader, model, "position_supported", NULL, position_supported) != 0 ||
+        kgen_spec_attention_read(reader, config, model) != 0 || read_activation(reader, config, model) != 0)
         return -1;
     struct kgen_problem *norm = kgen_spec_prototype(model, "rms_norm");
     return eps == NULL ? 0

@@ -206,15 +206,16 @@ static int add_weights(struct kgen_derivation *derivation, const struct kgen_ste
 
 static int add_states(struct kgen_derivation *derivation, const struct kgen_step *step, size_t node)
 {
-    for (size_t i = 0; i < KGEN_COUNT_OF(step->states) && step->states[i].field != NULL; i++) {
+    for (size_t i = 0; i < KGEN_COUNT_OF(step->states) && step->states[i].buffer != NULL; i++) {
         int64_t shape[KGEN_GRAPH_RANK_MAX];
         size_t rank;
-        if (kgen_derive_shape(derivation, step->states[i].value, shape, &rank) != 0)
+        if (kgen_derive_shape(derivation, step->states[i].shape, shape, &rank) != 0)
             return -1;
         struct kgen_text name = {0};
-        kgen_text_printf(&name, "layers.%lld.%s", (long long)derivation->layer, step->states[i].field);
+        kgen_text_printf(&name, "layers.%lld.%s", (long long)derivation->layer, step->states[i].name);
         size_t state = name.failed ? KGEN_GRAPH_NONE
-                                   : kgen_graph_add_state(derivation->graph, name.data, node, shape, rank);
+                                   : kgen_graph_add_state(derivation->graph, name.data, node,
+                                                          step->states[i].buffer, shape, rank);
         kgen_text_free(&name);
         if (state == KGEN_GRAPH_NONE)
             return kgen_spec_fail_memory(derivation->reader);

@@ -133,15 +133,15 @@ size_t kgen_graph_add_weight(struct kgen_graph *graph, const char *name, const i
     return graph->weight_count++;
 }
 
-size_t kgen_graph_add_state(struct kgen_graph *graph, const char *name, size_t node, const int64_t *shape,
-                            size_t rank)
+size_t kgen_graph_add_state(struct kgen_graph *graph, const char *name, size_t node, const char *buffer,
+                            const int64_t *shape, size_t rank)
 {
     struct kgen_graph_state *states =
         grow(graph->states, graph->state_count, &graph->state_capacity, sizeof *states);
     if (states == NULL)
         return KGEN_GRAPH_NONE;
     graph->states = states;
-    struct kgen_graph_state state = {.name = strdup(name), .rank = rank, .node = node};
+    struct kgen_graph_state state = {.name = strdup(name), .buffer = buffer, .rank = rank, .node = node};
     if (state.name == NULL)
         return KGEN_GRAPH_NONE;
     memcpy(state.shape, shape, rank * sizeof *shape);

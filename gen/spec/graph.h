@@ -50,9 +50,11 @@ struct kgen_graph_weight {
     int64_t scheme, scale_dtype; /* constants */
 };
 
-/* What outlives a step: caches. The first dimension is the number of positions, which a program chooses. */
+/* What outlives a step: caches. The first dimension is the number of positions, the context of the node's
+ * problem. */
 struct kgen_graph_state {
-    char *name; /* "layers.0.self_attn.k_cache"; owned */
+    char *name;         /* "layers.0.self_attn.k_cache"; owned */
+    const char *buffer; /* of the node's op: "k_cache" */
     size_t rank;
     int64_t shape[KGEN_GRAPH_RANK_MAX]; /* of one position */
     size_t node;                        /* that reads it and adds a position to it */
@@ -117,8 +119,8 @@ struct kgen_graph {
 struct kgen_graph *kgen_graph_new(void);
 void kgen_graph_free(struct kgen_graph *graph);
 
-/* Each adds something and returns its index, or KGEN_GRAPH_NONE when memory runs out. Names are copied; op
- * and dtype are not. shape has rank elements of at least 1. */
+/* Each adds something and returns its index, or KGEN_GRAPH_NONE when memory runs out. Names are copied; op,
+ * dtype and buffer are not. shape has rank elements of at least 1. */
 size_t kgen_graph_add_node(struct kgen_graph *graph, const char *name, const char *label, const char *op,
                            int64_t layer);
 size_t kgen_graph_add_tensor(struct kgen_graph *graph, const char *name, const char *dtype,
@@ -128,8 +130,8 @@ size_t kgen_graph_add_view(struct kgen_graph *graph, const char *name, size_t te
 /* Nodes may share a weight: look first whether it is there. */
 size_t kgen_graph_find_weight(const struct kgen_graph *graph, const char *name);
 size_t kgen_graph_add_weight(struct kgen_graph *graph, const char *name, const int64_t *shape, size_t rank);
-size_t kgen_graph_add_state(struct kgen_graph *graph, const char *name, size_t node, const int64_t *shape,
-                            size_t rank);
+size_t kgen_graph_add_state(struct kgen_graph *graph, const char *name, size_t node, const char *buffer,
+                            const int64_t *shape, size_t rank);
 
 /* Binds a buffer of a node, the last that was added, to a tensor. buffer is not copied. Returns -1 when
  * memory or the room for operands runs out. */

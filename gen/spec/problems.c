@@ -61,6 +61,7 @@ static void set_defaults(const struct kgen_spec_reader *reader, struct kgen_prob
     if (reader->scale_dtype != KGEN_CONSTANT_NONE)
         kgen_problem_set(problem, "scale_dtype", reader->scale_dtype);
     kgen_problem_set(problem, "layout", reader->layout);
+    kgen_problem_set(problem, "context", reader->options->context);
 }
 
 /* Reads what the problem says, lets the op set what follows from it, and asks for the rest. */

@@ -158,7 +158,7 @@ int kgen_spec_formats_finish(struct kgen_spec_reader *reader, struct kgen_spec_f
                              const struct kgen_family *family);
 void kgen_spec_formats_free(struct kgen_spec_formats *formats);
 
-/* ---- config.c, and a file for position embedding: a Hugging Face config ---- */
+/* ---- config.c, and files for position embedding and attention: a Hugging Face config ---- */
 
 struct kgen_quantity {
     const char *name, *key; /* key NULL: not from the config */
@@ -189,6 +189,10 @@ struct kgen_problem *kgen_spec_prototype(struct kgen_spec_model *model, const ch
  * do what the config asks for. */
 int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
                             bool *supported);
+/* Adds the quantities of attention that no key of a family gives: see families/family.h. */
+int kgen_spec_attention_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model);
+int kgen_spec_add_quantity(const struct kgen_spec_reader *reader, struct kgen_spec_model *model,
+                           const char *name, const char *key, int64_t value);
 /* The first quantity of an expression, or NULL. */
 const struct kgen_quantity *kgen_spec_quantity(const struct kgen_spec_model *model, const char *expression);
 /* The value of an expression (families/family.h) in a layer, or with -1 outside the layers; it ends at a ",".

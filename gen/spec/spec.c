@@ -107,12 +107,22 @@ static int set_name(struct kgen_spec_reader *reader, json_t *root)
 
 /* ---- keys of both kinds, and options ---- */
 
+/* The first op that has a field of that name; there is one. */
+static const struct kgen_op *op_of_option(const char *name)
+{
+    size_t i = 0;
+    while (i + 1 < kgen_op_count() && kgen_op_field(kgen_op_at(i), name) == NULL)
+        i++;
+    return kgen_op_at(i);
+}
+
 /* Whether the field of that name may have the value; if not, appends to expected what it may have. */
 static bool option_holds(const char *name, int64_t value, struct kgen_text *expected)
 {
-    const struct kgen_field *field = kgen_spec_find_field("qmv", name);
+    const struct kgen_op *op = op_of_option(name);
+    const struct kgen_field *field = kgen_op_field(op, name);
     struct kgen_problem problem;
-    kgen_problem_init(&problem, kgen_op_find("qmv"));
+    kgen_problem_init(&problem, op);
     kgen_problem_value(&problem, field)->integer = value;
     if (kgen_field_holds(&problem, field))
         return true;
@@ -124,7 +134,7 @@ int kgen_spec_option_parse(const char *name, const char *text, int64_t *value, s
 {
     char *end;
     *value = kgen_constant_find(text);
-    if (kgen_spec_find_field("qmv", name)->kind == KGEN_FIELD_INTEGER) {
+    if (kgen_op_field(op_of_option(name), name)->kind == KGEN_FIELD_INTEGER) {
         errno = 0;
         *value = strtoll(text, &end, 10);
         if (errno != 0 || end == text || *end != '\0')
@@ -153,7 +163,8 @@ static int check_options(const struct kgen_spec_reader *reader)
     if (check_option(reader, "bits", options->bits) != 0 ||
         check_option(reader, "group_size", options->group_size) != 0 ||
         check_option(reader, "scale_dtype", options->scale_dtype) != 0 ||
-        check_option(reader, "layout", options->layout) != 0)
+        check_option(reader, "layout", options->layout) != 0 ||
+        check_option(reader, "context", options->context) != 0)
         return -1;
     for (size_t i = 0; i < KGEN_COUNT_OF(options->activation_dtypes); i++) {
         if (check_option(reader, "activation_dtype", options->activation_dtypes[i]) != 0)

@@ -88,8 +88,9 @@ json_t *kgen_json_graph(const struct kgen_graph *graph)
     for (size_t i = 0; i < graph->state_count; i++) {
         const struct kgen_graph_state *one = &graph->states[i];
         json_array_append_new(state,
-                              json_pack("{s:s, s:o, s:I}", "name", one->name, "shape_of_position",
-                                        shape_json(one->shape, one->rank), "node", (json_int_t)one->node));
+                              json_pack("{s:s, s:s, s:o, s:I}", "name", one->name, "buffer", one->buffer,
+                                        "shape_of_position", shape_json(one->shape, one->rank), "node",
+                                        (json_int_t)one->node));
     }
     size_t node = 0;
     const int64_t peak = kgen_graph_peak(graph, &node);

@@ -150,6 +150,11 @@ static int read_group_size(const char *value, struct kgen_options *options, stru
     return read_field("group-size", "group_size", value, &options->spec.group_size, error);
 }
 
+static int read_context(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    return read_field("context", "context", value, &options->spec.context, error);
+}
+
 static int read_scale_dtype(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
     return read_field("scale-dtype", "scale_dtype", value, &options->spec.scale_dtype, error);
@@ -207,6 +212,8 @@ static const struct option_info option_infos[] = {
     {"group-size", NULL, 0, "G", READING_SPEC, read_group_size, 0, true, "weights of a group: 32, 64, 128"},
     {"activation-dtype", "activations", 0, "LIST", READING_SPEC, read_activation_dtypes, 0, true,
      "precisions of activations, such as f32,i8"},
+    {"context", NULL, 0, "N", READING_SPEC, read_context, 0, true,
+     "positions that caches have room for (default of a model: 4096, or its maximum)"},
     {"layout", NULL, 0, "NAME", READING_SPEC, read_layout, 0, true,
      "of weights, scales and biases: stored (default), or tiles16: 16 rows side by side"},
     {"scale-dtype", "scales", 0, "NAME", READING_SPEC, read_scale_dtype, 0, true,

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* States have room for so many positions: some blocks of any kernel, and a part of one. */
+enum { PROOF_ROOM = 331 };
+
 /* Rows with more floats than this are long: few of them are proven at once. */
 #define LONG_ROW_BYTES ((size_t)65536 * sizeof(float))
 
@@ -22,7 +25,7 @@ static const size_t quick_ranges[] = {9, 0};
 
 bool kgen_role_is_result(enum kgen_role role)
 {
-    return role == KGEN_OUTPUT || role == KGEN_UPDATED;
+    return role == KGEN_OUTPUT || role == KGEN_UPDATED || role == KGEN_STATE;
 }
 
 bool kgen_role_is_input(enum kgen_role role)
@@ -58,6 +61,8 @@ static bool has_whole_results(const struct kgen_problem *problem)
 
 static size_t count_ranges(const struct kgen_verify_cases *cases)
 {
+    if (cases->problem.op->fixed_range)
+        return 1;
     const size_t *ranges = kgen_verify_ranges(cases);
     size_t count = 0;
     while (ranges[count] != 0)
@@ -68,6 +73,8 @@ static size_t count_ranges(const struct kgen_verify_cases *cases)
 /* The greatest range of a case. */
 static size_t case_range(const struct kgen_verify_cases *cases, size_t index)
 {
+    if (cases->problem.op->fixed_range)
+        return kgen_problem_range_outer(&cases->problem);
     if (cases->whole)
         return kgen_verify_ranges(cases)[count_ranges(cases) - 1 - index % count_ranges(cases)];
     enum { ELEMENTS_MAX = 40000, QUICK_ELEMENTS_MAX = 2000, LATER_ROWS = 9 };
@@ -225,10 +232,10 @@ static struct kgen_verify_cases *cases_new(const struct kgen_problem *problem, b
         out_of_memory(error);
         return NULL;
     }
-    cases->problem = *problem;
+    cases->problem = kgen_problem_with_room(problem, PROOF_ROOM);
     cases->seed = seed;
     cases->quick = quick;
-    cases->whole = has_whole_results(problem);
+    cases->whole = problem->op->fixed_range || has_whole_results(problem);
     const size_t for_each = cases->whole ? count_ranges(cases) : 1;
     const size_t count = for_each * (quick ? 1 : problem->op->generator_count);
     int status = results_new(cases, error);

@@ -17,7 +17,7 @@ struct kgen_verify_case {
     size_t range;
     int64_t scalars[KGEN_SCALARS_MAX];
     /* The same bytes in both placements, read-only; none for outputs, workspace and scratch. Updated buffers
-     * have what they hold before the call. */
+     * and states have what they hold before the call. */
     struct kgen_guard_buffer inputs[KGEN_PLACEMENT_COUNT][KGEN_BUFFERS_MAX];
     struct kgen_expected expected; /* its arrays are owned */
 };
@@ -26,11 +26,13 @@ struct kgen_verify_cases {
     struct kgen_problem problem;
     uint64_t seed;
     bool quick;
-    bool whole; /* some result is of all rows together: a case for each range, of which no part is run */
+    /* Some result is of all rows together, or the range is fixed: a case for each range, of which no part is
+     * run alone. */
+    bool whole;
     size_t count;
     struct kgen_verify_case *items;
-    /* Of each output and updated buffer: memory for the greatest range, and a copy of what the first run
-     * gave. */
+    /* Of each output, updated and state buffer: memory for the greatest range, and a copy of what the first
+     * run gave. */
     struct kgen_guard_buffer results[KGEN_BUFFERS_MAX];
     void *first_results[KGEN_BUFFERS_MAX];
 };

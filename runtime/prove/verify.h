@@ -48,10 +48,11 @@ struct kgen_verify_options {
 
 /* Proves a kernel on the sizes around its own problem: for qmv and dequantize several small N, so that every
  * remainder of a row tile is met. A kernel must serve any range of rows or heads, also beyond its problem's
- * count; of elementwise ops only the problem's own size and less. Runs in the calling process: a bad kernel
- * may crash or hang it, so call it in a worker process. While it runs, result->detail names the case at hand,
- * so that a result in memory shared with the parent tells what a crash came from. Returns 0 when it has a
- * verdict, passed or not; -1 when it could not work (memory). */
+ * count; of elementwise ops only the problem's own size and less, and with a fixed range only that. States
+ * have room for few positions. Runs in the calling process: a bad kernel may crash or hang it, so call it in
+ * a worker process. While it runs, result->detail names the case at hand, so that a result in memory shared
+ * with the parent tells what a crash came from. Returns 0 when it has a verdict, passed or not; -1 when it
+ * could not work (memory). */
 int kgen_verify(const struct kgen_kernel *kernel, const struct kgen_verify_options *options,
                 struct kgen_verification *result, struct kgen_error *error);
 

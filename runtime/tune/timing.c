@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/tune/timing.h"
 
+#include "gen/ops/signature.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,21 +17,12 @@ enum { MOST_SAMPLES = 1000 };
 
 bool kgen_timing_is_cold(const struct kgen_problem *problem)
 {
-    return kgen_problem_has_weights(problem);
+    return kgen_problem_has_weights(problem) || kgen_op_has_role(problem->op, KGEN_STATE);
 }
 
 static void *allocate(const struct kgen_timed *timed, size_t bytes)
 {
     return timed->buffers->device->allocate(KGEN_MEMORY_SMALL, bytes, NULL);
-}
-
-/* Within the range of the scalar: the middle of a conversation, for a position. */
-static int64_t typical_scalar(const struct kgen_scalar *scalar)
-{
-    const int64_t typical = 1000;
-    return typical < scalar->minimum   ? scalar->minimum
-           : typical > scalar->maximum ? scalar->maximum
-                                       : typical;
 }
 
 /* The bytes of a buffer that is not among the copies of the inputs; 0 for one that is. */
@@ -43,7 +36,6 @@ static size_t own_bytes(const struct kgen_timed *timed, const struct kgen_proble
         return kernel->scratch_bytes * (timed->team != NULL ? (size_t)kernel->problem.threads : 1);
     case KGEN_OUTPUT:
     case KGEN_UPDATED:
-    case KGEN_STATE:
         return buffer->bytes;
     default:
         return 0;
@@ -74,12 +66,12 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
     timed->buffers = buffers;
     timed->team = kernel->problem.threads > 1 ? team : NULL;
     for (size_t i = 0; i < kernel->problem.op->scalar_count; i++)
-        timed->arguments.scalars[i] = typical_scalar(&kernel->problem.op->scalars[i]);
+        timed->arguments.scalars[i] = kgen_scalar_typical(&kernel->problem, &kernel->problem.op->scalars[i]);
     timed->hot_kernel = *kernel;
     timed->hot_scale = 1;
     timed->batch = 1;
     const double bytes = kgen_problem_bytes(&kernel->problem);
-    if (kgen_timing_is_cold(&kernel->problem) && bytes > HOT_BYTES) {
+    if (kgen_timing_is_cold(&kernel->problem) && bytes > HOT_BYTES && !kernel->problem.op->fixed_range) {
         const double rows = (double)kgen_problem_range_outer(&kernel->problem);
         const double hot_rows = rows * HOT_BYTES / bytes;
         kgen_problem_set_range(&timed->hot_kernel.problem, hot_rows > 1 ? (size_t)hot_rows : 1);

@@ -34,8 +34,9 @@ struct kgen_timed {
     unsigned batch;         /* calls a sample, so that a sample is long against the clock */
 };
 
-/* Whether a problem is ranked by its cold time: that is so where it reads weights. Activations are still in
- * cache when the next op of a decode step reads them. */
+/* Whether a problem is ranked by its cold time: that is so where it reads weights, or a state, such as the
+ * caches of one layer, which all other layers have pushed out of cache since the step before. Activations are
+ * still in cache when the next op of a decode step reads them. */
 bool kgen_timing_is_cold(const struct kgen_problem *problem);
 
 /* Allocates outputs and workspace, and runs the kernel a few times. team (NULL for one thread) is used where

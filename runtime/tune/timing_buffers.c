@@ -70,7 +70,8 @@ static int reserve(struct kgen_timing_buffers *buffers, size_t bytes, int thread
 /* Whether the buffer is one of the inputs of which there are copies. */
 static bool is_copied(const struct kgen_problem_buffer *buffer)
 {
-    return buffer->bytes > 0 && (buffer->role == KGEN_INPUT || buffer->role == KGEN_WEIGHTS);
+    return buffer->bytes > 0 &&
+           (buffer->role == KGEN_INPUT || buffer->role == KGEN_WEIGHTS || buffer->role == KGEN_STATE);
 }
 
 /* Fills a buffer by repeating one short run of numbers between -1 and 1. */
@@ -152,7 +153,10 @@ int kgen_timing_buffers_fill(struct kgen_timing_buffers *buffers, const struct k
                              size_t cache_bytes, uint64_t seed, struct kgen_error *error)
 {
     struct kgen_buffers list;
-    kgen_problem_buffers(problem, &list);
+    /* A state has as many positions as a typical call reads, so that merely reading a copy reads the same
+     * bytes as the call. */
+    const struct kgen_problem typical = kgen_problem_with_room(problem, KGEN_TYPICAL_ROOM);
+    kgen_problem_buffers(&typical, &list);
     size_t copy_bytes = 0;
     for (size_t i = 0; i < KGEN_BUFFERS_MAX; i++) {
         const bool copied = i < list.count && is_copied(&list.items[i]);

@@ -15,7 +15,7 @@ struct kgen_timing_buffers {
     size_t offsets[KGEN_BUFFERS_MAX]; /* of each input in a copy; SIZE_MAX where the op has none */
 };
 
-/* Allocates copies of the problem's inputs that together exceed twice the last-level cache, filled
+/* Allocates copies of the problem's inputs and states that together exceed twice the last-level cache, filled
  * with random weights and scales of ordinary size. Keeps and reuses the arena of an earlier problem.
  * Zero-initialise before the first call. */
 int kgen_timing_buffers_fill(struct kgen_timing_buffers *buffers, const struct kgen_problem *problem,

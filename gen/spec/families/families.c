@@ -16,8 +16,5 @@ const struct kgen_absent_op kgen_absent_ops[] = {
      "token) are not derived: there is no op for them yet."},
     {"moe_router", "the router of {layers} ({experts} scores from {hidden_size} elements, the best "
                    "{experts_per_token}) is not derived: there is no op for it yet."},
-    {"attention_decode",
-     "attention itself (sdpa: {heads} query heads, {kv_heads} key and value heads, head_dim "
-     "{head_dim}) is not derived: there is no op for it yet."},
     {NULL, NULL},
 };

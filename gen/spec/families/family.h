@@ -19,9 +19,11 @@
 /* Expressions are numbers and names of quantities with "*" between them: "heads*head_dim". Shapes are
  * expressions with "," between them.
  *
- * Besides the quantities that keys give there are three. first_layer is 1 in the first layer, else 0.
+ * Besides the quantities that keys give there are five. first_layer is 1 in the first layer, else 0.
  * position_supported is 0 where the config asks for a position embedding that its op cannot do.
- * gating_supported is 0 where the activation of the mlp is not silu. */
+ * gating_supported is 0 where the activation of the mlp is not silu. context is the number of positions that
+ * the caches have room for, and attention_supported 0 where the op of attention cannot do what is asked for.
+ */
 
 enum kgen_config_kind {
     KGEN_CONFIG_END,
@@ -100,6 +102,12 @@ struct kgen_step_weight {
     bool known; /* false: an expert's, whose format is not read */
 };
 
+/* What outlives a step, bound to a buffer of the step's op. */
+struct kgen_step_state {
+    const char *buffer, *name;
+    const char *shape; /* of one position */
+};
+
 /* A matrix of a product: the rows are the product of its shape, which is that of its output. */
 struct kgen_step_matrix {
     const char *name;   /* without ".weight": "model.layers.%.self_attn.q_proj" */
@@ -118,7 +126,7 @@ struct kgen_step {
     struct kgen_step_field fields[KGEN_GRAPH_SIZES_MAX];
     struct kgen_step_tensor tensors[KGEN_GRAPH_OPERANDS_MAX];
     struct kgen_step_weight weights[KGEN_GRAPH_WEIGHTS_MAX];
-    struct kgen_step_field states[2]; /* name, and shape of one position */
+    struct kgen_step_state states[2];
     /* A product of matrices that share their input: those of one format become one node. The format of each
      * is that which the config gives for its name. */
     struct kgen_step_matrix matrices[KGEN_STEP_MATRICES_MAX];

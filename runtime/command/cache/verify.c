@@ -69,6 +69,8 @@ static double bytes_of_range(struct kgen_problem problem, size_t range)
 static double proof_bytes(const struct kgen_problem *problem)
 {
     enum { COPIES = 24, ROWS = 128, ELEMENTS = 40001, ELEMENT_BYTES = 64 };
+    if (problem->op->fixed_range)
+        return COPIES * kgen_problem_bytes(problem);
     const double first = bytes_of_range(*problem, 1), each = bytes_of_range(*problem, 2) - first;
     return COPIES * (first + each * (each <= ELEMENT_BYTES ? ELEMENTS : ROWS));
 }

@@ -185,7 +185,8 @@ void kgen_html_summary(const struct kgen_report_data *data, struct kgen_text *ht
     kgen_text_puts(html, "<a href=\"#failures\">Failures</a><a href=\"#problems\">Problems</a></nav>\n"
                          "</header>\n<main>\n<section id=\"winners\">\n<h2>Winners</h2>\n");
     write_facts(data, html);
-    kgen_html_table_begin(html, "The winner of each problem; weights are timed cold, the other ops hot",
+    kgen_html_table_begin(html,
+                          "The winner of each problem; weights and caches are timed cold, the other ops hot",
                           ">#|problem|tensors|variant|>time|>GB/s|>of bandwidth|>error/bound");
     for (size_t i = 0; i < data->count; i++)
         write_winner(&data->problems[i], html);

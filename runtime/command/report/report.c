@@ -150,7 +150,8 @@ static void print_summary(const struct kgen_report *report)
     printf("%s, %d %s", report->session->machine.name, report->session->threads,
            report->session->threads == 1 ? "thread" : "threads");
     if (report->bandwidth != NULL)
-        printf(", reads %.1f GB/s (%.1f with 1 thread), noise %.0f%%; weights are timed cold, the other ops "
+        printf(", reads %.1f GB/s (%.1f with 1 thread), noise %.0f%%; weights and caches are timed cold, the "
+               "other ops "
                "hot;\n"
                "of bandwidth: against merely reading the same bytes, in turns with the kernel",
                report->bandwidth->all_threads * 1e-9, report->bandwidth->one_thread * 1e-9,

@@ -256,11 +256,11 @@ void kgen_html_roofline(const struct kgen_report_data *data, struct kgen_text *h
                    "<p>Every candidate that was timed; the numbers are those of the winners in the table "
                    "above. ");
     if (data->bandwidth_known)
-        kgen_text_puts(html,
-                       "A kernel on a line moves its bytes as fast as memory was measured to give them. "
-                       "Kernels with weights are timed cold, from memory; the others find their data in "
-                       "cache, and may stand above the lines. Problems of qmv with f32, i16 and i8 "
-                       "activations stand side by side where they do the same operations a byte.");
+        kgen_text_puts(
+            html, "A kernel on a line moves its bytes as fast as memory was measured to give them. "
+                  "Kernels with weights or caches are timed cold, from memory; the others find their data in "
+                  "cache, and may stand above the lines. Problems of qmv with f32, i16 and i8 "
+                  "activations stand side by side where they do the same operations a byte.");
     else
         kgen_text_puts(html,
                        "The read bandwidth of this machine is not in the cache, so there is no line of it.");
