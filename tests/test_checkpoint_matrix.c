@@ -114,10 +114,10 @@ static void test_exact(void **state)
     static const struct {
         uint32_t type;
         enum kgen_constant scheme;
-        bool as_is;
-    } table[] = {{KGEN_GGUF_TENSOR_Q4_0, KGEN_SYMMETRIC, false},
-                 {KGEN_GGUF_TENSOR_Q4_1, KGEN_AFFINE, false},
-                 {KGEN_GGUF_TENSOR_Q8_0, KGEN_Q8_0, true}};
+        int64_t bits;
+    } table[] = {{KGEN_GGUF_TENSOR_Q4_0, KGEN_SYMMETRIC, 4},
+                 {KGEN_GGUF_TENSOR_Q4_1, KGEN_AFFINE, 4},
+                 {KGEN_GGUF_TENSOR_Q8_0, KGEN_SYMMETRIC, 8}};
     (void)state;
     struct kgen_random random = {SEED};
     size_t cases = 0;
@@ -137,7 +137,7 @@ static void test_exact(void **state)
             struct kgen_checkpoint_tensor tensor;
             kgen_checkpoint_tensor_at(checkpoint, 0, &tensor);
             assert_int_equal(tensor.matrix.format->scheme, table[i].scheme);
-            assert_int_equal(tensor.as_is, table[i].as_is);
+            assert_int_equal(tensor.matrix.bits, table[i].bits);
             check_matrix(checkpoint, table[i].type, &random);
             kgen_checkpoint_free(checkpoint);
             kgen_text_free(&text);
@@ -167,7 +167,7 @@ static void test_plain(void **state)
         struct kgen_checkpoint *checkpoint = parse(&text);
         struct kgen_checkpoint_tensor tensor;
         assert_true(kgen_checkpoint_find(checkpoint, "model.norm.weight", &tensor));
-        assert_true(tensor.plain && tensor.matrix.format == NULL && !tensor.as_is);
+        assert_true(tensor.plain && tensor.matrix.format == NULL);
         memcpy(data, tensor.data, tensor.bytes);
         assert_int_equal(kgen_checkpoint_values(checkpoint, "model.norm.weight", values, COUNT, &error), 0);
         for (int k = 0; k < COUNT; k++) {

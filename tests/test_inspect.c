@@ -111,7 +111,7 @@ static void test_json(void **state)
     assert_string_equal(json_string_value(json_object_get(first, "stored_name")), "token_embd.weight");
     assert_string_equal(json_string_value(json_object_get(first, "name")), "model.embed_tokens.weight");
     assert_string_equal(json_string_value(json_object_get(first, "type")), "Q8_0");
-    assert_string_equal(json_string_value(json_object_get(first, "scheme")), "q8_0");
+    assert_string_equal(json_string_value(json_object_get(first, "scheme")), "symmetric");
     assert_int_equal(json_integer_value(json_array_get(json_object_get(first, "shape"), 0)), 50);
     json_int_t bytes = 0;
     size_t i, count = 0;

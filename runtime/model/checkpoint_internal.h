@@ -16,7 +16,7 @@ extern const char kgen_checkpoint_types[];
 bool kgen_checkpoint_name_to_gguf(const char *name, char stored[KGEN_CHECKPOINT_NAME_MAX]);
 bool kgen_checkpoint_name_from_gguf(struct kgen_gguf_text stored, char name[KGEN_CHECKPOINT_NAME_MAX]);
 
-/* checkpoint_matrix.c: sets matrix, plain and as_is. */
+/* checkpoint_matrix.c: sets matrix and plain. */
 void kgen_checkpoint_describe(const struct kgen_gguf_tensor *stored, struct kgen_checkpoint_tensor *tensor);
 
 #endif

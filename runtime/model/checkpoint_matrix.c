@@ -40,9 +40,14 @@ static void convert_q4_1(const unsigned char *blocks, int64_t count, unsigned ch
     }
 }
 
-static void copy_q8_0(const unsigned char *blocks, int64_t count, unsigned char *const *rows)
+/* d * q, and symmetric has scale * (q - 128). */
+static void convert_q8_0(const unsigned char *blocks, int64_t count, unsigned char *const *rows)
 {
-    memcpy(rows[0], blocks, (size_t)count * 34);
+    for (int64_t i = 0; i < count; i++, blocks += 34) {
+        memcpy(rows[1] + 2 * i, blocks, 2);
+        for (int j = 0; j < VALUES; j++)
+            rows[0][VALUES * i + j] = blocks[2 + j] ^ 0x80;
+    }
 }
 
 /* Types of ggml, and the format of kgen that holds their values exactly. */
@@ -51,11 +56,10 @@ static const struct conversion {
     enum kgen_constant scheme;
     int64_t bits;
     convert_row *convert;
-    bool as_is;
 } conversions[] = {
-    {KGEN_GGUF_TENSOR_Q4_0, KGEN_SYMMETRIC, 4, convert_q4_0, false},
-    {KGEN_GGUF_TENSOR_Q4_1, KGEN_AFFINE, 4, convert_q4_1, false},
-    {KGEN_GGUF_TENSOR_Q8_0, KGEN_Q8_0, 8, copy_q8_0, true},
+    {KGEN_GGUF_TENSOR_Q4_0, KGEN_SYMMETRIC, 4, convert_q4_0},
+    {KGEN_GGUF_TENSOR_Q4_1, KGEN_AFFINE, 4, convert_q4_1},
+    {KGEN_GGUF_TENSOR_Q8_0, KGEN_SYMMETRIC, 8, convert_q8_0},
 };
 
 static const struct conversion *conversion_of(uint32_t type)
@@ -87,7 +91,6 @@ void kgen_checkpoint_describe(const struct kgen_gguf_tensor *stored, struct kgen
     tensor->plain = plain_dtype(stored->type->number) != KGEN_CONSTANT_NONE;
     if (conversion == NULL || stored->rank != 2)
         return;
-    tensor->as_is = conversion->as_is;
     tensor->matrix = (struct kgen_matrix){.format = kgen_format_find(conversion->scheme),
                                           .N = stored->dims[1],
                                           .K = stored->dims[0],
