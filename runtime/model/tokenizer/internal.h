@@ -38,8 +38,6 @@ struct kgen_tokenizer {
     struct kgen_text chat_template;
 };
 
-int kgen_token_ids_push(struct kgen_token_ids *ids, int32_t id, struct kgen_error *error);
-
 /* special.c */
 int kgen_specials_make(const struct kgen_tokenizer *tokenizer, bool control, struct kgen_specials *specials,
                        const char *source, struct kgen_error *error);

@@ -63,6 +63,8 @@ struct kgen_token_ids {
     size_t count;
     size_t capacity;
 };
+/* Appends an id. Returns 0, or -1 with KGEN_ERROR_MEMORY. */
+int kgen_token_ids_push(struct kgen_token_ids *ids, int32_t id, struct kgen_error *error);
 void kgen_token_ids_free(struct kgen_token_ids *ids);
 
 enum {

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* A model from a checkpoint, with kernels from a plan, ready to decode. Internal to libkgen and the command.
+ */
+#ifndef KGEN_MODEL_H
+#define KGEN_MODEL_H
+
+#include "runtime/api/plan.h"
+#include "runtime/model/decoder.h"
+
+struct kgen_model {
+    struct kgen_checkpoint *checkpoint; /* owned, as all that follows */
+    struct kgen_spec *spec;
+    struct kgen_plan *plan;
+    struct kgen_decoder *decoder;
+};
+
+struct kgen_model_options {
+    const char *activation_dtype; /* of products; NULL: "f32" */
+    int64_t context; /* positions that the caches have room for; 0: the checkpoint's, at most 4096 */
+    /* NULL, or is told of the nodes whose weights are loaded. */
+    void (*progress)(void *context, size_t done, size_t count);
+    void *progress_context;
+};
+
+/* Opens a checkpoint, plans its kernels in the context, and loads its weights. context must outlive the
+ * model. Returns NULL with the status of kgen_plan_text, KGEN_BAD_SPEC where the checkpoint is not valid or
+ * kgen cannot run all of the model, KGEN_IO_FAILED or KGEN_OUT_OF_MEMORY. */
+struct kgen_model *kgen_model_open(struct kgen_context *context, const char *path,
+                                   const struct kgen_model_options *options, struct kgen_status *status);
+/* NULL is fine. */
+void kgen_model_close(struct kgen_model *model);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* One decode step of a model in memory: the nodes of its graph in their order, each with a compiled kernel,
+ * its weights, and its place in the activations and caches. */
+#ifndef KGEN_DECODER_H
+#define KGEN_DECODER_H
+
+#include "gen/spec/graph.h"
+#include "runtime/jit/kernel.h"
+#include "runtime/model/checkpoint.h"
+
+struct kgen_decoder; /* used by one thread at a time */
+
+/* What a decoder is made of. */
+struct kgen_decoder_parts {
+    const struct kgen_graph *graph;
+    /* The kernel of each entry of the spec that the graph belongs to, by the entry's index. */
+    const struct kgen_kernel *const *kernels;
+    const struct kgen_checkpoint *checkpoint; /* read while the decoder is made, not later */
+    int threads;                              /* that the kernels were tuned for */
+    /* NULL, or is told after each node how many of the nodes are loaded. */
+    void (*progress)(void *context, size_t done, size_t count);
+    void *progress_context;
+};
+
+/* Loads the weights and allocates activations and caches, which are empty. The graph and the code of the
+ * kernels must outlive the decoder. Returns NULL with KGEN_ERROR_SPEC where a node of the graph has no
+ * kernel, with KGEN_ERROR_MEMORY, or with the error of reading the checkpoint. */
+struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, struct kgen_error *error);
+/* NULL is fine. */
+void kgen_decoder_free(struct kgen_decoder *decoder);
+
+/* Runs one step: a token at a position. The caches hold the positions before it, from 0 on. Returns the
+ * logits, a float for each token of the vocabulary, valid until the next step. Returns NULL with
+ * KGEN_ERROR_USAGE where the token or the position is out of range. */
+const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int64_t position,
+                               struct kgen_error *error);
+
+/* The number of tokens of the vocabulary, and the number of positions that the caches have room for. */
+int64_t kgen_decoder_vocabulary(const struct kgen_decoder *decoder);
+int64_t kgen_decoder_context(const struct kgen_decoder *decoder);
+
+/* Bytes that a decoder owns; of its weights, those that one step reads. */
+struct kgen_decoder_sizes {
+    size_t weights, read_weights, activations, caches;
+};
+void kgen_decoder_query(const struct kgen_decoder *decoder, struct kgen_decoder_sizes *sizes);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The members of a decoder. Shared by decoder.c and decoder_weights.c. */
+#ifndef KGEN_DECODER_INTERNAL_H
+#define KGEN_DECODER_INTERNAL_H
+
+#include "gen/ops/format.h"
+#include "runtime/jit/device.h"
+#include "runtime/model/arena.h"
+#include "runtime/model/decoder.h"
+
+/* An array of weights of which a call gets the row of the token. */
+struct kgen_decoder_rows {
+    int buffer;
+    unsigned char *first; /* row 0 */
+    size_t bytes;         /* of a row */
+};
+
+/* A node, ready to run. */
+struct kgen_decoder_call {
+    const struct kgen_kernel *kernel;
+    struct kgen_arguments arguments;
+    int position_scalar; /* -1: none */
+    bool selects_rows;   /* by the token */
+    struct kgen_decoder_rows rows[KGEN_FORMAT_ARRAYS_MAX];
+    size_t row_count;
+    void *workspace, *scratch; /* owned */
+};
+
+/* Weights in memory: a matrix or a vector that a buffer of a node is bound to, and other nodes may share. */
+struct kgen_decoder_weights {
+    size_t node; /* the first that uses them */
+    const char *buffer;
+    unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX]; /* a vector has one; owned */
+    size_t bytes[KGEN_FORMAT_ARRAYS_MAX];
+};
+
+struct kgen_decoder {
+    const struct kgen_graph *graph;
+    const struct kgen_device_functions *device;
+    struct kgen_arena arena;
+    unsigned char *activations;
+    struct kgen_decoder_call *calls; /* of each node */
+    void **states;                   /* of each state of the graph */
+    size_t *state_bytes;
+    struct kgen_decoder_weights *weights;
+    size_t weight_count, weight_capacity;
+    struct kgen_team *team;
+    const float *logits;
+    int64_t vocabulary, context;
+    struct kgen_decoder_sizes sizes;
+};
+
+/* Loads the weights of a node and binds them to its call. */
+int kgen_decoder_load(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint, size_t node,
+                      struct kgen_error *error);
+void kgen_decoder_weights_free(struct kgen_decoder *decoder);
+
+#endif

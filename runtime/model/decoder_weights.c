@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* The weights of a decoder: read from the checkpoint into the layout that the kernels want. */
+#include "gen/ops/layout.h"
+#include "runtime/model/decoder_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int fail_memory(struct kgen_error *error)
+{
+    return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "no memory for the weights");
+}
+
+/* The rows of all weights of a node that are bound to a buffer. */
+static int64_t rows_of(const struct kgen_graph *graph, const struct kgen_graph_node *node, const char *buffer)
+{
+    int64_t rows = 0;
+    for (size_t i = 0; i < node->weight_count; i++) {
+        if (strcmp(node->weights[i].buffer, buffer) == 0)
+            rows += graph->weights[node->weights[i].index].shape[0];
+    }
+    return rows;
+}
+
+/* Whether the buffers of two nodes are bound to the same weights, in the same order. */
+static bool same_weights(const struct kgen_graph_node *a, const struct kgen_graph_node *b, const char *buffer)
+{
+    size_t i = 0, j = 0;
+    for (;; i++, j++) {
+        while (i < a->weight_count && strcmp(a->weights[i].buffer, buffer) != 0)
+            i++;
+        while (j < b->weight_count && strcmp(b->weights[j].buffer, buffer) != 0)
+            j++;
+        if (i == a->weight_count || j == b->weight_count)
+            return i == a->weight_count && j == b->weight_count;
+        if (a->weights[i].index != b->weights[j].index)
+            return false;
+    }
+}
+
+/* The problem of a node with as many rows as its weights have, of which the node may use some. */
+static struct kgen_problem whole_problem(const struct kgen_decoder *decoder, size_t node, const char *buffer)
+{
+    struct kgen_problem problem = decoder->graph->nodes[node].problem;
+    kgen_problem_set(&problem, "N", rows_of(decoder->graph, &decoder->graph->nodes[node], buffer));
+    return problem;
+}
+
+/* The weights of an earlier node that this one can use, or NULL. */
+static const struct kgen_decoder_weights *find_shared(const struct kgen_decoder *decoder, size_t node,
+                                                      const char *buffer)
+{
+    const struct kgen_graph_node *nodes = decoder->graph->nodes;
+    for (size_t i = 0; i < decoder->weight_count; i++) {
+        const struct kgen_decoder_weights *weights = &decoder->weights[i];
+        if (strcmp(weights->buffer, buffer) == 0 &&
+            kgen_problem_get(&nodes[weights->node].problem, "layout") ==
+                kgen_problem_get(&nodes[node].problem, "layout") &&
+            kgen_problem_format(&nodes[weights->node].problem) == kgen_problem_format(&nodes[node].problem) &&
+            same_weights(&nodes[weights->node], &nodes[node], buffer))
+            return weights;
+    }
+    return NULL;
+}
+
+static struct kgen_decoder_weights *add_weights(struct kgen_decoder *decoder, size_t node, const char *buffer,
+                                                struct kgen_error *error)
+{
+    if (decoder->weight_count == decoder->weight_capacity) {
+        const size_t capacity = decoder->weight_capacity * 2 + 16;
+        struct kgen_decoder_weights *grown = realloc(decoder->weights, capacity * sizeof *grown);
+        if (grown == NULL) {
+            fail_memory(error);
+            return NULL;
+        }
+        decoder->weights = grown;
+        decoder->weight_capacity = capacity;
+    }
+    struct kgen_decoder_weights *weights = &decoder->weights[decoder->weight_count++];
+    *weights = (struct kgen_decoder_weights){.node = node, .buffer = buffer};
+    return weights;
+}
+
+static enum kgen_memory kind_of(size_t bytes)
+{
+    return bytes < (size_t)1 << 20 ? KGEN_MEMORY_SMALL : KGEN_MEMORY_LARGE;
+}
+
+static unsigned char *allocate(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
+                               size_t array, size_t bytes, struct kgen_error *error)
+{
+    weights->bytes[array] = bytes;
+    weights->arrays[array] = decoder->device->allocate(kind_of(bytes), bytes, error);
+    if (weights->arrays[array] == NULL)
+        fail_memory(error);
+    else
+        decoder->sizes.weights += bytes;
+    return weights->arrays[array];
+}
+
+void kgen_decoder_weights_free(struct kgen_decoder *decoder)
+{
+    for (size_t i = 0; i < decoder->weight_count; i++) {
+        const struct kgen_decoder_weights *weights = &decoder->weights[i];
+        for (size_t j = 0; j < KGEN_FORMAT_ARRAYS_MAX; j++)
+            decoder->device->deallocate(kind_of(weights->bytes[j]), weights->arrays[j], weights->bytes[j]);
+    }
+    free(decoder->weights);
+}
+
+/* ---- matrices ---- */
+
+/* Reads all weights of a buffer, one below the other, in the layout of checkpoints. */
+static int read_matrices(const struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint,
+                         size_t node, const char *buffer, const struct kgen_matrix *matrix,
+                         struct kgen_error *error)
+{
+    const struct kgen_graph_node *described = &decoder->graph->nodes[node];
+    int64_t row = 0;
+    for (size_t i = 0; i < described->weight_count; i++) {
+        if (strcmp(described->weights[i].buffer, buffer) != 0)
+            continue;
+        const struct kgen_graph_weight *weight = &decoder->graph->weights[described->weights[i].index];
+        if (kgen_checkpoint_matrix(checkpoint, weight->name, 0, weight->shape[0], matrix, row, error) != 0)
+            return -1;
+        row += weight->shape[0];
+    }
+    return 0;
+}
+
+/* Packs what was read into the layout of the problem. */
+static int pack(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
+                const struct kgen_problem *problem, const struct kgen_matrix *stored,
+                struct kgen_error *error)
+{
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(problem, &buffers);
+    for (size_t i = 0; i < buffers.count; i++) {
+        const int array = buffers.items[i].array;
+        if (array < 0)
+            continue;
+        unsigned char *packed = allocate(decoder, weights, (size_t)array, buffers.items[i].bytes, error);
+        if (packed == NULL)
+            return -1;
+        kgen_layout_pack(problem, array, stored->arrays[array], packed);
+    }
+    return 0;
+}
+
+static int read_and_pack(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint,
+                         struct kgen_decoder_weights *weights, const struct kgen_problem *problem,
+                         struct kgen_error *error)
+{
+    struct kgen_matrix matrix;
+    kgen_problem_matrix(problem, NULL, &matrix);
+    int result = 0;
+    for (size_t i = 0; i < matrix.format->array_count; i++) {
+        matrix.arrays[i] = malloc((size_t)(matrix.format->arrays[i].row_bytes(&matrix) * matrix.N) + 1);
+        if (matrix.arrays[i] == NULL)
+            result = fail_memory(error);
+    }
+    if (result == 0)
+        result = read_matrices(decoder, checkpoint, weights->node, weights->buffer, &matrix, error);
+    if (result == 0)
+        result = pack(decoder, weights, problem, &matrix, error);
+    for (size_t i = 0; i < matrix.format->array_count; i++)
+        free(matrix.arrays[i]);
+    return result;
+}
+
+/* In the layout of checkpoints the matrices are read to their place. */
+static int read_in_place(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint,
+                         struct kgen_decoder_weights *weights, const struct kgen_problem *problem,
+                         struct kgen_error *error)
+{
+    struct kgen_matrix matrix;
+    kgen_problem_matrix(problem, NULL, &matrix);
+    for (size_t i = 0; i < matrix.format->array_count; i++) {
+        const size_t bytes = (size_t)(matrix.format->arrays[i].row_bytes(&matrix) * matrix.N);
+        matrix.arrays[i] = bytes > 0 ? allocate(decoder, weights, i, bytes, error) : NULL;
+        if (bytes > 0 && matrix.arrays[i] == NULL)
+            return -1;
+    }
+    return read_matrices(decoder, checkpoint, weights->node, weights->buffer, &matrix, error);
+}
+
+/* ---- vectors ---- */
+
+static int read_vectors(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint,
+                        struct kgen_decoder_weights *weights, struct kgen_error *error)
+{
+    const struct kgen_graph_node *node = &decoder->graph->nodes[weights->node];
+    const int64_t count = rows_of(decoder->graph, node, weights->buffer);
+    unsigned char *memory = allocate(decoder, weights, 0, (size_t)count * sizeof(float), error);
+    if (memory == NULL)
+        return -1;
+    float *to = (float *)(void *)memory;
+    for (size_t i = 0; i < node->weight_count; i++) {
+        const struct kgen_graph_weight *weight = &decoder->graph->weights[node->weights[i].index];
+        if (strcmp(node->weights[i].buffer, weights->buffer) != 0)
+            continue;
+        if (kgen_checkpoint_values(checkpoint, weight->name, to, weight->shape[0], error) != 0)
+            return -1;
+        to += weight->shape[0];
+    }
+    return 0;
+}
+
+/* ---- nodes ---- */
+
+/* Points the buffers of a call at weights, and counts what a step reads of them. */
+static void bind(struct kgen_decoder *decoder, size_t node, const char *buffer,
+                 const struct kgen_decoder_weights *weights)
+{
+    struct kgen_decoder_call *call = &decoder->calls[node];
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(&decoder->graph->nodes[node].problem, &buffers);
+    for (size_t i = 0; i < buffers.count; i++) {
+        const struct kgen_problem_buffer *item = &buffers.items[i];
+        const bool matrix = item->array >= 0 && strcmp(item->declared->name, buffer) == 0;
+        if (!matrix && strcmp(item->name, buffer) != 0)
+            continue;
+        unsigned char *array = weights->arrays[matrix ? item->array : 0];
+        call->arguments.buffers[i] = array;
+        if (matrix && call->selects_rows)
+            call->rows[call->row_count++] = (struct kgen_decoder_rows){(int)i, array, item->range_bytes};
+        decoder->sizes.read_weights += item->bytes;
+    }
+}
+
+static int load_buffer(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint, size_t node,
+                       const char *buffer, struct kgen_error *error)
+{
+    const struct kgen_decoder_weights *shared = find_shared(decoder, node, buffer);
+    if (shared != NULL) {
+        bind(decoder, node, buffer, shared);
+        return 0;
+    }
+    struct kgen_decoder_weights *weights = add_weights(decoder, node, buffer, error);
+    if (weights == NULL)
+        return -1;
+    const struct kgen_problem problem = whole_problem(decoder, node, buffer);
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(&problem, &buffers);
+    const int found = kgen_buffers_of_role(&buffers, KGEN_WEIGHTS);
+    int result;
+    if (found < 0 || strcmp(buffers.items[found].declared->name, buffer) != 0)
+        result = read_vectors(decoder, checkpoint, weights, error);
+    else if (kgen_problem_get(&problem, "layout") == KGEN_TILES16)
+        result = read_and_pack(decoder, checkpoint, weights, &problem, error);
+    else
+        result = read_in_place(decoder, checkpoint, weights, &problem, error);
+    if (result == 0)
+        bind(decoder, node, buffer, weights);
+    return result;
+}
+
+int kgen_decoder_load(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint, size_t node,
+                      struct kgen_error *error)
+{
+    const struct kgen_graph_node *described = &decoder->graph->nodes[node];
+    for (size_t i = 0; i < described->weight_count; i++) {
+        bool earlier = false;
+        for (size_t j = 0; j < i; j++)
+            earlier = earlier || strcmp(described->weights[j].buffer, described->weights[i].buffer) == 0;
+        if (!earlier && load_buffer(decoder, checkpoint, node, described->weights[i].buffer, error) != 0)
+            return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* Decoding in memory: small random models of the architecture llama, held against double precision. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api_fixture.h"
+#include "gen/base/file.h"
+#include "llama_reference.h"
+#include "runtime/api/model.h"
+#include "runtime/model/arena.h"
+
+#define SEED UINT64_C(20261121)
+/* Of the greatest logit. The sums of these small models have less than 200 terms, and 12 products follow one
+ * another: 2^-24 * 200 * 12. */
+#define TOLERANCE 1.5e-4
+
+enum { STEPS = 24, CONTEXT = 32 };
+
+struct shape_case {
+    const char *name;
+    struct kgen_test_llama shape;
+    struct kgen_test_llama_types types;
+};
+
+static const struct shape_case shapes[] = {
+    {"mixed types",
+     {.hidden = 64, .intermediate = 96, .layers = 2, .heads = 4, .kv_heads = 2, .head_dim = 16, .vocab = 50},
+     {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q8_0,
+      KGEN_GGUF_TENSOR_F32}},
+    {"tied, as SmolLM2",
+     {.hidden = 96,
+      .intermediate = 160,
+      .layers = 3,
+      .heads = 3,
+      .kv_heads = 1,
+      .head_dim = 32,
+      .vocab = 70,
+      .eps = 1e-6f,
+      .theta = 100000,
+      .tied = true},
+     {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q8_0,
+      KGEN_GGUF_TENSOR_F32}},
+    {"every head its own keys",
+     {.hidden = 64, .intermediate = 64, .layers = 1, .heads = 8, .kv_heads = 8, .head_dim = 8, .vocab = 33},
+     {KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_1,
+      KGEN_GGUF_TENSOR_F32}},
+};
+
+static struct kgen_context *open_estimate(struct api_fixture *fixture, int threads)
+{
+    struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
+    settings.threads = threads;
+    return api_open(&settings);
+}
+
+static struct kgen_model *open_model(struct kgen_context *context, const char *path)
+{
+    const struct kgen_model_options options = {.context = CONTEXT};
+    struct kgen_status status = {0};
+    struct kgen_model *model = kgen_model_open(context, path, &options, &status);
+    char text[1024];
+    if (model == NULL)
+        fail_msg("%s: %s", path, kgen_status_format(&status, text, sizeof text));
+    return model;
+}
+
+static int64_t token_at(int64_t step, int64_t vocab)
+{
+    return (step * 7919 + 13) % vocab;
+}
+
+static size_t compare_logits(const char *name, int64_t step, const float *logits, const double *expected,
+                             int64_t vocab)
+{
+    double greatest = 0;
+    for (int64_t i = 0; i < vocab; i++)
+        greatest = fmax(greatest, fabs(expected[i]));
+    for (int64_t i = 0; i < vocab; i++) {
+        if (!(fabs((double)logits[i] - expected[i]) <= TOLERANCE * greatest))
+            fail_msg("%s, seed %llu: logit %lld of step %lld is %.9g, expected %.9g", name,
+                     (unsigned long long)SEED, (long long)i, (long long)step, (double)logits[i], expected[i]);
+    }
+    return (size_t)vocab;
+}
+
+static size_t check_shape(struct api_fixture *fixture, const struct shape_case *item, int threads)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
+    kgen_test_write_llama(path, &item->shape, SEED, &item->types);
+    struct kgen_context *context = open_estimate(fixture, threads);
+    struct kgen_model *model = open_model(context, path);
+    struct llama_reference *reference = llama_reference_new(model->checkpoint, &item->shape, CONTEXT);
+    struct kgen_error error = {0};
+    size_t compared = 0;
+    assert_int_equal(kgen_decoder_vocabulary(model->decoder), item->shape.vocab);
+    assert_int_equal(kgen_decoder_context(model->decoder), CONTEXT);
+    for (int64_t step = 0; step < STEPS; step++) {
+        const int64_t token = token_at(step, item->shape.vocab);
+        const float *logits = kgen_decoder_step(model->decoder, token, step, &error);
+        assert_non_null(logits);
+        compared += compare_logits(item->name, step, logits, llama_reference_step(reference, token, step),
+                                   item->shape.vocab);
+    }
+    llama_reference_free(reference);
+    kgen_model_close(model);
+    kgen_close(context);
+    remove(path);
+    return compared;
+}
+
+static void test_logits_are_right(void **state)
+{
+    size_t compared = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(shapes); i++) {
+        for (int threads = 1; threads <= 2; threads++)
+            compared += check_shape(*state, &shapes[i], threads);
+    }
+    assert_true(compared > 5000);
+}
+
+static void test_limits(void **state)
+{
+    struct api_fixture *fixture = *state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
+    kgen_test_write_llama(path, &shapes[0].shape, SEED, &shapes[0].types);
+    struct kgen_context *context = open_estimate(fixture, 1);
+    struct kgen_model *model = open_model(context, path);
+    static const struct {
+        int64_t token, position;
+        const char *message;
+    } cases[] = {
+        {-1, 0, "token -1 is not below 50"},
+        {50, 0, "token 50 is not below 50"},
+        {0, -1, "room for 32 positions"},
+        {0, CONTEXT, "room for 32 positions"},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        struct kgen_error error = {0};
+        assert_null(kgen_decoder_step(model->decoder, cases[i].token, cases[i].position, &error));
+        assert_non_null(strstr(error.message, cases[i].message));
+    }
+    kgen_model_close(model);
+    kgen_close(context);
+    remove(path);
+}
+
+/* A model that lacks tensors is refused, and the first is named. */
+static void test_a_tensor_is_missing(void **state)
+{
+    struct api_fixture *fixture = *state;
+    struct kgen_status status = {0};
+    struct kgen_test_gguf file = {0};
+    struct kgen_text text = {0};
+    char path[128], message[1024];
+    struct kgen_test_llama deeper = shapes[0].shape;
+    deeper.layers++;
+    kgen_test_llama_values(&file, &deeper);
+    kgen_test_llama_tensors(&file, &shapes[0].shape, SEED, &shapes[0].types);
+    kgen_test_gguf_finish(&file, &text);
+    snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
+    assert_int_equal(kgen_file_write(path, text.data, text.length, NULL), 0);
+    kgen_text_free(&text);
+    struct kgen_context *context = open_estimate(fixture, 1);
+    assert_null(kgen_model_open(context, path, NULL, &status));
+    assert_int_equal(status.code, KGEN_BAD_SPEC);
+    kgen_status_format(&status, message, sizeof message);
+    if (strstr(message, "model.layers.2.") == NULL)
+        fail_msg("%s", message);
+    kgen_close(context);
+    remove(path);
+}
+
+/* ---- the arena ---- */
+
+static bool overlap(const struct kgen_arena *arena, const struct kgen_graph *graph, size_t a, size_t b)
+{
+    return arena->offsets[a] < arena->offsets[b] + graph->tensors[b].bytes &&
+           arena->offsets[b] < arena->offsets[a] + graph->tensors[a].bytes;
+}
+
+/* Tensors that live at one node share no byte; a view lies within its tensor; the whole is hardly larger than
+ * the most that lives at one node. */
+static void test_arena(void **state)
+{
+    (void)state;
+    static const char config[] =
+        "{\"architectures\": [\"Qwen3ForCausalLM\"], \"hidden_size\": 64, \"intermediate_size\": 192, "
+        "\"num_hidden_layers\": 4, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"head_dim\": 32, "
+        "\"vocab_size\": 100, \"quantization\": {\"bits\": 4, \"group_size\": 32}}";
+    struct kgen_error error = {0};
+    struct kgen_spec *spec = kgen_spec_parse("arena.json", config, strlen(config), NULL, &error);
+    struct kgen_arena arena;
+    size_t pairs = 0;
+    if (spec == NULL)
+        fail_msg("%s", error.message);
+    const struct kgen_graph *graph = spec->graph;
+    assert_int_equal(kgen_arena_plan(&arena, graph, &error), 0);
+    for (size_t i = 0; i < graph->tensor_count; i++) {
+        const struct kgen_graph_tensor *a = &graph->tensors[i];
+        assert_true(arena.offsets[i] + a->bytes <= arena.bytes);
+        if (a->view_of != KGEN_GRAPH_NONE) {
+            assert_true(arena.offsets[i] >= arena.offsets[a->view_of]);
+            assert_true(arena.offsets[i] + a->bytes <=
+                        arena.offsets[a->view_of] + graph->tensors[a->view_of].bytes);
+            continue;
+        }
+        assert_int_equal(arena.offsets[i] % KGEN_ARENA_ALIGNMENT, 0);
+        for (size_t j = 0; j < i; j++) {
+            const struct kgen_graph_tensor *b = &graph->tensors[j];
+            if (b->view_of != KGEN_GRAPH_NONE || a->first > b->last || b->first > a->last)
+                continue;
+            if (overlap(&arena, graph, i, j))
+                fail_msg("%s and %s share bytes", a->name, b->name);
+            pairs++;
+        }
+    }
+    assert_true(pairs > 20);
+    assert_true(arena.bytes <= 2 * kgen_graph_peak(graph, NULL));
+    kgen_arena_free(&arena);
+    kgen_spec_free(spec);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_logits_are_right, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_limits, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_a_tensor_is_missing, api_setup, api_teardown),
+        cmocka_unit_test(test_arena),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
