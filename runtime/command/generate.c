@@ -2,7 +2,6 @@
 /* kgen SPEC: tune every problem of a spec, write the winners' sources, print what was chosen. kgen tune SPEC:
  * the same without the sources. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,27 +10,10 @@
 
 #include "gen/base/file.h"
 #include "runtime/command/dry_run.h"
+#include "runtime/command/interrupt.h"
 #include "runtime/command/output.h"
 #include "runtime/command/progress.h"
 #include "runtime/command/report/report.h"
-
-/* Set by the signal handler, which has no context pointer. */
-static volatile int cancelled;
-
-static void cancel(int signal_number)
-{
-    (void)signal_number;
-    cancelled = 1;
-}
-
-/* The first signal ends the run in good order, a second one at once. */
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = cancel, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
 
 static double seconds_now(void)
 {
@@ -118,7 +100,7 @@ static int tune_all(struct run *run, struct kgen_error *error)
         .isas = options->isa_given ? 1u << options->isa : 0,
         .threads = run->session->threads,
         .time_limit_seconds = options->time_limit_seconds,
-        .cancel = &cancelled,
+        .cancel = &kgen_interrupted,
         .seed = KGEN_PROOF_SEED,
         .shard = options->shard,
         .shards = options->shards,
@@ -128,11 +110,11 @@ static int tune_all(struct run *run, struct kgen_error *error)
     struct kgen_tuner *tuner = kgen_tuner_new(run->session->templates, &run->session->machine,
                                               run->session->cache, &tune_options, error);
     int result = tuner != NULL ? 0 : -1;
-    for (size_t i = 0; result == 0 && i < run->session->spec->count && !cancelled; i++) {
+    for (size_t i = 0; result == 0 && i < run->session->spec->count && !kgen_interrupted; i++) {
         const int tuned = tune_entry(run, tuner, i, error);
         if (tuned < 0) {
             result = -1;
-        } else if (tuned == 0 || !cancelled) {
+        } else if (tuned == 0 || !kgen_interrupted) {
             run->time_limit_met = run->time_limit_met || tuned == 1;
             run->count = i + 1;
         }
@@ -145,7 +127,7 @@ static int tune_all(struct run *run, struct kgen_error *error)
 /* Says which problems have no proven candidate. */
 static enum kgen_ending judge(const struct run *run)
 {
-    if (cancelled)
+    if (kgen_interrupted)
         return KGEN_ENDED_INTERRUPTED;
     enum kgen_ending ending = run->time_limit_met ? KGEN_ENDED_TIME_LIMIT : KGEN_ENDED_DONE;
     for (size_t i = 0; i < run->count; i++) {
@@ -216,7 +198,7 @@ static int write_output(struct run *run, const char *folder, enum kgen_ending *e
         .choices = run->choices,
         .count = run->count,
         .seed = KGEN_PROOF_SEED,
-        .cancel = &cancelled,
+        .cancel = &kgen_interrupted,
     };
     kgen_progress_note(&run->progress, "proving what is written through the compiler");
     const int result = kgen_output_write(&output, folder, shipped, error);
@@ -306,7 +288,7 @@ static int run_all(struct run *run, double begin)
         kgen_session_open_cache(session, options, &error) != 0) {
         status = kgen_fail(&error);
     } else {
-        catch_signals();
+        kgen_interrupt_catch();
         kgen_progress_init(&run->progress, options, session->spec->count);
         status = work(run, folder.data, begin);
     }

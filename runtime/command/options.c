@@ -12,12 +12,16 @@
 #define MAX_THREADS 1024
 #define MAX_SHARDS 1000000
 #define MAX_FILES 100000
+#define MAX_TOKENS (1 << 24)
+/* Of a first run of kgen generate. */
+#define TUNE_SECONDS 5
 
 /* Bits of the commands that take an option. */
 #define IN(command) (1u << KGEN_COMMAND_##command)
 #define TUNING (IN(GENERATE) | IN(TUNE))
 #define WITH_SPEC (TUNING | IN(EXPLAIN) | IN(REPORT))
 #define READING_SPEC (WITH_SPEC | IN(GRAPH))
+#define READING_MODEL (READING_SPEC | IN(TEXT))
 #define WITHOUT_KERNELS (IN(GRAPH) | IN(INSPECT))
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
 
@@ -128,6 +132,25 @@ static int read_shard(const char *value, struct kgen_options *options, struct kg
     return 0;
 }
 
+static int read_tokens(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    int64_t tokens;
+    if (read_integer(value, 1, MAX_TOKENS, &tokens) != 0)
+        return usage_error(error, "tokens", value, "a whole number from 1 to 16777216");
+    options->tokens = (int)tokens;
+    return 0;
+}
+
+static int read_tune_seconds(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    char *end;
+    const double seconds = strtod(value, &end);
+    if (end == value || *end != '\0' || !isfinite(seconds) || seconds <= 0)
+        return usage_error(error, "tune-seconds", value, "a number of seconds greater than 0");
+    options->tune_seconds = seconds;
+    return 0;
+}
+
 /* Reads the value of a field that the spec may leave open. */
 static int read_field(const char *option, const char *field, const char *value, int64_t *result,
                       struct kgen_error *error)
@@ -193,6 +216,14 @@ static int read_activation_dtypes(const char *value, struct kgen_options *option
 #define FIELD(name) offsetof(struct kgen_options, name)
 
 static const struct option_info option_infos[] = {
+    {"prompt", NULL, 'p', "TEXT", IN(TEXT), NULL, FIELD(prompt), false, "the text to go on from"},
+    {"file", NULL, 'f', "FILE", IN(TEXT), NULL, FIELD(prompt_file), false, "read the prompt from a file"},
+    {"chat", NULL, 0, NULL, IN(TEXT), NULL, FIELD(chat), false,
+     "the prompt is what a user says, in the chat template of the checkpoint"},
+    {"tokens", NULL, 'n', "N", IN(TEXT), read_tokens, 0, false,
+     "at most so many tokens of text (default: 128)"},
+    {"tune-seconds", NULL, 0, "S", IN(TEXT), read_tune_seconds, 0, false,
+     "seconds that a first run may tune (default: 5)"},
     {"output", NULL, 'o', "PATH", IN(GENERATE) | IN(REPORT), NULL, FIELD(output), false,
      "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html)"},
     {"peers", NULL, 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
@@ -206,13 +237,13 @@ static const struct option_info option_infos[] = {
      "estimate, measure, patient or exhaustive (default: measure)"},
     {"time-limit", NULL, 0, "S", TUNING, read_time_limit, 0, false,
      "stop tuning after S seconds with the best so far"},
-    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE), read_threads, 0, true,
+    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | IN(TEXT), read_threads, 0, true,
      "tune for N threads (default: all)"},
     {"bits", NULL, 0, "B", READING_SPEC, read_bits, 0, true, "bits of a weight, where the spec does not say"},
     {"group-size", NULL, 0, "G", READING_SPEC, read_group_size, 0, true, "weights of a group: 32, 64, 128"},
-    {"activation-dtype", "activations", 0, "LIST", READING_SPEC, read_activation_dtypes, 0, true,
+    {"activation-dtype", "activations", 0, "LIST", READING_MODEL, read_activation_dtypes, 0, true,
      "precisions of activations, such as f32,i8"},
-    {"context", NULL, 0, "N", READING_SPEC, read_context, 0, true,
+    {"context", NULL, 0, "N", READING_MODEL, read_context, 0, true,
      "positions that caches have room for (default of a model: 4096, or its maximum)"},
     {"layout", NULL, 0, "NAME", READING_SPEC, read_layout, 0, true,
      "of weights, scales and biases: stored (default), or tiles16: 16 rows side by side"},
@@ -222,7 +253,7 @@ static const struct option_info option_infos[] = {
      "read the templates from DIR/<target> instead of those built in"},
     {"cache", NULL, 0, "DIR", EVERYWHERE & ~(IN(LIST) | WITHOUT_KERNELS), NULL, FIELD(cache), false,
      "cache folder (default: $KGEN_CACHE_DIR, $XDG_CACHE_HOME/kgen, ~/.cache/kgen)"},
-    {"no-cache", NULL, 0, NULL, IN(GENERATE) | IN(MACHINE), NULL, FIELD(no_cache), false,
+    {"no-cache", NULL, 0, NULL, IN(GENERATE) | IN(MACHINE) | IN(TEXT), NULL, FIELD(no_cache), false,
      "neither use nor keep earlier results"},
     {"json", NULL, 0, NULL, EVERYWHERE, NULL, FIELD(json), false, "print the result as JSON"},
     {"shard", NULL, 0, "I/N", IN(TUNE), read_shard, 0, false,
@@ -266,6 +297,8 @@ static const struct {
                              "write the results of an earlier run as one HTML page with charts", 1, 1},
     [KGEN_COMMAND_GRAPH] = {"graph", "graph SPEC [--all] [options]",
                             "print the graph of a decode step in Graphviz's DOT", 1, 1},
+    [KGEN_COMMAND_TEXT] = {"generate", "generate CHECKPOINT -p TEXT [options]",
+                           "generate text from a checkpoint (GGUF), greedily", 1, 1},
     [KGEN_COMMAND_INSPECT] = {"inspect", "inspect FILE [options]",
                               "show what a GGUF file holds, and hold it against the model that it says it is",
                               1, 1},
@@ -276,8 +309,35 @@ static const char *command_label(enum kgen_command command)
     return command_infos[command].name != NULL ? command_infos[command].name : "SPEC";
 }
 
+/* The command that the first word names. Its options come first where two have one letter. */
+static enum kgen_command first_command(int argc, char **argv)
+{
+    for (int i = 0; i < KGEN_COMMAND_COUNT && argc > 1; i++) {
+        if (command_infos[i].name != NULL && strcmp(argv[1], command_infos[i].name) == 0)
+            return (enum kgen_command)i;
+    }
+    return KGEN_COMMAND_GENERATE;
+}
+
+static bool takes(enum kgen_command command, const struct option_info *info)
+{
+    return (info->commands >> command & 1) != 0;
+}
+
+/* The option that a letter means for a command: one that the command takes, where there is one. */
+static size_t option_of_letter(enum kgen_command command, int letter)
+{
+    size_t found = OPTION_COUNT;
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (option_infos[i].letter == letter && (found == OPTION_COUNT || takes(command, &option_infos[i])))
+            found = i;
+    }
+    return found;
+}
+
 /* The options for getopt, also by their former names: value 256 + index each. */
-static void fill_getopt(struct option long_options[2 * OPTION_COUNT + 1], char letters[2 * OPTION_COUNT + 2])
+static void fill_getopt(enum kgen_command command, struct option long_options[2 * OPTION_COUNT + 1],
+                        char letters[2 * OPTION_COUNT + 2])
 {
     size_t at = 0, count = 0;
     letters[at++] = ':';
@@ -286,7 +346,7 @@ static void fill_getopt(struct option long_options[2 * OPTION_COUNT + 1], char l
         const char *const names[] = {info->name, info->former};
         for (size_t j = 0; j < KGEN_COUNT_OF(names) && names[j] != NULL; j++)
             long_options[count++] = (struct option){names[j], info->argument != NULL, NULL, 256 + (int)i};
-        if (info->letter != 0) {
+        if (info->letter != 0 && option_of_letter(command, info->letter) == i) {
             letters[at++] = info->letter;
             if (info->argument != NULL)
                 letters[at++] = ':';
@@ -294,15 +354,6 @@ static void fill_getopt(struct option long_options[2 * OPTION_COUNT + 1], char l
     }
     long_options[count] = (struct option){0};
     letters[at] = '\0';
-}
-
-static size_t option_of(int code)
-{
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (code == 256 + (int)i || (code < 256 && option_infos[i].letter == code))
-            return i;
-    }
-    return OPTION_COUNT;
 }
 
 static int store(const struct option_info *info, const char *value, struct kgen_options *options,
@@ -374,13 +425,15 @@ static int check_commands(const struct kgen_options *options, const char *const 
                           struct kgen_error *error)
 {
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (values[i] == NULL || (option_infos[i].commands >> options->command & 1) != 0)
+        if (values[i] == NULL || takes(options->command, &option_infos[i]))
             continue;
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "kgen %s takes no option --%s",
                        command_label(options->command), option_infos[i].name);
         kgen_error_hint(error, "kgen %s --help lists those it takes", command_label(options->command));
         return -1;
     }
+    if (options->prompt != NULL && options->prompt_file != NULL)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "-p and -f exclude each other");
     if (options->no_cache && options->cache != NULL)
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
                               "--cache and --no-cache exclude each other");
@@ -406,16 +459,19 @@ static int getopt_error(int code, char **argv, struct kgen_error *error)
 
 int kgen_options_parse(int argc, char **argv, struct kgen_options *options, struct kgen_error *error)
 {
-    *options = (struct kgen_options){
-        .target = kgen_target_at(0)->name, .engine = KGEN_ENGINE_TCC, .effort = KGEN_EFFORT_MEASURE};
+    *options = (struct kgen_options){.target = kgen_target_at(0)->name,
+                                     .engine = KGEN_ENGINE_TCC,
+                                     .effort = KGEN_EFFORT_MEASURE,
+                                     .tune_seconds = TUNE_SECONDS};
     struct option long_options[2 * OPTION_COUNT + 1];
     char letters[2 * OPTION_COUNT + 2];
-    fill_getopt(long_options, letters);
+    const enum kgen_command command = first_command(argc, argv);
+    fill_getopt(command, long_options, letters);
     const char *values[OPTION_COUNT] = {0};
     opterr = 0;
     int code;
     while ((code = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
-        const size_t index = option_of(code);
+        const size_t index = code >= 256 ? (size_t)code - 256 : option_of_letter(command, code);
         if (index == OPTION_COUNT)
             return getopt_error(code, argv, error);
         values[index] = option_infos[index].argument != NULL ? optarg : "";

@@ -17,6 +17,7 @@ enum kgen_command {
     KGEN_COMMAND_REPORT,
     KGEN_COMMAND_GRAPH,
     KGEN_COMMAND_INSPECT,
+    KGEN_COMMAND_TEXT,
     KGEN_COMMAND_COUNT
 };
 
@@ -26,7 +27,11 @@ struct kgen_options {
     char *const *arguments; /* after the command's name: spec, problem; ops; path; file */
     size_t argument_count;
     const char *output, *target, *templates, *cache;
-    const char *peers;             /* report */
+    const char *peers;                /* report */
+    const char *prompt, *prompt_file; /* generate; NULL: not given */
+    bool chat;
+    int tokens; /* of text at most; 0: the default */
+    double tune_seconds;
     const char *machine, *problem; /* NULL: this one; all */
     bool other_machines;
     unsigned shard, shards; /* the share to tune, from 0, of so many shares; shards 0: everything */

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* kgen generate: text from a small random model with a vocabulary of its own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command_fixture.h"
+#include "llama_reference.h"
+
+#define SEED UINT64_C(20261122)
+
+/* U+0120, which stands for a blank, begins the words. */
+static const char *const tokens[] = {"<|im_start|>",
+                                     "<|im_end|>",
+                                     "a",
+                                     "b",
+                                     "c",
+                                     "d",
+                                     "e",
+                                     "f",
+                                     "g",
+                                     "h",
+                                     "i",
+                                     "m",
+                                     "n",
+                                     "o",
+                                     "p",
+                                     "r",
+                                     "s",
+                                     "t",
+                                     "u",
+                                     "y",
+                                     "\304\240",
+                                     "\304\212",
+                                     "ab",
+                                     "abc",
+                                     "us",
+                                     "er",
+                                     "user",
+                                     "\304\240a",
+                                     "he",
+                                     "z"};
+static const int32_t types[KGEN_COUNT_OF(tokens)] = {3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                                     1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+static const char *const merges[] = {"a b", "ab c", "u s", "e r", "us er", "\304\240 a", "h e"};
+
+static struct kgen_test_tokenizer tokenizer = {
+    .model = "gpt2",
+    .pre = "smollm",
+    .tokens = tokens,
+    .types = types,
+    .count = KGEN_COUNT_OF(tokens),
+    .merges = merges,
+    .merge_count = KGEN_COUNT_OF(merges),
+    .bos = 0,
+    .eos = 1,
+    .chat_template = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + "
+                     "message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
+                     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+};
+
+static const struct kgen_test_llama shape = {.hidden = 64,
+                                             .intermediate = 96,
+                                             .layers = 2,
+                                             .heads = 4,
+                                             .kv_heads = 2,
+                                             .head_dim = 16,
+                                             .vocab = KGEN_COUNT_OF(tokens),
+                                             .context = 64,
+                                             .tied = true,
+                                             .tokenizer = &tokenizer};
+
+static int setup(void **state)
+{
+    (void)state;
+    if (kgen_test_command_setup() != 0)
+        return -1;
+    kgen_test_write_llama("model.gguf", &shape, SEED, &kgen_test_mixed_types);
+    struct kgen_test_tokenizer unknown = tokenizer;
+    unknown.chat_template = "{{ messages }}";
+    struct kgen_test_llama other = shape;
+    other.tokenizer = &unknown;
+    kgen_test_write_llama("unknown.gguf", &other, SEED, &kgen_test_mixed_types);
+    kgen_test_put_file("prompt.txt", "abc a");
+    kgen_test_put_file("broken.gguf", "GGUF\3");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return kgen_test_command_teardown();
+}
+
+static json_t *generate(const char *arguments)
+{
+    char line[256];
+    snprintf(line, sizeof line, "generate %s --json --tune-seconds 0.01", arguments);
+    struct kgen_test_outcome outcome = kgen_test_run(line);
+    if (outcome.status != 0)
+        fail_msg("%s: exit status %d\n%s", line, outcome.status, outcome.err.data);
+    json_t *root = json_loads(outcome.out.data, 0, NULL);
+    assert_non_null(root);
+    kgen_test_outcome_free(&outcome);
+    return root;
+}
+
+static void assert_ids(const json_t *root, const char *key, const int *expected, size_t count)
+{
+    const json_t *ids = json_object_get(root, key);
+    assert_int_equal(json_array_size(ids), count);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(json_integer_value(json_array_get(ids, i)), expected[i]);
+}
+
+static void test_prompts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments;
+        int ids[16];
+        size_t count;
+    } cases[] = {
+        {"model.gguf -p abc -n 1", {23}, 1},
+        {"model.gguf -p user -n 1", {26}, 1},
+        {"model.gguf -f prompt.txt -n 1", {23, 27}, 2},
+        {"model.gguf --chat -p abc -n 1", {0, 26, 21, 23, 1, 21, 0, 2, 16, 16, 10, 16, 17, 2, 12, 17}, 17},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        json_t *root = generate(cases[i].arguments);
+        const size_t shown = cases[i].count < 16 ? cases[i].count : 16;
+        assert_int_equal(json_array_size(json_object_get(root, "prompt_tokens")), cases[i].count);
+        for (size_t j = 0; j < shown; j++)
+            assert_int_equal(json_integer_value(json_array_get(json_object_get(root, "prompt_tokens"), j)),
+                             cases[i].ids[j]);
+        json_decref(root);
+    }
+}
+
+/* The token of the greatest logit; *margin is how far the next one is. */
+static int64_t greatest(const double *logits, double *margin)
+{
+    int64_t best = 0;
+    for (int64_t i = 1; i < shape.vocab; i++)
+        best = logits[i] > logits[best] ? i : best;
+    *margin = 1e300;
+    for (int64_t i = 0; i < shape.vocab; i++) {
+        if (i != best && logits[best] - logits[i] < *margin)
+            *margin = logits[best] - logits[i];
+    }
+    return best;
+}
+
+/* Greedy text is that of double precision, as long as no two logits are too near to tell. */
+static void test_tokens_are_the_greatest(void **state)
+{
+    (void)state;
+    enum { COUNT = 20 };
+    struct kgen_error error = {0};
+    struct kgen_checkpoint *checkpoint = kgen_checkpoint_open("model.gguf", &error);
+    assert_non_null(checkpoint);
+    struct llama_reference *reference = llama_reference_new(checkpoint, &shape, 64);
+    json_t *root = generate("model.gguf -p abc -n 20");
+    const json_t *ids = json_object_get(root, "tokens");
+    int64_t token = 23;
+    size_t compared = 0;
+    for (size_t i = 0; i < json_array_size(ids); i++, compared++) {
+        double margin;
+        token = greatest(llama_reference_step(reference, token, (int64_t)i), &margin);
+        if (margin < 1e-4)
+            break;
+        assert_int_equal(json_integer_value(json_array_get(ids, i)), token);
+    }
+    assert_true(compared == COUNT || token == 1);
+    assert_int_equal(json_is_true(json_object_get(root, "ended")), token == 1);
+    json_decref(root);
+    llama_reference_free(reference);
+    kgen_checkpoint_free(checkpoint);
+}
+
+/* What is printed is the text, and no more than fits into the caches. */
+static void test_text(void **state)
+{
+    (void)state;
+    json_t *root = generate("model.gguf -p abc -n 12");
+    struct kgen_text expected = {0};
+    kgen_text_printf(&expected, "%s\n", json_string_value(json_object_get(root, "text")));
+    kgen_test_expect("generate model.gguf -p abc -n 12 -q", 0, expected.data, NULL);
+    kgen_text_free(&expected);
+    json_decref(root);
+    root = generate("model.gguf -p abc -n 100 --context 9");
+    assert_true(json_array_size(json_object_get(root, "tokens")) <= 9);
+    json_decref(root);
+    static const int prompt[] = {23};
+    root = generate("model.gguf -p abc -n 3 --activation-dtype i8 --threads 1");
+    assert_ids(root, "prompt_tokens", prompt, 1);
+    json_decref(root);
+}
+
+static void test_bad_input(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        int status;
+        const char *err;
+    } cases[] = {
+        {"generate", 2, "an argument is missing"},
+        {"generate model.gguf", 2, "the prompt is empty"},
+        {"generate model.gguf -p a -f prompt.txt", 2, "exclude each other"},
+        {"generate model.gguf -p a -n 0", 2, "--tokens cannot be '0'"},
+        {"generate model.gguf -p a --tune-seconds x", 2, "--tune-seconds cannot be 'x'"},
+        {"generate model.gguf -f none.txt", 2, "none.txt"},
+        {"generate none.gguf -p a", 2, "none.gguf"},
+        {"generate broken.gguf -p a", 2, "broken.gguf"},
+        {"generate unknown.gguf --chat -p a", 2, "template"},
+        {"generate model.gguf -p abcabcabcabc --context 3", 2, "room for 3 positions"},
+        {"tune prompt.txt -p a", 2, "takes no option --prompt"},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++)
+        kgen_test_expect(cases[i].line, cases[i].status, NULL, cases[i].err);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_prompts),
+        cmocka_unit_test(test_tokens_are_the_greatest),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_bad_input),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
