@@ -188,22 +188,23 @@ static void test_reading_errors(void **state)
 {
     static const struct {
         const char *name;
-        int64_t begin, end, at, K, bits;
+        int64_t begin, end, N, at, K, bits;
         const char *message;
     } table[] = {
-        {"model.layers.7.mlp.up_proj.weight", 0, 1, 0, 64, 4, "there is no tensor model.layers.7"},
-        {"nothing", 0, 1, 0, 64, 4, "there is no tensor nothing"},
-        {"model.norm.weight", 0, 1, 0, 64, 4, "model.norm.weight has 1 dimensions; a matrix has 2"},
-        {"lm_head.weight", 0, 1, 0, 64, 4, "lm_head.weight is a matrix of type F16"},
-        {"model.layers.0.mlp.up_proj.weight", 0, 1, 0, 32, 4, "is wanted in another format"},
-        {"model.layers.0.mlp.up_proj.weight", 0, 1, 0, 64, 8, "is wanted in another format"},
-        {"model.layers.0.self_attn.q_proj.weight", 0, 1, 0, 64, 4, "is wanted in another format"},
-        {"model.layers.0.mlp.up_proj.weight", 0, 97, 0, 64, 4, "has 96 rows, and rows 0 to 97 are wanted"},
-        {"model.layers.0.mlp.up_proj.weight", -1, 1, 0, 64, 4, "rows -1 to 1"},
-        {"model.layers.0.mlp.up_proj.weight", 2, 1, 0, 64, 4, "rows 2 to 1"},
-        {"model.layers.0.mlp.up_proj.weight", 0, 2, 1, 64, 4, "as rows of 2 from 1 on"},
-        {"model.layers.0.mlp.up_proj.weight", 0, 1, -1, 64, 4, "as rows of 2 from -1 on"},
-        {"model.layers.0.mlp.up_proj.weight", 0, 1, INT64_MAX, 64, 4, "as rows of 2 from"},
+        {"model.layers.7.mlp.up_proj.weight", 0, 1, 2, 0, 64, 4, "there is no tensor model.layers.7"},
+        {"nothing", 0, 1, 2, 0, 64, 4, "there is no tensor nothing"},
+        {"model.norm.weight", 0, 1, 2, 0, 64, 4, "model.norm.weight has 1 dimensions; a matrix has 2"},
+        {"lm_head.weight", 0, 1, 2, 0, 64, 4, "lm_head.weight is a matrix of type F16"},
+        {"model.layers.0.mlp.up_proj.weight", 0, 1, 2, 0, 32, 4, "is wanted in another format"},
+        {"model.layers.0.mlp.up_proj.weight", 0, 1, 2, 0, 64, 8, "is wanted in another format"},
+        {"model.layers.0.self_attn.q_proj.weight", 0, 1, 2, 0, 64, 4, "is wanted in another format"},
+        {"model.layers.0.mlp.up_proj.weight", 0, 97, 200, 0, 64, 4,
+         "has 96 rows, and rows 0 to 97 are wanted"},
+        {"model.layers.0.mlp.up_proj.weight", -1, 1, 2, 0, 64, 4, "rows -1 to 1"},
+        {"model.layers.0.mlp.up_proj.weight", 2, 1, 2, 0, 64, 4, "rows 2 to 1"},
+        {"model.layers.0.mlp.up_proj.weight", 0, 2, 2, 1, 64, 4, "as rows of 2 from 1 on"},
+        {"model.layers.0.mlp.up_proj.weight", 0, 1, 2, -1, 64, 4, "as rows of 2 from -1 on"},
+        {"model.layers.0.mlp.up_proj.weight", 0, 1, 2, INT64_MAX, 64, 4, "as rows of 2 from"},
     };
     (void)state;
     struct kgen_test_llama_types types = kgen_test_mixed_types;
@@ -215,7 +216,7 @@ static void test_reading_errors(void **state)
     size_t cases = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(table); i++, cases++) {
         const struct kgen_matrix matrix = {
-            kgen_format_find(KGEN_AFFINE), 2, table[i].K, table[i].bits, 32, KGEN_F16,
+            kgen_format_find(KGEN_AFFINE), table[i].N, table[i].K, table[i].bits, 32, KGEN_F16,
             {weights, scales, biases}};
         struct kgen_error error = {0};
         if (kgen_checkpoint_matrix(checkpoint, table[i].name, table[i].begin, table[i].end, &matrix,

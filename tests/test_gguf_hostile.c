@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEED = 4, PLACES = 200, FLIPS = 3000, NUMBERS = 2000 };
+enum { SEED = 4, PLACES = 200, LAST = 64, FLIPS = 3000, NUMBERS = 2000 };
 
 static struct kgen_text model;
 static size_t header; /* bytes before the data */
@@ -69,13 +69,15 @@ static void test_whole(void **state)
     assert_int_equal(kgen_test_exercise(model.data, model.length, &error), KGEN_TEST_WHOLE);
 }
 
-/* Every byte of the header, and places all over the file. */
+/* Every byte of the header, places all over the file, and each of the last bytes. */
 static void test_truncation(void **state)
 {
     (void)state;
     size_t cases = 0;
-    for (size_t i = 0; i < header + PLACES; i++, cases++) {
-        const size_t size = i < header ? i : (i - header) * model.length / PLACES;
+    for (size_t i = 0; i < header + PLACES + LAST; i++, cases++) {
+        const size_t size = i < header            ? i
+                            : i < header + PLACES ? (i - header) * model.length / PLACES
+                                                  : model.length - 1 - (i - header - PLACES);
         struct kgen_error error = {0};
         char *copy = copy_of(size);
         if (kgen_test_exercise(copy, size, &error) != KGEN_TEST_REFUSED)

@@ -57,7 +57,8 @@ struct kgen_checkpoint_tensor {
      * set and no arrays. format is NULL where kgen has no format for the tensor. */
     struct kgen_matrix matrix;
     bool plain; /* kgen_checkpoint_values reads it */
-    bool as_is; /* the format has one array, and data is it, byte for byte */
+    bool as_is; /* the format has one array, and data is it, byte for byte, at a multiple of the file's
+                   alignment */
 };
 
 /* In the order of the file. */
