@@ -85,7 +85,7 @@ thread-sanitizer: test-deps ## run the tests that have threads under ThreadSanit
 # (test_machine) compare the processor with what the kernel says of it.
 VALGRIND_TESTS := $(filter-out tests/test_api_process.c,$(wildcard tests/test_api*.c)) \
 	$(filter-out tests/test_cache_commands.c,$(wildcard tests/test_cache*.c)) $(wildcard tests/test_checkpoint*.c tests/test_gguf*.c tests/test_spec*.c tests/test_template*.c) \
-	$(wildcard tests/test_tune*.c) $(patsubst %,tests/test_%.c,bandwidth device expression generators lower lower_count problem reference variant verify verify_broken worker)
+	$(wildcard tests/test_tokenizer_*.c tests/test_tune*.c) $(patsubst %,tests/test_%.c,bandwidth chat device expression generators lower lower_count problem reference variant verify verify_broken worker)
 valgrind: test-deps ## run the tests of the API, the cache, the specs and more under valgrind, leaks included
 	@$(MAKE) --no-print-directory REPORTS=build/valgrind-report RUNNER="sh tests/valgrind.sh" \
 		TESTS='$(VALGRIND_TESTS:%.c=build/%)' all run-tests

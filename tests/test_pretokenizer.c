@@ -184,11 +184,11 @@ static void test_long_runs(void **state)
         const char *name = kgen_word_next(&list, &length);
         struct kgen_pretokenizer *pre = kgen_pretokenizer_new(NULL, name, length, NULL);
         assert_non_null(pre);
-        for (size_t j = 0; j < KGEN_COUNT_OF(units); j++, cases++) {
+        for (size_t j = 0; j < KGEN_COUNT_OF(units) * KGEN_COUNT_OF(ends); j++, cases++) {
             struct kgen_text text = {0};
-            for (size_t k = 0; k < (size_t)1 << 16; k++)
-                kgen_text_puts(&text, units[j]);
-            kgen_text_puts(&text, ends[cases % KGEN_COUNT_OF(ends)]);
+            for (size_t k = 0; k < (size_t)1 << 15; k++)
+                kgen_text_puts(&text, units[j / KGEN_COUNT_OF(ends)]);
+            kgen_text_puts(&text, ends[j % KGEN_COUNT_OF(ends)]);
             size_t end = 0;
             assert_int_equal(kgen_pretokenizer_split(pre, text.data, text.length, add_length, &end, NULL), 0);
             assert_int_equal(end, text.length);

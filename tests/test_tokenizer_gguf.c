@@ -24,24 +24,24 @@ struct row {
 };
 
 static const struct row rows[] = {
-    {"gpt2", "smollm", true, true, 5, false, false, NULL},
+    {"gpt2", "smollm", true, true, 6, false, false, NULL},
     {"gpt2", "smollm", true, true, 0, false, false, NULL},
-    {"gpt2", NULL, true, true, 5, false, false, NULL},
-    {"gemma4", NULL, true, true, 5, false, false, NULL},
-    {"gpt2", "unheard", true, true, 5, false, false, "the pre-tokenizer 'unheard' is not known"},
-    {"llama", "default", true, true, 5, false, false, "tokenizers of the kind 'llama' are not known"},
-    {NULL, "smollm", true, true, 5, false, false, "tokenizers of the kind '' are not known"},
+    {"gpt2", NULL, true, true, 6, false, false, NULL},
+    {"gemma4", NULL, true, true, 6, false, false, NULL},
+    {"gpt2", "unheard", true, true, 6, false, false, "the pre-tokenizer 'unheard' is not known"},
+    {"llama", "default", true, true, 6, false, false, "tokenizers of the kind 'llama' are not known"},
+    {NULL, "smollm", true, true, 6, false, false, "tokenizers of the kind '' are not known"},
     {"gpt2", "smollm", false, true, 0, false, false, "there is no tokenizer.ggml.tokens"},
-    {"gpt2", "smollm", true, false, 5, false, false, "there is no tokenizer.ggml.merges"},
-    {"gpt2", "smollm", true, true, 4, false, false, "tokenizer.ggml.token_type has 4 elements for 5 tokens"},
-    {"gpt2", "smollm", true, true, 5, true, false, "tokenizer.ggml.bos_token_id"},
-    {"gpt2", "smollm", true, true, 5, false, true, "tokenizer.ggml.add_bos_token"},
+    {"gpt2", "smollm", true, false, 6, false, false, "there is no tokenizer.ggml.merges"},
+    {"gpt2", "smollm", true, true, 4, false, false, "tokenizer.ggml.token_type has 4 elements for 6 tokens"},
+    {"gpt2", "smollm", true, true, 6, true, false, "tokenizer.ggml.bos_token_id"},
+    {"gpt2", "smollm", true, true, 6, false, true, "tokenizer.ggml.add_bos_token"},
 };
 
 static void make(const struct row *row, struct kgen_text *bytes)
 {
-    static const char *const tokens[] = {"<s>", "a", "b", "ab", "<u>"}, *const merges[] = {"a b"};
-    static const int32_t types[] = {3, 1, 1, 1, 4};
+    static const char *const tokens[] = {"<s>", "a", "b", "ab", "<u>", "\xC3\xA9"}, *const merges[] = {"a b"};
+    static const int32_t types[] = {3, 1, 1, 1, 4, 1};
     struct kgen_test_gguf file = {0};
     if (row->model != NULL)
         kgen_test_gguf_string(&file, KEY "model", row->model);
@@ -68,7 +68,7 @@ static void make(const struct row *row, struct kgen_text *bytes)
 
 static void check(const struct row *row, const struct kgen_tokenizer *tokenizer)
 {
-    assert_int_equal(kgen_tokenizer_count(tokenizer), 5);
+    assert_int_equal(kgen_tokenizer_count(tokenizer), 6);
     assert_int_equal(kgen_tokenizer_bos(tokenizer), 0);
     assert_int_equal(kgen_tokenizer_eos(tokenizer), 4);
     assert_int_equal(kgen_tokenizer_unknown(tokenizer), -1);
@@ -80,6 +80,8 @@ static void check(const struct row *row, const struct kgen_tokenizer *tokenizer)
     assert_int_equal(kgen_tokenizer_chat_template(tokenizer).length, 7);
     assert_string_equal(ids_of(tokenizer, "abba<u>", 7, KGEN_ENCODE_ADD_SPECIAL),
                         row->types > 0 ? "0 3 2 1 4" : "0 3 2 1");
+    /* It stands for a character in plain text, and else for one of its bytes. */
+    assert_string_equal(ids_of(tokenizer, "\xC3\xA9", 2, 0), strcmp(row->model, "gemma4") == 0 ? "5" : "");
 }
 
 static void test_rows(void **state)
