@@ -124,7 +124,7 @@ static int make_call(struct kgen_decoder *decoder, const struct kgen_decoder_par
     bind_tensors(decoder, node, call);
     if (bind_states(decoder, index, error) != 0 || bind_own(decoder, call, error) != 0)
         return -1;
-    return kgen_decoder_load(decoder, parts->checkpoint, index, error);
+    return kgen_decoder_load(decoder, index, error);
 }
 
 static int find_logits(struct kgen_decoder *decoder, struct kgen_error *error)
@@ -175,6 +175,7 @@ struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, st
         return NULL;
     }
     decoder->graph = parts->graph;
+    decoder->checkpoint = parts->checkpoint;
     decoder->device = kgen_device_cpu();
     if (open_decoder(decoder, parts, error) == 0)
         return decoder;
@@ -184,16 +185,17 @@ struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, st
 
 /* ---- a step ---- */
 
-static void run_call(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
-                     int64_t position)
+static int run_call(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
+                    int64_t position, struct kgen_error *error)
 {
     if (call->position_scalar >= 0)
         call->arguments.scalars[call->position_scalar] = position;
-    for (size_t i = 0; i < call->row_count; i++)
-        call->arguments.buffers[call->rows[i].buffer] =
-            call->rows[i].first + (size_t)token * call->rows[i].bytes;
+    if (call->selects_rows && kgen_checkpoint_matrix(decoder->checkpoint, call->rows_of, token, token + 1,
+                                                     &call->row, 0, error) != 0)
+        return -1;
     kgen_kernel_run_team(call->kernel, &call->arguments,
                          call->kernel->problem.threads > 1 ? decoder->team : NULL);
+    return 0;
 }
 
 const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int64_t position,
@@ -210,8 +212,10 @@ const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int6
         kgen_error_hint(error, "ask for a larger context");
         return NULL;
     }
-    for (size_t i = 0; i < decoder->graph->node_count; i++)
-        run_call(decoder, &decoder->calls[i], token, position);
+    for (size_t i = 0; i < decoder->graph->node_count; i++) {
+        if (run_call(decoder, &decoder->calls[i], token, position, error) != 0)
+            return NULL;
+    }
     return decoder->logits;
 }
 

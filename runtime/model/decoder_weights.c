@@ -38,14 +38,6 @@ static bool same_weights(const struct kgen_graph_node *a, const struct kgen_grap
     }
 }
 
-/* The problem of a node with as many rows as its weights have, of which the node may use some. */
-static struct kgen_problem whole_problem(const struct kgen_decoder *decoder, size_t node, const char *buffer)
-{
-    struct kgen_problem problem = decoder->graph->nodes[node].problem;
-    kgen_problem_set(&problem, "N", rows_of(decoder->graph, &decoder->graph->nodes[node], buffer));
-    return problem;
-}
-
 /* The weights of an earlier node that this one can use, or NULL. */
 static const struct kgen_decoder_weights *find_shared(const struct kgen_decoder *decoder, size_t node,
                                                       const char *buffer)
@@ -53,7 +45,7 @@ static const struct kgen_decoder_weights *find_shared(const struct kgen_decoder 
     const struct kgen_graph_node *nodes = decoder->graph->nodes;
     for (size_t i = 0; i < decoder->weight_count; i++) {
         const struct kgen_decoder_weights *weights = &decoder->weights[i];
-        if (strcmp(weights->buffer, buffer) == 0 &&
+        if (strcmp(weights->buffer, buffer) == 0 && !decoder->calls[weights->node].selects_rows &&
             kgen_problem_get(&nodes[weights->node].problem, "layout") ==
                 kgen_problem_get(&nodes[node].problem, "layout") &&
             kgen_problem_format(&nodes[weights->node].problem) == kgen_problem_format(&nodes[node].problem) &&
@@ -111,9 +103,8 @@ void kgen_decoder_weights_free(struct kgen_decoder *decoder)
 /* ---- matrices ---- */
 
 /* Reads all weights of a buffer, one below the other, in the layout of checkpoints. */
-static int read_matrices(const struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint,
-                         size_t node, const char *buffer, const struct kgen_matrix *matrix,
-                         struct kgen_error *error)
+static int read_matrices(const struct kgen_decoder *decoder, size_t node, const char *buffer,
+                         const struct kgen_matrix *matrix, struct kgen_error *error)
 {
     const struct kgen_graph_node *described = &decoder->graph->nodes[node];
     int64_t row = 0;
@@ -121,7 +112,8 @@ static int read_matrices(const struct kgen_decoder *decoder, const struct kgen_c
         if (strcmp(described->weights[i].buffer, buffer) != 0)
             continue;
         const struct kgen_graph_weight *weight = &decoder->graph->weights[described->weights[i].index];
-        if (kgen_checkpoint_matrix(checkpoint, weight->name, 0, weight->shape[0], matrix, row, error) != 0)
+        if (kgen_checkpoint_matrix(decoder->checkpoint, weight->name, 0, weight->shape[0], matrix, row,
+                                   error) != 0)
             return -1;
         row += weight->shape[0];
     }
@@ -147,9 +139,8 @@ static int pack(struct kgen_decoder *decoder, struct kgen_decoder_weights *weigh
     return 0;
 }
 
-static int read_and_pack(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint,
-                         struct kgen_decoder_weights *weights, const struct kgen_problem *problem,
-                         struct kgen_error *error)
+static int read_and_pack(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
+                         const struct kgen_problem *problem, struct kgen_error *error)
 {
     struct kgen_matrix matrix;
     kgen_problem_matrix(problem, NULL, &matrix);
@@ -160,7 +151,7 @@ static int read_and_pack(struct kgen_decoder *decoder, const struct kgen_checkpo
             result = fail_memory(error);
     }
     if (result == 0)
-        result = read_matrices(decoder, checkpoint, weights->node, weights->buffer, &matrix, error);
+        result = read_matrices(decoder, weights->node, weights->buffer, &matrix, error);
     if (result == 0)
         result = pack(decoder, weights, problem, &matrix, error);
     for (size_t i = 0; i < matrix.format->array_count; i++)
@@ -169,9 +160,8 @@ static int read_and_pack(struct kgen_decoder *decoder, const struct kgen_checkpo
 }
 
 /* In the layout of checkpoints the matrices are read to their place. */
-static int read_in_place(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint,
-                         struct kgen_decoder_weights *weights, const struct kgen_problem *problem,
-                         struct kgen_error *error)
+static int read_in_place(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
+                         const struct kgen_problem *problem, struct kgen_error *error)
 {
     struct kgen_matrix matrix;
     kgen_problem_matrix(problem, NULL, &matrix);
@@ -181,13 +171,13 @@ static int read_in_place(struct kgen_decoder *decoder, const struct kgen_checkpo
         if (bytes > 0 && matrix.arrays[i] == NULL)
             return -1;
     }
-    return read_matrices(decoder, checkpoint, weights->node, weights->buffer, &matrix, error);
+    return read_matrices(decoder, weights->node, weights->buffer, &matrix, error);
 }
 
 /* ---- vectors ---- */
 
-static int read_vectors(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint,
-                        struct kgen_decoder_weights *weights, struct kgen_error *error)
+static int read_vectors(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
+                        struct kgen_error *error)
 {
     const struct kgen_graph_node *node = &decoder->graph->nodes[weights->node];
     const int64_t count = rows_of(decoder->graph, node, weights->buffer);
@@ -199,7 +189,7 @@ static int read_vectors(struct kgen_decoder *decoder, const struct kgen_checkpoi
         const struct kgen_graph_weight *weight = &decoder->graph->weights[node->weights[i].index];
         if (strcmp(node->weights[i].buffer, weights->buffer) != 0)
             continue;
-        if (kgen_checkpoint_values(checkpoint, weight->name, to, weight->shape[0], error) != 0)
+        if (kgen_checkpoint_values(decoder->checkpoint, weight->name, to, weight->shape[0], error) != 0)
             return -1;
         to += weight->shape[0];
     }
@@ -222,15 +212,35 @@ static void bind(struct kgen_decoder *decoder, size_t node, const char *buffer,
             continue;
         unsigned char *array = weights->arrays[matrix ? item->array : 0];
         call->arguments.buffers[i] = array;
-        if (matrix && call->selects_rows)
-            call->rows[call->row_count++] = (struct kgen_decoder_rows){(int)i, array, item->range_bytes};
         decoder->sizes.read_weights += item->bytes;
     }
 }
 
-static int load_buffer(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint, size_t node,
-                       const char *buffer, struct kgen_error *error)
+/* Allocates a row of the node's matrix, which each step fills. */
+static int add_row(struct kgen_decoder *decoder, size_t node, const char *buffer, struct kgen_error *error)
 {
+    const struct kgen_graph_node *described = &decoder->graph->nodes[node];
+    struct kgen_decoder_call *call = &decoder->calls[node];
+    struct kgen_decoder_weights *weights = add_weights(decoder, node, buffer, error);
+    if (weights == NULL)
+        return -1;
+    kgen_problem_matrix(&described->problem, NULL, &call->row);
+    call->rows_of = decoder->graph->weights[described->weights[0].index].name;
+    for (size_t i = 0; i < call->row.format->array_count; i++) {
+        const size_t bytes = (size_t)(call->row.format->arrays[i].row_bytes(&call->row) * call->row.N);
+        call->row.arrays[i] = bytes > 0 ? allocate(decoder, weights, i, bytes, error) : NULL;
+        if (bytes > 0 && call->row.arrays[i] == NULL)
+            return -1;
+    }
+    bind(decoder, node, buffer, weights);
+    return 0;
+}
+
+static int load_buffer(struct kgen_decoder *decoder, size_t node, const char *buffer,
+                       struct kgen_error *error)
+{
+    if (decoder->calls[node].selects_rows)
+        return add_row(decoder, node, buffer, error);
     const struct kgen_decoder_weights *shared = find_shared(decoder, node, buffer);
     if (shared != NULL) {
         bind(decoder, node, buffer, shared);
@@ -239,31 +249,30 @@ static int load_buffer(struct kgen_decoder *decoder, const struct kgen_checkpoin
     struct kgen_decoder_weights *weights = add_weights(decoder, node, buffer, error);
     if (weights == NULL)
         return -1;
-    const struct kgen_problem problem = whole_problem(decoder, node, buffer);
+    const struct kgen_problem problem = decoder->graph->nodes[node].problem;
     struct kgen_buffers buffers;
     kgen_problem_buffers(&problem, &buffers);
     const int found = kgen_buffers_of_role(&buffers, KGEN_WEIGHTS);
     int result;
     if (found < 0 || strcmp(buffers.items[found].declared->name, buffer) != 0)
-        result = read_vectors(decoder, checkpoint, weights, error);
+        result = read_vectors(decoder, weights, error);
     else if (kgen_problem_get(&problem, "layout") == KGEN_TILES16)
-        result = read_and_pack(decoder, checkpoint, weights, &problem, error);
+        result = read_and_pack(decoder, weights, &problem, error);
     else
-        result = read_in_place(decoder, checkpoint, weights, &problem, error);
+        result = read_in_place(decoder, weights, &problem, error);
     if (result == 0)
         bind(decoder, node, buffer, weights);
     return result;
 }
 
-int kgen_decoder_load(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint, size_t node,
-                      struct kgen_error *error)
+int kgen_decoder_load(struct kgen_decoder *decoder, size_t node, struct kgen_error *error)
 {
     const struct kgen_graph_node *described = &decoder->graph->nodes[node];
     for (size_t i = 0; i < described->weight_count; i++) {
         bool earlier = false;
         for (size_t j = 0; j < i; j++)
             earlier = earlier || strcmp(described->weights[j].buffer, described->weights[i].buffer) == 0;
-        if (!earlier && load_buffer(decoder, checkpoint, node, described->weights[i].buffer, error) != 0)
+        if (!earlier && load_buffer(decoder, node, described->weights[i].buffer, error) != 0)
             return -1;
     }
     return 0;
