@@ -19,7 +19,7 @@
 #include "runtime/model/arena.h"
 
 #define SEED UINT64_C(20261121)
-/* Of the greatest logit. The sums of these small models have less than 200 terms, and 12 products follow one
+/* Of the greatest logit. The sums of these small models have about 200 terms, and 12 products follow one
  * another: 2^-24 * 200 * 12. */
 #define TOLERANCE 1.5e-4
 
@@ -48,6 +48,17 @@ static const struct shape_case shapes[] = {
       .theta = 100000,
       .tied = true},
      {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q8_0,
+      KGEN_GGUF_TENSOR_F32}},
+    /* Matrices are read and packed 1024 rows at a time. */
+    {"many rows",
+     {.hidden = 64,
+      .intermediate = 1056,
+      .layers = 1,
+      .heads = 4,
+      .kv_heads = 2,
+      .head_dim = 16,
+      .vocab = 2100},
+     {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q4_0,
       KGEN_GGUF_TENSOR_F32}},
     {"every head its own keys",
      {.hidden = 64, .intermediate = 64, .layers = 1, .heads = 8, .kv_heads = 8, .head_dim = 8, .vocab = 33},

@@ -155,6 +155,7 @@ static int open_decoder(struct kgen_decoder *decoder, const struct kgen_decoder_
         decoder->activations == NULL)
         return fail_memory(error);
     decoder->sizes.activations = (size_t)decoder->arena.bytes;
+    decoder->threads = parts->threads > 1 ? (size_t)parts->threads : 1;
     decoder->team = kgen_team_new(parts->threads, error);
     if (decoder->team == NULL || find_logits(decoder, error) != 0)
         return -1;

@@ -39,6 +39,7 @@ struct kgen_decoder {
     struct kgen_decoder_weights *weights;
     size_t weight_count, weight_capacity;
     struct kgen_team *team;
+    size_t threads; /* of the team */
     const float *logits;
     int64_t vocabulary, context;
     struct kgen_decoder_sizes sizes;

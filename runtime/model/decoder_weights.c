@@ -102,76 +102,127 @@ void kgen_decoder_weights_free(struct kgen_decoder *decoder)
 
 /* ---- matrices ---- */
 
-/* Reads all weights of a buffer, one below the other, in the layout of checkpoints. */
-static int read_matrices(const struct kgen_decoder *decoder, size_t node, const char *buffer,
-                         const struct kgen_matrix *matrix, struct kgen_error *error)
+/* Rows that are read and packed at once: a multiple of those of a tile. */
+enum { CHUNK_ROWS = 1024 };
+
+/* The loading of one matrix, of which the threads take chunks. */
+struct loading {
+    const struct kgen_decoder *decoder;
+    size_t node;
+    const char *buffer;
+    struct kgen_matrix matrix; /* whole, in the layout of the problem */
+    bool packs;                /* the layout is not that of checkpoints */
+    struct kgen_error *errors; /* of each thread */
+};
+
+/* Reads rows begin to end of all weights of a buffer, which lie one below the other, in the layout of
+ * checkpoints to rows `at` and on. */
+static int read_rows(const struct loading *loading, int64_t begin, int64_t end,
+                     const struct kgen_matrix *matrix, int64_t at, struct kgen_error *error)
 {
-    const struct kgen_graph_node *described = &decoder->graph->nodes[node];
-    int64_t row = 0;
-    for (size_t i = 0; i < described->weight_count; i++) {
-        if (strcmp(described->weights[i].buffer, buffer) != 0)
+    const struct kgen_graph *graph = loading->decoder->graph;
+    const struct kgen_graph_node *node = &graph->nodes[loading->node];
+    int64_t first = 0;
+    for (size_t i = 0; i < node->weight_count; i++) {
+        if (strcmp(node->weights[i].buffer, loading->buffer) != 0)
             continue;
-        const struct kgen_graph_weight *weight = &decoder->graph->weights[described->weights[i].index];
-        if (kgen_checkpoint_matrix(decoder->checkpoint, weight->name, 0, weight->shape[0], matrix, row,
-                                   error) != 0)
+        const struct kgen_graph_weight *weight = &graph->weights[node->weights[i].index];
+        const int64_t from = begin > first ? begin : first;
+        const int64_t to = end < first + weight->shape[0] ? end : first + weight->shape[0];
+        if (from < to && kgen_checkpoint_matrix(loading->decoder->checkpoint, weight->name, from - first,
+                                                to - first, matrix, at + from - begin, error) != 0)
             return -1;
-        row += weight->shape[0];
+        first += weight->shape[0];
     }
     return 0;
 }
 
-/* Packs what was read into the layout of the problem. */
-static int pack(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
-                const struct kgen_problem *problem, const struct kgen_matrix *stored,
-                struct kgen_error *error)
+/* Packs rows, of which begin is the first, into their place. */
+static void pack_rows(const struct loading *loading, int64_t begin, const struct kgen_matrix *rows)
+{
+    struct kgen_problem problem = loading->decoder->graph->nodes[loading->node].problem;
+    kgen_problem_set(&problem, "N", rows->N);
+    for (size_t i = 0; i < rows->format->array_count; i++) {
+        const int64_t row_bytes = rows->format->arrays[i].row_bytes(rows);
+        if (row_bytes > 0)
+            kgen_layout_pack(&problem, (int)i, rows->arrays[i],
+                             (unsigned char *)loading->matrix.arrays[i] + begin * row_bytes);
+    }
+}
+
+static int load_chunk(const struct loading *loading, int64_t begin, int64_t end, struct kgen_error *error)
+{
+    if (!loading->packs)
+        return read_rows(loading, begin, end, &loading->matrix, begin, error);
+    struct kgen_matrix rows = loading->matrix;
+    rows.N = end - begin;
+    int result = 0;
+    for (size_t i = 0; i < rows.format->array_count; i++) {
+        rows.arrays[i] = malloc((size_t)(rows.format->arrays[i].row_bytes(&rows) * rows.N) + 1);
+        if (rows.arrays[i] == NULL)
+            result = fail_memory(error);
+    }
+    if (result == 0)
+        result = read_rows(loading, begin, end, &rows, 0, error);
+    if (result == 0)
+        pack_rows(loading, begin, &rows);
+    for (size_t i = 0; i < rows.format->array_count; i++)
+        free(rows.arrays[i]);
+    return result;
+}
+
+static void load_part(void *context, size_t part, size_t parts)
+{
+    const struct loading *loading = context;
+    const int64_t rows = loading->matrix.N;
+    for (int64_t begin = (int64_t)part * CHUNK_ROWS; begin < rows; begin += (int64_t)parts * CHUNK_ROWS) {
+        const int64_t end = begin + CHUNK_ROWS < rows ? begin + CHUNK_ROWS : rows;
+        if (load_chunk(loading, begin, end, &loading->errors[part]) != 0)
+            return;
+    }
+}
+
+static int allocate_arrays(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
+                           struct kgen_matrix *matrix, struct kgen_error *error)
 {
     struct kgen_buffers buffers;
-    kgen_problem_buffers(problem, &buffers);
+    kgen_problem_buffers(&decoder->graph->nodes[weights->node].problem, &buffers);
     for (size_t i = 0; i < buffers.count; i++) {
         const int array = buffers.items[i].array;
         if (array < 0)
             continue;
-        unsigned char *packed = allocate(decoder, weights, (size_t)array, buffers.items[i].bytes, error);
-        if (packed == NULL)
+        matrix->arrays[array] = allocate(decoder, weights, (size_t)array, buffers.items[i].bytes, error);
+        if (matrix->arrays[array] == NULL)
             return -1;
-        kgen_layout_pack(problem, array, stored->arrays[array], packed);
     }
     return 0;
 }
 
-static int read_and_pack(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
-                         const struct kgen_problem *problem, struct kgen_error *error)
+static int load_matrix(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
+                       struct kgen_error *error)
 {
-    struct kgen_matrix matrix;
-    kgen_problem_matrix(problem, NULL, &matrix);
+    const struct kgen_problem *problem = &decoder->graph->nodes[weights->node].problem;
+    struct loading loading = {.decoder = decoder,
+                              .node = weights->node,
+                              .buffer = weights->buffer,
+                              .packs = kgen_problem_get(problem, "layout") == KGEN_TILES16};
+    kgen_problem_matrix(problem, NULL, &loading.matrix);
+    if (allocate_arrays(decoder, weights, &loading.matrix, error) != 0)
+        return -1;
+    loading.errors = calloc(decoder->threads, sizeof *loading.errors);
+    if (loading.errors == NULL)
+        return fail_memory(error);
+    kgen_team_run(decoder->team, load_part, &loading);
     int result = 0;
-    for (size_t i = 0; i < matrix.format->array_count; i++) {
-        matrix.arrays[i] = malloc((size_t)(matrix.format->arrays[i].row_bytes(&matrix) * matrix.N) + 1);
-        if (matrix.arrays[i] == NULL)
-            result = fail_memory(error);
+    for (size_t i = 0; i < decoder->threads && result == 0; i++) {
+        if (loading.errors[i].code != KGEN_ERROR_NONE) {
+            if (error != NULL)
+                *error = loading.errors[i];
+            result = -1;
+        }
     }
-    if (result == 0)
-        result = read_matrices(decoder, weights->node, weights->buffer, &matrix, error);
-    if (result == 0)
-        result = pack(decoder, weights, problem, &matrix, error);
-    for (size_t i = 0; i < matrix.format->array_count; i++)
-        free(matrix.arrays[i]);
+    free(loading.errors);
     return result;
-}
-
-/* In the layout of checkpoints the matrices are read to their place. */
-static int read_in_place(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
-                         const struct kgen_problem *problem, struct kgen_error *error)
-{
-    struct kgen_matrix matrix;
-    kgen_problem_matrix(problem, NULL, &matrix);
-    for (size_t i = 0; i < matrix.format->array_count; i++) {
-        const size_t bytes = (size_t)(matrix.format->arrays[i].row_bytes(&matrix) * matrix.N);
-        matrix.arrays[i] = bytes > 0 ? allocate(decoder, weights, i, bytes, error) : NULL;
-        if (bytes > 0 && matrix.arrays[i] == NULL)
-            return -1;
-    }
-    return read_matrices(decoder, weights->node, weights->buffer, &matrix, error);
 }
 
 /* ---- vectors ---- */
@@ -249,17 +300,12 @@ static int load_buffer(struct kgen_decoder *decoder, size_t node, const char *bu
     struct kgen_decoder_weights *weights = add_weights(decoder, node, buffer, error);
     if (weights == NULL)
         return -1;
-    const struct kgen_problem problem = decoder->graph->nodes[node].problem;
     struct kgen_buffers buffers;
-    kgen_problem_buffers(&problem, &buffers);
+    kgen_problem_buffers(&decoder->graph->nodes[node].problem, &buffers);
     const int found = kgen_buffers_of_role(&buffers, KGEN_WEIGHTS);
-    int result;
-    if (found < 0 || strcmp(buffers.items[found].declared->name, buffer) != 0)
-        result = read_vectors(decoder, weights, error);
-    else if (kgen_problem_get(&problem, "layout") == KGEN_TILES16)
-        result = read_and_pack(decoder, weights, &problem, error);
-    else
-        result = read_in_place(decoder, weights, &problem, error);
+    const bool is_matrix = found >= 0 && strcmp(buffers.items[found].declared->name, buffer) == 0;
+    const int result =
+        is_matrix ? load_matrix(decoder, weights, error) : read_vectors(decoder, weights, error);
     if (result == 0)
         bind(decoder, node, buffer, weights);
     return result;
