@@ -10,7 +10,7 @@ void kgen_decoder_free(struct kgen_decoder *decoder)
         return;
     kgen_decoder_weights_free(decoder);
     for (size_t i = 0; decoder->states != NULL && i < decoder->graph->state_count; i++)
-        decoder->device->deallocate(KGEN_MEMORY_LARGE, decoder->states[i], decoder->state_bytes[i]);
+        decoder->device->deallocate(KGEN_MEMORY_FILLED_SLOWLY, decoder->states[i], decoder->state_bytes[i]);
     decoder->device->deallocate(KGEN_MEMORY_SMALL, decoder->activations, (size_t)decoder->arena.bytes);
     for (size_t i = 0; decoder->calls != NULL && i < decoder->graph->node_count; i++) {
         decoder->device->deallocate(KGEN_MEMORY_SMALL, decoder->calls[i].workspace, 0);
@@ -76,7 +76,8 @@ static int bind_states(struct kgen_decoder *decoder, size_t index, struct kgen_e
             return kgen_error_set(error, KGEN_ERROR_SPEC, NULL, 0, 0, "%s: %s has no buffer %s",
                                   graph->nodes[index].name, problem->op->name, graph->states[i].buffer);
         decoder->state_bytes[i] = buffers.items[buffer].bytes;
-        decoder->states[i] = decoder->device->allocate(KGEN_MEMORY_LARGE, buffers.items[buffer].bytes, error);
+        decoder->states[i] =
+            decoder->device->allocate(KGEN_MEMORY_FILLED_SLOWLY, buffers.items[buffer].bytes, error);
         if (decoder->states[i] == NULL)
             return fail_memory(error);
         decoder->calls[index].arguments.buffers[buffer] = decoder->states[i];
