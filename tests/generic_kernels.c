@@ -29,7 +29,9 @@ void generic_qmv_prepare(const float *x, void *workspace)
 {
     int64_t groups = field.K / field.group_size;
     float *values = workspace, *steps = values + field.K, *sums = steps + groups;
-    float levels = field.activation_dtype == KGEN_I8 ? 127.0f : 32767.0f;
+    float levels = field.activation_dtype == KGEN_I8    ? 127.0f
+                   : field.activation_dtype == KGEN_I24 ? 8193532.0f
+                                                        : 32767.0f;
     for (int64_t g = 0; g < groups; g++) {
         float greatest = 0, sum = 0;
         for (int64_t k = g * field.group_size; k < (g + 1) * field.group_size; k++)

@@ -87,7 +87,7 @@ static const struct {
     {"good.json --threads 99999999999999999999", 2, NULL, "a whole number"},
     {"good.json --activation-dtype f32,f32", 2, NULL, "each precision once"},
     {"good.json --activation-dtype f32,", 2, NULL, "--activation-dtype cannot be ''"},
-    {"good.json --activation-dtype f32,i8,i4", 2, NULL, "\"f32\", \"i16\" or \"i8\""},
+    {"good.json --activation-dtype f32,i8,i4", 2, NULL, "\"f32\", \"i24\", \"i16\" or \"i8\""},
     {"good.json --activation-dtype f32,i8,i16,f32", 2, NULL, "each precision once"},
     {"good.json --activation-dtype f32i16i8f32i16i8", 2, NULL, "--activation-dtype cannot be"},
     {"good.json --activations f16", 2, NULL, "--activation-dtype cannot be 'f16'"},

@@ -19,7 +19,7 @@
 #include "runtime/model/arena.h"
 
 #define SEED UINT64_C(20261121)
-/* Of the greatest logit. The sums of these small models have less than 200 terms, and 12 products follow one
+/* Of the greatest logit. The sums of these small models have about 200 terms, and 12 products follow one
  * another: 2^-24 * 200 * 12. */
 #define TOLERANCE 1.5e-4
 
@@ -49,6 +49,17 @@ static const struct shape_case shapes[] = {
       .tied = true},
      {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q8_0,
       KGEN_GGUF_TENSOR_F32}},
+    /* Matrices are read and packed 1024 rows at a time. */
+    {"many rows",
+     {.hidden = 64,
+      .intermediate = 1056,
+      .layers = 1,
+      .heads = 4,
+      .kv_heads = 2,
+      .head_dim = 16,
+      .vocab = 2100},
+     {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q4_0,
+      KGEN_GGUF_TENSOR_F32}},
     {"every head its own keys",
      {.hidden = 64, .intermediate = 64, .layers = 1, .heads = 8, .kv_heads = 8, .head_dim = 8, .vocab = 33},
      {KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_1,
@@ -62,9 +73,11 @@ static struct kgen_context *open_estimate(struct api_fixture *fixture, int threa
     return api_open(&settings);
 }
 
-static struct kgen_model *open_model(struct kgen_context *context, const char *path)
+static struct kgen_model *open_model(struct kgen_context *context, const char *path,
+                                     const char *activation_dtype, const char *layout)
 {
-    const struct kgen_model_options options = {.context = CONTEXT};
+    const struct kgen_model_options options = {
+        .activation_dtype = activation_dtype, .layout = layout, .context = CONTEXT};
     struct kgen_status status = {0};
     struct kgen_model *model = kgen_model_open(context, path, &options, &status);
     char text[1024];
@@ -92,13 +105,14 @@ static size_t compare_logits(const char *name, int64_t step, const float *logits
     return (size_t)vocab;
 }
 
-static size_t check_shape(struct api_fixture *fixture, const struct shape_case *item, int threads)
+static size_t check_shape(struct api_fixture *fixture, const struct shape_case *item, int threads,
+                          const char *activation_dtype, const char *layout)
 {
     char path[128];
     snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
     kgen_test_write_llama(path, &item->shape, SEED, &item->types);
     struct kgen_context *context = open_estimate(fixture, threads);
-    struct kgen_model *model = open_model(context, path);
+    struct kgen_model *model = open_model(context, path, activation_dtype, layout);
     struct llama_reference *reference = llama_reference_new(model->checkpoint, &item->shape, CONTEXT);
     struct kgen_error error = {0};
     size_t compared = 0;
@@ -120,12 +134,13 @@ static size_t check_shape(struct api_fixture *fixture, const struct shape_case *
 
 static void test_logits_are_right(void **state)
 {
+    static const char *const dtypes[] = {"f32", "i24"}, *const layouts[] = {"stored", "tiles16"};
     size_t compared = 0;
-    for (size_t i = 0; i < KGEN_COUNT_OF(shapes); i++) {
+    for (size_t i = 0; i < 4 * KGEN_COUNT_OF(shapes); i++) {
         for (int threads = 1; threads <= 2; threads++)
-            compared += check_shape(*state, &shapes[i], threads);
+            compared += check_shape(*state, &shapes[i / 4], threads, dtypes[i % 2], layouts[i / 2 % 2]);
     }
-    assert_true(compared > 5000);
+    assert_true(compared > 20000);
 }
 
 static void test_limits(void **state)
@@ -135,7 +150,7 @@ static void test_limits(void **state)
     snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
     kgen_test_write_llama(path, &shapes[0].shape, SEED, &shapes[0].types);
     struct kgen_context *context = open_estimate(fixture, 1);
-    struct kgen_model *model = open_model(context, path);
+    struct kgen_model *model = open_model(context, path, NULL, NULL);
     static const struct {
         int64_t token, position;
         const char *message;

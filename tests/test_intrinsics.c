@@ -59,7 +59,8 @@ static void add_matrices(struct kgen_text *text)
     static const char *const formats[] = {"\"scheme\": \"affine\", \"scale_dtype\": \"f16\"",
                                           "\"scheme\": \"symmetric\", \"scale_dtype\": \"bf16\"",
                                           "\"scheme\": \"zero_point\", \"scale_dtype\": \"f32\""};
-    static const char *const activations[] = {"f32", "i16", "i8"}, *const layouts[] = {"stored", "tiles16"};
+    static const char *const activations[] = {"f32", "i24", "i16", "i8"}, *const layouts[] = {"stored",
+                                                                                              "tiles16"};
     size_t turn = 0;
     for (size_t b = 0; b < KGEN_COUNT_OF(all_bits); b++) {
         const int bits = all_bits[b];

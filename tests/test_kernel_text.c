@@ -21,7 +21,8 @@ static void add_problems(struct kgen_text *text)
     static const char *const formats[] = {"\"mode\": \"affine\", \"scales\": \"bf16\"",
                                           "\"mode\": \"zero_point\", \"scales\": \"f32\"",
                                           "\"mode\": \"symmetric\", \"scales\": \"f16\""};
-    static const char *const activations[] = {"f32", "i16", "i8"}, *const layouts[] = {"stored", "tiles16"};
+    static const char *const activations[] = {"f32", "i24", "i16", "i8"}, *const layouts[] = {"stored",
+                                                                                              "tiles16"};
     for (size_t i = 0; i < KGEN_COUNT_OF(all_bits) * 6; i++) {
         const int bits = all_bits[i / 6];
         kgen_text_printf(

@@ -27,12 +27,12 @@ static void add_qmv(struct kgen_text *text)
                                           "\"scheme\": \"symmetric\", \"scale_dtype\": \"bf16\"",
                                           "\"scheme\": \"zero_point\", \"scale_dtype\": \"f32\"",
                                           "\"scheme\": \"affine\", \"scale_dtype\": \"bf16\""};
-    static const char *const activations[] = {"f32", "i16", "i8"};
+    static const char *const activations[] = {"f32", "i24", "i16", "i8"};
     size_t turn = 0;
     for (size_t b = 0; b < KGEN_COUNT_OF(all_bits); b++) {
         for (size_t g = 0; g < KGEN_COUNT_OF(groups); g++) {
             for (size_t a = 0; a < KGEN_COUNT_OF(activations); a++, turn++) {
-                const size_t k = turn % KGEN_COUNT_OF(columns);
+                const size_t k = (turn + turn / KGEN_COUNT_OF(columns)) % KGEN_COUNT_OF(columns);
                 const int K = columns[k] % groups[g] == 0 ? columns[k] : groups[g] * multiples[k];
                 shapes_add(text,
                            "{\"op\": \"qmv\", \"N\": %d, \"K\": %d, \"bits\": %d, \"group_size\": %d, %s, "
@@ -72,7 +72,7 @@ static void add_tiles(struct kgen_text *text)
     static const char *const formats[] = {"\"scheme\": \"affine\", \"scale_dtype\": \"f16\"",
                                           "\"scheme\": \"symmetric\", \"scale_dtype\": \"bf16\"",
                                           "\"scheme\": \"zero_point\", \"scale_dtype\": \"f32\""};
-    static const char *const activations[] = {"f32", "i16", "i8"};
+    static const char *const activations[] = {"f32", "i24", "i16", "i8"};
     size_t turn = 0;
     for (size_t b = 0; b < KGEN_COUNT_OF(all_bits); b++) {
         for (size_t g = 0; g < KGEN_COUNT_OF(groups); g++) {
@@ -89,14 +89,15 @@ static void add_tiles(struct kgen_text *text)
 /* Formats whose rows are blocks. */
 static void add_blocks(struct kgen_text *text)
 {
-    static const char *const schemes[] = {"q8_0"}, *const activations[] = {"f32", "i16", "i8"};
+    static const char *const schemes[] = {"q8_0"}, *const activations[] = {"f32", "i24", "i16", "i8"};
     static const int shapes[][2] = {{1, 32}, {7, 96}, {37, 288}, {4097, 1024}};
     for (size_t s = 0; s < KGEN_COUNT_OF(schemes); s++) {
         for (size_t i = 0; i < KGEN_COUNT_OF(shapes) * KGEN_COUNT_OF(activations); i++)
             shapes_add(text,
                        "{\"op\": \"qmv\", \"N\": %d, \"K\": %d, \"scheme\": \"%s\", \"activation_dtype\": "
                        "\"%s\"}",
-                       shapes[i / 3][0], shapes[i / 3][1], schemes[s], activations[i % 3]);
+                       shapes[i / KGEN_COUNT_OF(activations)][0], shapes[i / KGEN_COUNT_OF(activations)][1],
+                       schemes[s], activations[i % KGEN_COUNT_OF(activations)]);
         for (size_t i = 0; i < KGEN_COUNT_OF(shapes); i++)
             shapes_add(text, "{\"op\": \"dequantize\", \"N\": %d, \"K\": %d, \"scheme\": \"%s\"}",
                        shapes[i][0], shapes[i][1], schemes[s]);

@@ -16,7 +16,7 @@
 static const int64_t all_bits[] = {1, 2, 3, 4, 5, 6, 8};
 static const int64_t all_modes[] = {KGEN_AFFINE, KGEN_SYMMETRIC, KGEN_ZERO_POINT};
 static const int64_t all_scales[] = {KGEN_F16, KGEN_BF16, KGEN_F32};
-static const int64_t all_activations[] = {KGEN_F32, KGEN_I16, KGEN_I8};
+static const int64_t all_activations[] = {KGEN_F32, KGEN_I24, KGEN_I16, KGEN_I8};
 
 static void test_right_qmv_passes(void **state)
 {
@@ -45,16 +45,14 @@ static void test_right_qmv_passes(void **state)
                          kgen_problem_get(&problem, "scale_dtype") == KGEN_F16    ? "f16"
                          : kgen_problem_get(&problem, "scale_dtype") == KGEN_BF16 ? "bf16"
                                                                                   : "f32",
-                         a == 0   ? "f32"
-                         : a == 1 ? "i16"
-                                  : "i8");
+                         kgen_constant_name(all_activations[a]));
                 struct kgen_kernel kernel = generic_kernel(&problem);
                 assert_passes(what, &kernel);
                 count++;
             }
         }
     }
-    assert_int_equal(count, 63);
+    assert_int_equal(count, 84);
 }
 
 static void test_right_dequantize_passes(void **state)
@@ -154,7 +152,7 @@ static void test_one_wrong_bit_is_caught(void **state)
             count++;
         }
     }
-    assert_int_equal(count, 21);
+    assert_int_equal(count, 28);
 }
 
 static int64_t swap_neighbours(size_t row, int64_t i)
@@ -197,7 +195,7 @@ static void test_misplaced_values_are_caught(void **state)
             count++;
         }
     }
-    assert_int_equal(count, 12);
+    assert_int_equal(count, 16);
 }
 
 /* --- the rest

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const int precisions[] = {KGEN_F32, KGEN_I16, KGEN_I8, -1};
+static const int precisions[] = {KGEN_F32, KGEN_I24, KGEN_I16, KGEN_I8, -1};
 static const int layouts[] = {KGEN_STORED, KGEN_TILES16, -1};
 
 static const struct kgen_field fields[] = {
@@ -34,17 +34,22 @@ static double operations(const struct kgen_problem *problem)
 
 /* ---- the reference ---- */
 
+/* The levels of i24: the greatest integer is 127 * 254 * 254, as kernels make it of three int8 with the base
+ * 254. */
+#define I24_LEVELS 8193532.0
+
 /* How far a quantised activation may be from x. A group is quantised with step = greatest / levels and
- * rounded to nearest, so half a step; its greatest magnitude and zero are met exactly. In a group of almost
- * nothing (below 2^-100) the reciprocal of the step may overflow: there any value of the group's size will
- * do. */
+ * rounded to nearest, so half a step; its greatest magnitude and zero are met exactly. The steps of i24 are
+ * hardly greater than the roundings of floats that lead to them, a quotient, a product and the rounding to
+ * nearest: two steps. In a group of almost nothing (below 2^-100) the reciprocal of the step may overflow:
+ * there any value of the group's size will do. */
 static double activation_error(double x, double greatest, double levels)
 {
     if (levels == 0 || x == 0 || (fabs(x) == greatest && greatest >= 0x1p-100))
         return 0;
     if (greatest < 0x1p-100)
         return 2 * greatest;
-    return greatest / levels / 2 * (1 + 8 * KGEN_UNIT);
+    return greatest / levels * (levels == I24_LEVELS ? 2 : 0.5) * (1 + 8 * KGEN_UNIT);
 }
 
 /* The error of each activation, for every row alike. */
@@ -75,7 +80,8 @@ static void reference(const struct kgen_problem *problem, const struct kgen_argu
     const int y = kgen_buffers_find(&list, "y");
     const float *x = arguments->buffers[kgen_buffers_find(&list, "x")];
     const int64_t dtype = kgen_problem_get(problem, "activation_dtype"), group_size = matrix.group_size;
-    const double levels = dtype == KGEN_I8 ? 127 : dtype == KGEN_I16 ? 32767 : 0;
+    const double levels =
+        dtype == KGEN_I8 ? 127 : dtype == KGEN_I16 ? 32767 : dtype == KGEN_I24 ? I24_LEVELS : 0;
     const double c = (double)(group_size + matrix.K / group_size + 16);
     const double q_greatest = (double)(1 << matrix.bits);
     double *errors = malloc((size_t)(matrix.K + 2 * group_size) * sizeof *errors);

@@ -307,7 +307,7 @@ int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_jso
 }
 
 int kgen_spec_activation_dtypes(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                                json_t *value, int64_t words[3], size_t *count)
+                                json_t *value, int64_t words[KGEN_SPEC_PRECISIONS_MAX], size_t *count)
 {
     const struct kgen_field *field = kgen_spec_find_field("qmv", "activation_dtype");
     struct kgen_problem problem;

@@ -98,7 +98,7 @@ static int add_problem(struct kgen_spec_reader *reader, const struct kgen_json_p
     if (precision == NULL)
         return kgen_spec_add(reader, blame, problem, tensors, -1, calls);
 
-    int64_t words[3];
+    int64_t words[KGEN_SPEC_PRECISIONS_MAX];
     size_t count = reader->activation_count;
     memcpy(words, reader->activation_dtypes, sizeof words);
     struct kgen_json_path member = {path, NULL, 0};

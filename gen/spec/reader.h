@@ -34,7 +34,7 @@ struct kgen_spec_reader {
     int64_t layers;              /* of the model */
     int64_t scale_dtype;         /* KGEN_CONSTANT_NONE where neither spec nor options say */
     bool scale_dtype_follows;    /* it is that of the checkpoint: neither spec nor options say */
-    int64_t activation_dtypes[3];
+    int64_t activation_dtypes[KGEN_SPEC_PRECISIONS_MAX];
     size_t activation_count;
     int64_t layout; /* the default of the field of every qmv */
 };
@@ -93,7 +93,7 @@ int kgen_spec_field(const struct kgen_spec_reader *reader, const struct kgen_jso
 const struct kgen_field *kgen_spec_find_field(const char *op, const char *name);
 /* Reads the constant of a precision, or a list of different ones, into precisions. */
 int kgen_spec_activation_dtypes(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                                json_t *value, int64_t precisions[3], size_t *count);
+                                json_t *value, int64_t words[KGEN_SPEC_PRECISIONS_MAX], size_t *count);
 
 /* ---- entries.c: the problems found ---- */
 

@@ -7,13 +7,15 @@
 #include "gen/spec/graph.h"
 
 #define KGEN_SPEC_SCHEMA 1
+/* The precisions of activations that a product may have. */
+#define KGEN_SPEC_PRECISIONS_MAX 4
 
 /* Options of the command line, which replace defaults of the spec. Zero or KGEN_CONSTANT_NONE: not given. */
 struct kgen_spec_options {
     int64_t bits;
     int64_t group_size;
     int64_t scale_dtype;
-    int64_t activation_dtypes[3];
+    int64_t activation_dtypes[KGEN_SPEC_PRECISIONS_MAX];
     int64_t layout; /* the last three are constants */
     int64_t context;
 };

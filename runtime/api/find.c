@@ -157,12 +157,14 @@ static bool serves(const struct kgen_function *function, struct part name)
 static int exactness(const struct kgen_function *function)
 {
     switch (kgen_problem_get(&function->kernel.problem, "activation_dtype")) {
+    case KGEN_I24:
+        return 2;
     case KGEN_I16:
         return 1;
     case KGEN_I8:
         return 0;
     default:
-        return 2;
+        return 3;
     }
 }
 

@@ -26,9 +26,12 @@ static int write_config(const struct kgen_checkpoint *checkpoint, const struct k
         return -1;
     }
     json_t *config = json_loadb(stored.data, stored.length, 0, NULL);
-    const char *activations = options->activation_dtype != NULL ? options->activation_dtype : "f32";
+    const char *activations = options->activation_dtype != NULL ? options->activation_dtype : "i24";
+    const char *usual_layout = strcmp(activations, "f32") == 0 ? "stored" : "tiles16";
+    const char *layout = options->layout != NULL ? options->layout : usual_layout;
     char *written = NULL;
     if (config != NULL && json_object_set_new(config, "activation_dtype", json_string(activations)) == 0 &&
+        json_object_set_new(config, "layout", json_string(layout)) == 0 &&
         (options->context == 0 ||
          json_object_set_new(config, "context", json_integer(options->context)) == 0))
         written = json_dumps(config, JSON_INDENT(1));

@@ -109,10 +109,10 @@ static void say_plan(const struct generation *generation)
                  kgen_plan_count(generation->model->plan));
 }
 
-static const char *activation_name(const struct kgen_options *options)
+/* The name of a constant that the command line gives, or NULL. */
+static const char *name_of(int64_t constant)
 {
-    const int64_t dtype = options->spec.activation_dtypes[0];
-    return dtype != 0 ? kgen_constant_name(dtype) : NULL;
+    return constant != KGEN_CONSTANT_NONE ? kgen_constant_name(constant) : NULL;
 }
 
 static int open_model(struct generation *generation)
@@ -121,7 +121,9 @@ static int open_model(struct generation *generation)
     struct kgen_status status = {0};
     struct kgen_error error = {0};
     const double begin = kgen_clock();
-    const struct kgen_model_options model_options = {.activation_dtype = activation_name(options),
+    const struct kgen_model_options model_options = {.activation_dtype =
+                                                         name_of(options->spec.activation_dtypes[0]),
+                                                     .layout = name_of(options->spec.layout),
                                                      .context = options->spec.context,
                                                      .progress = show_loading,
                                                      .progress_context = generation};

@@ -245,7 +245,7 @@ static const struct option_info option_infos[] = {
      "precisions of activations, such as f32,i8"},
     {"context", NULL, 0, "N", READING_MODEL, read_context, 0, true,
      "positions that caches have room for (default of a model: 4096, or its maximum)"},
-    {"layout", NULL, 0, "NAME", READING_SPEC, read_layout, 0, true,
+    {"layout", NULL, 0, "NAME", READING_MODEL, read_layout, 0, true,
      "of weights, scales and biases: stored (default), or tiles16: 16 rows side by side"},
     {"scale-dtype", "scales", 0, "NAME", READING_SPEC, read_scale_dtype, 0, true,
      "of scales and biases: f16, bf16, f32"},

@@ -20,13 +20,15 @@ static void *allocate_small(size_t bytes)
     return memory;
 }
 
-static void *allocate_large(size_t bytes)
+static void *allocate_pages(size_t bytes, bool huge)
 {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
 #ifdef MADV_HUGEPAGE
-    madvise(memory, bytes, MADV_HUGEPAGE);
+    madvise(memory, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+#else
+    (void)huge;
 #endif
     return memory;
 }
@@ -35,7 +37,8 @@ static void *cpu_allocate(enum kgen_memory kind, size_t bytes, struct kgen_error
 {
     void *memory = NULL;
     if (bytes <= PTRDIFF_MAX)
-        memory = kind == KGEN_MEMORY_LARGE ? allocate_large(bytes) : allocate_small(bytes);
+        memory = kind == KGEN_MEMORY_SMALL ? allocate_small(bytes)
+                                           : allocate_pages(bytes, kind == KGEN_MEMORY_LARGE);
     if (memory == NULL)
         kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "no memory for a buffer of %zu bytes", bytes);
     return memory;

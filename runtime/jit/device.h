@@ -11,8 +11,10 @@
 /* What the memory of a device is for. */
 enum kgen_memory {
     KGEN_MEMORY_SMALL, /* results and workspaces: zeroed, aligned to 64 bytes */
-    KGEN_MEMORY_LARGE  /* weights that exceed the caches: zeroed, aligned to pages, in huge pages where the
+    KGEN_MEMORY_LARGE, /* weights that exceed the caches: zeroed, aligned to pages, in huge pages where the
                           system has them */
+    KGEN_MEMORY_FILLED_SLOWLY /* caches of positions: zeroed, aligned to pages, and taken from the system page
+                                 by page as they are filled */
 };
 
 /* Calls of a kernel that are timed together. */

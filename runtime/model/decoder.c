@@ -10,7 +10,7 @@ void kgen_decoder_free(struct kgen_decoder *decoder)
         return;
     kgen_decoder_weights_free(decoder);
     for (size_t i = 0; decoder->states != NULL && i < decoder->graph->state_count; i++)
-        decoder->device->deallocate(KGEN_MEMORY_LARGE, decoder->states[i], decoder->state_bytes[i]);
+        decoder->device->deallocate(KGEN_MEMORY_FILLED_SLOWLY, decoder->states[i], decoder->state_bytes[i]);
     decoder->device->deallocate(KGEN_MEMORY_SMALL, decoder->activations, (size_t)decoder->arena.bytes);
     for (size_t i = 0; decoder->calls != NULL && i < decoder->graph->node_count; i++) {
         decoder->device->deallocate(KGEN_MEMORY_SMALL, decoder->calls[i].workspace, 0);
@@ -76,7 +76,8 @@ static int bind_states(struct kgen_decoder *decoder, size_t index, struct kgen_e
             return kgen_error_set(error, KGEN_ERROR_SPEC, NULL, 0, 0, "%s: %s has no buffer %s",
                                   graph->nodes[index].name, problem->op->name, graph->states[i].buffer);
         decoder->state_bytes[i] = buffers.items[buffer].bytes;
-        decoder->states[i] = decoder->device->allocate(KGEN_MEMORY_LARGE, buffers.items[buffer].bytes, error);
+        decoder->states[i] =
+            decoder->device->allocate(KGEN_MEMORY_FILLED_SLOWLY, buffers.items[buffer].bytes, error);
         if (decoder->states[i] == NULL)
             return fail_memory(error);
         decoder->calls[index].arguments.buffers[buffer] = decoder->states[i];
@@ -124,7 +125,7 @@ static int make_call(struct kgen_decoder *decoder, const struct kgen_decoder_par
     bind_tensors(decoder, node, call);
     if (bind_states(decoder, index, error) != 0 || bind_own(decoder, call, error) != 0)
         return -1;
-    return kgen_decoder_load(decoder, parts->checkpoint, index, error);
+    return kgen_decoder_load(decoder, index, error);
 }
 
 static int find_logits(struct kgen_decoder *decoder, struct kgen_error *error)
@@ -155,6 +156,7 @@ static int open_decoder(struct kgen_decoder *decoder, const struct kgen_decoder_
         decoder->activations == NULL)
         return fail_memory(error);
     decoder->sizes.activations = (size_t)decoder->arena.bytes;
+    decoder->threads = parts->threads > 1 ? (size_t)parts->threads : 1;
     decoder->team = kgen_team_new(parts->threads, error);
     if (decoder->team == NULL || find_logits(decoder, error) != 0)
         return -1;
@@ -175,6 +177,7 @@ struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, st
         return NULL;
     }
     decoder->graph = parts->graph;
+    decoder->checkpoint = parts->checkpoint;
     decoder->device = kgen_device_cpu();
     if (open_decoder(decoder, parts, error) == 0)
         return decoder;
@@ -184,16 +187,17 @@ struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, st
 
 /* ---- a step ---- */
 
-static void run_call(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
-                     int64_t position)
+static int run_call(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
+                    int64_t position, struct kgen_error *error)
 {
     if (call->position_scalar >= 0)
         call->arguments.scalars[call->position_scalar] = position;
-    for (size_t i = 0; i < call->row_count; i++)
-        call->arguments.buffers[call->rows[i].buffer] =
-            call->rows[i].first + (size_t)token * call->rows[i].bytes;
+    if (call->selects_rows && kgen_checkpoint_matrix(decoder->checkpoint, call->rows_of, token, token + 1,
+                                                     &call->row, 0, error) != 0)
+        return -1;
     kgen_kernel_run_team(call->kernel, &call->arguments,
                          call->kernel->problem.threads > 1 ? decoder->team : NULL);
+    return 0;
 }
 
 const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int64_t position,
@@ -210,8 +214,10 @@ const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int6
         kgen_error_hint(error, "ask for a larger context");
         return NULL;
     }
-    for (size_t i = 0; i < decoder->graph->node_count; i++)
-        run_call(decoder, &decoder->calls[i], token, position);
+    for (size_t i = 0; i < decoder->graph->node_count; i++) {
+        if (run_call(decoder, &decoder->calls[i], token, position, error) != 0)
+            return NULL;
+    }
     return decoder->logits;
 }
 

@@ -15,23 +15,24 @@ struct kgen_decoder_parts {
     const struct kgen_graph *graph;
     /* The kernel of each entry of the spec that the graph belongs to, by the entry's index. */
     const struct kgen_kernel *const *kernels;
-    const struct kgen_checkpoint *checkpoint; /* read while the decoder is made, not later */
+    const struct kgen_checkpoint *checkpoint; /* from it a step reads the row of its token */
     int threads;                              /* that the kernels were tuned for */
     /* NULL, or is told after each node how many of the nodes are loaded. */
     void (*progress)(void *context, size_t done, size_t count);
     void *progress_context;
 };
 
-/* Loads the weights and allocates activations and caches, which are empty. The graph and the code of the
- * kernels must outlive the decoder. Returns NULL with KGEN_ERROR_SPEC where a node of the graph has no
- * kernel, with KGEN_ERROR_MEMORY, or with the error of reading the checkpoint. */
+/* Loads the weights and allocates activations and caches, which are empty. The graph, the code of the
+ * kernels and the checkpoint must outlive the decoder. Returns NULL with KGEN_ERROR_SPEC where a node of the
+ * graph has no kernel, with KGEN_ERROR_MEMORY, or with the error of reading the checkpoint. */
 struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, struct kgen_error *error);
 /* NULL is fine. */
 void kgen_decoder_free(struct kgen_decoder *decoder);
 
 /* Runs one step: a token at a position. The caches hold the positions before it, from 0 on. Returns the
  * logits, a float for each token of the vocabulary, valid until the next step. Returns NULL with
- * KGEN_ERROR_USAGE where the token or the position is out of range. */
+ * KGEN_ERROR_USAGE where the token or the position is out of range, or with the error of reading the
+ * checkpoint. */
 const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int64_t position,
                                struct kgen_error *error);
 

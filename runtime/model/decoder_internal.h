@@ -8,21 +8,14 @@
 #include "runtime/model/arena.h"
 #include "runtime/model/decoder.h"
 
-/* An array of weights of which a call gets the row of the token. */
-struct kgen_decoder_rows {
-    int buffer;
-    unsigned char *first; /* row 0 */
-    size_t bytes;         /* of a row */
-};
-
 /* A node, ready to run. */
 struct kgen_decoder_call {
     const struct kgen_kernel *kernel;
     struct kgen_arguments arguments;
     int position_scalar; /* -1: none */
-    bool selects_rows;   /* by the token */
-    struct kgen_decoder_rows rows[KGEN_FORMAT_ARRAYS_MAX];
-    size_t row_count;
+    bool selects_rows; /* the token is the row of a matrix, which is read from the checkpoint at each step */
+    const char *rows_of;       /* the name of that matrix */
+    struct kgen_matrix row;    /* that row, in the arrays that the call has */
     void *workspace, *scratch; /* owned */
 };
 
@@ -36,6 +29,7 @@ struct kgen_decoder_weights {
 
 struct kgen_decoder {
     const struct kgen_graph *graph;
+    const struct kgen_checkpoint *checkpoint;
     const struct kgen_device_functions *device;
     struct kgen_arena arena;
     unsigned char *activations;
@@ -45,14 +39,14 @@ struct kgen_decoder {
     struct kgen_decoder_weights *weights;
     size_t weight_count, weight_capacity;
     struct kgen_team *team;
+    size_t threads; /* of the team */
     const float *logits;
     int64_t vocabulary, context;
     struct kgen_decoder_sizes sizes;
 };
 
 /* Loads the weights of a node and binds them to its call. */
-int kgen_decoder_load(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint, size_t node,
-                      struct kgen_error *error);
+int kgen_decoder_load(struct kgen_decoder *decoder, size_t node, struct kgen_error *error);
 void kgen_decoder_weights_free(struct kgen_decoder *decoder);
 
 #endif

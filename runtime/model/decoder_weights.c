@@ -38,14 +38,6 @@ static bool same_weights(const struct kgen_graph_node *a, const struct kgen_grap
     }
 }
 
-/* The problem of a node with as many rows as its weights have, of which the node may use some. */
-static struct kgen_problem whole_problem(const struct kgen_decoder *decoder, size_t node, const char *buffer)
-{
-    struct kgen_problem problem = decoder->graph->nodes[node].problem;
-    kgen_problem_set(&problem, "N", rows_of(decoder->graph, &decoder->graph->nodes[node], buffer));
-    return problem;
-}
-
 /* The weights of an earlier node that this one can use, or NULL. */
 static const struct kgen_decoder_weights *find_shared(const struct kgen_decoder *decoder, size_t node,
                                                       const char *buffer)
@@ -53,7 +45,7 @@ static const struct kgen_decoder_weights *find_shared(const struct kgen_decoder 
     const struct kgen_graph_node *nodes = decoder->graph->nodes;
     for (size_t i = 0; i < decoder->weight_count; i++) {
         const struct kgen_decoder_weights *weights = &decoder->weights[i];
-        if (strcmp(weights->buffer, buffer) == 0 &&
+        if (strcmp(weights->buffer, buffer) == 0 && !decoder->calls[weights->node].selects_rows &&
             kgen_problem_get(&nodes[weights->node].problem, "layout") ==
                 kgen_problem_get(&nodes[node].problem, "layout") &&
             kgen_problem_format(&nodes[weights->node].problem) == kgen_problem_format(&nodes[node].problem) &&
@@ -110,84 +102,133 @@ void kgen_decoder_weights_free(struct kgen_decoder *decoder)
 
 /* ---- matrices ---- */
 
-/* Reads all weights of a buffer, one below the other, in the layout of checkpoints. */
-static int read_matrices(const struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint,
-                         size_t node, const char *buffer, const struct kgen_matrix *matrix,
-                         struct kgen_error *error)
+/* Rows that are read and packed at once: a multiple of those of a tile. */
+enum { CHUNK_ROWS = 1024 };
+
+/* The loading of one matrix, of which the threads take chunks. */
+struct loading {
+    const struct kgen_decoder *decoder;
+    size_t node;
+    const char *buffer;
+    struct kgen_matrix matrix; /* whole, in the layout of the problem */
+    bool packs;                /* the layout is not that of checkpoints */
+    struct kgen_error *errors; /* of each thread */
+};
+
+/* Reads rows begin to end of all weights of a buffer, which lie one below the other, in the layout of
+ * checkpoints to rows `at` and on. */
+static int read_rows(const struct loading *loading, int64_t begin, int64_t end,
+                     const struct kgen_matrix *matrix, int64_t at, struct kgen_error *error)
 {
-    const struct kgen_graph_node *described = &decoder->graph->nodes[node];
-    int64_t row = 0;
-    for (size_t i = 0; i < described->weight_count; i++) {
-        if (strcmp(described->weights[i].buffer, buffer) != 0)
+    const struct kgen_graph *graph = loading->decoder->graph;
+    const struct kgen_graph_node *node = &graph->nodes[loading->node];
+    int64_t first = 0;
+    for (size_t i = 0; i < node->weight_count; i++) {
+        if (strcmp(node->weights[i].buffer, loading->buffer) != 0)
             continue;
-        const struct kgen_graph_weight *weight = &decoder->graph->weights[described->weights[i].index];
-        if (kgen_checkpoint_matrix(checkpoint, weight->name, 0, weight->shape[0], matrix, row, error) != 0)
+        const struct kgen_graph_weight *weight = &graph->weights[node->weights[i].index];
+        const int64_t from = begin > first ? begin : first;
+        const int64_t to = end < first + weight->shape[0] ? end : first + weight->shape[0];
+        if (from < to && kgen_checkpoint_matrix(loading->decoder->checkpoint, weight->name, from - first,
+                                                to - first, matrix, at + from - begin, error) != 0)
             return -1;
-        row += weight->shape[0];
+        first += weight->shape[0];
     }
     return 0;
 }
 
-/* Packs what was read into the layout of the problem. */
-static int pack(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
-                const struct kgen_problem *problem, const struct kgen_matrix *stored,
-                struct kgen_error *error)
+/* Packs rows, of which begin is the first, into their place. */
+static void pack_rows(const struct loading *loading, int64_t begin, const struct kgen_matrix *rows)
+{
+    struct kgen_problem problem = loading->decoder->graph->nodes[loading->node].problem;
+    kgen_problem_set(&problem, "N", rows->N);
+    for (size_t i = 0; i < rows->format->array_count; i++) {
+        const int64_t row_bytes = rows->format->arrays[i].row_bytes(rows);
+        if (row_bytes > 0)
+            kgen_layout_pack(&problem, (int)i, rows->arrays[i],
+                             (unsigned char *)loading->matrix.arrays[i] + begin * row_bytes);
+    }
+}
+
+static int load_chunk(const struct loading *loading, int64_t begin, int64_t end, struct kgen_error *error)
+{
+    if (!loading->packs)
+        return read_rows(loading, begin, end, &loading->matrix, begin, error);
+    struct kgen_matrix rows = loading->matrix;
+    rows.N = end - begin;
+    int result = 0;
+    for (size_t i = 0; i < rows.format->array_count; i++) {
+        rows.arrays[i] = malloc((size_t)(rows.format->arrays[i].row_bytes(&rows) * rows.N) + 1);
+        if (rows.arrays[i] == NULL)
+            result = fail_memory(error);
+    }
+    if (result == 0)
+        result = read_rows(loading, begin, end, &rows, 0, error);
+    if (result == 0)
+        pack_rows(loading, begin, &rows);
+    for (size_t i = 0; i < rows.format->array_count; i++)
+        free(rows.arrays[i]);
+    return result;
+}
+
+static void load_part(void *context, size_t part, size_t parts)
+{
+    const struct loading *loading = context;
+    const int64_t rows = loading->matrix.N;
+    for (int64_t begin = (int64_t)part * CHUNK_ROWS; begin < rows; begin += (int64_t)parts * CHUNK_ROWS) {
+        const int64_t end = begin + CHUNK_ROWS < rows ? begin + CHUNK_ROWS : rows;
+        if (load_chunk(loading, begin, end, &loading->errors[part]) != 0)
+            return;
+    }
+}
+
+static int allocate_arrays(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
+                           struct kgen_matrix *matrix, struct kgen_error *error)
 {
     struct kgen_buffers buffers;
-    kgen_problem_buffers(problem, &buffers);
+    kgen_problem_buffers(&decoder->graph->nodes[weights->node].problem, &buffers);
     for (size_t i = 0; i < buffers.count; i++) {
         const int array = buffers.items[i].array;
         if (array < 0)
             continue;
-        unsigned char *packed = allocate(decoder, weights, (size_t)array, buffers.items[i].bytes, error);
-        if (packed == NULL)
+        matrix->arrays[array] = allocate(decoder, weights, (size_t)array, buffers.items[i].bytes, error);
+        if (matrix->arrays[array] == NULL)
             return -1;
-        kgen_layout_pack(problem, array, stored->arrays[array], packed);
     }
     return 0;
 }
 
-static int read_and_pack(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint,
-                         struct kgen_decoder_weights *weights, const struct kgen_problem *problem,
-                         struct kgen_error *error)
+static int load_matrix(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
+                       struct kgen_error *error)
 {
-    struct kgen_matrix matrix;
-    kgen_problem_matrix(problem, NULL, &matrix);
+    const struct kgen_problem *problem = &decoder->graph->nodes[weights->node].problem;
+    struct loading loading = {.decoder = decoder,
+                              .node = weights->node,
+                              .buffer = weights->buffer,
+                              .packs = kgen_problem_get(problem, "layout") == KGEN_TILES16};
+    kgen_problem_matrix(problem, NULL, &loading.matrix);
+    if (allocate_arrays(decoder, weights, &loading.matrix, error) != 0)
+        return -1;
+    loading.errors = calloc(decoder->threads, sizeof *loading.errors);
+    if (loading.errors == NULL)
+        return fail_memory(error);
+    kgen_team_run(decoder->team, load_part, &loading);
     int result = 0;
-    for (size_t i = 0; i < matrix.format->array_count; i++) {
-        matrix.arrays[i] = malloc((size_t)(matrix.format->arrays[i].row_bytes(&matrix) * matrix.N) + 1);
-        if (matrix.arrays[i] == NULL)
-            result = fail_memory(error);
+    for (size_t i = 0; i < decoder->threads && result == 0; i++) {
+        if (loading.errors[i].code != KGEN_ERROR_NONE) {
+            if (error != NULL)
+                *error = loading.errors[i];
+            result = -1;
+        }
     }
-    if (result == 0)
-        result = read_matrices(decoder, checkpoint, weights->node, weights->buffer, &matrix, error);
-    if (result == 0)
-        result = pack(decoder, weights, problem, &matrix, error);
-    for (size_t i = 0; i < matrix.format->array_count; i++)
-        free(matrix.arrays[i]);
+    free(loading.errors);
     return result;
-}
-
-/* In the layout of checkpoints the matrices are read to their place. */
-static int read_in_place(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint,
-                         struct kgen_decoder_weights *weights, const struct kgen_problem *problem,
-                         struct kgen_error *error)
-{
-    struct kgen_matrix matrix;
-    kgen_problem_matrix(problem, NULL, &matrix);
-    for (size_t i = 0; i < matrix.format->array_count; i++) {
-        const size_t bytes = (size_t)(matrix.format->arrays[i].row_bytes(&matrix) * matrix.N);
-        matrix.arrays[i] = bytes > 0 ? allocate(decoder, weights, i, bytes, error) : NULL;
-        if (bytes > 0 && matrix.arrays[i] == NULL)
-            return -1;
-    }
-    return read_matrices(decoder, checkpoint, weights->node, weights->buffer, &matrix, error);
 }
 
 /* ---- vectors ---- */
 
-static int read_vectors(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint,
-                        struct kgen_decoder_weights *weights, struct kgen_error *error)
+static int read_vectors(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
+                        struct kgen_error *error)
 {
     const struct kgen_graph_node *node = &decoder->graph->nodes[weights->node];
     const int64_t count = rows_of(decoder->graph, node, weights->buffer);
@@ -199,7 +240,7 @@ static int read_vectors(struct kgen_decoder *decoder, const struct kgen_checkpoi
         const struct kgen_graph_weight *weight = &decoder->graph->weights[node->weights[i].index];
         if (strcmp(node->weights[i].buffer, weights->buffer) != 0)
             continue;
-        if (kgen_checkpoint_values(checkpoint, weight->name, to, weight->shape[0], error) != 0)
+        if (kgen_checkpoint_values(decoder->checkpoint, weight->name, to, weight->shape[0], error) != 0)
             return -1;
         to += weight->shape[0];
     }
@@ -222,15 +263,35 @@ static void bind(struct kgen_decoder *decoder, size_t node, const char *buffer,
             continue;
         unsigned char *array = weights->arrays[matrix ? item->array : 0];
         call->arguments.buffers[i] = array;
-        if (matrix && call->selects_rows)
-            call->rows[call->row_count++] = (struct kgen_decoder_rows){(int)i, array, item->range_bytes};
         decoder->sizes.read_weights += item->bytes;
     }
 }
 
-static int load_buffer(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint, size_t node,
-                       const char *buffer, struct kgen_error *error)
+/* Allocates a row of the node's matrix, which each step fills. */
+static int add_row(struct kgen_decoder *decoder, size_t node, const char *buffer, struct kgen_error *error)
 {
+    const struct kgen_graph_node *described = &decoder->graph->nodes[node];
+    struct kgen_decoder_call *call = &decoder->calls[node];
+    struct kgen_decoder_weights *weights = add_weights(decoder, node, buffer, error);
+    if (weights == NULL)
+        return -1;
+    kgen_problem_matrix(&described->problem, NULL, &call->row);
+    call->rows_of = decoder->graph->weights[described->weights[0].index].name;
+    for (size_t i = 0; i < call->row.format->array_count; i++) {
+        const size_t bytes = (size_t)(call->row.format->arrays[i].row_bytes(&call->row) * call->row.N);
+        call->row.arrays[i] = bytes > 0 ? allocate(decoder, weights, i, bytes, error) : NULL;
+        if (bytes > 0 && call->row.arrays[i] == NULL)
+            return -1;
+    }
+    bind(decoder, node, buffer, weights);
+    return 0;
+}
+
+static int load_buffer(struct kgen_decoder *decoder, size_t node, const char *buffer,
+                       struct kgen_error *error)
+{
+    if (decoder->calls[node].selects_rows)
+        return add_row(decoder, node, buffer, error);
     const struct kgen_decoder_weights *shared = find_shared(decoder, node, buffer);
     if (shared != NULL) {
         bind(decoder, node, buffer, shared);
@@ -239,31 +300,25 @@ static int load_buffer(struct kgen_decoder *decoder, const struct kgen_checkpoin
     struct kgen_decoder_weights *weights = add_weights(decoder, node, buffer, error);
     if (weights == NULL)
         return -1;
-    const struct kgen_problem problem = whole_problem(decoder, node, buffer);
     struct kgen_buffers buffers;
-    kgen_problem_buffers(&problem, &buffers);
+    kgen_problem_buffers(&decoder->graph->nodes[node].problem, &buffers);
     const int found = kgen_buffers_of_role(&buffers, KGEN_WEIGHTS);
-    int result;
-    if (found < 0 || strcmp(buffers.items[found].declared->name, buffer) != 0)
-        result = read_vectors(decoder, checkpoint, weights, error);
-    else if (kgen_problem_get(&problem, "layout") == KGEN_TILES16)
-        result = read_and_pack(decoder, checkpoint, weights, &problem, error);
-    else
-        result = read_in_place(decoder, checkpoint, weights, &problem, error);
+    const bool is_matrix = found >= 0 && strcmp(buffers.items[found].declared->name, buffer) == 0;
+    const int result =
+        is_matrix ? load_matrix(decoder, weights, error) : read_vectors(decoder, weights, error);
     if (result == 0)
         bind(decoder, node, buffer, weights);
     return result;
 }
 
-int kgen_decoder_load(struct kgen_decoder *decoder, const struct kgen_checkpoint *checkpoint, size_t node,
-                      struct kgen_error *error)
+int kgen_decoder_load(struct kgen_decoder *decoder, size_t node, struct kgen_error *error)
 {
     const struct kgen_graph_node *described = &decoder->graph->nodes[node];
     for (size_t i = 0; i < described->weight_count; i++) {
         bool earlier = false;
         for (size_t j = 0; j < i; j++)
             earlier = earlier || strcmp(described->weights[j].buffer, described->weights[i].buffer) == 0;
-        if (!earlier && load_buffer(decoder, checkpoint, node, described->weights[i].buffer, error) != 0)
+        if (!earlier && load_buffer(decoder, node, described->weights[i].buffer, error) != 0)
             return -1;
     }
     return 0;
