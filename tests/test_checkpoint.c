@@ -312,15 +312,23 @@ static void check(const struct kgen_text *text, const char *const (*expected)[2]
 
 static void test_whole(void **state)
 {
-    static const uint32_t matrices[] = {KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q8_0};
+    static const uint32_t matrices[] = {KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q8_0,
+                                        KGEN_GGUF_TENSOR_Q5_0, KGEN_GGUF_TENSOR_Q5_1, KGEN_GGUF_TENSOR_Q4_K,
+                                        KGEN_GGUF_TENSOR_Q5_K};
     static const uint32_t norms[] = {KGEN_GGUF_TENSOR_F32, KGEN_GGUF_TENSOR_F16, KGEN_GGUF_TENSOR_BF16};
     (void)state;
+    enum { TYPES = KGEN_COUNT_OF(matrices) };
     size_t cases = 0;
-    for (size_t i = 0; i < 27; i++) {
+    for (size_t i = 0; i < TYPES * TYPES * 2; i++) {
         for (int tied = 0; tied < 2; tied++, cases++) {
             struct kgen_test_llama shape = kgen_test_small_llama;
-            const struct kgen_test_llama_types types = {matrices[i % 3], matrices[i / 3 % 3], matrices[i / 9],
-                                                        matrices[(i + 1) % 3], norms[i % 3]};
+            const struct kgen_test_llama_types types = {matrices[i % TYPES], matrices[i / TYPES % TYPES],
+                                                        matrices[(i + i / TYPES) % TYPES],
+                                                        matrices[(i * 3 + 1) % TYPES], norms[i % 3]};
+            /* Columns that blocks of 256 divide. */
+            shape.hidden = 256;
+            shape.intermediate = 512;
+            shape.head_dim = 64;
             struct kgen_text text = {0};
             shape.tied = tied != 0;
             kgen_test_make_llama(&shape, SEED, &types, &text);
@@ -335,10 +343,10 @@ static void test_mismatches(void **state)
 {
     static const char *const expected[][2] = {
         {"model.layers.0.self_attn.q_proj.weight",
-         "is a matrix of type Q5_0, which kgen has no weight format for (it has Q4_0, Q4_1 and Q8_0)"},
-        {"model.layers.0.self_attn.k_proj.weight", "matrix of type Q5_0"},
-        {"model.layers.0.self_attn.v_proj.weight", "matrix of type Q5_0"},
-        {"model.layers.0.self_attn.o_proj.weight", "matrix of type Q5_0"},
+         "is a matrix of type Q8_1, which kgen has no weight format for (it has Q4_0, Q4_1,"},
+        {"model.layers.0.self_attn.k_proj.weight", "matrix of type Q8_1"},
+        {"model.layers.0.self_attn.v_proj.weight", "matrix of type Q8_1"},
+        {"model.layers.0.self_attn.o_proj.weight", "matrix of type Q8_1"},
         {"model.layers.1.input_layernorm.weight", "is not in the file"},
         {"model.layers.1.self_attn.q_proj.weight", "is not in the file"},
         {"model.layers.1.self_attn.k_proj.weight", "is not in the file"},
@@ -361,7 +369,7 @@ static void test_mismatches(void **state)
     struct kgen_text text = {0};
     kgen_test_llama_values(&file, &shape);
     shape.layers = 1;
-    types.attention = 6; /* Q5_0 */
+    types.attention = 9; /* Q8_1 */
     types.norm = KGEN_GGUF_TENSOR_F32;
     const struct {
         const char *name;

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include "ggml_blocks.h"
+
+#include "gen/ops/dtype.h"
+#include "runtime/model/gguf.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+double ggml_slow_f16(const unsigned char *bytes)
+{
+    const unsigned bits = bytes[0] | (unsigned)bytes[1] << 8;
+    const int exponent = (int)(bits >> 10 & 31);
+    const double fraction = (double)(bits & 1023) / 1024;
+    const double value = exponent == 0 ? ldexp(fraction, -14) : ldexp(1 + fraction, exponent - 15);
+    return bits >> 15 != 0 ? -value : value;
+}
+
+static int signed_byte(unsigned byte)
+{
+    return byte < 128 ? (int)byte : (int)byte - 256;
+}
+
+/* ---- blocks of 32 ---- */
+
+/* The first half of the values is in the low nibbles. */
+static unsigned nibble(const unsigned char *nibbles, int i)
+{
+    return i < 16 ? nibbles[i] & 15u : nibbles[i - 16] >> 4;
+}
+
+static double q4_0(const unsigned char *block, int i)
+{
+    return ggml_slow_f16(block) * ((int)nibble(block + 2, i) - 8);
+}
+
+static double q4_1(const unsigned char *block, int i)
+{
+    return ggml_slow_f16(block) * nibble(block + 4, i) + ggml_slow_f16(block + 2);
+}
+
+static double q5_0(const unsigned char *block, int i)
+{
+    const unsigned high = block[2 + i / 8] >> i % 8 & 1u;
+    return ggml_slow_f16(block) * ((int)(nibble(block + 6, i) + 16 * high) - 16);
+}
+
+static double q5_1(const unsigned char *block, int i)
+{
+    const unsigned high = block[4 + i / 8] >> i % 8 & 1u;
+    return ggml_slow_f16(block) * (nibble(block + 8, i) + 16 * high) + ggml_slow_f16(block + 2);
+}
+
+static double q8_0(const unsigned char *block, int i)
+{
+    return ggml_slow_f16(block) * signed_byte(block[2 + i]);
+}
+
+/* ---- blocks of 256 ---- */
+
+/* Scale j of Q4_K and Q5_K, or the minimum. */
+static unsigned pair(const unsigned char *block, int j, bool minimum)
+{
+    const unsigned char *bytes = block + 4;
+    if (j < 4)
+        return bytes[minimum ? j + 4 : j] & 63u;
+    return (bytes[j + 4] >> (minimum ? 4 : 0) & 15u) + 16 * (bytes[minimum ? j : j - 4] / 64u);
+}
+
+static double q45_k(const unsigned char *block, int i, unsigned q)
+{
+    return ggml_slow_f16(block) * pair(block, i / 32, false) * q -
+           ggml_slow_f16(block + 2) * pair(block, i / 32, true);
+}
+
+static double q4_k(const unsigned char *block, int i)
+{
+    return q45_k(block, i, block[16 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15u);
+}
+
+static double q5_k(const unsigned char *block, int i)
+{
+    const unsigned high = block[16 + i % 32] >> i / 32 & 1u;
+    return q45_k(block, i, (block[48 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15u) + 16 * high);
+}
+
+/* ---- the types ---- */
+
+static const struct type {
+    uint32_t number;
+    double (*value)(const unsigned char *block, int i);
+    float levels;  /* the weights are uniform over so many scales; 0: the numbers are no blocks */
+    int halves[2]; /* where its f16 are; -1: no more */
+} types[] = {
+    {KGEN_GGUF_TENSOR_Q4_0, q4_0, 16, {0, -1}},     {KGEN_GGUF_TENSOR_Q4_1, q4_1, 16, {0, 2}},
+    {KGEN_GGUF_TENSOR_Q5_0, q5_0, 32, {0, -1}},     {KGEN_GGUF_TENSOR_Q5_1, q5_1, 32, {0, 2}},
+    {KGEN_GGUF_TENSOR_Q8_0, q8_0, 256, {0, -1}},    {KGEN_GGUF_TENSOR_Q4_K, q4_k, 16 * 32, {0, 2}},
+    {KGEN_GGUF_TENSOR_Q5_K, q5_k, 32 * 32, {0, 2}},
+};
+
+static const struct type *type_of(uint32_t number)
+{
+    for (size_t i = 0; i < KGEN_COUNT_OF(types); i++) {
+        if (types[i].number == number)
+            return &types[i];
+    }
+    return NULL;
+}
+
+double ggml_slow_value(uint32_t type, const unsigned char *block, int i)
+{
+    const struct type *row = type_of(type);
+    if (row == NULL)
+        abort();
+    return row->value(block, i);
+}
+
+void ggml_fill_random(uint32_t type, unsigned char *data, size_t bytes, struct kgen_random *random)
+{
+    const struct type *row = type_of(type);
+    const size_t block = (size_t)kgen_gguf_tensor_type(type)->block_bytes;
+    for (size_t i = 0; i < bytes; i++)
+        data[i] = (unsigned char)kgen_random_next(random);
+    for (size_t at = 0; at < bytes && row != NULL; at += block) {
+        for (int i = 0; i < 2 && row->halves[i] >= 0; i++) {
+            unsigned char *high = &data[at + (size_t)row->halves[i] + 1];
+            *high = (*high & 0x7c) == 0x7c ? *high ^ 0x40 : *high;
+        }
+    }
+}
+
+int ggml_set_scales(uint32_t type, unsigned char *data, size_t bytes, float deviation,
+                    struct kgen_random *random)
+{
+    const struct type *row = type_of(type);
+    const size_t block = (size_t)kgen_gguf_tensor_type(type)->block_bytes;
+    if (row == NULL || row->levels <= 0)
+        return 0;
+    for (size_t at = 0; at < bytes; at += block) {
+        const float scale = deviation * 3.464f / row->levels * (0.75f + 0.5f * kgen_random_uniform(random));
+        /* So that the mean is 0. */
+        const bool pairs = kgen_gguf_tensor_type(type)->block_values == 256;
+        const float least = scale * (row->levels - 1) / 2;
+        const uint16_t half = kgen_to_f16(scale), other = kgen_to_f16(pairs ? least / 32 : -least);
+        memcpy(data + at + row->halves[0], &half, 2);
+        if (row->halves[1] >= 0)
+            memcpy(data + at + row->halves[1], &other, 2);
+    }
+    return 1;
+}
