@@ -86,6 +86,36 @@ static double q5_k(const unsigned char *block, int i)
     return q45_k(block, i, (block[48 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15u) + 16 * high);
 }
 
+static double q6_k(const unsigned char *block, int i)
+{
+    const int half = i / 128, quarter = i / 32 % 4, k = i % 32;
+    const unsigned char low = block[64 * half + 32 * (quarter % 2) + k], high = block[128 + 32 * half + k];
+    const unsigned q = (quarter < 2 ? low & 15u : low >> 4) + 16 * (high >> 2 * quarter & 3u);
+    return ggml_slow_f16(block + 208) * signed_byte(block[192 + i / 16]) * ((int)q - 32);
+}
+
+/* ---- plain numbers ---- */
+
+static double f32(const unsigned char *number, int i)
+{
+    float value;
+    (void)i;
+    memcpy(&value, number, sizeof value);
+    return (double)value;
+}
+
+static double f16(const unsigned char *number, int i)
+{
+    (void)i;
+    return ggml_slow_f16(number);
+}
+
+static double bf16(const unsigned char *number, int i)
+{
+    const unsigned char upper[4] = {0, 0, number[0], number[1]};
+    return f32(upper, i);
+}
+
 /* ---- the types ---- */
 
 static const struct type {
@@ -97,7 +127,9 @@ static const struct type {
     {KGEN_GGUF_TENSOR_Q4_0, q4_0, 16, {0, -1}},     {KGEN_GGUF_TENSOR_Q4_1, q4_1, 16, {0, 2}},
     {KGEN_GGUF_TENSOR_Q5_0, q5_0, 32, {0, -1}},     {KGEN_GGUF_TENSOR_Q5_1, q5_1, 32, {0, 2}},
     {KGEN_GGUF_TENSOR_Q8_0, q8_0, 256, {0, -1}},    {KGEN_GGUF_TENSOR_Q4_K, q4_k, 16 * 32, {0, 2}},
-    {KGEN_GGUF_TENSOR_Q5_K, q5_k, 32 * 32, {0, 2}},
+    {KGEN_GGUF_TENSOR_Q5_K, q5_k, 32 * 32, {0, 2}}, {KGEN_GGUF_TENSOR_Q6_K, q6_k, 64 * 128, {208, -1}},
+    {KGEN_GGUF_TENSOR_F32, f32, 0, {2, -1}},        {KGEN_GGUF_TENSOR_F16, f16, 0, {0, -1}},
+    {KGEN_GGUF_TENSOR_BF16, bf16, 0, {0, -1}},
 };
 
 static const struct type *type_of(uint32_t number)

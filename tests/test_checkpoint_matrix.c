@@ -95,6 +95,10 @@ static void test_exact(void **state)
         /* d * scale and dmin * minimum are exact in f32. */
         {KGEN_GGUF_TENSOR_Q4_K, KGEN_AFFINE, 4, KGEN_F32},
         {KGEN_GGUF_TENSOR_Q5_K, KGEN_AFFINE, 5, KGEN_F32},
+        {KGEN_GGUF_TENSOR_Q6_K, KGEN_Q6_K, 6, KGEN_F16},
+        {KGEN_GGUF_TENSOR_F32, KGEN_F32, 32, KGEN_F32},
+        {KGEN_GGUF_TENSOR_F16, KGEN_F16, 16, KGEN_F16},
+        {KGEN_GGUF_TENSOR_BF16, KGEN_BF16, 16, KGEN_BF16},
     };
     (void)state;
     struct kgen_random random = {SEED};
@@ -102,7 +106,7 @@ static void test_exact(void **state)
     for (size_t i = 0; i < KGEN_COUNT_OF(table); i++) {
         for (int round = 0; round < 50; round++, cases++) {
             const struct kgen_gguf_tensor_type *type = kgen_gguf_tensor_type(table[i].type);
-            const int64_t blocks = 1 + kgen_random_below(&random, 5);
+            const int64_t blocks = (1 + kgen_random_below(&random, 5)) * (type->block_values == 1 ? 32 : 1);
             const int64_t dims[] = {type->block_values * blocks, 1 + kgen_random_below(&random, 7)};
             const size_t bytes = (size_t)(blocks * dims[1] * type->block_bytes);
             unsigned char *data = malloc(bytes);
@@ -163,6 +167,28 @@ static void test_plain(void **state)
     assert_int_equal(cases, KGEN_COUNT_OF(types));
 }
 
+/* Kernels read plain numbers 32 at a time. */
+static void test_odd_columns(void **state)
+{
+    static const uint32_t types[] = {KGEN_GGUF_TENSOR_F32, KGEN_GGUF_TENSOR_F16, KGEN_GGUF_TENSOR_BF16};
+    (void)state;
+    for (size_t i = 0; i < KGEN_COUNT_OF(types); i++) {
+        struct kgen_test_gguf file = {0};
+        struct kgen_text text = {0};
+        struct kgen_checkpoint_tensor tensor;
+        kgen_test_gguf_tensor(&file, "output.weight", types[i], 2, (int64_t[]){48, 3}, NULL);
+        kgen_test_gguf_tensor(&file, "token_embd.weight", types[i], 2, (int64_t[]){64, 3}, NULL);
+        kgen_test_gguf_finish(&file, &text);
+        struct kgen_checkpoint *checkpoint = parse(&text);
+        assert_true(kgen_checkpoint_find(checkpoint, "lm_head.weight", &tensor));
+        assert_null(tensor.matrix.format);
+        assert_true(kgen_checkpoint_find(checkpoint, "model.embed_tokens.weight", &tensor));
+        assert_non_null(tensor.matrix.format);
+        kgen_checkpoint_free(checkpoint);
+        kgen_text_free(&text);
+    }
+}
+
 static void test_reading_errors(void **state)
 {
     static const struct {
@@ -173,7 +199,7 @@ static void test_reading_errors(void **state)
         {"model.layers.7.mlp.up_proj.weight", 0, 1, 2, 0, 64, 4, "there is no tensor model.layers.7"},
         {"nothing", 0, 1, 2, 0, 64, 4, "there is no tensor nothing"},
         {"model.norm.weight", 0, 1, 2, 0, 64, 4, "model.norm.weight has 1 dimensions; a matrix has 2"},
-        {"lm_head.weight", 0, 1, 2, 0, 64, 4, "lm_head.weight is a matrix of type F16"},
+        {"lm_head.weight", 0, 1, 2, 0, 64, 4, "lm_head.weight is a matrix of type I8"},
         {"model.layers.0.mlp.up_proj.weight", 0, 1, 2, 0, 32, 4, "is wanted in another format"},
         {"model.layers.0.mlp.up_proj.weight", 0, 1, 2, 0, 64, 8, "is wanted in another format"},
         {"model.layers.0.self_attn.q_proj.weight", 0, 1, 2, 0, 64, 4, "is wanted in another format"},
@@ -188,7 +214,7 @@ static void test_reading_errors(void **state)
     (void)state;
     struct kgen_test_llama_types types = kgen_test_mixed_types;
     struct kgen_text text = {0};
-    types.output = KGEN_GGUF_TENSOR_F16;
+    types.output = 24; /* I8 */
     kgen_test_make_llama(&kgen_test_small_llama, SEED, &types, &text);
     struct kgen_checkpoint *checkpoint = parse(&text);
     unsigned char weights[64], scales[8], biases[8];
@@ -218,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact),
         cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_odd_columns),
         cmocka_unit_test(test_reading_errors),
     };
     return cmocka_run_group_tests_name("checkpoint matrices", tests, NULL, NULL);

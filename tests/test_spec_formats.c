@@ -17,6 +17,9 @@
     "\"num_key_value_heads\": 2, \"vocab_size\": 1000, \"rms_norm_eps\": 1e-5, \"rope_theta\": 10000, "      \
     "\"max_position_embeddings\": 2048, \"torch_dtype\": \"bfloat16\", \"tie_word_embeddings\": false, "     \
     "\"hidden_act\": \"silu\", " members "}"
+#define LIST(members)                                                                                        \
+    "{\"kgen_schema\": 1, \"name\": \"list\", \"problems\": [{\"op\": \"qmv\", \"N\": 3, \"K\": 256" members \
+    "}]}"
 #define FOUR_BITS(members) MODEL("\"quantization\": {\"bits\": 4, \"group_size\": 32" members "}")
 
 static bool has_problem(const struct kgen_spec *spec, const char *wanted)
@@ -72,6 +75,13 @@ static void test_scale_dtype(void **state)
         {FOUR_BITS(", \"lm_head\": {\"mode\": \"q8_0\", \"scale_dtype\": \"f32\"}"),
          0,
          {"the scheme q8_0 has scales of f16, not f32"}},
+        /* A list of problems: the scheme's own dtype, where nobody says another. */
+        {LIST(", \"scheme\": \"bf16\""), 0, {"qmv_n3_k256_b16_g32_bf16_bf16_f32"}},
+        {LIST(", \"scheme\": \"q6_k\""), 0, {"qmv_n3_k256_b6_g16_q6_k_f16_f32"}},
+        {LIST(", \"scheme\": \"bf16\", \"scales\": \"f16\""),
+         0,
+         {"the scheme bf16 has scales of bf16, not f16"}},
+        {LIST(", \"scheme\": \"bf16\""), KGEN_F16, {"the scheme bf16 has scales of bf16, not f16"}},
         {FOUR_BITS(", \"scale_dtype\": \"f64\""), 0, {"\"scale_dtype\" of quantization must be"}},
         {FOUR_BITS(", \"lm_head\": {\"scale_dtype\": \"f16\", \"scales\": \"f16\"}"),
          0,

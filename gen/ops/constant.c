@@ -22,6 +22,7 @@ static const char *const names[KGEN_CONSTANT_COUNT] = {
     [KGEN_TILES16] = "tiles16",
     [KGEN_I32] = "i32",
     [KGEN_Q8_0] = "q8_0",
+    [KGEN_Q6_K] = "q6_k",
 };
 
 const char *kgen_constant_name(int64_t constant)

@@ -25,6 +25,7 @@ enum kgen_constant {
     KGEN_TILES16, /* layout: 16 rows side by side; gen/ops/layout.h */
     KGEN_I32,
     KGEN_Q8_0, /* w = d * q, ggml's blocks of 32 */
+    KGEN_Q6_K, /* w = d * s * (q - 32), ggml's blocks of 256 */
     KGEN_CONSTANT_COUNT
 };
 

@@ -288,7 +288,7 @@ static struct kgen_matrix base_format(const struct maker *maker)
     struct {
         struct kgen_matrix format;
         size_t uses;
-    } formats[8] = {0};
+    } formats[16] = {0};
     size_t count = 0, best = 0;
     for (size_t i = 0; i < kgen_checkpoint_tensor_count(maker->checkpoint); i++) {
         struct kgen_checkpoint_tensor tensor;

@@ -7,7 +7,7 @@
 
 enum { GROUP = 32, HALF = GROUP / 2, PAIRS = 8 };
 
-const char kgen_checkpoint_types[] = "Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K and Q5_K";
+const char kgen_checkpoint_types[] = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K";
 
 /* ---- integers ---- */
 
@@ -164,6 +164,10 @@ static const struct kgen_checkpoint_conversion conversions[] = {
     {KGEN_GGUF_TENSOR_Q8_0, KGEN_SYMMETRIC, 8, KGEN_F16, convert_q8_0},
     {KGEN_GGUF_TENSOR_Q4_K, KGEN_AFFINE, 4, KGEN_F32, convert_q4_k},
     {KGEN_GGUF_TENSOR_Q5_K, KGEN_AFFINE, 5, KGEN_F32, convert_q5_k},
+    {KGEN_GGUF_TENSOR_Q6_K, KGEN_Q6_K, 6, KGEN_F16, NULL},
+    {KGEN_GGUF_TENSOR_F16, KGEN_F16, 16, KGEN_F16, NULL},
+    {KGEN_GGUF_TENSOR_BF16, KGEN_BF16, 16, KGEN_BF16, NULL},
+    {KGEN_GGUF_TENSOR_F32, KGEN_F32, 32, KGEN_F32, NULL},
 };
 
 const struct kgen_checkpoint_conversion *kgen_checkpoint_conversion_of(uint32_t type)

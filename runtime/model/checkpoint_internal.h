@@ -14,7 +14,7 @@ struct kgen_checkpoint_conversion {
     uint32_t type;
     enum kgen_constant scheme;
     int64_t bits, scale_dtype;
-    /* Converts the blocks of a row into the row's part of each array. */
+    /* Converts the blocks of a row into the row's part of each array. NULL: the bytes are the same. */
     void (*convert)(const unsigned char *blocks, int64_t count, unsigned char *const *rows);
 };
 

@@ -25,7 +25,10 @@ void kgen_checkpoint_describe(const struct kgen_gguf_tensor *stored, struct kgen
     tensor->plain = plain_dtype(stored->type->number) != KGEN_CONSTANT_NONE;
     if (conversion == NULL || stored->rank != 2)
         return;
-    tensor->matrix = (struct kgen_matrix){.format = kgen_format_find(conversion->scheme),
+    const struct kgen_format *format = kgen_format_find(conversion->scheme);
+    if (format->block_values != 0 && stored->dims[0] % format->block_values != 0)
+        return; /* plain numbers, of any count in the file */
+    tensor->matrix = (struct kgen_matrix){.format = format,
                                           .N = stored->dims[1],
                                           .K = stored->dims[0],
                                           .bits = conversion->bits,
@@ -126,7 +129,11 @@ int kgen_checkpoint_matrix(const struct kgen_checkpoint *checkpoint, const char 
         for (size_t i = 0; i < format->array_count; i++)
             rows[i] =
                 (unsigned char *)matrix->arrays[i] + (at + row - begin) * format->arrays[i].row_bytes(matrix);
-        conversion->convert(stored->data + (size_t)row * row_bytes, blocks, rows);
+        const unsigned char *from = stored->data + (size_t)row * row_bytes;
+        if (conversion->convert != NULL)
+            conversion->convert(from, blocks, rows);
+        else
+            memcpy(rows[0], from, row_bytes);
     }
     return 0;
 }
