@@ -94,6 +94,40 @@ static double q6_k(const unsigned char *block, int i)
     return ggml_slow_f16(block + 208) * signed_byte(block[192 + i / 16]) * ((int)q - 32);
 }
 
+/* 16 scales of 6 bits, each 4 bits of one byte and 2 of another. */
+static int scale_of_12_bytes(const unsigned char *bytes, int j)
+{
+    const unsigned low = j < 8 ? bytes[j] & 15u : bytes[j - 8] >> 4;
+    return (int)(low + 16 * (bytes[8 + j % 4] >> 2 * (j / 4) & 3u)) - 32;
+}
+
+static double q3_k(const unsigned char *block, int i)
+{
+    const unsigned low = block[32 + i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3u;
+    const int q = (int)low - ((block[i % 32] >> i / 32 & 1) != 0 ? 0 : 4);
+    return ggml_slow_f16(block + 108) * scale_of_12_bytes(block + 96, i / 16) * q;
+}
+
+static double q2_k(const unsigned char *block, int i)
+{
+    const unsigned q = block[16 + i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3u, both = block[i / 16];
+    return ggml_slow_f16(block + 80) * (both % 16) * q - ggml_slow_f16(block + 82) * (both / 16);
+}
+
+static double iq4_nl(const unsigned char *block, int i)
+{
+    static const int table[] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+    return ggml_slow_f16(block) * table[nibble(block + 2, i)];
+}
+
+/* A nibble is a sign, two bits of exponent and one of mantissa. */
+static double mxfp4(const unsigned char *block, int i)
+{
+    const unsigned q = nibble(block + 1, i), exponent = q >> 1 & 3, mantissa = q & 1;
+    const double value = exponent == 0 ? 0.5 * mantissa : ldexp(1 + 0.5 * mantissa, (int)exponent - 1);
+    return ldexp(q > 7 ? -value : value, block[0] - 127);
+}
+
 /* ---- plain numbers ---- */
 
 static double f32(const unsigned char *number, int i)
@@ -124,11 +158,13 @@ static const struct type {
     float levels;  /* the weights are uniform over so many scales; 0: the numbers are no blocks */
     int halves[2]; /* where its f16 are; -1: no more */
 } types[] = {
-    {KGEN_GGUF_TENSOR_Q4_0, q4_0, 16, {0, -1}},     {KGEN_GGUF_TENSOR_Q4_1, q4_1, 16, {0, 2}},
-    {KGEN_GGUF_TENSOR_Q5_0, q5_0, 32, {0, -1}},     {KGEN_GGUF_TENSOR_Q5_1, q5_1, 32, {0, 2}},
-    {KGEN_GGUF_TENSOR_Q8_0, q8_0, 256, {0, -1}},    {KGEN_GGUF_TENSOR_Q4_K, q4_k, 16 * 32, {0, 2}},
-    {KGEN_GGUF_TENSOR_Q5_K, q5_k, 32 * 32, {0, 2}}, {KGEN_GGUF_TENSOR_Q6_K, q6_k, 64 * 128, {208, -1}},
-    {KGEN_GGUF_TENSOR_F32, f32, 0, {2, -1}},        {KGEN_GGUF_TENSOR_F16, f16, 0, {0, -1}},
+    {KGEN_GGUF_TENSOR_Q4_0, q4_0, 16, {0, -1}},       {KGEN_GGUF_TENSOR_Q4_1, q4_1, 16, {0, 2}},
+    {KGEN_GGUF_TENSOR_Q5_0, q5_0, 32, {0, -1}},       {KGEN_GGUF_TENSOR_Q5_1, q5_1, 32, {0, 2}},
+    {KGEN_GGUF_TENSOR_Q8_0, q8_0, 256, {0, -1}},      {KGEN_GGUF_TENSOR_Q4_K, q4_k, 16 * 32, {0, 2}},
+    {KGEN_GGUF_TENSOR_Q5_K, q5_k, 32 * 32, {0, 2}},   {KGEN_GGUF_TENSOR_Q6_K, q6_k, 64 * 128, {208, -1}},
+    {KGEN_GGUF_TENSOR_Q3_K, q3_k, 8 * 32, {108, -1}}, {KGEN_GGUF_TENSOR_Q2_K, q2_k, 4 * 8, {80, 82}},
+    {KGEN_GGUF_TENSOR_IQ4_NL, iq4_nl, 240, {0, -1}},  {KGEN_GGUF_TENSOR_MXFP4, mxfp4, 0, {-1, -1}},
+    {KGEN_GGUF_TENSOR_F32, f32, 0, {2, -1}},          {KGEN_GGUF_TENSOR_F16, f16, 0, {0, -1}},
     {KGEN_GGUF_TENSOR_BF16, bf16, 0, {0, -1}},
 };
 
@@ -168,6 +204,9 @@ int ggml_set_scales(uint32_t type, unsigned char *data, size_t bytes, float devi
 {
     const struct type *row = type_of(type);
     const size_t block = (size_t)kgen_gguf_tensor_type(type)->block_bytes;
+    for (size_t at = 0; at < bytes && type == KGEN_GGUF_TENSOR_MXFP4; at += block)
+        data[at] =
+            (unsigned char)(127 + (int)floorf(log2f(deviation / 3)) + (int)kgen_random_below(random, 2));
     if (row == NULL || row->levels <= 0)
         return 0;
     for (size_t at = 0; at < bytes; at += block) {
@@ -175,7 +214,8 @@ int ggml_set_scales(uint32_t type, unsigned char *data, size_t bytes, float devi
         /* So that the mean is 0. */
         const bool pairs = kgen_gguf_tensor_type(type)->block_values == 256;
         const float least = scale * (row->levels - 1) / 2;
-        const uint16_t half = kgen_to_f16(scale), other = kgen_to_f16(pairs ? least / 32 : -least);
+        const uint16_t half = kgen_to_f16(scale),
+                       other = kgen_to_f16(pairs ? least / (type == KGEN_GGUF_TENSOR_Q2_K ? 8 : 32) : -least);
         memcpy(data + at + row->halves[0], &half, 2);
         if (row->halves[1] >= 0)
             memcpy(data + at + row->halves[1], &other, 2);

@@ -23,8 +23,14 @@ static const struct {
     uint32_t type; /* of ggml, that has the same bytes */
     int64_t bits, group_size, values, bytes;
 } table[] = {
-    {KGEN_Q8_0, KGEN_GGUF_TENSOR_Q8_0, 8, 32, 32, 34},  {KGEN_Q6_K, KGEN_GGUF_TENSOR_Q6_K, 6, 16, 256, 210},
-    {KGEN_F32, KGEN_GGUF_TENSOR_F32, 32, 32, 32, 128},  {KGEN_F16, KGEN_GGUF_TENSOR_F16, 16, 32, 32, 64},
+    {KGEN_Q8_0, KGEN_GGUF_TENSOR_Q8_0, 8, 32, 32, 34},
+    {KGEN_Q6_K, KGEN_GGUF_TENSOR_Q6_K, 6, 16, 256, 210},
+    {KGEN_Q3_K, KGEN_GGUF_TENSOR_Q3_K, 3, 16, 256, 110},
+    {KGEN_Q2_K, KGEN_GGUF_TENSOR_Q2_K, 2, 16, 256, 84},
+    {KGEN_IQ4_NL, KGEN_GGUF_TENSOR_IQ4_NL, 4, 32, 32, 18},
+    {KGEN_MXFP4, KGEN_GGUF_TENSOR_MXFP4, 4, 32, 32, 17},
+    {KGEN_F32, KGEN_GGUF_TENSOR_F32, 32, 32, 32, 128},
+    {KGEN_F16, KGEN_GGUF_TENSOR_F16, 16, 32, 32, 64},
     {KGEN_BF16, KGEN_GGUF_TENSOR_BF16, 16, 32, 32, 64},
 };
 

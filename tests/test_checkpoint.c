@@ -312,10 +312,11 @@ static void check(const struct kgen_text *text, const char *const (*expected)[2]
 
 static void test_whole(void **state)
 {
-    static const uint32_t matrices[] = {KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q8_0,
-                                        KGEN_GGUF_TENSOR_Q5_0, KGEN_GGUF_TENSOR_Q5_1, KGEN_GGUF_TENSOR_Q4_K,
-                                        KGEN_GGUF_TENSOR_Q5_K, KGEN_GGUF_TENSOR_Q6_K, KGEN_GGUF_TENSOR_F32,
-                                        KGEN_GGUF_TENSOR_F16,  KGEN_GGUF_TENSOR_BF16};
+    static const uint32_t matrices[] = {
+        KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q8_0,   KGEN_GGUF_TENSOR_Q5_0,
+        KGEN_GGUF_TENSOR_Q5_1, KGEN_GGUF_TENSOR_Q4_K, KGEN_GGUF_TENSOR_Q5_K,   KGEN_GGUF_TENSOR_Q6_K,
+        KGEN_GGUF_TENSOR_Q3_K, KGEN_GGUF_TENSOR_Q2_K, KGEN_GGUF_TENSOR_IQ4_NL, KGEN_GGUF_TENSOR_MXFP4,
+        KGEN_GGUF_TENSOR_F32,  KGEN_GGUF_TENSOR_F16,  KGEN_GGUF_TENSOR_BF16};
     static const uint32_t norms[] = {KGEN_GGUF_TENSOR_F32, KGEN_GGUF_TENSOR_F16, KGEN_GGUF_TENSOR_BF16};
     (void)state;
     enum { TYPES = KGEN_COUNT_OF(matrices) };

@@ -101,6 +101,18 @@ static double allowed(const struct kgen_matrix *matrix, double least, double gre
     case KGEN_Q6_K: /* the steps of scales are a part of those of the greatest weights, which are below 4 */
         error = (most / 31 + 4.0 / 31 / 127) / 2;
         break;
+    case KGEN_Q3_K:
+        error = (most / 3 + 4.0 / 3 / 31) / 2;
+        break;
+    case KGEN_Q2_K: /* a group goes from at most a step of the minima below its own on */
+        error = ((fmax(greatest, 0) - fmin(least, 0) + 4.0 / 15) / 3 + (8 + 4.0 / 15) / 3 / 15) / 2;
+        break;
+    case KGEN_IQ4_NL: /* numbers end at 113 */
+        error = most * 14 / 127;
+        break;
+    case KGEN_MXFP4: /* the scale is less than double what it must be, and the widest step is a third */
+        error = most / 3;
+        break;
     default: /* with 1 bit there are -scale and 0 */
         error = matrix->bits == 1 ? most : most / (middle - 1) / 2;
         break;

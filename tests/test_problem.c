@@ -149,7 +149,8 @@ static void test_describe(void **state)
         {"qmv", "N", "an integer from 1 to 2147483648"},
         {"qmv", "bits", "1, 2, 3, 4, 5, 6, 8, 16 or 32"},
         {"qmv", "scheme",
-         "\"affine\", \"symmetric\", \"zero_point\", \"q8_0\", \"q6_k\", \"f32\", \"f16\" or \"bf16\""},
+         "\"affine\", \"symmetric\", \"zero_point\", \"q8_0\", \"q6_k\", \"q3_k\", \"q2_k\", \"iq4_nl\", "
+         "\"mxfp4\", \"f32\", \"f16\" or \"bf16\""},
         {"rms_norm", "residual", "true or false"},
         {"rms_norm", "eps", "a number from 1e-12 to 1"},
     };
@@ -202,7 +203,8 @@ static void test_check(void **state)
         {half_block, "K 384 is not a multiple of the scheme's blocks of 256"},
         {qmv(1, 96, 4, 48), "\"group_size\" of qmv must be 16, 32, 64 or 128, not 48"},
         {mode, "\"scheme\" of qmv must be \"affine\", \"symmetric\", \"zero_point\", \"q8_0\", \"q6_k\", "
-               "\"f32\", \"f16\" or \"bf16\", not \"i8\""},
+               "\"q3_k\", \"q2_k\", "
+               "\"iq4_nl\", \"mxfp4\", \"f32\", \"f16\" or \"bf16\", not \"i8\""},
         {threads, "threads 0"},
         {odd, "rotary_dim 63 is not a positive even number"},
         {wide, "rotary_dim 130 is more than head_dim 128"},

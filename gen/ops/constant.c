@@ -23,6 +23,10 @@ static const char *const names[KGEN_CONSTANT_COUNT] = {
     [KGEN_I32] = "i32",
     [KGEN_Q8_0] = "q8_0",
     [KGEN_Q6_K] = "q6_k",
+    [KGEN_Q3_K] = "q3_k",
+    [KGEN_Q2_K] = "q2_k",
+    [KGEN_IQ4_NL] = "iq4_nl",
+    [KGEN_MXFP4] = "mxfp4",
 };
 
 const char *kgen_constant_name(int64_t constant)

@@ -16,6 +16,10 @@ enum { BITS_MAX = 8, GROUP_MIN = 32 };
     ROW(zero_point, KGEN_ZERO_POINT) \
     ROW(q8_0, KGEN_Q8_0)             \
     ROW(q6_k, KGEN_Q6_K)             \
+    ROW(q3_k, KGEN_Q3_K)             \
+    ROW(q2_k, KGEN_Q2_K)             \
+    ROW(iq4_nl, KGEN_IQ4_NL)         \
+    ROW(mxfp4, KGEN_MXFP4)           \
     ROW(f32, KGEN_F32)               \
     ROW(f16, KGEN_F16)               \
     ROW(bf16, KGEN_BF16)

@@ -7,7 +7,9 @@
 
 enum { GROUP = 32, HALF = GROUP / 2, PAIRS = 8 };
 
-const char kgen_checkpoint_types[] = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K";
+const char kgen_checkpoint_types[] =
+    "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, "
+    "IQ4_NL and MXFP4";
 
 /* ---- integers ---- */
 
@@ -165,6 +167,10 @@ static const struct kgen_checkpoint_conversion conversions[] = {
     {KGEN_GGUF_TENSOR_Q4_K, KGEN_AFFINE, 4, KGEN_F32, convert_q4_k},
     {KGEN_GGUF_TENSOR_Q5_K, KGEN_AFFINE, 5, KGEN_F32, convert_q5_k},
     {KGEN_GGUF_TENSOR_Q6_K, KGEN_Q6_K, 6, KGEN_F16, NULL},
+    {KGEN_GGUF_TENSOR_Q3_K, KGEN_Q3_K, 3, KGEN_F16, NULL},
+    {KGEN_GGUF_TENSOR_Q2_K, KGEN_Q2_K, 2, KGEN_F16, NULL},
+    {KGEN_GGUF_TENSOR_IQ4_NL, KGEN_IQ4_NL, 4, KGEN_F16, NULL},
+    {KGEN_GGUF_TENSOR_MXFP4, KGEN_MXFP4, 4, KGEN_F32, NULL},
     {KGEN_GGUF_TENSOR_F16, KGEN_F16, 16, KGEN_F16, NULL},
     {KGEN_GGUF_TENSOR_BF16, KGEN_BF16, 16, KGEN_BF16, NULL},
     {KGEN_GGUF_TENSOR_F32, KGEN_F32, 32, KGEN_F32, NULL},

@@ -51,3 +51,32 @@ void kgen_block_decode(const struct kgen_matrix *matrix, int64_t row, int64_t fi
         magnitudes[k - first] = fabs(values[k - first]);
     }
 }
+
+void kgen_block_fill_all(const struct kgen_matrix *matrix, enum kgen_weights_kind kind,
+                         struct kgen_random *random, kgen_block_fill_one *fill_one)
+{
+    for (int64_t row = 0; row < matrix->N; row++) {
+        for (int64_t i = 0; i < matrix->K / matrix->format->block_values; i++)
+            fill_one(kgen_block_at(matrix, row, i), row, kind, random);
+    }
+}
+
+void kgen_block_quantise_row(const struct kgen_matrix *matrix, int64_t row, const float *values,
+                             kgen_block_quantise_one *quantise_one)
+{
+    const int64_t block_values = matrix->format->block_values;
+    for (int64_t i = 0; i < matrix->K / block_values; i++)
+        quantise_one(kgen_block_at(matrix, row, i), values + i * block_values);
+}
+
+float kgen_block_greatest(const float *values, int groups, int group_size, float *greatest)
+{
+    float most = 0;
+    for (int g = 0; g < groups; g++) {
+        greatest[g] = 0;
+        for (int k = 0; k < group_size; k++)
+            greatest[g] = fmaxf(greatest[g], fabsf(values[g * group_size + k]));
+        most = fmaxf(most, greatest[g]);
+    }
+    return most;
+}

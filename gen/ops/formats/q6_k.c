@@ -46,11 +46,8 @@ static void store(unsigned char *block, int64_t i, int q)
 /* The greatest magnitude of a group becomes at most 31; ggml searches for better scales. */
 static void quantise_block(unsigned char *block, const float *values)
 {
-    float greatest[VALUES / GROUP] = {0}, most = 0;
-    for (int k = 0; k < VALUES; k++)
-        greatest[k / GROUP] = fmaxf(greatest[k / GROUP], fabsf(values[k]));
-    for (int g = 0; g < VALUES / GROUP; g++)
-        most = fmaxf(most, greatest[g]);
+    float greatest[VALUES / GROUP];
+    const float most = kgen_block_greatest(values, VALUES / GROUP, GROUP, greatest);
     memset(block, 0, BYTES);
     kgen_dtype_store(block + D, KGEN_F16, 0, most / (MIDDLE - 1) / INT8_MAX);
     const float d = (float)kgen_dtype_value(block + D, KGEN_F16, 0);
@@ -66,8 +63,7 @@ static void quantise_block(unsigned char *block, const float *values)
 
 static void quantise(const struct kgen_matrix *matrix, int64_t row, const float *values)
 {
-    for (int64_t i = 0; i < matrix->K / VALUES; i++)
-        quantise_block(kgen_block_at(matrix, row, i), values + i * VALUES);
+    kgen_block_quantise_row(matrix, row, values, quantise_block);
 }
 
 static void fill_block(unsigned char *block, int64_t row, enum kgen_weights_kind kind,
@@ -84,10 +80,7 @@ static void fill_block(unsigned char *block, int64_t row, enum kgen_weights_kind
 
 static void fill(const struct kgen_matrix *matrix, enum kgen_weights_kind kind, struct kgen_random *random)
 {
-    for (int64_t row = 0; row < matrix->N; row++) {
-        for (int64_t i = 0; i < matrix->K / VALUES; i++)
-            fill_block(kgen_block_at(matrix, row, i), row, kind, random);
-    }
+    kgen_block_fill_all(matrix, kind, random, fill_block);
 }
 
 const struct kgen_format kgen_format_q6_k = {
