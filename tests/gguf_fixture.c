@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "gguf_fixture.h"
+
 #include "gen/base/file.h"
 #include "gen/ops/dtype.h"
 #include "gen/ops/random.h"
+#include "ggml_blocks.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -155,19 +157,9 @@ void kgen_test_gguf_tensor(struct kgen_test_gguf *file, const char *name, uint32
 static void fill_blocks(uint32_t type, unsigned char *data, size_t bytes, float deviation,
                         struct kgen_random *random)
 {
-    const struct kgen_gguf_tensor_type *info = kgen_gguf_tensor_type(type);
-    const float levels = type == KGEN_GGUF_TENSOR_Q8_0 ? 256 : 16;
     for (size_t i = 0; i < bytes; i++)
         data[i] = (unsigned char)kgen_random_next(random);
-    if (type != KGEN_GGUF_TENSOR_Q4_0 && type != KGEN_GGUF_TENSOR_Q4_1 && type != KGEN_GGUF_TENSOR_Q8_0)
-        return;
-    for (size_t at = 0; at < bytes; at += (size_t)info->block_bytes) {
-        const float scale = deviation * 3.464f / levels * (0.75f + 0.5f * kgen_random_uniform(random));
-        const uint16_t half = kgen_to_f16(scale), least = kgen_to_f16(-7.5f * scale);
-        memcpy(data + at, &half, 2);
-        if (type == KGEN_GGUF_TENSOR_Q4_1)
-            memcpy(data + at + 2, &least, 2);
-    }
+    ggml_set_scales(type, data, bytes, deviation, random);
 }
 
 void kgen_test_gguf_random(struct kgen_test_gguf *file, const char *name, uint32_t type, unsigned rank,

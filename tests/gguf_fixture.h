@@ -38,7 +38,7 @@ void kgen_test_gguf_raw(struct kgen_test_gguf *file, const char *key, enum kgen_
 void kgen_test_gguf_tensor(struct kgen_test_gguf *file, const char *name, uint32_t type, unsigned rank,
                            const int64_t *dims, const void *data);
 /* The same with random weights as models have them, standard deviation about deviation, mean 0, or 1 where
- * ones is set. Types: F32, F16, BF16, Q4_0, Q4_1, Q8_0; others get random bytes. */
+ * ones is set. Types: F32, F16, BF16 and those of ggml_blocks.h; others get random bytes. */
 void kgen_test_gguf_random(struct kgen_test_gguf *file, const char *name, uint32_t type, unsigned rank,
                            const int64_t *dims, float deviation, bool ones, uint64_t seed);
 

@@ -312,15 +312,25 @@ static void check(const struct kgen_text *text, const char *const (*expected)[2]
 
 static void test_whole(void **state)
 {
-    static const uint32_t matrices[] = {KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q8_0};
+    static const uint32_t matrices[] = {
+        KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q8_0,   KGEN_GGUF_TENSOR_Q5_0,
+        KGEN_GGUF_TENSOR_Q5_1, KGEN_GGUF_TENSOR_Q4_K, KGEN_GGUF_TENSOR_Q5_K,   KGEN_GGUF_TENSOR_Q6_K,
+        KGEN_GGUF_TENSOR_Q3_K, KGEN_GGUF_TENSOR_Q2_K, KGEN_GGUF_TENSOR_IQ4_NL, KGEN_GGUF_TENSOR_MXFP4,
+        KGEN_GGUF_TENSOR_F32,  KGEN_GGUF_TENSOR_F16,  KGEN_GGUF_TENSOR_BF16};
     static const uint32_t norms[] = {KGEN_GGUF_TENSOR_F32, KGEN_GGUF_TENSOR_F16, KGEN_GGUF_TENSOR_BF16};
     (void)state;
+    enum { TYPES = KGEN_COUNT_OF(matrices) };
     size_t cases = 0;
-    for (size_t i = 0; i < 27; i++) {
+    for (size_t i = 0; i < TYPES * TYPES; i++) {
         for (int tied = 0; tied < 2; tied++, cases++) {
             struct kgen_test_llama shape = kgen_test_small_llama;
-            const struct kgen_test_llama_types types = {matrices[i % 3], matrices[i / 3 % 3], matrices[i / 9],
-                                                        matrices[(i + 1) % 3], norms[i % 3]};
+            const struct kgen_test_llama_types types = {matrices[i % TYPES], matrices[i / TYPES % TYPES],
+                                                        matrices[(i + i / TYPES) % TYPES],
+                                                        matrices[(i * 3 + 1) % TYPES], norms[i % 3]};
+            /* Columns that blocks of 256 divide. */
+            shape.hidden = 256;
+            shape.intermediate = 512;
+            shape.head_dim = 64;
             struct kgen_text text = {0};
             shape.tied = tied != 0;
             kgen_test_make_llama(&shape, SEED, &types, &text);
@@ -335,10 +345,10 @@ static void test_mismatches(void **state)
 {
     static const char *const expected[][2] = {
         {"model.layers.0.self_attn.q_proj.weight",
-         "is a matrix of type Q5_0, which kgen has no weight format for (it has Q4_0, Q4_1 and Q8_0)"},
-        {"model.layers.0.self_attn.k_proj.weight", "matrix of type Q5_0"},
-        {"model.layers.0.self_attn.v_proj.weight", "matrix of type Q5_0"},
-        {"model.layers.0.self_attn.o_proj.weight", "matrix of type Q5_0"},
+         "is a matrix of type Q8_1, which kgen has no weight format for (it has F32, F16,"},
+        {"model.layers.0.self_attn.k_proj.weight", "matrix of type Q8_1"},
+        {"model.layers.0.self_attn.v_proj.weight", "matrix of type Q8_1"},
+        {"model.layers.0.self_attn.o_proj.weight", "matrix of type Q8_1"},
         {"model.layers.1.input_layernorm.weight", "is not in the file"},
         {"model.layers.1.self_attn.q_proj.weight", "is not in the file"},
         {"model.layers.1.self_attn.k_proj.weight", "is not in the file"},
@@ -361,7 +371,7 @@ static void test_mismatches(void **state)
     struct kgen_text text = {0};
     kgen_test_llama_values(&file, &shape);
     shape.layers = 1;
-    types.attention = 6; /* Q5_0 */
+    types.attention = 9; /* Q8_1 */
     types.norm = KGEN_GGUF_TENSOR_F32;
     const struct {
         const char *name;
@@ -391,14 +401,15 @@ static void test_mismatches(void **state)
     kgen_text_free(&text);
 }
 
-/* Matrices that are not quantised are a mismatch each, never quantised on the way. */
-static void test_not_quantised(void **state)
+/* Matrices of which kgen has no format are a mismatch each, never quantised on the way. */
+static void test_no_format(void **state)
 {
-    static const uint32_t types[] = {KGEN_GGUF_TENSOR_F32, KGEN_GGUF_TENSOR_F16, KGEN_GGUF_TENSOR_BF16};
+    static const uint32_t types[] = {9, 24}; /* Q8_1, I8 */
     (void)state;
     size_t cases = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(types); i++, cases++) {
-        const struct kgen_test_llama_types all = {types[i], types[i], types[i], types[i], types[i]};
+        const struct kgen_test_llama_types all = {types[i], types[i], types[i], types[i],
+                                                  KGEN_GGUF_TENSOR_F32};
         struct kgen_text text = {0};
         struct kgen_checkpoint_mismatches found = {0};
         kgen_test_make_llama(&kgen_test_small_llama, SEED, &all, &text);
@@ -419,11 +430,9 @@ static void test_not_quantised(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_config),        cmocka_unit_test(test_metadata),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_config), cmocka_unit_test(test_metadata),   cmocka_unit_test(test_names),
 
-        cmocka_unit_test(test_whole),         cmocka_unit_test(test_mismatches),
-        cmocka_unit_test(test_not_quantised),
+        cmocka_unit_test(test_whole),  cmocka_unit_test(test_mismatches), cmocka_unit_test(test_no_format),
     };
     return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 
 #include "gen/ops/dtype.h"
 #include "gen/ops/random.h"
+#include "ggml_blocks.h"
 #include "gguf_fixture.h"
 #include "runtime/model/checkpoint.h"
 
@@ -31,37 +32,6 @@ static struct kgen_checkpoint *parse(const struct kgen_text *text)
 
 /* ---- values ---- */
 
-/* An f16 by its definition. */
-static double slow_f16(const unsigned char *bytes)
-{
-    const unsigned bits = bytes[0] | (unsigned)bytes[1] << 8;
-    const int exponent = (int)(bits >> 10 & 31);
-    const double fraction = (double)(bits & 1023) / 1024;
-    const double value = exponent == 0 ? ldexp(fraction, -14) : ldexp(1 + fraction, exponent - 15);
-    return bits >> 15 != 0 ? -value : value;
-}
-
-/* Value i of a block of ggml. */
-static double slow_value(uint32_t type, const unsigned char *block, int i)
-{
-    const double d = slow_f16(block);
-    if (type == KGEN_GGUF_TENSOR_Q8_0)
-        return d * (block[2 + i] < 128 ? block[2 + i] : block[2 + i] - 256);
-    const unsigned char *nibbles = block + (type == KGEN_GGUF_TENSOR_Q4_0 ? 2 : 4);
-    const int q = i < 16 ? nibbles[i] & 15 : nibbles[i - 16] >> 4;
-    return type == KGEN_GGUF_TENSOR_Q4_0 ? d * (q - 8) : d * q + slow_f16(block + 2);
-}
-
-/* Any bytes, but for f16 that are infinite or NaN. */
-static void fill_random(unsigned char *data, size_t bytes, size_t block, struct kgen_random *random)
-{
-    for (size_t i = 0; i < bytes; i++) {
-        data[i] = (unsigned char)kgen_random_next(random);
-        if ((i % block == 1 || i % block == 3) && (data[i] & 0x7c) == 0x7c)
-            data[i] ^= 0x40;
-    }
-}
-
 static void check_matrix(const struct kgen_checkpoint *checkpoint, uint32_t type, struct kgen_random *random)
 {
     const char *name = "model.layers.0.mlp.up_proj.weight";
@@ -82,13 +52,14 @@ static void check_matrix(const struct kgen_checkpoint *checkpoint, uint32_t type
     }
     if (kgen_checkpoint_matrix(checkpoint, name, begin, end, &matrix, at, &error) != 0)
         fail_msg("%s", error.message);
-    const int64_t block_bytes = kgen_gguf_tensor_type(type)->block_bytes, blocks = matrix.K / 32;
+    const int64_t block_bytes = kgen_gguf_tensor_type(type)->block_bytes,
+                  block_values = kgen_gguf_tensor_type(type)->block_values, blocks = matrix.K / block_values;
     double *values = malloc((size_t)matrix.K * sizeof *values), *magnitudes = malloc((size_t)matrix.K * 8);
     for (int64_t row = begin; row < end; row++) {
         matrix.format->decode(&matrix, at + row - begin, 0, matrix.K, values, magnitudes);
         for (int64_t k = 0; k < matrix.K; k++) {
-            const double wanted =
-                slow_value(type, tensor.data + (row * blocks + k / 32) * block_bytes, (int)(k % 32));
+            const double wanted = ggml_slow_value(
+                type, tensor.data + (row * blocks + k / block_values) * block_bytes, (int)(k % block_values));
             if (values[k] < wanted || values[k] > wanted)
                 fail_msg("seed %d, %s: [%lld][%lld] is %a, not %a", SEED, tensor.type, (long long)row,
                          (long long)k, values[k], wanted);
@@ -114,21 +85,36 @@ static void test_exact(void **state)
     static const struct {
         uint32_t type;
         enum kgen_constant scheme;
-        int64_t bits;
-    } table[] = {{KGEN_GGUF_TENSOR_Q4_0, KGEN_SYMMETRIC, 4},
-                 {KGEN_GGUF_TENSOR_Q4_1, KGEN_AFFINE, 4},
-                 {KGEN_GGUF_TENSOR_Q8_0, KGEN_SYMMETRIC, 8}};
+        int64_t bits, scale_dtype;
+    } table[] = {
+        {KGEN_GGUF_TENSOR_Q4_0, KGEN_SYMMETRIC, 4, KGEN_F16},
+        {KGEN_GGUF_TENSOR_Q4_1, KGEN_AFFINE, 4, KGEN_F16},
+        {KGEN_GGUF_TENSOR_Q5_0, KGEN_SYMMETRIC, 5, KGEN_F16},
+        {KGEN_GGUF_TENSOR_Q5_1, KGEN_AFFINE, 5, KGEN_F16},
+        {KGEN_GGUF_TENSOR_Q8_0, KGEN_SYMMETRIC, 8, KGEN_F16},
+        /* d * scale and dmin * minimum are exact in f32. */
+        {KGEN_GGUF_TENSOR_Q4_K, KGEN_AFFINE, 4, KGEN_F32},
+        {KGEN_GGUF_TENSOR_Q5_K, KGEN_AFFINE, 5, KGEN_F32},
+        {KGEN_GGUF_TENSOR_Q6_K, KGEN_Q6_K, 6, KGEN_F16},
+        {KGEN_GGUF_TENSOR_Q3_K, KGEN_Q3_K, 3, KGEN_F16},
+        {KGEN_GGUF_TENSOR_Q2_K, KGEN_Q2_K, 2, KGEN_F16},
+        {KGEN_GGUF_TENSOR_IQ4_NL, KGEN_IQ4_NL, 4, KGEN_F16},
+        {KGEN_GGUF_TENSOR_MXFP4, KGEN_MXFP4, 4, KGEN_F32},
+        {KGEN_GGUF_TENSOR_F32, KGEN_F32, 32, KGEN_F32},
+        {KGEN_GGUF_TENSOR_F16, KGEN_F16, 16, KGEN_F16},
+        {KGEN_GGUF_TENSOR_BF16, KGEN_BF16, 16, KGEN_BF16},
+    };
     (void)state;
     struct kgen_random random = {SEED};
     size_t cases = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(table); i++) {
         for (int round = 0; round < 50; round++, cases++) {
-            const size_t block = (size_t)kgen_gguf_tensor_type(table[i].type)->block_bytes;
-            const int64_t dims[] = {32 * (1 + kgen_random_below(&random, 5)),
-                                    1 + kgen_random_below(&random, 7)};
-            const size_t bytes = (size_t)(dims[0] / 32 * dims[1]) * block;
+            const struct kgen_gguf_tensor_type *type = kgen_gguf_tensor_type(table[i].type);
+            const int64_t blocks = (1 + kgen_random_below(&random, 5)) * (type->block_values == 1 ? 32 : 1);
+            const int64_t dims[] = {type->block_values * blocks, 1 + kgen_random_below(&random, 7)};
+            const size_t bytes = (size_t)(blocks * dims[1] * type->block_bytes);
             unsigned char *data = malloc(bytes);
-            fill_random(data, bytes, block, &random);
+            ggml_fill_random(table[i].type, data, bytes, &random);
             struct kgen_test_gguf file = {.alignment = 1};
             struct kgen_text text = {0};
             kgen_test_gguf_tensor(&file, "blk.0.ffn_up.weight", table[i].type, 2, dims, data);
@@ -138,6 +124,7 @@ static void test_exact(void **state)
             kgen_checkpoint_tensor_at(checkpoint, 0, &tensor);
             assert_int_equal(tensor.matrix.format->scheme, table[i].scheme);
             assert_int_equal(tensor.matrix.bits, table[i].bits);
+            assert_int_equal(tensor.matrix.scale_dtype, table[i].scale_dtype);
             check_matrix(checkpoint, table[i].type, &random);
             kgen_checkpoint_free(checkpoint);
             kgen_text_free(&text);
@@ -184,6 +171,28 @@ static void test_plain(void **state)
     assert_int_equal(cases, KGEN_COUNT_OF(types));
 }
 
+/* Kernels read plain numbers 32 at a time. */
+static void test_odd_columns(void **state)
+{
+    static const uint32_t types[] = {KGEN_GGUF_TENSOR_F32, KGEN_GGUF_TENSOR_F16, KGEN_GGUF_TENSOR_BF16};
+    (void)state;
+    for (size_t i = 0; i < KGEN_COUNT_OF(types); i++) {
+        struct kgen_test_gguf file = {0};
+        struct kgen_text text = {0};
+        struct kgen_checkpoint_tensor tensor;
+        kgen_test_gguf_tensor(&file, "output.weight", types[i], 2, (int64_t[]){48, 3}, NULL);
+        kgen_test_gguf_tensor(&file, "token_embd.weight", types[i], 2, (int64_t[]){64, 3}, NULL);
+        kgen_test_gguf_finish(&file, &text);
+        struct kgen_checkpoint *checkpoint = parse(&text);
+        assert_true(kgen_checkpoint_find(checkpoint, "lm_head.weight", &tensor));
+        assert_null(tensor.matrix.format);
+        assert_true(kgen_checkpoint_find(checkpoint, "model.embed_tokens.weight", &tensor));
+        assert_non_null(tensor.matrix.format);
+        kgen_checkpoint_free(checkpoint);
+        kgen_text_free(&text);
+    }
+}
+
 static void test_reading_errors(void **state)
 {
     static const struct {
@@ -194,7 +203,7 @@ static void test_reading_errors(void **state)
         {"model.layers.7.mlp.up_proj.weight", 0, 1, 2, 0, 64, 4, "there is no tensor model.layers.7"},
         {"nothing", 0, 1, 2, 0, 64, 4, "there is no tensor nothing"},
         {"model.norm.weight", 0, 1, 2, 0, 64, 4, "model.norm.weight has 1 dimensions; a matrix has 2"},
-        {"lm_head.weight", 0, 1, 2, 0, 64, 4, "lm_head.weight is a matrix of type F16"},
+        {"lm_head.weight", 0, 1, 2, 0, 64, 4, "lm_head.weight is a matrix of type I8"},
         {"model.layers.0.mlp.up_proj.weight", 0, 1, 2, 0, 32, 4, "is wanted in another format"},
         {"model.layers.0.mlp.up_proj.weight", 0, 1, 2, 0, 64, 8, "is wanted in another format"},
         {"model.layers.0.self_attn.q_proj.weight", 0, 1, 2, 0, 64, 4, "is wanted in another format"},
@@ -209,7 +218,7 @@ static void test_reading_errors(void **state)
     (void)state;
     struct kgen_test_llama_types types = kgen_test_mixed_types;
     struct kgen_text text = {0};
-    types.output = KGEN_GGUF_TENSOR_F16;
+    types.output = 24; /* I8 */
     kgen_test_make_llama(&kgen_test_small_llama, SEED, &types, &text);
     struct kgen_checkpoint *checkpoint = parse(&text);
     unsigned char weights[64], scales[8], biases[8];
@@ -239,6 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact),
         cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_odd_columns),
         cmocka_unit_test(test_reading_errors),
     };
     return cmocka_run_group_tests_name("checkpoint matrices", tests, NULL, NULL);

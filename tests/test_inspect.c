@@ -30,7 +30,7 @@ static int setup(void **state)
         return -1;
     shape.tokenizer = &tokenizer;
     kgen_test_write_llama("whole.gguf", &shape, SEED, &types);
-    types.mlp = KGEN_GGUF_TENSOR_F16;
+    types.mlp = 24; /* I8 */
     types.norm = KGEN_GGUF_TENSOR_F16;
     kgen_test_write_llama("plain.gguf", &kgen_test_small_llama, SEED, &types);
     kgen_test_gguf_string(&file, "general.architecture", "mamba");
@@ -65,9 +65,9 @@ static void test_text(void **state)
         {"inspect whole.gguf", 0, "6 of Q4_1 (23040 bytes)", NULL},
         {"inspect whole.gguf", 0, "LlamaForCausalLM, 2 layers, hidden 64", NULL},
         {"inspect whole.gguf", 0, "every weight of the model is there, and can be read", NULL},
-        {"inspect plain.gguf", 1, "mismatch: model.layers.0.mlp.gate_proj.weight is a matrix of type F16",
+        {"inspect plain.gguf", 1, "mismatch: model.layers.0.mlp.gate_proj.weight is a matrix of type I8",
          NULL},
-        {"inspect plain.gguf", 1, "mismatch: model.layers.1.mlp.down_proj.weight is a matrix of type F16",
+        {"inspect plain.gguf", 1, "mismatch: model.layers.1.mlp.down_proj.weight is a matrix of type I8",
          NULL},
         {"inspect plain.gguf", 1, "6 mismatches: the model cannot be run", NULL},
         {"inspect other.gguf", 2, "3 x 2 x 4",

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "gen/emit/internal.h"
+#include "gen/ops/format.h"
 #include "gen/ops/signature.h"
 #include "shapes.h"
 
@@ -83,10 +84,26 @@ static void add_matrices(struct kgen_text *text)
                    long_rows[i][0], long_rows[i][1], long_rows[i][2], formats[i % 3]);
 }
 
+/* Every format whose rows are blocks. */
+static void add_blocks(struct kgen_text *text)
+{
+    size_t formats = 0;
+    for (size_t f = 0; f < kgen_format_count(); f++) {
+        const struct kgen_format *format = kgen_format_at(f);
+        if (format->block_values == 0)
+            continue;
+        char fields[96];
+        snprintf(fields, sizeof fields, "\"K\": %d, \"scheme\": \"%s\", \"scale_dtype\": \"%s\"",
+                 (int)format->block_values * 3, kgen_constant_name(format->scheme),
+                 kgen_constant_name(format->scale_dtype));
+        shapes_add(text, "{\"op\": \"qmv\", \"N\": 37, %s}", fields);
+        shapes_add(text, "{\"op\": \"dequantize\", \"N\": 3, %s}", fields);
+        formats++;
+    }
+    assert_true(formats > 0);
+}
+
 static const char others[] =
-    "{\"op\": \"qmv\", \"N\": 37, \"K\": 608, \"scheme\": \"q8_0\"},\n"
-    "{\"op\": \"qmv\", \"N\": 5, \"K\": 96, \"scheme\": \"q8_0\", \"activation_dtype\": \"i8\"},\n"
-    "{\"op\": \"dequantize\", \"N\": 3, \"K\": 384, \"scheme\": \"q8_0\"},\n"
     "{\"op\": \"rms_norm\", \"size\": 133, \"rows\": 3},\n"
     "{\"op\": \"rms_norm\", \"size\": 4097, \"rows\": 2, \"residual\": true, \"weight_plus_one\": true},\n"
     "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 128},\n"
@@ -248,6 +265,7 @@ static void open_suite(struct suite *suite, enum kgen_isa isa)
     struct kgen_error error = {0};
     suite->isa = isa;
     add_matrices(&problems);
+    add_blocks(&problems);
     shapes_add(&problems, "%s", others);
     suite->spec = shapes_spec(&problems);
     suite->templates = kgen_templates_open(NULL, "c", &error);

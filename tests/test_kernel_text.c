@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The text of the kernels, as people read it in emitted sources: no line is longer than 120 characters, and
  * no address has a term of 0. */
+#include "gen/ops/format.h"
 #include "gen/spec/spec.h"
 #include "gen/target/variant.h"
 
@@ -34,9 +35,20 @@ static void add_problems(struct kgen_text *text)
             text, "{\"op\": \"dequantize\", \"N\": 1, \"K\": 4096, \"bits\": %d, \"group_size\": 64, %s},\n",
             bits, formats[i % 3]);
     }
+    for (size_t i = 0; i < kgen_format_count(); i++) {
+        const struct kgen_format *format = kgen_format_at(i);
+        const char *scheme = kgen_constant_name(format->scheme),
+                   *dtype = kgen_constant_name(format->scale_dtype);
+        if (format->block_values == 0)
+            continue;
+        kgen_text_printf(
+            text,
+            "{\"op\": \"qmv\", \"N\": 151936, \"K\": 14336, \"scheme\": \"%s\", \"scale_dtype\": \"%s\"},\n"
+            "{\"op\": \"dequantize\", \"N\": 1, \"K\": 4096, \"scheme\": \"%s\", \"scale_dtype\": "
+            "\"%s\"},\n",
+            scheme, dtype, scheme, dtype);
+    }
     kgen_text_puts(text,
-                   "{\"op\": \"qmv\", \"N\": 151936, \"K\": 14336, \"scheme\": \"q8_0\"},\n"
-                   "{\"op\": \"dequantize\", \"N\": 1, \"K\": 4096, \"scheme\": \"q8_0\"},\n"
                    "{\"op\": \"rms_norm\", \"size\": 4100, \"residual\": true},\n"
                    "{\"op\": \"rms_norm\", \"size\": 4100, \"weight_plus_one\": true},\n"
                    "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 128, \"rotary_dim\": 80},\n"

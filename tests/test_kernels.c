@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "gen/ops/format.h"
 #include "runtime/jit/compile.h"
 #include "shapes.h"
 
@@ -86,22 +87,27 @@ static void add_tiles(struct kgen_text *text)
     }
 }
 
-/* Formats whose rows are blocks. */
+/* Every format whose rows are blocks. The precisions of activations, which make no difference to the kernels
+ * yet, in turns. */
 static void add_blocks(struct kgen_text *text)
 {
-    static const char *const schemes[] = {"q8_0"}, *const activations[] = {"f32", "i24", "i16", "i8"};
-    static const int shapes[][2] = {{1, 32}, {7, 96}, {37, 288}, {4097, 1024}};
-    for (size_t s = 0; s < KGEN_COUNT_OF(schemes); s++) {
-        for (size_t i = 0; i < KGEN_COUNT_OF(shapes) * KGEN_COUNT_OF(activations); i++)
-            shapes_add(text,
-                       "{\"op\": \"qmv\", \"N\": %d, \"K\": %d, \"scheme\": \"%s\", \"activation_dtype\": "
-                       "\"%s\"}",
-                       shapes[i / KGEN_COUNT_OF(activations)][0], shapes[i / KGEN_COUNT_OF(activations)][1],
-                       schemes[s], activations[i % KGEN_COUNT_OF(activations)]);
-        for (size_t i = 0; i < KGEN_COUNT_OF(shapes); i++)
-            shapes_add(text, "{\"op\": \"dequantize\", \"N\": %d, \"K\": %d, \"scheme\": \"%s\"}",
-                       shapes[i][0], shapes[i][1], schemes[s]);
+    static const char *const activations[] = {"f32", "i24", "i16", "i8"};
+    static const int rows[] = {1, 7, 37, 1025}, blocks[] = {1, 3, 9, 4};
+    size_t turn = 0;
+    for (size_t f = 0; f < kgen_format_count(); f++) {
+        const struct kgen_format *format = kgen_format_at(f);
+        for (size_t i = 0; i < KGEN_COUNT_OF(rows) && format->block_values != 0; i++, turn++) {
+            char fields[128];
+            snprintf(fields, sizeof fields,
+                     "\"N\": %d, \"K\": %d, \"scheme\": \"%s\", \"scale_dtype\": \"%s\"", rows[i],
+                     blocks[i] * (int)format->block_values, kgen_constant_name(format->scheme),
+                     kgen_constant_name(format->scale_dtype));
+            shapes_add(text, "{\"op\": \"qmv\", %s, \"activation_dtype\": \"%s\"}", fields,
+                       activations[(turn + turn / 4) % 4]);
+            shapes_add(text, "{\"op\": \"dequantize\", %s}", fields);
+        }
     }
+    assert_true(turn > 0);
 }
 
 static void add_others(struct kgen_text *text)

@@ -147,8 +147,10 @@ static void test_describe(void **state)
         const char *op, *field, *text;
     } cases[] = {
         {"qmv", "N", "an integer from 1 to 2147483648"},
-        {"qmv", "bits", "1, 2, 3, 4, 5, 6 or 8"},
-        {"qmv", "scheme", "\"affine\", \"symmetric\", \"zero_point\" or \"q8_0\""},
+        {"qmv", "bits", "1, 2, 3, 4, 5, 6, 8, 16 or 32"},
+        {"qmv", "scheme",
+         "\"affine\", \"symmetric\", \"zero_point\", \"q8_0\", \"q6_k\", \"q3_k\", \"q2_k\", \"iq4_nl\", "
+         "\"mxfp4\", \"f32\", \"f16\" or \"bf16\""},
         {"rms_norm", "residual", "true or false"},
         {"rms_norm", "eps", "a number from 1e-12 to 1"},
     };
@@ -177,7 +179,9 @@ static void test_check(void **state)
     kgen_problem_set(&zero_rotary, "rotary_dim", 0);
     struct kgen_problem mode = qmv(1, 64, 4, 64), threads = qmv(1, 64, 4, 64),
                         nan_eps = sample(kgen_op_find("rms_norm"));
-    kgen_problem_set(&mode, "scheme", KGEN_F32);
+    kgen_problem_set(&mode, "scheme", KGEN_I8);
+    struct kgen_problem half_block = qmv(1, 384, 6, 16);
+    kgen_problem_set(&half_block, "scheme", KGEN_Q6_K);
     threads.threads = 0;
     kgen_problem_set_real(&nan_eps, "eps", NAN);
     struct kgen_problem rows = sample(kgen_op_find("rms_norm"));
@@ -193,10 +197,14 @@ static void test_check(void **state)
         {qmv(KGEN_SIZE_MAX + 1, 64, 4, 64), "not 2147483649"},
         {qmv(1, KGEN_ROW_MAX + 64, 4, 64),
          "\"K\" of qmv must be an integer from 1 to 268435456, not 268435520"},
-        {qmv(1, 64, 7, 64), "\"bits\" of qmv must be 1, 2, 3, 4, 5, 6 or 8, not 7"},
-        {qmv(1, 96, 4, 48), "\"group_size\" of qmv must be 32, 64 or 128, not 48"},
-        {mode,
-         "\"scheme\" of qmv must be \"affine\", \"symmetric\", \"zero_point\" or \"q8_0\", not \"f32\""},
+        {qmv(1, 64, 7, 64), "\"bits\" of qmv must be 1, 2, 3, 4, 5, 6, 8, 16 or 32, not 7"},
+        {qmv(1, 64, 16, 64), "\"bits\" of the scheme affine is at most 8, not 16"},
+        {qmv(1, 64, 4, 16), "\"group_size\" of the scheme affine is at least 32, not 16"},
+        {half_block, "K 384 is not a multiple of the scheme's blocks of 256"},
+        {qmv(1, 96, 4, 48), "\"group_size\" of qmv must be 16, 32, 64 or 128, not 48"},
+        {mode, "\"scheme\" of qmv must be \"affine\", \"symmetric\", \"zero_point\", \"q8_0\", \"q6_k\", "
+               "\"q3_k\", \"q2_k\", "
+               "\"iq4_nl\", \"mxfp4\", \"f32\", \"f16\" or \"bf16\", not \"i8\""},
         {threads, "threads 0"},
         {odd, "rotary_dim 63 is not a positive even number"},
         {wide, "rotary_dim 130 is more than head_dim 128"},

@@ -115,9 +115,9 @@ static void test_list(void **state)
         {QMV(", \"a\\u001bb\": 4"), 1, 48, "unknown key \"a?b\"", NULL},
         {LIST("{\"op\": \"dequantize\", \"activations\": \"i8\"}"), 1, 36, "unknown key \"activations\"",
          NULL},
-        {QMV(", \"bits\": 7"), 1, 56, "\"bits\" of qmv must be 1, 2, 3, 4, 5, 6 or 8, not 7", NULL},
+        {QMV(", \"bits\": 7"), 1, 56, "\"bits\" of qmv must be 1, 2, 3, 4, 5, 6, 8, 16 or 32, not 7", NULL},
         {QMV(", \"bits\": 4, \"group_size\": 48"), 1, 73,
-         "\"group_size\" of qmv must be 32, 64 or 128, not 48", NULL},
+         "\"group_size\" of qmv must be 16, 32, 64 or 128, not 48", NULL},
         {QMV(", \"bits\": 4, \"group_size\": 64, \"mode\": \"afine\""), 1, 85, "\"mode\" of qmv must be",
          "did you mean \"affine\"?"},
         {QMV(", \"bits\": 4, \"group_size\": 64, \"mode\": \"mxfp4\""), 1, 85, "not \"mxfp4\"", NULL},
@@ -330,8 +330,8 @@ static void test_options(void **state)
         struct kgen_spec_options options;
         const char *message;
     } cases[] = {
-        {{.bits = 7}, "the option bits must be 1, 2, 3, 4, 5, 6 or 8, not 7"},
-        {{.group_size = 48}, "the option group_size must be 32, 64 or 128, not 48"},
+        {{.bits = 7}, "the option bits must be 1, 2, 3, 4, 5, 6, 8, 16 or 32, not 7"},
+        {{.group_size = 48}, "the option group_size must be 16, 32, 64 or 128, not 48"},
         {{.scale_dtype = KGEN_I8}, "the option scale_dtype must be"},
         {{.layout = KGEN_I8}, "the option layout must be"},
         {{.activation_dtypes = {KGEN_I8, KGEN_F16}}, "the option activation_dtype must be"},

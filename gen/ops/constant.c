@@ -22,6 +22,11 @@ static const char *const names[KGEN_CONSTANT_COUNT] = {
     [KGEN_TILES16] = "tiles16",
     [KGEN_I32] = "i32",
     [KGEN_Q8_0] = "q8_0",
+    [KGEN_Q6_K] = "q6_k",
+    [KGEN_Q3_K] = "q3_k",
+    [KGEN_Q2_K] = "q2_k",
+    [KGEN_IQ4_NL] = "iq4_nl",
+    [KGEN_MXFP4] = "mxfp4",
     [KGEN_I24] = "i24",
 };
 

@@ -25,6 +25,11 @@ enum kgen_constant {
     KGEN_TILES16, /* layout: 16 rows side by side; gen/ops/layout.h */
     KGEN_I32,
     KGEN_Q8_0, /* w = d * q, ggml's blocks of 32 */
+    KGEN_Q6_K, /* w = d * s * (q - 32), ggml's blocks of 256 */
+    KGEN_Q3_K,
+    KGEN_Q2_K,
+    KGEN_IQ4_NL, /* w = d * number[q], ggml's blocks of 32 */
+    KGEN_MXFP4,
     KGEN_I24,
     KGEN_CONSTANT_COUNT
 };

@@ -6,12 +6,23 @@
 
 #include <string.h>
 
+/* What the kernels for groups take. */
+enum { BITS_MAX = 8, GROUP_MIN = 32 };
+
 /* clang-format off */
 #define FORMATS(ROW)                 \
     ROW(affine, KGEN_AFFINE)         \
     ROW(symmetric, KGEN_SYMMETRIC)   \
     ROW(zero_point, KGEN_ZERO_POINT) \
-    ROW(q8_0, KGEN_Q8_0)
+    ROW(q8_0, KGEN_Q8_0)             \
+    ROW(q6_k, KGEN_Q6_K)             \
+    ROW(q3_k, KGEN_Q3_K)             \
+    ROW(q2_k, KGEN_Q2_K)             \
+    ROW(iq4_nl, KGEN_IQ4_NL)         \
+    ROW(mxfp4, KGEN_MXFP4)           \
+    ROW(f32, KGEN_F32)               \
+    ROW(f16, KGEN_F16)               \
+    ROW(bf16, KGEN_BF16)
 /* clang-format on */
 
 #define DECLARE(name, constant) extern const struct kgen_format kgen_format_##name;
@@ -39,6 +50,11 @@ const struct kgen_format *kgen_format_find(int64_t scheme)
             return formats[i];
     }
     return NULL;
+}
+
+int64_t kgen_matrix_unit_greatest(const struct kgen_matrix *matrix)
+{
+    return matrix->format->unit_greatest != 0 ? matrix->format->unit_greatest : INT64_C(2) << matrix->bits;
 }
 
 const struct kgen_format *kgen_problem_format(const struct kgen_problem *problem)
@@ -85,21 +101,40 @@ static int check_fixed(const struct kgen_problem *problem, const char *name, int
                            scheme, (long long)only, (long long)value);
 }
 
+/* A property that the problem says, within what formats of any bits have kernels for. */
+static int check_said(const struct kgen_problem *problem, const struct kgen_format *format,
+                      const struct kgen_check_place *check)
+{
+    const int64_t bits = kgen_problem_get(problem, "bits");
+    const int64_t group_size = kgen_problem_get(problem, "group_size");
+    const char *scheme = kgen_constant_name(format->scheme);
+    if (format->bits == 0 && bits > BITS_MAX)
+        return kgen_check_fail(check, "%s: \"bits\" of the scheme %s is at most %d, not %lld",
+                               problem->op->name, scheme, BITS_MAX, (long long)bits);
+    if (format->group_size == 0 && group_size < GROUP_MIN)
+        return kgen_check_fail(check, "%s: \"group_size\" of the scheme %s is at least %d, not %lld",
+                               problem->op->name, scheme, GROUP_MIN, (long long)group_size);
+    return 0;
+}
+
 int kgen_format_check(const struct kgen_problem *problem, const struct kgen_check_place *check)
 {
     const struct kgen_format *format = kgen_problem_format(problem);
     if (check_fixed(problem, "bits", format->bits, check) != 0 ||
         check_fixed(problem, "group_size", format->group_size, check) != 0 ||
-        check_fixed(problem, "scale_dtype", format->scale_dtype, check) != 0)
+        check_fixed(problem, "scale_dtype", format->scale_dtype, check) != 0 ||
+        check_said(problem, format, check) != 0)
         return -1;
     if (!format->tiles && kgen_problem_get(problem, "layout") == KGEN_TILES16)
         return kgen_check_fail(check, "%s: the scheme %s has no layout tiles16", problem->op->name,
                                kgen_constant_name(format->scheme));
     const int64_t K = kgen_problem_get(problem, "K"), group_size = kgen_problem_get(problem, "group_size");
-    if (K % group_size == 0)
+    const bool blocks = format->block_values > group_size;
+    const int64_t step = blocks ? format->block_values : group_size;
+    if (K % step == 0)
         return 0;
-    kgen_check_fail(check, "%s: K %lld is not a multiple of group_size %lld", problem->op->name, (long long)K,
-                    (long long)group_size);
-    kgen_error_hint(check->error, "%lld is", (long long)((K / group_size + 1) * group_size));
+    kgen_check_fail(check, "%s: K %lld is not a multiple of %s %lld", problem->op->name, (long long)K,
+                    blocks ? "the scheme's blocks of" : "group_size", (long long)step);
+    kgen_error_hint(check->error, "%lld is", (long long)((K / step + 1) * step));
     return -1;
 }

@@ -23,7 +23,7 @@ struct kgen_matrix {
 /* Kinds of weights for proofs and timings. */
 enum kgen_weights_kind {
     KGEN_WEIGHTS_ORDINARY, /* as models have them */
-    KGEN_WEIGHTS_UNIT, /* integers with magnitudes of at most 2^(bits+1): sums with x of 1, 0, -1 are exact */
+    KGEN_WEIGHTS_UNIT, /* integers, at most kgen_matrix_unit_greatest: sums with x of 1, 0, -1 are exact */
     KGEN_WEIGHTS_GREATEST, /* the same, with every row of only the greatest or the least numbers */
     KGEN_WEIGHTS_ODD       /* scales that are tiny, great, zero and denormal */
 };
@@ -44,7 +44,9 @@ struct kgen_format {
     const char *layout;        /* for headers: lines that say where the bytes are, each ended by "\n" */
     const struct kgen_format_array *arrays;
     size_t array_count;
-    int64_t bits, group_size, scale_dtype; /* the only ones; 0: the problem says them */
+    /* The only ones; 0: the problem says them, and has at most 8 bits in groups of at least 32. */
+    int64_t bits, group_size, scale_dtype;
+    int64_t unit_greatest; /* the greatest magnitude of integers of KGEN_WEIGHTS_UNIT; 0: 2^(bits+1) */
     /* A format of one array whose rows are blocks of so many values and bytes; 0 for others. Kernels for all
      * such formats get the values of a block from the format's file values_<scheme>.inc. */
     int64_t block_values, block_bytes;
@@ -60,6 +62,9 @@ struct kgen_format {
     /* NULL, or gives names to templates besides the fields. */
     void (*names)(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver);
 };
+
+/* The greatest magnitude of a weight of KGEN_WEIGHTS_UNIT or KGEN_WEIGHTS_GREATEST. */
+int64_t kgen_matrix_unit_greatest(const struct kgen_matrix *matrix);
 
 size_t kgen_format_count(void);
 const struct kgen_format *kgen_format_at(size_t index);

@@ -36,7 +36,8 @@ const union kgen_value *kgen_problem_value_of(const struct kgen_problem *problem
 
 /* Whether the field of the problem has a value that it may have: within its limits, or one of the allowed. */
 bool kgen_field_holds(const struct kgen_problem *problem, const struct kgen_field *field);
-/* Appends what the field may have: "an integer from 1 to 2147483648", "32, 64 or 128", "true or false". */
+/* Appends what the field may have: "an integer from 1 to 2147483648", "16, 32, 64 or 128", "true or false".
+ */
 void kgen_field_describe(const struct kgen_field *field, struct kgen_text *text);
 
 /* Sets what follows from other fields, then checks that every field holds, and what no single field can: K a

@@ -83,7 +83,7 @@ static void reference(const struct kgen_problem *problem, const struct kgen_argu
     const double levels =
         dtype == KGEN_I8 ? 127 : dtype == KGEN_I16 ? 32767 : dtype == KGEN_I24 ? I24_LEVELS : 0;
     const double c = (double)(group_size + matrix.K / group_size + 16);
-    const double q_greatest = (double)(1 << matrix.bits);
+    const double q_greatest = (double)kgen_matrix_unit_greatest(&matrix);
     double *errors = malloc((size_t)(matrix.K + 2 * group_size) * sizeof *errors);
     if (errors == NULL)
         return;
@@ -207,13 +207,14 @@ static void fill_zero(const struct kgen_problem *problem, struct kgen_random *ra
  * weight's lowest bit is 1, four times this bound. */
 static void tighten(const struct kgen_problem *problem, struct kgen_expected *expected)
 {
-    const int64_t bits = kgen_problem_get(problem, "bits"), N = kgen_problem_get(problem, "N");
-    if (kgen_problem_get(problem, "K") > (INT64_C(1) << 24) / (2 << bits))
-        return;
+    struct kgen_matrix matrix;
     struct kgen_buffers list;
+    kgen_problem_matrix(problem, NULL, &matrix);
+    if (matrix.K > (INT64_C(1) << 24) / kgen_matrix_unit_greatest(&matrix))
+        return;
     kgen_problem_buffers(problem, &list);
     double *bounds = expected->bounds[kgen_buffers_find(&list, "y")];
-    for (int64_t n = 0; n < N; n++)
+    for (int64_t n = 0; n < matrix.N; n++)
         bounds[n] = fmin(bounds[n], 0.25);
 }
 

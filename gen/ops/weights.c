@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gen/ops/weights.h"
 
-const int kgen_weight_bits[] = {1, 2, 3, 4, 5, 6, 8, -1};
-const int kgen_weight_group_sizes[] = {32, 64, 128, -1};
+const int kgen_weight_bits[] = {1, 2, 3, 4, 5, 6, 8, 16, 32, -1};
+const int kgen_weight_group_sizes[] = {16, 32, 64, 128, -1};
 const int kgen_scale_dtypes[] = {KGEN_F16, KGEN_BF16, KGEN_F32, -1};
 
 void kgen_weights_names(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The spec that lists its problems. */
+#include "gen/ops/format.h"
 #include "gen/spec/reader.h"
 
 #include <string.h>
@@ -64,11 +65,20 @@ static void set_defaults(const struct kgen_spec_reader *reader, struct kgen_prob
     kgen_problem_set(problem, "context", reader->options->context);
 }
 
+/* A scheme with scales of one dtype has those where nobody says another. */
+static void follow_scheme(struct kgen_problem *problem)
+{
+    const struct kgen_format *format = kgen_problem_format(problem);
+    if (format != NULL && format->scale_dtype != 0)
+        kgen_problem_set(problem, "scale_dtype", format->scale_dtype);
+}
+
 /* Reads what the problem says, lets the op set what follows from it, and asks for the rest. */
 static int read_fields(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                        json_t *object, struct kgen_problem *problem)
 {
     const struct kgen_op *op = problem->op;
+    bool scale_dtype = reader->scale_dtype != KGEN_CONSTANT_NONE;
     for (size_t i = 0; i < op->field_count; i++) {
         const struct kgen_field *field = &op->fields[i];
         struct kgen_json_path member = {path, field->name, 0};
@@ -78,7 +88,10 @@ static int read_fields(const struct kgen_spec_reader *reader, const struct kgen_
         if (value != NULL && strcmp(field->name, "activation_dtype") != 0 &&
             kgen_spec_field(reader, &member, value, op->name, field, problem) != 0)
             return -1;
+        scale_dtype = scale_dtype || (value != NULL && strcmp(field->name, "scale_dtype") == 0);
     }
+    if (!scale_dtype)
+        follow_scheme(problem);
     kgen_problem_complete(problem);
     for (size_t i = 0; i < op->field_count; i++) {
         const struct kgen_field *field = &op->fields[i];

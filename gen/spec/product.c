@@ -26,7 +26,7 @@ struct group {
 static bool formats_equal(const struct kgen_spec_format *a, const struct kgen_spec_format *b)
 {
     return a->quantised == b->quantised && a->bits == b->bits && a->group_size == b->group_size &&
-           a->scheme == b->scheme;
+           a->scheme == b->scheme && a->scale_dtype == b->scale_dtype;
 }
 
 static int read_part(struct kgen_derivation *derivation, const struct kgen_step_matrix *matrix,

@@ -18,14 +18,23 @@
 /* The default of MLX where a config has bits and no group_size. */
 #define DEFAULT_GROUP_SIZE 64
 
-static const char *const format_names[] = {"bits", "group_size", "scheme", "mode"};
+static const char *const format_names[] = {"bits", "group_size", "scheme", "mode", "scale_dtype", "scales"};
+
+/* A tensor of another scheme does not take over the scale_dtype that was said with the first. */
+static void set_scheme(struct kgen_spec_format *format, int64_t scheme)
+{
+    if (scheme != 0 && scheme != format->scheme) {
+        format->scheme = scheme;
+        format->scale_dtype = 0;
+    }
+}
 
 /* Reads those keys of a format that the object has. */
 static int read_format(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                        json_t *object, struct kgen_spec_format *format)
 {
     struct kgen_problem problem = {.op = kgen_op_find("qmv")};
-    static const char *const fields[] = {"bits", "group_size", "scheme"};
+    static const char *const fields[] = {"bits", "group_size", "scheme", "scale_dtype"};
     for (size_t i = 0; i < KGEN_COUNT_OF(fields); i++) {
         const struct kgen_field *field = kgen_spec_find_field("qmv", fields[i]);
         struct kgen_json_path member = {path, NULL, 0};
@@ -38,9 +47,11 @@ static int read_format(const struct kgen_spec_reader *reader, const struct kgen_
     const int64_t bits = kgen_problem_get(&problem, "bits");
     const int64_t group_size = kgen_problem_get(&problem, "group_size");
     const int64_t scheme = kgen_problem_get(&problem, "scheme");
+    const int64_t scale_dtype = kgen_problem_get(&problem, "scale_dtype");
+    set_scheme(format, scheme);
     format->bits = bits != 0 ? bits : format->bits;
     format->group_size = group_size != 0 ? group_size : format->group_size;
-    format->scheme = scheme != 0 ? scheme : format->scheme;
+    format->scale_dtype = scale_dtype != 0 ? scale_dtype : format->scale_dtype;
     /* What the scheme has one value of need not be said. */
     const struct kgen_format *row = kgen_format_find(scheme);
     if (row != NULL && row->bits != 0 && bits == 0)
@@ -123,7 +134,7 @@ static int read_overrides(const struct kgen_spec_reader *reader, json_t *overrid
 int kgen_spec_formats_read(const struct kgen_spec_reader *reader, json_t *config,
                            struct kgen_spec_formats *formats)
 {
-    *formats = (struct kgen_spec_formats){.base = {true, 0, 0, KGEN_AFFINE}, .seen = json_object()};
+    *formats = (struct kgen_spec_formats){.base = {true, 0, 0, KGEN_AFFINE, 0}, .seen = json_object()};
     if (formats->seen == NULL)
         return kgen_spec_fail_memory(reader);
     json_t *overrides = NULL;
@@ -141,6 +152,8 @@ int kgen_spec_formats_read(const struct kgen_spec_reader *reader, json_t *config
         formats->base.bits = reader->options->bits;
     if (reader->options->group_size != 0)
         formats->base.group_size = reader->options->group_size;
+    if (reader->options->scale_dtype != 0)
+        formats->base.scale_dtype = 0; /* reader->scale_dtype is that of the option */
     if (formats->base.group_size == 0)
         formats->base.group_size = DEFAULT_GROUP_SIZE;
     return 0;
@@ -153,8 +166,9 @@ static void apply_override(const struct kgen_spec_override *override, struct kge
         format->bits = override->format.bits;
     if (override->format.group_size != 0)
         format->group_size = override->format.group_size;
-    if (override->format.scheme != 0)
-        format->scheme = override->format.scheme;
+    set_scheme(format, override->format.scheme);
+    if (override->format.scale_dtype != 0)
+        format->scale_dtype = override->format.scale_dtype;
 }
 
 int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_spec_formats *formats,
@@ -184,7 +198,7 @@ int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_sp
     }
     const struct kgen_spec_format *base = &formats->base;
     if (!format->quantised || format->bits != base->bits || format->group_size != base->group_size ||
-        format->scheme != base->scheme)
+        format->scheme != base->scheme || format->scale_dtype != base->scale_dtype)
         formats->mixed = true;
     return 0;
 }
@@ -193,6 +207,8 @@ int64_t kgen_spec_formats_scale_dtype(const struct kgen_spec_reader *reader,
                                       const struct kgen_spec_format *format)
 {
     const struct kgen_format *row = kgen_format_find(format->scheme);
+    if (format->scale_dtype != 0)
+        return format->scale_dtype;
     return reader->scale_dtype_follows && row->scale_dtype != 0 ? row->scale_dtype : reader->scale_dtype;
 }
 

@@ -123,6 +123,7 @@ void kgen_spec_entries_discard(struct kgen_spec_reader *reader);
 struct kgen_spec_format {
     bool quantised;
     int64_t bits, group_size, scheme;
+    int64_t scale_dtype; /* 0 where no quantisation object says it: that of the whole spec */
 };
 
 struct kgen_spec_override {

@@ -278,7 +278,8 @@ static bool is_matrix(const struct maker *maker, struct kgen_checkpoint_tensor *
 
 static bool formats_agree(const struct kgen_matrix *a, const struct kgen_matrix *b)
 {
-    return a->format == b->format && a->bits == b->bits && a->group_size == b->group_size;
+    return a->format == b->format && a->bits == b->bits && a->group_size == b->group_size &&
+           a->scale_dtype == b->scale_dtype;
 }
 
 /* The format of most matrices; its format is NULL where none of them has one. */
@@ -287,7 +288,7 @@ static struct kgen_matrix base_format(const struct maker *maker)
     struct {
         struct kgen_matrix format;
         size_t uses;
-    } formats[8] = {0};
+    } formats[16] = {0};
     size_t count = 0, best = 0;
     for (size_t i = 0; i < kgen_checkpoint_tensor_count(maker->checkpoint); i++) {
         struct kgen_checkpoint_tensor tensor;
@@ -308,8 +309,9 @@ static struct kgen_matrix base_format(const struct maker *maker)
 
 static json_t *pack_format(const struct kgen_matrix *format)
 {
-    return json_pack("{s:I, s:I, s:s}", "bits", (json_int_t)format->bits, "group_size",
-                     (json_int_t)format->group_size, "mode", kgen_constant_name(format->format->scheme));
+    return json_pack("{s:I, s:I, s:s, s:s}", "bits", (json_int_t)format->bits, "group_size",
+                     (json_int_t)format->group_size, "mode", kgen_constant_name(format->format->scheme),
+                     "scale_dtype", kgen_constant_name(format->scale_dtype));
 }
 
 /* The format of most, and those of the others by their names. */

@@ -8,6 +8,20 @@ struct kgen_checkpoint {
     struct kgen_gguf *gguf;
 };
 
+/* checkpoint_convert.c: a type of ggml, and the format of kgen that holds the values of its blocks exactly.
+ */
+struct kgen_checkpoint_conversion {
+    uint32_t type;
+    enum kgen_constant scheme;
+    int64_t bits, scale_dtype;
+    /* Converts the blocks of a row into the row's part of each array. NULL: the bytes are the same. */
+    void (*convert)(const unsigned char *blocks, int64_t count, unsigned char *const *rows);
+};
+
+/* NULL where there is none. */
+const struct kgen_checkpoint_conversion *kgen_checkpoint_conversion_of(uint32_t type);
+int64_t kgen_checkpoint_conversion_group(const struct kgen_checkpoint_conversion *conversion);
+
 /* The types that kgen_checkpoint_matrix reads, for messages: "Q4_0, Q4_1 and Q8_0". */
 extern const char kgen_checkpoint_types[];
 

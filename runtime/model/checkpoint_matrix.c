@@ -1,75 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading tensors: plain ones as f32, matrices in the weight formats of kgen that hold the same values. */
+/* Reading tensors: plain ones as f32, matrices in weight formats of kgen. */
 #include "gen/ops/dtype.h"
 #include "runtime/model/checkpoint_internal.h"
 
 #include <string.h>
-
-enum { VALUES = 32, NIBBLE_BYTES = VALUES / 2 };
-
-const char kgen_checkpoint_types[] = "Q4_0, Q4_1 and Q8_0";
-
-/* Byte j of a block of ggml holds the values j (low bits) and j + 16; kgen's have 2j and 2j + 1. */
-static void convert_nibbles(const unsigned char *in, unsigned char *out)
-{
-    for (int j = 0; j < NIBBLE_BYTES / 2; j++) {
-        const unsigned first = in[2 * j], second = in[2 * j + 1];
-        out[j] = (unsigned char)((first & 15) | (second & 15) << 4);
-        out[j + NIBBLE_BYTES / 2] = (unsigned char)(first >> 4 | (second & 0xf0));
-    }
-}
-
-/* Converts the blocks of a row into the row's part of each array. */
-typedef void convert_row(const unsigned char *blocks, int64_t count, unsigned char *const *rows);
-
-/* d * (q - 8): the format symmetric has just that. */
-static void convert_q4_0(const unsigned char *blocks, int64_t count, unsigned char *const *rows)
-{
-    for (int64_t i = 0; i < count; i++, blocks += 18) {
-        memcpy(rows[1] + 2 * i, blocks, 2);
-        convert_nibbles(blocks + 2, rows[0] + NIBBLE_BYTES * i);
-    }
-}
-
-static void convert_q4_1(const unsigned char *blocks, int64_t count, unsigned char *const *rows)
-{
-    for (int64_t i = 0; i < count; i++, blocks += 20) {
-        memcpy(rows[1] + 2 * i, blocks, 2);
-        memcpy(rows[2] + 2 * i, blocks + 2, 2);
-        convert_nibbles(blocks + 4, rows[0] + NIBBLE_BYTES * i);
-    }
-}
-
-/* d * q, and symmetric has scale * (q - 128). */
-static void convert_q8_0(const unsigned char *blocks, int64_t count, unsigned char *const *rows)
-{
-    for (int64_t i = 0; i < count; i++, blocks += 34) {
-        memcpy(rows[1] + 2 * i, blocks, 2);
-        for (int j = 0; j < VALUES; j++)
-            rows[0][VALUES * i + j] = blocks[2 + j] ^ 0x80;
-    }
-}
-
-/* Types of ggml, and the format of kgen that holds their values exactly. */
-static const struct conversion {
-    uint32_t type;
-    enum kgen_constant scheme;
-    int64_t bits;
-    convert_row *convert;
-} conversions[] = {
-    {KGEN_GGUF_TENSOR_Q4_0, KGEN_SYMMETRIC, 4, convert_q4_0},
-    {KGEN_GGUF_TENSOR_Q4_1, KGEN_AFFINE, 4, convert_q4_1},
-    {KGEN_GGUF_TENSOR_Q8_0, KGEN_SYMMETRIC, 8, convert_q8_0},
-};
-
-static const struct conversion *conversion_of(uint32_t type)
-{
-    for (size_t i = 0; i < KGEN_COUNT_OF(conversions); i++) {
-        if (conversions[i].type == type)
-            return &conversions[i];
-    }
-    return NULL;
-}
 
 static int64_t plain_dtype(uint32_t type)
 {
@@ -87,16 +21,19 @@ static int64_t plain_dtype(uint32_t type)
 
 void kgen_checkpoint_describe(const struct kgen_gguf_tensor *stored, struct kgen_checkpoint_tensor *tensor)
 {
-    const struct conversion *conversion = conversion_of(stored->type->number);
+    const struct kgen_checkpoint_conversion *conversion = kgen_checkpoint_conversion_of(stored->type->number);
     tensor->plain = plain_dtype(stored->type->number) != KGEN_CONSTANT_NONE;
     if (conversion == NULL || stored->rank != 2)
         return;
-    tensor->matrix = (struct kgen_matrix){.format = kgen_format_find(conversion->scheme),
+    const struct kgen_format *format = kgen_format_find(conversion->scheme);
+    if (format->block_values != 0 && stored->dims[0] % format->block_values != 0)
+        return; /* plain numbers, of any count in the file */
+    tensor->matrix = (struct kgen_matrix){.format = format,
                                           .N = stored->dims[1],
                                           .K = stored->dims[0],
                                           .bits = conversion->bits,
-                                          .group_size = VALUES,
-                                          .scale_dtype = KGEN_F16};
+                                          .group_size = kgen_checkpoint_conversion_group(conversion),
+                                          .scale_dtype = conversion->scale_dtype};
 }
 
 static const struct kgen_gguf_tensor *find(const struct kgen_checkpoint *checkpoint, const char *name,
@@ -183,8 +120,8 @@ int kgen_checkpoint_matrix(const struct kgen_checkpoint *checkpoint, const char 
             "%s has %lld rows, and rows %lld to %lld are wanted as rows of %lld from %lld on", name,
             (long long)tensor.matrix.N, (long long)begin, (long long)end, (long long)matrix->N,
             (long long)at);
-    const struct conversion *conversion = conversion_of(stored->type->number);
-    const int64_t blocks = matrix->K / VALUES;
+    const struct kgen_checkpoint_conversion *conversion = kgen_checkpoint_conversion_of(stored->type->number);
+    const int64_t blocks = matrix->K / stored->type->block_values;
     const size_t row_bytes = (size_t)(blocks * stored->type->block_bytes);
     const struct kgen_format *format = matrix->format;
     for (int64_t row = begin; row < end; row++) {
@@ -192,7 +129,11 @@ int kgen_checkpoint_matrix(const struct kgen_checkpoint *checkpoint, const char 
         for (size_t i = 0; i < format->array_count; i++)
             rows[i] =
                 (unsigned char *)matrix->arrays[i] + (at + row - begin) * format->arrays[i].row_bytes(matrix);
-        conversion->convert(stored->data + (size_t)row * row_bytes, blocks, rows);
+        const unsigned char *from = stored->data + (size_t)row * row_bytes;
+        if (conversion->convert != NULL)
+            conversion->convert(from, blocks, rows);
+        else
+            memcpy(rows[0], from, row_bytes);
     }
     return 0;
 }

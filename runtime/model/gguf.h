@@ -60,8 +60,17 @@ enum {
     KGEN_GGUF_TENSOR_F16 = 1,
     KGEN_GGUF_TENSOR_Q4_0 = 2,
     KGEN_GGUF_TENSOR_Q4_1 = 3,
+    KGEN_GGUF_TENSOR_Q5_0 = 6,
+    KGEN_GGUF_TENSOR_Q5_1 = 7,
     KGEN_GGUF_TENSOR_Q8_0 = 8,
-    KGEN_GGUF_TENSOR_BF16 = 30
+    KGEN_GGUF_TENSOR_Q2_K = 10,
+    KGEN_GGUF_TENSOR_Q3_K = 11,
+    KGEN_GGUF_TENSOR_Q4_K = 12,
+    KGEN_GGUF_TENSOR_Q5_K = 13,
+    KGEN_GGUF_TENSOR_Q6_K = 14,
+    KGEN_GGUF_TENSOR_IQ4_NL = 20,
+    KGEN_GGUF_TENSOR_BF16 = 30,
+    KGEN_GGUF_TENSOR_MXFP4 = 39
 };
 /* NULL for a number that is not known. */
 const struct kgen_gguf_tensor_type *kgen_gguf_tensor_type(uint32_t number);
