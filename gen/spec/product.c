@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Derives the products of a step's matrices: those of one format become one node, whose output is then split.
  */
+#include "gen/ops/format.h"
 #include "gen/spec/reader.h"
 
 #include <string.h>
@@ -116,7 +117,9 @@ static int set_format(struct kgen_derivation *derivation, size_t node, const str
     kgen_problem_set(problem, "group_size", format->group_size);
     kgen_problem_set(problem, "scheme", format->scheme);
     kgen_problem_set(problem, "scale_dtype", kgen_spec_formats_scale_dtype(reader, format));
-    kgen_problem_set(problem, "layout", reader->layout);
+    /* What a model says of all its matrices holds for those whose format can have it. */
+    const struct kgen_format *row = kgen_format_find(format->scheme);
+    kgen_problem_set(problem, "layout", row != NULL && row->tiles ? reader->layout : KGEN_STORED);
     return 0;
 }
 
