@@ -43,13 +43,13 @@ static double q4_1(const unsigned char *block, int i)
 
 static double q5_0(const unsigned char *block, int i)
 {
-    const unsigned high = block[2 + i / 8] >> i % 8 & 1u;
+    const unsigned high = (unsigned)block[2 + i / 8] >> i % 8 & 1u;
     return ggml_slow_f16(block) * ((int)(nibble(block + 6, i) + 16 * high) - 16);
 }
 
 static double q5_1(const unsigned char *block, int i)
 {
-    const unsigned high = block[4 + i / 8] >> i % 8 & 1u;
+    const unsigned high = (unsigned)block[4 + i / 8] >> i % 8 & 1u;
     return ggml_slow_f16(block) * (nibble(block + 8, i) + 16 * high) + ggml_slow_f16(block + 2);
 }
 
@@ -66,7 +66,7 @@ static unsigned pair(const unsigned char *block, int j, bool minimum)
     const unsigned char *bytes = block + 4;
     if (j < 4)
         return bytes[minimum ? j + 4 : j] & 63u;
-    return (bytes[j + 4] >> (minimum ? 4 : 0) & 15u) + 16 * (bytes[minimum ? j : j - 4] / 64u);
+    return ((unsigned)bytes[j + 4] >> (minimum ? 4 : 0) & 15u) + 16 * (bytes[minimum ? j : j - 4] / 64u);
 }
 
 static double q45_k(const unsigned char *block, int i, unsigned q)
@@ -77,13 +77,14 @@ static double q45_k(const unsigned char *block, int i, unsigned q)
 
 static double q4_k(const unsigned char *block, int i)
 {
-    return q45_k(block, i, block[16 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15u);
+    return q45_k(block, i, (unsigned)block[16 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15u);
 }
 
 static double q5_k(const unsigned char *block, int i)
 {
-    const unsigned high = block[16 + i % 32] >> i / 32 & 1u;
-    return q45_k(block, i, (block[48 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15u) + 16 * high);
+    const unsigned high = (unsigned)block[16 + i % 32] >> i / 32 & 1u;
+    return q45_k(block, i,
+                 ((unsigned)block[48 + i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15u) + 16 * high);
 }
 
 static double q6_k(const unsigned char *block, int i)
@@ -98,19 +99,20 @@ static double q6_k(const unsigned char *block, int i)
 static int scale_of_12_bytes(const unsigned char *bytes, int j)
 {
     const unsigned low = j < 8 ? bytes[j] & 15u : bytes[j - 8] >> 4;
-    return (int)(low + 16 * (bytes[8 + j % 4] >> 2 * (j / 4) & 3u)) - 32;
+    return (int)(low + 16 * ((unsigned)bytes[8 + j % 4] >> 2 * (j / 4) & 3u)) - 32;
 }
 
 static double q3_k(const unsigned char *block, int i)
 {
-    const unsigned low = block[32 + i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3u;
+    const unsigned low = (unsigned)block[32 + i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3u;
     const int q = (int)low - ((block[i % 32] >> i / 32 & 1) != 0 ? 0 : 4);
     return ggml_slow_f16(block + 108) * scale_of_12_bytes(block + 96, i / 16) * q;
 }
 
 static double q2_k(const unsigned char *block, int i)
 {
-    const unsigned q = block[16 + i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3u, both = block[i / 16];
+    const unsigned q = (unsigned)block[16 + i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3u,
+                   both = block[i / 16];
     return ggml_slow_f16(block + 80) * (both % 16) * q - ggml_slow_f16(block + 82) * (both / 16);
 }
 

@@ -98,10 +98,11 @@ static void convert_q8_0(const unsigned char *blocks, int64_t count, unsigned ch
 /* ---- blocks of 256 with 8 pairs of a scale and a minimum ---- */
 
 /* Pairs of 6 bits: those of the first four are bytes of their own, whose upper bits the others share. */
-static void read_pair(const unsigned char *b, int j, unsigned *scale, unsigned *minimum)
+static void read_pair(const unsigned char *bytes, int j, unsigned *scale, unsigned *minimum)
 {
-    *scale = j < 4 ? b[j] & 63u : (b[j + 4] & 15u) | (b[j - 4] >> 6 & 3u) << 4;
-    *minimum = j < 4 ? b[j + 4] & 63u : b[j + 4] >> 4 | (b[j] >> 6 & 3u) << 4;
+    const unsigned first = bytes[j], second = bytes[j + 4];
+    *scale = j < 4 ? first & 63 : (second & 15) | (unsigned)bytes[j - 4] >> 6 << 4;
+    *minimum = j < 4 ? second & 63 : second >> 4 | first >> 6 << 4;
 }
 
 /* A block begins anywhere where the alignment of the file is 1. */

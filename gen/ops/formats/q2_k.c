@@ -15,7 +15,8 @@ static void decode(const struct kgen_matrix *matrix, int64_t row, int64_t first,
     for (int64_t k = first; k < first + count; k++) {
         const unsigned char *block = kgen_block_at(matrix, row, k / VALUES);
         const int64_t i = k % VALUES;
-        const unsigned pair = block[i / GROUP], q = block[Q + i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3u;
+        const unsigned pair = block[i / GROUP],
+                       q = (unsigned)block[Q + i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3;
         const double scaled = kgen_dtype_value(block + D, KGEN_F16, 0) * (double)((pair & 15) * q);
         const double least = kgen_dtype_value(block + D, KGEN_F16, 1) * (pair >> 4);
         values[k - first] = scaled - least;
