@@ -8,9 +8,11 @@
 
 #include "gen/base/clock.h"
 #include "gen/base/file.h"
+#include "gen/ops/random.h"
 #include "runtime/api/model.h"
 #include "runtime/command/interrupt.h"
 #include "runtime/command/json.h"
+#include "runtime/model/sampler.h"
 #include "runtime/model/tokenizer/chat.h"
 #include "runtime/model/tokenizer/tokenizer.h"
 #include "runtime/model/tokenizer/vocabulary_gguf.h"
@@ -26,6 +28,8 @@ struct generation {
     struct kgen_context *context;
     struct kgen_model *model;
     struct kgen_tokenizer *tokenizer;
+    struct kgen_sampler *sampler;
+    uint64_t seed; /* of the sampler */
     struct kgen_token_ids prompt, tokens;
     struct kgen_text text; /* of the tokens */
     struct kgen_utf8_stream stream;
@@ -181,24 +185,33 @@ static int encode_prompt(struct generation *generation, struct kgen_error *error
 
 /* ---- text ---- */
 
-static int32_t greatest(const float *logits, int64_t count)
+/* Makes the sampler. The prompt counts as text for the repetition penalty. */
+static int open_sampler(struct generation *generation, struct kgen_error *error)
 {
-    int64_t best = 0;
-    for (int64_t i = 1; i < count; i++) {
-        if (logits[i] > logits[best])
-            best = i;
+    struct kgen_sampling sampling = generation->options->sampling;
+    if (!generation->options->seed_given) {
+        struct kgen_random random = {(uint64_t)kgen_clock_nanoseconds() + ((uint64_t)getpid() << 40)};
+        sampling.seed = kgen_random_next(&random) >> 32;
     }
-    return (int32_t)best;
+    generation->seed = sampling.seed;
+    generation->sampler =
+        kgen_sampler_new(&sampling, kgen_decoder_vocabulary(generation->model->decoder), error);
+    for (size_t i = 0; generation->sampler != NULL && i < generation->prompt.count; i++)
+        kgen_sampler_accept(generation->sampler, generation->prompt.ids[i]);
+    return generation->sampler != NULL ? 0 : -1;
 }
 
-/* Keeps a token and prints its text. */
-static int take_token(struct generation *generation, int32_t token, struct kgen_error *error)
+/* Chooses a token, keeps it and prints its text. */
+static int take_token(struct generation *generation, const float *logits, struct kgen_error *error)
 {
+    int32_t token;
     struct kgen_token_ids *tokens = &generation->tokens;
     struct kgen_text bytes = {0};
     const size_t before = generation->text.length;
-    if (kgen_token_ids_push(tokens, token, error) != 0)
+    if (kgen_sampler_next(generation->sampler, logits, &token, error) != 0 ||
+        kgen_token_ids_push(tokens, token, error) != 0)
         return -1;
+    kgen_sampler_accept(generation->sampler, token);
     generation->ended = kgen_tokenizer_ends(generation->tokenizer, token);
     const int result =
         generation->ended ? 0 : kgen_tokenizer_decode(generation->tokenizer, token, false, &bytes, error);
@@ -227,14 +240,13 @@ static const float *run_prompt(const struct generation *generation, struct kgen_
 static int decode(struct generation *generation, struct kgen_error *error)
 {
     struct kgen_decoder *decoder = generation->model->decoder;
-    const int64_t vocabulary = kgen_decoder_vocabulary(decoder);
     const size_t wanted =
         generation->options->tokens > 0 ? (size_t)generation->options->tokens : USUAL_TOKENS;
     const double begin = kgen_clock();
     const float *logits = run_prompt(generation, error);
     if (kgen_interrupted)
         return 0;
-    if (logits == NULL || take_token(generation, greatest(logits, vocabulary), error) != 0)
+    if (logits == NULL || take_token(generation, logits, error) != 0)
         return -1;
     const double first = kgen_clock();
     generation->prompt_seconds = first - begin;
@@ -244,7 +256,7 @@ static int decode(struct generation *generation, struct kgen_error *error)
             break;
         logits =
             kgen_decoder_step(decoder, generation->tokens.ids[generation->tokens.count - 1], position, error);
-        if (logits == NULL || take_token(generation, greatest(logits, vocabulary), error) != 0)
+        if (logits == NULL || take_token(generation, logits, error) != 0)
             return -1;
     }
     generation->text_seconds = kgen_clock() - first;
@@ -286,16 +298,17 @@ static int print_json(const struct generation *generation)
 {
     const struct generation *g = generation;
     const size_t later = g->tokens.count > 0 ? g->tokens.count - 1 : 0;
-    return kgen_json_print(
-        json_pack("{s:s, s:o, s:o, s:s%, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kgen", KGEN_VERSION,
-                  "prompt_tokens", json_ids(&g->prompt), "tokens", json_ids(&g->tokens), "text",
-                  g->text.data != NULL ? g->text.data : "", g->text.length, "ended", g->ended, "open_seconds",
-                  kgen_json_number(g->open_seconds), "prompt_seconds", kgen_json_number(g->prompt_seconds),
-                  "text_seconds", kgen_json_number(g->text_seconds), "prompt_tokens_per_second",
-                  kgen_json_positive(rate((double)g->prompt.count, g->prompt_seconds)),
-                  "text_tokens_per_second", kgen_json_positive(rate((double)later, g->text_seconds)),
-                  "weight_bytes_per_second", kgen_json_positive(bytes_per_second(g)), "peak_memory_megabytes",
-                  kgen_json_positive(peak_megabytes())));
+    return kgen_json_print(json_pack(
+        "{s:s, s:o, s:o, s:s%, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kgen", KGEN_VERSION,
+        "prompt_tokens", json_ids(&g->prompt), "tokens", json_ids(&g->tokens), "text",
+        g->text.data != NULL ? g->text.data : "", g->text.length, "ended", g->ended, "seed",
+        g->options->sampling.temperature > 0 ? json_integer((json_int_t)g->seed) : json_null(),
+        "open_seconds", kgen_json_number(g->open_seconds), "prompt_seconds",
+        kgen_json_number(g->prompt_seconds), "text_seconds", kgen_json_number(g->text_seconds),
+        "prompt_tokens_per_second", kgen_json_positive(rate((double)g->prompt.count, g->prompt_seconds)),
+        "text_tokens_per_second", kgen_json_positive(rate((double)later, g->text_seconds)),
+        "weight_bytes_per_second", kgen_json_positive(bytes_per_second(g)), "peak_memory_megabytes",
+        kgen_json_positive(peak_megabytes())));
 }
 
 static void say_rates(const struct generation *generation)
@@ -318,7 +331,8 @@ static int run(struct generation *generation)
     const int opened = open_model(generation);
     if (opened != KGEN_EXIT_DONE)
         return opened;
-    if (encode_prompt(generation, &error) != 0 || decode(generation, &error) != 0)
+    if (encode_prompt(generation, &error) != 0 || open_sampler(generation, &error) != 0 ||
+        decode(generation, &error) != 0)
         return kgen_fail(&error);
     if (generation->options->json) {
         if (print_json(generation) != 0)
@@ -338,6 +352,7 @@ int kgen_command_text(const struct kgen_options *options)
                                             getenv("NO_COLOR") == NULL};
     kgen_interrupt_catch();
     const int status = run(&generation);
+    kgen_sampler_free(generation.sampler);
     kgen_token_ids_free(&generation.prompt);
     kgen_token_ids_free(&generation.tokens);
     kgen_text_free(&generation.text);

@@ -5,6 +5,7 @@
 
 #include "gen/spec/spec.h"
 #include "runtime/jit/jit.h"
+#include "runtime/model/sampler.h"
 #include "runtime/tune/tune.h"
 
 enum kgen_command {
@@ -32,6 +33,9 @@ struct kgen_options {
     bool chat;
     int tokens; /* of text at most; 0: the default */
     double tune_seconds;
+    struct kgen_sampling sampling;
+    struct kgen_logit_bias *biases; /* of sampling; owned */
+    bool seed_given;
     const char *machine, *problem; /* NULL: this one; all */
     bool other_machines;
     unsigned shard, shards; /* the share to tune, from 0, of so many shares; shards 0: everything */
