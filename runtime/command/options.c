@@ -19,7 +19,9 @@
 #define TUNING (IN(GENERATE) | IN(TUNE))
 #define WITH_SPEC (TUNING | IN(EXPLAIN) | IN(REPORT))
 #define READING_SPEC (WITH_SPEC | IN(GRAPH))
-#define READING_MODEL (READING_SPEC | IN(TEXT))
+/* Those that run a checkpoint. */
+#define RUNNING (IN(TEXT) | IN(BENCH))
+#define READING_MODEL (READING_SPEC | RUNNING)
 #define WITHOUT_KERNELS (IN(GRAPH) | IN(INSPECT))
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
 
@@ -44,8 +46,13 @@ static const struct option_info option_infos[] = {
      "the prompt is what a user says, in the chat template of the checkpoint"},
     {"tokens", NULL, 'n', "N", IN(TEXT), kgen_read_tokens, 0, false,
      "at most so many tokens of text (default: 128)"},
-    {"tune-seconds", NULL, 0, "S", IN(TEXT), kgen_read_tune_seconds, 0, false,
+    {"tune-seconds", NULL, 0, "S", RUNNING, kgen_read_tune_seconds, 0, false,
      "seconds that a first run may tune (default: 5)"},
+    {"tests", NULL, 0, "LIST", IN(BENCH), NULL, FIELD(tests), false,
+     "ppN: a prompt of N tokens; tgN: N tokens of text; @dD: with caches filled up to depth D (default: "
+     "pp512,tg128,tg128@d4096)"},
+    {"repeats", NULL, 'r', "R", IN(BENCH), kgen_read_repeats, 0, false,
+     "runs of each test, of which the median counts (default: 5)"},
     {"temperature", NULL, 0, "T", IN(TEXT), kgen_read_temperature, 0, false,
      "draw the tokens, with the logits divided by T (default: 0, always the most likely)"},
     {"top-k", NULL, 0, "K", IN(TEXT), kgen_read_top_k, 0, false,
@@ -76,7 +83,7 @@ static const struct option_info option_infos[] = {
      "estimate, measure, patient or exhaustive (default: measure)"},
     {"time-limit", NULL, 0, "S", TUNING, kgen_read_time_limit, 0, false,
      "stop tuning after S seconds with the best so far"},
-    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | IN(TEXT), kgen_read_threads, 0, true,
+    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | RUNNING, kgen_read_threads, 0, true,
      "tune for N threads (default: all)"},
     {"bits", NULL, 0, "B", READING_SPEC, kgen_read_bits, 0, true,
      "bits of a weight, where the spec does not say"},
@@ -94,7 +101,7 @@ static const struct option_info option_infos[] = {
      "read the templates from DIR/<target> instead of those built in"},
     {"cache", NULL, 0, "DIR", EVERYWHERE & ~(IN(LIST) | WITHOUT_KERNELS), NULL, FIELD(cache), false,
      "cache folder (default: $KGEN_CACHE_DIR, $XDG_CACHE_HOME/kgen, ~/.cache/kgen)"},
-    {"no-cache", NULL, 0, NULL, IN(GENERATE) | IN(MACHINE) | IN(TEXT), NULL, FIELD(no_cache), false,
+    {"no-cache", NULL, 0, NULL, IN(GENERATE) | IN(MACHINE) | RUNNING, NULL, FIELD(no_cache), false,
      "neither use nor keep earlier results"},
     {"json", NULL, 0, NULL, EVERYWHERE, NULL, FIELD(json), false, "print the result as JSON"},
     {"shard", NULL, 0, "I/N", IN(TUNE), kgen_read_shard, 0, false,
@@ -140,6 +147,8 @@ static const struct {
                             "print the graph of a decode step in Graphviz's DOT", 1, 1},
     [KGEN_COMMAND_TEXT] = {"generate", "generate CHECKPOINT -p TEXT [options]",
                            "generate text from a checkpoint (GGUF)", 1, 1},
+    [KGEN_COMMAND_BENCH] = {"bench", "bench CHECKPOINT [options]",
+                            "time prompts and text of a checkpoint, as llama-bench does", 1, 1},
     [KGEN_COMMAND_INSPECT] = {"inspect", "inspect FILE [options]",
                               "show what a GGUF file holds, and hold it against the model that it says it is",
                               1, 1},

@@ -19,6 +19,7 @@ enum kgen_command {
     KGEN_COMMAND_GRAPH,
     KGEN_COMMAND_INSPECT,
     KGEN_COMMAND_TEXT,
+    KGEN_COMMAND_BENCH,
     KGEN_COMMAND_COUNT
 };
 
@@ -33,6 +34,8 @@ struct kgen_options {
     bool chat;
     int tokens; /* of text at most; 0: the default */
     double tune_seconds;
+    const char *tests; /* bench; NULL: the usual ones */
+    int repeats;       /* bench; 0: the default */
     struct kgen_sampling sampling;
     struct kgen_logit_bias *biases; /* of sampling; owned */
     bool seed_given;

@@ -27,6 +27,15 @@ int kgen_read_tune_seconds(const char *value, struct kgen_options *options, stru
     return 0;
 }
 
+int kgen_read_repeats(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    int64_t repeats;
+    if (kgen_option_integer(value, 1, 1000, &repeats) != 0)
+        return kgen_option_error(error, "repeats", value, "a whole number from 1 to 1000");
+    options->repeats = (int)repeats;
+    return 0;
+}
+
 /* ---- how tokens are chosen ---- */
 
 /* A finite number from least to most. */

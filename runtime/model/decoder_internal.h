@@ -47,6 +47,7 @@ struct kgen_decoder {
     struct kgen_team *team;
     const float *logits;
     int64_t vocabulary, context;
+    int64_t filled; /* positions of the caches */
     struct kgen_decoder_sizes sizes;
 };
 
