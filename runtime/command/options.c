@@ -20,7 +20,7 @@
 #define WITH_SPEC (TUNING | IN(EXPLAIN) | IN(REPORT))
 #define READING_SPEC (WITH_SPEC | IN(GRAPH))
 /* Those that run a checkpoint. */
-#define RUNNING (IN(TEXT) | IN(BENCH))
+#define RUNNING (IN(TEXT) | IN(BENCH) | IN(PERPLEXITY))
 #define READING_MODEL (READING_SPEC | RUNNING)
 #define WITHOUT_KERNELS (IN(GRAPH) | IN(INSPECT))
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
@@ -41,7 +41,8 @@ struct option_info {
 
 static const struct option_info option_infos[] = {
     {"prompt", NULL, 'p', "TEXT", IN(TEXT), NULL, FIELD(prompt), false, "the text to go on from"},
-    {"file", NULL, 'f', "FILE", IN(TEXT), NULL, FIELD(prompt_file), false, "read the prompt from a file"},
+    {"file", NULL, 'f', "FILE", IN(TEXT) | IN(PERPLEXITY), NULL, FIELD(prompt_file), false,
+     "read the prompt, or the text, from a file"},
     {"chat", NULL, 0, NULL, IN(TEXT), NULL, FIELD(chat), false,
      "the prompt is what a user says, in the chat template of the checkpoint"},
     {"tokens", NULL, 'n', "N", IN(TEXT), kgen_read_tokens, 0, false,
@@ -53,6 +54,10 @@ static const struct option_info option_infos[] = {
      "pp512,tg128,tg128@d4096)"},
     {"repeats", NULL, 'r', "R", IN(BENCH), kgen_read_repeats, 0, false,
      "runs of each test, of which the median counts (default: 5)"},
+    {"window", NULL, 0, "W", IN(PERPLEXITY), kgen_read_window, 0, false,
+     "cut the text into windows of W tokens, each from an empty cache (default: 512)"},
+    {"skip", NULL, 0, "S", IN(PERPLEXITY), kgen_read_skip, 0, false,
+     "positions at the beginning of a window that do not count (default: half of them)"},
     {"temperature", NULL, 0, "T", IN(TEXT), kgen_read_temperature, 0, false,
      "draw the tokens, with the logits divided by T (default: 0, always the most likely)"},
     {"top-k", NULL, 0, "K", IN(TEXT), kgen_read_top_k, 0, false,
@@ -149,6 +154,8 @@ static const struct {
                            "generate text from a checkpoint (GGUF)", 1, 1},
     [KGEN_COMMAND_BENCH] = {"bench", "bench CHECKPOINT [options]",
                             "time prompts and text of a checkpoint, as llama-bench does", 1, 1},
+    [KGEN_COMMAND_PERPLEXITY] = {"perplexity", "perplexity CHECKPOINT -f FILE [options]",
+                                 "how well a checkpoint foretells a text, as llama-perplexity does", 1, 1},
     [KGEN_COMMAND_INSPECT] = {"inspect", "inspect FILE [options]",
                               "show what a GGUF file holds, and hold it against the model that it says it is",
                               1, 1},
@@ -313,6 +320,7 @@ int kgen_options_parse(int argc, char **argv, struct kgen_options *options, stru
                                      .engine = KGEN_ENGINE_TCC,
                                      .effort = KGEN_EFFORT_MEASURE,
                                      .tune_seconds = TUNE_SECONDS,
+                                     .skip = -1,
                                      .sampling = kgen_sampling_usual};
     struct option long_options[2 * OPTION_COUNT + 1];
     char letters[2 * OPTION_COUNT + 2];

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define MAX_TOKENS (1 << 24)
+#define MAX_WINDOW (1 << 20)
 
 int kgen_read_tokens(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
@@ -33,6 +34,20 @@ int kgen_read_repeats(const char *value, struct kgen_options *options, struct kg
     if (kgen_option_integer(value, 1, 1000, &repeats) != 0)
         return kgen_option_error(error, "repeats", value, "a whole number from 1 to 1000");
     options->repeats = (int)repeats;
+    return 0;
+}
+
+int kgen_read_window(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    if (kgen_option_integer(value, 2, MAX_WINDOW, &options->window) != 0)
+        return kgen_option_error(error, "window", value, "a whole number from 2 to 1048576");
+    return 0;
+}
+
+int kgen_read_skip(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    if (kgen_option_integer(value, 0, MAX_WINDOW, &options->skip) != 0)
+        return kgen_option_error(error, "skip", value, "a whole number from 0 to 1048576");
     return 0;
 }
 
