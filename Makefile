@@ -106,7 +106,7 @@ fuzz: test-deps $(FUZZERS) ## fuzz what reads specs, templates, GGUF files and t
 	done
 
 # What a target needs besides gen/.
-$(BUILD)/fuzz_gguf: $(filter runtime/model/gguf%.c runtime/model/checkpoint%.c,$(RUNTIME)) tests/gguf_fixture.c tests/gguf_exercise.c
+$(BUILD)/fuzz_gguf: $(filter runtime/model/gguf%.c runtime/model/checkpoint%.c runtime/model/llama2c.c,$(RUNTIME)) tests/gguf_fixture.c tests/gguf_exercise.c
 $(BUILD)/fuzz_tokenizer: $(filter-out %_gguf.c,$(filter runtime/model/tokenizer/%.c,$(RUNTIME)))
 
 $(BUILD)/fuzz_%: tests/fuzz_%.c $(GEN) $(BUILD)/templates.c

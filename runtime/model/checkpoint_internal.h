@@ -6,6 +6,7 @@
 
 struct kgen_checkpoint {
     struct kgen_gguf *gguf;
+    struct kgen_text image; /* of gguf, where it was made of another container; else empty */
 };
 
 /* The types that kgen_checkpoint_matrix reads, for messages: "Q4_0, Q4_1 and Q8_0". */
