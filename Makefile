@@ -37,7 +37,7 @@ TEST_SUPPORT := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c) tests/fai
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
 
-.PHONY: all help run-tests demo check test tests check-gen sanitize thread-sanitizer valgrind fuzz bench bench-plans bench-isolation bench-cache deps test-deps install records uninstall format clean
+.PHONY: all help run-tests demo demo-text check test tests check-gen sanitize thread-sanitizer valgrind fuzz bench bench-plans bench-isolation bench-cache deps test-deps install records uninstall format clean
 .SECONDARY:
 
 all: kgen libkgen.a $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## build ./kgen and the library
@@ -48,6 +48,13 @@ help: ## list the targets
 demo: deps ## install what is missing, build, and tune the kernels of Qwen3-8B
 	@$(MAKE) --no-print-directory all
 	./kgen specs/qwen.json
+
+MODEL ?=
+PROMPT ?= What is the capital of France, and what is it known for?
+demo-text: deps ## install what is missing, build, fetch a small model (or MODEL=FILE.gguf), and let it answer PROMPT
+	@$(MAKE) --no-print-directory all
+	@model='$(MODEL)'; [ -n "$$model" ] || model=$$(sh tests/fetch-model.sh $(BUILD)/model) || exit 1; \
+		set -x; ./kgen generate "$$model" --chat -p '$(PROMPT)'
 
 check: test-deps ## install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory test
@@ -99,7 +106,7 @@ fuzz: test-deps $(FUZZERS) ## fuzz what reads specs, templates, GGUF files and t
 	done
 
 # What a target needs besides gen/.
-$(BUILD)/fuzz_gguf: $(filter runtime/model/gguf%.c runtime/model/checkpoint%.c,$(RUNTIME)) tests/gguf_fixture.c tests/gguf_exercise.c
+$(BUILD)/fuzz_gguf: $(filter runtime/model/gguf%.c runtime/model/checkpoint%.c runtime/model/llama2c.c,$(RUNTIME)) tests/gguf_fixture.c tests/gguf_exercise.c
 $(BUILD)/fuzz_tokenizer: $(filter-out %_gguf.c,$(filter runtime/model/tokenizer/%.c,$(RUNTIME)))
 
 $(BUILD)/fuzz_%: tests/fuzz_%.c $(GEN) $(BUILD)/templates.c

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAX_ARGUMENTS 16
+#define MAX_ARGUMENTS 32
 
 char kgen_test_binary[PATH_MAX];
 char kgen_test_source[PATH_MAX];

@@ -189,6 +189,51 @@ static void test_logits_are_right(void **state)
     assert_true(compared > 20000);
 }
 
+/* Runs count steps from a position on, with tokens that depend on salt, and checks the last logits against
+ * expected, which it fills where that is asked for. */
+static void run_steps(struct kgen_decoder *decoder, int64_t begin, int64_t count, int64_t salt,
+                      float *expected, bool fill)
+{
+    struct kgen_error error = {0};
+    const int64_t vocab = kgen_decoder_vocabulary(decoder);
+    const float *logits = NULL;
+    for (int64_t i = begin; i < begin + count; i++) {
+        logits = kgen_decoder_step(decoder, token_at(i + salt, vocab), i, &error);
+        assert_non_null(logits);
+    }
+    if (fill)
+        memcpy(expected, logits, (size_t)vocab * sizeof *expected);
+    else if (expected != NULL)
+        assert_memory_equal(expected, logits, (size_t)vocab * sizeof *expected);
+}
+
+/* Position 0 begins anew, and an earlier position goes on from there: to the last bit as if nothing else had
+ * been. */
+static void test_begin_anew(void **state)
+{
+    struct api_fixture *fixture = *state;
+    enum { VOCAB = 50 };
+    char path[128];
+    float first[VOCAB], later[VOCAB];
+    struct kgen_error error = {0};
+    snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
+    kgen_test_write_llama(path, &shapes[0].shape, SEED, &shapes[0].types);
+    struct kgen_context *context = open_estimate(fixture, 2);
+    struct kgen_model *model = open_model(context, path);
+    run_steps(model->decoder, 0, 7, 0, first, true);
+    run_steps(model->decoder, 7, 6, 0, later, true);
+    run_steps(model->decoder, 13, CONTEXT - 13, 1000, NULL, false);
+    run_steps(model->decoder, 0, CONTEXT, 2000, NULL, false);
+    run_steps(model->decoder, 0, 7, 0, first, false);
+    run_steps(model->decoder, 7, 20, 3000, NULL, false);
+    run_steps(model->decoder, 7, 6, 0, later, false);
+    /* What an earlier position took back is not there. */
+    assert_null(kgen_decoder_step(model->decoder, 0, 14, &error));
+    kgen_model_close(model);
+    kgen_close(context);
+    remove(path);
+}
+
 static void test_limits(void **state)
 {
     struct api_fixture *fixture = *state;
@@ -205,6 +250,7 @@ static void test_limits(void **state)
         {50, 0, "token 50 is not below 50"},
         {0, -1, "room for 32 positions"},
         {0, CONTEXT, "room for 32 positions"},
+        {0, 1, "position 1 is asked for, 0 are filled"},
     };
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
         struct kgen_error error = {0};
@@ -296,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_logits_are_right, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_begin_anew, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_limits, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_a_tensor_is_missing, api_setup, api_teardown),
         cmocka_unit_test(test_arena),

@@ -205,6 +205,61 @@ static void test_text(void **state)
     json_decref(root);
 }
 
+/* The tokens of a run, as a text. */
+static void list_tokens(const char *arguments, struct kgen_text *text)
+{
+    json_t *root = generate(arguments);
+    const json_t *ids = json_object_get(root, "tokens");
+    for (size_t i = 0; i < json_array_size(ids); i++)
+        kgen_text_printf(text, "%d ", (int)json_integer_value(json_array_get(ids, i)));
+    json_decref(root);
+}
+
+/* A seed fixes the text, the settings change it, and what is ruled out does not come. */
+static void test_sampling(void **state)
+{
+    (void)state;
+#define DRAWN "model.gguf -p abc -n 24 --logit-bias 1=-inf --temperature 4 --top-k 0 --top-p 1 --min-p 0"
+    static const struct {
+        const char *first, *second;
+        bool same;
+    } cases[] = {
+        {DRAWN " --seed 7", DRAWN " --seed 7", true},
+        {DRAWN " --seed 7", DRAWN " --seed 8", false},
+        {DRAWN " --seed 7 --top-k 1", "model.gguf -p abc -n 24 --logit-bias 1=-inf", true},
+        {"model.gguf -p abc -n 24 --temperature 0 --seed 7 --min-p 1", "model.gguf -p abc -n 24", true},
+        {"model.gguf -p abc -n 24 --logit-bias 5=1e5,6=2 --logit-bias 5=1",
+         "model.gguf -p abc -n 24 --logit-bias 5=1e6", true},
+        {"model.gguf -p abc -n 24 --logit-bias 1=-inf --repeat-penalty 1e6 --repeat-last-n -1",
+         "model.gguf -p abc -n 24 --logit-bias 1=-inf", false},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        struct kgen_text first = {0}, second = {0};
+        list_tokens(cases[i].first, &first);
+        list_tokens(cases[i].second, &second);
+        if ((strcmp(first.data, second.data) == 0) != cases[i].same)
+            fail_msg("%s: %s\n%s: %s", cases[i].first, first.data, cases[i].second, second.data);
+        kgen_text_free(&first);
+        kgen_text_free(&second);
+    }
+    /* Without a seed there is another one each time, which gives the same text again. */
+    json_t *root = generate(DRAWN);
+    const json_t *ids = json_object_get(root, "tokens"), *seed = json_object_get(root, "seed");
+    struct kgen_text line = {0}, again = {0}, tokens_drawn = {0};
+    assert_true(json_is_integer(seed));
+    for (size_t i = 0; i < json_array_size(ids); i++) {
+        assert_int_not_equal(json_integer_value(json_array_get(ids, i)), 1);
+        kgen_text_printf(&tokens_drawn, "%d ", (int)json_integer_value(json_array_get(ids, i)));
+    }
+    kgen_text_printf(&line, DRAWN " --seed %lld", (long long)json_integer_value(seed));
+    list_tokens(line.data, &again);
+    assert_string_equal(tokens_drawn.data, again.data);
+    kgen_text_free(&line);
+    kgen_text_free(&again);
+    kgen_text_free(&tokens_drawn);
+    json_decref(root);
+}
+
 static void test_bad_input(void **state)
 {
     (void)state;
@@ -218,6 +273,19 @@ static void test_bad_input(void **state)
         {"generate model.gguf -p a -f prompt.txt", 2, "exclude each other"},
         {"generate model.gguf -p a -n 0", 2, "--tokens cannot be '0'"},
         {"generate model.gguf -p a --tune-seconds x", 2, "--tune-seconds cannot be 'x'"},
+        {"generate model.gguf -p a --temperature -1", 2, "--temperature cannot be '-1'"},
+        {"generate model.gguf -p a --temperature nan", 2, "--temperature cannot be 'nan'"},
+        {"generate model.gguf -p a --top-k 1.5", 2, "--top-k cannot be '1.5'"},
+        {"generate model.gguf -p a --top-p 1.5", 2, "--top-p cannot be '1.5'"},
+        {"generate model.gguf -p a --min-p x", 2, "--min-p cannot be 'x'"},
+        {"generate model.gguf -p a --repeat-penalty 0", 2, "--repeat-penalty cannot be '0'"},
+        {"generate model.gguf -p a --repeat-last-n -2", 2, "--repeat-last-n cannot be '-2'"},
+        {"generate model.gguf -p a --seed -1", 2, "--seed cannot be '-1'"},
+        {"generate model.gguf -p a --logit-bias 3", 2, "--logit-bias cannot be '3'"},
+        {"generate model.gguf -p a --logit-bias 3=1,", 2, "--logit-bias cannot be '3=1,'"},
+        {"generate model.gguf -p a --logit-bias -3=1", 2, "--logit-bias cannot be '-3=1'"},
+        {"generate model.gguf -p a --logit-bias 3=inf", 2, "--logit-bias cannot be '3=inf'"},
+        {"generate model.gguf -p a --logit-bias 30=1 --tune-seconds 0.01", 2, "has 30 tokens"},
         {"generate model.gguf -f none.txt", 2, "none.txt"},
         {"generate none.gguf -p a", 2, "none.gguf"},
         {"generate broken.gguf -p a", 2, "broken.gguf"},
@@ -232,9 +300,8 @@ static void test_bad_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prompts),
-        cmocka_unit_test(test_tokens_are_the_greatest),
-        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_prompts),   cmocka_unit_test(test_tokens_are_the_greatest),
+        cmocka_unit_test(test_text),      cmocka_unit_test(test_sampling),
         cmocka_unit_test(test_bad_input),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -28,6 +28,8 @@ int kgen_command_report(const struct kgen_options *options);
 int kgen_command_graph(const struct kgen_options *options);
 int kgen_command_inspect(const struct kgen_options *options);
 int kgen_command_text(const struct kgen_options *options);
+int kgen_command_bench(const struct kgen_options *options);
+int kgen_command_perplexity(const struct kgen_options *options);
 
 /* Messages on stderr: "kgen: error: place: message" and the hint on a line of its own. */
 void kgen_say_error(const struct kgen_error *error);

@@ -10,6 +10,7 @@ static int (*const commands[KGEN_COMMAND_COUNT])(const struct kgen_options *opti
     [KGEN_COMMAND_CACHE] = kgen_command_cache,       [KGEN_COMMAND_MACHINE] = kgen_command_machine,
     [KGEN_COMMAND_REPORT] = kgen_command_report,     [KGEN_COMMAND_GRAPH] = kgen_command_graph,
     [KGEN_COMMAND_INSPECT] = kgen_command_inspect,   [KGEN_COMMAND_TEXT] = kgen_command_text,
+    [KGEN_COMMAND_BENCH] = kgen_command_bench,       [KGEN_COMMAND_PERPLEXITY] = kgen_command_perplexity,
 };
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gen/target/target.h"
 #include "runtime/command/command.h"
+#include "runtime/command/options_values.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -9,10 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_THREADS 1024
-#define MAX_SHARDS 1000000
 #define MAX_FILES 100000
-#define MAX_TOKENS (1 << 24)
 /* Of a first run of kgen generate. */
 #define TUNE_SECONDS 5
 
@@ -21,11 +19,11 @@
 #define TUNING (IN(GENERATE) | IN(TUNE))
 #define WITH_SPEC (TUNING | IN(EXPLAIN) | IN(REPORT))
 #define READING_SPEC (WITH_SPEC | IN(GRAPH))
-#define READING_MODEL (READING_SPEC | IN(TEXT))
+/* Those that run a checkpoint. */
+#define RUNNING (IN(TEXT) | IN(BENCH) | IN(PERPLEXITY))
+#define READING_MODEL (READING_SPEC | RUNNING)
 #define WITHOUT_KERNELS (IN(GRAPH) | IN(INSPECT))
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
-
-typedef int read_value(const char *value, struct kgen_options *options, struct kgen_error *error);
 
 struct option_info {
     const char *name;
@@ -33,230 +31,85 @@ struct option_info {
     char letter;          /* 0: none */
     const char *argument; /* NULL: a flag */
     unsigned commands;
-    read_value *read;    /* for an option that is neither a flag nor a string */
-    size_t offset;       /* otherwise, of a bool or const char * in struct kgen_options */
-    bool changes_output; /* part of the command line in the headers of the output */
+    kgen_read_value *read; /* for an option that is neither a flag nor a string */
+    size_t offset;         /* otherwise, of a bool or const char * in struct kgen_options */
+    bool changes_output;   /* part of the command line in the headers of the output */
     const char *help;
 };
-
-static int usage_error(struct kgen_error *error, const char *option, const char *value, const char *expected)
-{
-    kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "--%s cannot be '%s'", option, value);
-    kgen_error_hint(error, "%s", expected);
-    return -1;
-}
-
-static int read_integer(const char *value, int64_t least, int64_t most, int64_t *result)
-{
-    char *end;
-    errno = 0;
-    long long number = strtoll(value, &end, 10);
-    if (errno != 0 || end == value || *end != '\0' || number < least || number > most)
-        return -1;
-    *result = number;
-    return 0;
-}
-
-static int read_isa(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    options->isa_given = strcmp(value, "auto") != 0;
-    if (!options->isa_given || kgen_isa_parse(value, &options->isa) == 0)
-        return 0;
-    return usage_error(error, "isa", value, "avx512, avx2, neon, generic, or auto");
-}
-
-static int read_engine(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    if (kgen_engine_parse(value, &options->engine) == 0)
-        return 0;
-    return usage_error(error, "engine", value, "tcc or cc");
-}
-
-static int read_effort(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    if (kgen_effort_parse(value, &options->effort) == 0)
-        return 0;
-    return usage_error(error, "effort", value, "estimate, measure, patient or exhaustive");
-}
-
-static int read_target(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    if (kgen_target_find(value, NULL) != NULL) {
-        options->target = value;
-        return 0;
-    }
-    struct kgen_text names = {0};
-    kgen_text_puts(&names, "the targets are: ");
-    const struct kgen_target *target;
-    for (size_t i = 0; (target = kgen_target_at(i)) != NULL; i++)
-        kgen_text_printf(&names, "%s%s", i > 0 ? ", " : "", target->name);
-    usage_error(error, "target", value, names.failed ? "" : names.data);
-    kgen_text_free(&names);
-    return -1;
-}
-
-static int read_time_limit(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    char *end;
-    double seconds = strtod(value, &end);
-    if (end == value || *end != '\0' || !isfinite(seconds) || seconds <= 0)
-        return usage_error(error, "time-limit", value, "a number of seconds greater than 0");
-    options->time_limit_seconds = seconds;
-    return 0;
-}
-
-static int read_threads(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    int64_t threads;
-    if (read_integer(value, 1, MAX_THREADS, &threads) != 0)
-        return usage_error(error, "threads", value, "a whole number from 1 to 1024");
-    options->threads = (int)threads;
-    return 0;
-}
-
-static int read_shard(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    const char *slash = strchr(value, '/');
-    char number[24] = "";
-    int64_t shard = 0, shards = 0;
-    if (slash != NULL && (size_t)(slash - value) < sizeof number) {
-        memcpy(number, value, (size_t)(slash - value));
-        if (read_integer(slash + 1, 1, MAX_SHARDS, &shards) != 0 ||
-            read_integer(number, 1, shards, &shard) != 0)
-            shard = 0;
-    }
-    if (shard == 0)
-        return usage_error(error, "shard", value, "I/N with I from 1 to N, such as 3/8");
-    options->shard = (unsigned)shard - 1;
-    options->shards = (unsigned)shards;
-    return 0;
-}
-
-static int read_tokens(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    int64_t tokens;
-    if (read_integer(value, 1, MAX_TOKENS, &tokens) != 0)
-        return usage_error(error, "tokens", value, "a whole number from 1 to 16777216");
-    options->tokens = (int)tokens;
-    return 0;
-}
-
-static int read_tune_seconds(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    char *end;
-    const double seconds = strtod(value, &end);
-    if (end == value || *end != '\0' || !isfinite(seconds) || seconds <= 0)
-        return usage_error(error, "tune-seconds", value, "a number of seconds greater than 0");
-    options->tune_seconds = seconds;
-    return 0;
-}
-
-/* Reads the value of a field that the spec may leave open. */
-static int read_field(const char *option, const char *field, const char *value, int64_t *result,
-                      struct kgen_error *error)
-{
-    struct kgen_text expected = {0};
-    const int status = kgen_spec_option_parse(field, value, result, &expected);
-    if (status != 0)
-        usage_error(error, option, value, expected.failed ? "" : expected.data);
-    kgen_text_free(&expected);
-    return status;
-}
-
-static int read_bits(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    return read_field("bits", "bits", value, &options->spec.bits, error);
-}
-
-static int read_group_size(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    return read_field("group-size", "group_size", value, &options->spec.group_size, error);
-}
-
-static int read_context(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    return read_field("context", "context", value, &options->spec.context, error);
-}
-
-static int read_scale_dtype(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    return read_field("scale-dtype", "scale_dtype", value, &options->spec.scale_dtype, error);
-}
-
-static int read_layout(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    return read_field("layout", "layout", value, &options->spec.layout, error);
-}
-
-static int read_activation_dtypes(const char *value, struct kgen_options *options, struct kgen_error *error)
-{
-    static const char option[] = "activation-dtype", field[] = "activation_dtype";
-    int64_t *list = options->spec.activation_dtypes;
-    memset(list, 0, sizeof options->spec.activation_dtypes);
-    size_t count = 0;
-    for (const char *at = value;; at++) {
-        char name[16];
-        const size_t length = strcspn(at, ",");
-        snprintf(name, sizeof name, "%.*s", length < sizeof name ? (int)length : 0, at);
-        int64_t word;
-        if (read_field(option, field, name, &word, error) != 0)
-            return -1;
-        bool repeated = count == KGEN_COUNT_OF(options->spec.activation_dtypes);
-        for (size_t i = 0; i < count; i++)
-            repeated = repeated || list[i] == word;
-        if (repeated)
-            return usage_error(error, option, value, "a list names each precision once");
-        list[count++] = word;
-        at += length;
-        if (*at == '\0')
-            return 0;
-    }
-}
 
 #define FIELD(name) offsetof(struct kgen_options, name)
 
 static const struct option_info option_infos[] = {
     {"prompt", NULL, 'p', "TEXT", IN(TEXT), NULL, FIELD(prompt), false, "the text to go on from"},
-    {"file", NULL, 'f', "FILE", IN(TEXT), NULL, FIELD(prompt_file), false, "read the prompt from a file"},
+    {"file", NULL, 'f', "FILE", IN(TEXT) | IN(PERPLEXITY), NULL, FIELD(prompt_file), false,
+     "read the prompt, or the text, from a file"},
     {"chat", NULL, 0, NULL, IN(TEXT), NULL, FIELD(chat), false,
      "the prompt is what a user says, in the chat template of the checkpoint"},
-    {"tokens", NULL, 'n', "N", IN(TEXT), read_tokens, 0, false,
+    {"tokens", NULL, 'n', "N", IN(TEXT), kgen_read_tokens, 0, false,
      "at most so many tokens of text (default: 128)"},
-    {"tune-seconds", NULL, 0, "S", IN(TEXT), read_tune_seconds, 0, false,
+    {"tune-seconds", NULL, 0, "S", RUNNING, kgen_read_tune_seconds, 0, false,
      "seconds that a first run may tune (default: 5)"},
+    {"tests", NULL, 0, "LIST", IN(BENCH), NULL, FIELD(tests), false,
+     "ppN: a prompt of N tokens; tgN: N tokens of text; @dD: with caches filled up to depth D (default: "
+     "pp512,tg128,tg128@d4096)"},
+    {"repeats", NULL, 'r', "R", IN(BENCH), kgen_read_repeats, 0, false,
+     "runs of each test, of which the median counts (default: 5)"},
+    {"window", NULL, 0, "W", IN(PERPLEXITY), kgen_read_window, 0, false,
+     "cut the text into windows of W tokens, each from an empty cache (default: 512)"},
+    {"skip", NULL, 0, "S", IN(PERPLEXITY), kgen_read_skip, 0, false,
+     "positions at the beginning of a window that do not count (default: half of them)"},
+    {"temperature", NULL, 0, "T", IN(TEXT), kgen_read_temperature, 0, false,
+     "draw the tokens, with the logits divided by T (default: 0, always the most likely)"},
+    {"top-k", NULL, 0, "K", IN(TEXT), kgen_read_top_k, 0, false,
+     "draw among the K most likely (default: 40; 0: all)"},
+    {"top-p", NULL, 0, "P", IN(TEXT), kgen_read_top_p, 0, false,
+     "and the most likely whose probabilities reach P (default: 0.95; 1: all)"},
+    {"min-p", NULL, 0, "P", IN(TEXT), kgen_read_min_p, 0, false,
+     "and those with P times the greatest probability (default: 0.05; 0: all)"},
+    {"repeat-penalty", NULL, 0, "X", IN(TEXT), kgen_read_repeat_penalty, 0, false,
+     "make tokens that were there less likely (default: 1, no penalty)"},
+    {"repeat-last-n", NULL, 0, "N", IN(TEXT), kgen_read_repeat_last, 0, false,
+     "the last N tokens count as there (default: 64; -1: all)"},
+    {"seed", NULL, 0, "N", IN(TEXT), kgen_read_seed, 0, false,
+     "of the random numbers (default: another one each time, which --json gives)"},
+    {"logit-bias", NULL, 0, "ID=X,...", IN(TEXT), kgen_read_logit_bias, 0, false,
+     "add X to the logits of a token; may be repeated; -inf: never this token"},
     {"output", NULL, 'o', "PATH", IN(GENERATE) | IN(REPORT), NULL, FIELD(output), false,
      "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html)"},
     {"peers", NULL, 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
      "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
-    {"target", NULL, 0, "NAME", WITH_SPEC | IN(LIST), read_target, 0, false, "language of the kernels: c"},
-    {"isa", NULL, 0, "NAME", TUNING, read_isa, 0, true,
+    {"target", NULL, 0, "NAME", WITH_SPEC | IN(LIST), kgen_read_target, 0, false,
+     "language of the kernels: c"},
+    {"isa", NULL, 0, "NAME", TUNING, kgen_read_isa, 0, true,
      "only this instruction set: avx512, avx2, neon, generic (default: auto)"},
-    {"engine", NULL, 0, "NAME", WITH_SPEC, read_engine, 0, true,
+    {"engine", NULL, 0, "NAME", WITH_SPEC, kgen_read_engine, 0, true,
      "compile candidates with tcc in memory, or cc (default: tcc)"},
-    {"effort", NULL, 0, "NAME", TUNING, read_effort, 0, true,
+    {"effort", NULL, 0, "NAME", TUNING, kgen_read_effort, 0, true,
      "estimate, measure, patient or exhaustive (default: measure)"},
-    {"time-limit", NULL, 0, "S", TUNING, read_time_limit, 0, false,
+    {"time-limit", NULL, 0, "S", TUNING, kgen_read_time_limit, 0, false,
      "stop tuning after S seconds with the best so far"},
-    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | IN(TEXT), read_threads, 0, true,
+    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | RUNNING, kgen_read_threads, 0, true,
      "tune for N threads (default: all)"},
-    {"bits", NULL, 0, "B", READING_SPEC, read_bits, 0, true, "bits of a weight, where the spec does not say"},
-    {"group-size", NULL, 0, "G", READING_SPEC, read_group_size, 0, true, "weights of a group: 32, 64, 128"},
-    {"activation-dtype", "activations", 0, "LIST", READING_MODEL, read_activation_dtypes, 0, true,
+    {"bits", NULL, 0, "B", READING_SPEC, kgen_read_bits, 0, true,
+     "bits of a weight, where the spec does not say"},
+    {"group-size", NULL, 0, "G", READING_SPEC, kgen_read_group_size, 0, true,
+     "weights of a group: 32, 64, 128"},
+    {"activation-dtype", "activations", 0, "LIST", READING_MODEL, kgen_read_activation_dtypes, 0, true,
      "precisions of activations, such as f32,i8"},
-    {"context", NULL, 0, "N", READING_MODEL, read_context, 0, true,
+    {"context", NULL, 0, "N", READING_MODEL, kgen_read_context, 0, true,
      "positions that caches have room for (default of a model: 4096, or its maximum)"},
-    {"layout", NULL, 0, "NAME", READING_MODEL, read_layout, 0, true,
+    {"layout", NULL, 0, "NAME", READING_MODEL, kgen_read_layout, 0, true,
      "of weights, scales and biases: stored (default), or tiles16: 16 rows side by side"},
-    {"scale-dtype", "scales", 0, "NAME", READING_SPEC, read_scale_dtype, 0, true,
+    {"scale-dtype", "scales", 0, "NAME", READING_SPEC, kgen_read_scale_dtype, 0, true,
      "of scales and biases: f16, bf16, f32"},
     {"templates", NULL, 0, "DIR", EVERYWHERE & ~WITHOUT_KERNELS, NULL, FIELD(templates), true,
      "read the templates from DIR/<target> instead of those built in"},
     {"cache", NULL, 0, "DIR", EVERYWHERE & ~(IN(LIST) | WITHOUT_KERNELS), NULL, FIELD(cache), false,
      "cache folder (default: $KGEN_CACHE_DIR, $XDG_CACHE_HOME/kgen, ~/.cache/kgen)"},
-    {"no-cache", NULL, 0, NULL, IN(GENERATE) | IN(MACHINE) | IN(TEXT), NULL, FIELD(no_cache), false,
+    {"no-cache", NULL, 0, NULL, IN(GENERATE) | IN(MACHINE) | RUNNING, NULL, FIELD(no_cache), false,
      "neither use nor keep earlier results"},
     {"json", NULL, 0, NULL, EVERYWHERE, NULL, FIELD(json), false, "print the result as JSON"},
-    {"shard", NULL, 0, "I/N", IN(TUNE), read_shard, 0, false,
+    {"shard", NULL, 0, "I/N", IN(TUNE), kgen_read_shard, 0, false,
      "only share I of N of the candidates, and choose no winner"},
     {"machine", NULL, 0, "ID", IN(EXPLAIN) | IN(REPORT) | IN(CACHE), NULL, FIELD(machine), false,
      "records of this machine: the beginning of its identity"},
@@ -298,7 +151,11 @@ static const struct {
     [KGEN_COMMAND_GRAPH] = {"graph", "graph SPEC [--all] [options]",
                             "print the graph of a decode step in Graphviz's DOT", 1, 1},
     [KGEN_COMMAND_TEXT] = {"generate", "generate CHECKPOINT -p TEXT [options]",
-                           "generate text from a checkpoint (GGUF), greedily", 1, 1},
+                           "generate text from a checkpoint (GGUF)", 1, 1},
+    [KGEN_COMMAND_BENCH] = {"bench", "bench CHECKPOINT [options]",
+                            "time prompts and text of a checkpoint, as llama-bench does", 1, 1},
+    [KGEN_COMMAND_PERPLEXITY] = {"perplexity", "perplexity CHECKPOINT -f FILE [options]",
+                                 "how well a checkpoint foretells a text, as llama-perplexity does", 1, 1},
     [KGEN_COMMAND_INSPECT] = {"inspect", "inspect FILE [options]",
                               "show what a GGUF file holds, and hold it against the model that it says it is",
                               1, 1},
@@ -360,7 +217,7 @@ static int store(const struct option_info *info, const char *value, struct kgen_
                  struct kgen_error *error)
 {
     if (info->argument != NULL && value[0] == '\0')
-        return usage_error(error, info->name, value, "it must not be empty");
+        return kgen_option_error(error, info->name, value, "it must not be empty");
     if (info->read != NULL)
         return info->read(value, options, error);
     char *field = (char *)options + info->offset;
@@ -462,7 +319,9 @@ int kgen_options_parse(int argc, char **argv, struct kgen_options *options, stru
     *options = (struct kgen_options){.target = kgen_target_at(0)->name,
                                      .engine = KGEN_ENGINE_TCC,
                                      .effort = KGEN_EFFORT_MEASURE,
-                                     .tune_seconds = TUNE_SECONDS};
+                                     .tune_seconds = TUNE_SECONDS,
+                                     .skip = -1,
+                                     .sampling = kgen_sampling_usual};
     struct option long_options[2 * OPTION_COUNT + 1];
     char letters[2 * OPTION_COUNT + 2];
     const enum kgen_command command = first_command(argc, argv);
@@ -490,6 +349,7 @@ int kgen_options_parse(int argc, char **argv, struct kgen_options *options, stru
 void kgen_options_free(struct kgen_options *options)
 {
     kgen_text_free(&options->reproduce);
+    free(options->biases);
 }
 
 static void print_options(unsigned commands)

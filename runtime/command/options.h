@@ -5,6 +5,7 @@
 
 #include "gen/spec/spec.h"
 #include "runtime/jit/jit.h"
+#include "runtime/model/sampler.h"
 #include "runtime/tune/tune.h"
 
 enum kgen_command {
@@ -18,6 +19,8 @@ enum kgen_command {
     KGEN_COMMAND_GRAPH,
     KGEN_COMMAND_INSPECT,
     KGEN_COMMAND_TEXT,
+    KGEN_COMMAND_BENCH,
+    KGEN_COMMAND_PERPLEXITY,
     KGEN_COMMAND_COUNT
 };
 
@@ -28,10 +31,16 @@ struct kgen_options {
     size_t argument_count;
     const char *output, *target, *templates, *cache;
     const char *peers;                /* report */
-    const char *prompt, *prompt_file; /* generate; NULL: not given */
+    const char *prompt, *prompt_file; /* generate, and the file of perplexity; NULL: not given */
     bool chat;
     int tokens; /* of text at most; 0: the default */
     double tune_seconds;
+    const char *tests;    /* bench; NULL: the usual ones */
+    int repeats;          /* bench; 0: the default */
+    int64_t window, skip; /* perplexity; 0 and -1: the default */
+    struct kgen_sampling sampling;
+    struct kgen_logit_bias *biases; /* of sampling; owned */
+    bool seed_given;
     const char *machine, *problem; /* NULL: this one; all */
     bool other_machines;
     unsigned shard, shards; /* the share to tune, from 0, of so many shares; shards 0: everything */

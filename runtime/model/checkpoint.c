@@ -1,33 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening checkpoints, and their tensors. */
 #include "runtime/model/checkpoint_internal.h"
+#include "runtime/model/llama2c.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static struct kgen_checkpoint *make(struct kgen_gguf *gguf, struct kgen_error *error)
+/* Takes the file and the image. */
+static struct kgen_checkpoint *make(struct kgen_gguf *gguf, struct kgen_text *image, struct kgen_error *error)
 {
-    if (gguf == NULL)
-        return NULL;
-    struct kgen_checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
+    struct kgen_checkpoint *checkpoint = gguf != NULL ? calloc(1, sizeof *checkpoint) : NULL;
     if (checkpoint == NULL) {
-        kgen_error_set(error, KGEN_ERROR_MEMORY, kgen_gguf_source(gguf), 0, 0, "out of memory");
+        if (gguf != NULL)
+            kgen_error_set(error, KGEN_ERROR_MEMORY, kgen_gguf_source(gguf), 0, 0, "out of memory");
         kgen_gguf_close(gguf);
+        kgen_text_free(image);
         return NULL;
     }
     checkpoint->gguf = gguf;
+    checkpoint->image = *image;
     return checkpoint;
 }
 
 struct kgen_checkpoint *kgen_checkpoint_open(const char *path, struct kgen_error *error)
 {
-    return make(kgen_gguf_open(path, error), error);
+    struct kgen_text image = {0};
+    const int made = kgen_llama2c_read(path, &image, error);
+    struct kgen_gguf *gguf = NULL;
+    if (made == 0)
+        gguf = kgen_gguf_open(path, error);
+    else if (made > 0)
+        gguf = kgen_gguf_parse(path, image.data, image.length, error);
+    return make(gguf, &image, error);
 }
 
 struct kgen_checkpoint *kgen_checkpoint_parse(const char *source, const void *data, size_t size,
                                               struct kgen_error *error)
 {
-    return make(kgen_gguf_parse(source, data, size, error), error);
+    struct kgen_text image = {0};
+    struct kgen_gguf *gguf = NULL;
+    if (!kgen_llama2c_is(data, size))
+        gguf = kgen_gguf_parse(source, data, size, error);
+    else if (kgen_llama2c_convert(source, data, size, &image, error) == 0)
+        gguf = kgen_gguf_parse(source, image.data, image.length, error);
+    return make(gguf, &image, error);
 }
 
 void kgen_checkpoint_free(struct kgen_checkpoint *checkpoint)
@@ -35,6 +51,7 @@ void kgen_checkpoint_free(struct kgen_checkpoint *checkpoint)
     if (checkpoint == NULL)
         return;
     kgen_gguf_close(checkpoint->gguf);
+    kgen_text_free(&checkpoint->image);
     free(checkpoint);
 }
 

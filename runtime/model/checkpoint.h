@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A checkpoint: what the execution of a model needs of a file of weights, whatever its container. Tensors go
  * by their names in Hugging Face's checkpoints, which are those of the graph's weights:
- * "model.layers.3.self_attn.q_proj.weight". GGUF files of the architecture llama are read today.
+ * "model.layers.3.self_attn.q_proj.weight". GGUF files of the architecture llama are read
+ * today, and checkpoints of llama2.c of version 0 (runtime/model/llama2c.h).
  *
  * A program opens the file, makes the config of it, reads that as a spec, checks the file against the graph,
  * and reads each weight of the graph:
@@ -29,8 +30,10 @@ struct kgen_checkpoint *kgen_checkpoint_parse(const char *source, const void *da
                                               struct kgen_error *error);
 void kgen_checkpoint_free(struct kgen_checkpoint *checkpoint);
 
-/* The container, whose metadata also hold the tokenizer ("tokenizer.ggml.tokens"); NULL where it is no GGUF
- * file. It lives as long as the checkpoint. */
+/* The container, whose metadata also hold the tokenizer ("tokenizer.ggml.tokens"). Of a checkpoint of
+ * llama2.c it is a GGUF file in memory with the same weights, without a tokenizer. It lives as long as the
+ * checkpoint.
+ */
 const struct kgen_gguf *kgen_checkpoint_gguf(const struct kgen_checkpoint *checkpoint);
 const char *kgen_checkpoint_source(const struct kgen_checkpoint *checkpoint);
 

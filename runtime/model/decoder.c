@@ -214,10 +214,16 @@ const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int6
         kgen_error_hint(error, "ask for a larger context");
         return NULL;
     }
+    if (position > decoder->filled) {
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "position %lld is asked for, %lld are filled",
+                       (long long)position, (long long)decoder->filled);
+        return NULL;
+    }
     for (size_t i = 0; i < decoder->graph->node_count; i++) {
         if (run_call(decoder, &decoder->calls[i], token, position, error) != 0)
             return NULL;
     }
+    decoder->filled = position + 1;
     return decoder->logits;
 }
 

@@ -29,10 +29,11 @@ struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, st
 /* NULL is fine. */
 void kgen_decoder_free(struct kgen_decoder *decoder);
 
-/* Runs one step: a token at a position. The caches hold the positions before it, from 0 on. Returns the
- * logits, a float for each token of the vocabulary, valid until the next step. Returns NULL with
- * KGEN_ERROR_USAGE where the token or the position is out of range, or with the error of reading the
- * checkpoint. */
+/* Runs one step: a token at a position, which is the one after the last step's or an earlier one. The caches
+ * hold the positions before it; an earlier position takes back what was there and behind it, so that position
+ * 0 begins anew: nothing of before is read. Returns the logits, a float for each token of the vocabulary,
+ * valid until the next step. Returns NULL with KGEN_ERROR_USAGE where the token or the position is out of
+ * range, or a position is left out, or with the error of reading the checkpoint. */
 const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int64_t position,
                                struct kgen_error *error);
 

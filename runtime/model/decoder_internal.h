@@ -42,6 +42,7 @@ struct kgen_decoder {
     size_t threads; /* of the team */
     const float *logits;
     int64_t vocabulary, context;
+    int64_t filled; /* positions of the caches */
     struct kgen_decoder_sizes sizes;
 };
 

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/command/opened_model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "gen/base/clock.h"
+#include "runtime/command/interrupt.h"
+#include "runtime/model/tokenizer/vocabulary_gguf.h"
+
+static void say_log(void *context, int level, const char *message)
+{
+    (void)context;
+    if (level == KGEN_LOG_WARNING)
+        kgen_say_warning("%s", message);
+}
+
+static int fail_status(const struct kgen_status *status)
+{
+    struct kgen_error error = {.line = status->line, .column = status->column};
+    snprintf(error.source, sizeof error.source, "%s", status->source);
+    snprintf(error.message, sizeof error.message, "%s", status->message);
+    snprintf(error.hint, sizeof error.hint, "%s", status->hint);
+    kgen_say_error(&error);
+    switch (status->code) {
+    case KGEN_NO_FUNCTION:
+        return KGEN_EXIT_NO_CANDIDATE;
+    case KGEN_CANCELLED:
+        return KGEN_EXIT_INTERRUPTED;
+    case KGEN_BAD_ARGUMENT:
+    case KGEN_BAD_SPEC:
+    case KGEN_IO_FAILED:
+        return KGEN_EXIT_USAGE;
+    default:
+        return KGEN_EXIT_FAILED;
+    }
+}
+
+static struct kgen_context *open_context(const struct kgen_opened_model *opened, struct kgen_status *status)
+{
+    const struct kgen_options *options = opened->options;
+    struct kgen_settings settings;
+    kgen_settings_init(&settings, sizeof settings);
+    settings.seconds = options->tune_seconds;
+    settings.threads = options->threads;
+    settings.no_cache = options->no_cache;
+    settings.cache_folder = options->cache;
+    settings.templates_folder = options->templates;
+    settings.cancel = &kgen_interrupted;
+    settings.log = options->quiet ? NULL : say_log;
+    settings.log_level = KGEN_LOG_WARNING;
+    return kgen_open(&settings, status);
+}
+
+void kgen_opened_model_clear(const struct kgen_opened_model *opened)
+{
+    if (opened->live)
+        fputs("\r\033[K", stderr);
+}
+
+void kgen_opened_model_show(const struct kgen_opened_model *opened, const char *format, ...)
+{
+    va_list arguments;
+    if (!opened->live)
+        return;
+    kgen_opened_model_clear(opened);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+}
+
+static void show_loading(void *context, size_t done, size_t count)
+{
+    if (done % 16 == 0 || done == count)
+        kgen_opened_model_show(context, "loading weights: %zu of %zu nodes", done, count);
+}
+
+static void say_plan(const struct kgen_opened_model *opened)
+{
+    struct kgen_plan_facts facts;
+    kgen_plan_query(opened->model->plan, &facts, sizeof facts);
+    if (opened->options->quiet)
+        return;
+    if (facts.search_seconds > 0)
+        kgen_say("kgen: tuned %zu kernels for this machine in %.1f s%s", facts.searched, facts.search_seconds,
+                 facts.time_was_up ? "; the time was up, and a later run goes on"
+                                   : "; later runs start from the cache");
+    if (facts.fallbacks > 0)
+        kgen_say("kgen: %zu of %zu kernels were not tuned on this machine", facts.fallbacks,
+                 kgen_plan_count(opened->model->plan));
+}
+
+/* The name of a constant that the command line gives, or NULL. */
+static const char *name_of(int64_t constant)
+{
+    return constant != KGEN_CONSTANT_NONE ? kgen_constant_name(constant) : NULL;
+}
+
+int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_options *options,
+                           int64_t least_context)
+{
+    struct kgen_status status = {0};
+    struct kgen_error error = {0};
+    const double begin = kgen_clock();
+    const int64_t given = options->spec.context;
+    opened->options = options;
+    opened->live =
+        !options->quiet && !options->verbose && isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL;
+    const struct kgen_model_options model_options = {.activation_dtype =
+                                                         name_of(options->spec.activation_dtypes[0]),
+                                                     .layout = name_of(options->spec.layout),
+                                                     .context = given < least_context ? least_context : given,
+                                                     .progress = show_loading,
+                                                     .progress_context = opened};
+    opened->context = open_context(opened, &status);
+    if (opened->context != NULL) {
+        kgen_opened_model_show(opened, "preparing the kernels");
+        opened->model = kgen_model_open(opened->context, options->arguments[0], &model_options, &status);
+        kgen_opened_model_clear(opened);
+    }
+    if (opened->model == NULL)
+        return fail_status(&status);
+    const struct kgen_gguf *gguf = kgen_checkpoint_gguf(opened->model->checkpoint);
+    opened->tokenizer = kgen_tokenizer_from_gguf(gguf, &error);
+    if (opened->tokenizer == NULL)
+        return kgen_fail(&error);
+    opened->seconds = kgen_clock() - begin;
+    say_plan(opened);
+    return KGEN_EXIT_DONE;
+}
+
+void kgen_opened_model_close(struct kgen_opened_model *opened)
+{
+    kgen_tokenizer_free(opened->tokenizer);
+    kgen_model_close(opened->model);
+    kgen_close(opened->context);
+    *opened = (struct kgen_opened_model){0};
+}
+
+double kgen_rate(double count, double seconds)
+{
+    return seconds > 0 ? count / seconds : 0;
+}
+
+double kgen_peak_megabytes(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : 0;
+}
