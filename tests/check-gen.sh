@@ -22,6 +22,14 @@ for spec in "$@"; do
             checked=$((checked + 1))
         done
     done
+    for file in "$folder/1/$name"/*.h; do
+        [ "$(basename "$file")" = kgen_vector.h ] && continue
+        for compiler in "g++ -std=c++11" "clang++ -std=c++17"; do
+            command -v "${compiler%% *}" >/dev/null || continue
+            $compiler -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ "$file" 2>"$folder/log" || { cat "$folder/log" >&2; exit 1; }
+            checked=$((checked + 1))
+        done
+    done
     echo "ok: $name"
 done
 echo "$checked compilations without a warning, every spec byte-identical"

@@ -110,7 +110,7 @@ static void emit_into(const struct fixture *fixture, const char *folder)
 {
     struct kgen_error error = {0};
     struct kgen_emission *emission = new_emission(fixture);
-    kgen_emission_write(emission, folder, &error);
+    kgen_emission_write(emission, folder, false, &error);
     check(&error);
     kgen_emission_free(emission);
 }
@@ -508,12 +508,46 @@ BUILD_TEST(aarch64_neon, {"aarch64 gcc -O2",
                           "qemu-aarch64",
                           {"", "neon", "generic", NULL}})
 
+/* A program in C++ that includes every header and links with what a C compiler made. */
+static void headers_serve_cpp(void **state)
+{
+    const struct fixture *fixture = *state;
+    static const char *const compilers[] = {"g++ -std=c++11", "clang++ -std=c++17"};
+    size_t built = 0;
+    struct kgen_text text = {0}, path = {0};
+    for (size_t op = 0; op < kgen_op_count(); op++)
+        kgen_text_printf(&text, "#include \"%s.h\"\n", kgen_op_at(op)->name);
+    kgen_text_puts(&text, "int main()\n{\n    float a[77], b[77], sum[77];\n"
+                          "    for (int i = 0; i < 77; i++) {\n        a[i] = 1;\n        b[i] = 2;\n    }\n"
+                          "    odd_shapes_add_n77(a, b, sum, 0, 77);\n"
+                          "    return sum[76] > 2.5f && sum[76] < 3.5f ? 0 : 1;\n}\n");
+    kgen_text_printf(&path, "%s/program.cpp", fixture->folder);
+    assert_int_equal(kgen_file_write(path.data, text.data, text.length, NULL), 0);
+    for (size_t i = 0; i < KGEN_COUNT_OF(compilers); i++) {
+        if (run("command -v %s >/dev/null", i == 0 ? "g++" : "clang++") != 0) {
+            printf("skipped: %s is not there\n", compilers[i]);
+            continue;
+        }
+        if (run("cd %s && cc -std=c11 -O1 -c add.c add_avx2.c add_avx512.c add_neon.c && "
+                "%s -Wall -Wextra -Wpedantic -Werror program.cpp add*.o -o program && ./program",
+                fixture->folder, compilers[i]) != 0)
+            fail_msg("the headers do not serve %s", compilers[i]);
+        built++;
+    }
+    run("cd %s && rm -f *.o program program.cpp", fixture->folder);
+    kgen_text_free(&text);
+    kgen_text_free(&path);
+    if (built == 0)
+        skip();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_bytes_each_time), cmocka_unit_test(gcc_optimised),
-        cmocka_unit_test(gcc_unoptimised),      cmocka_unit_test(clang_optimised),
-        cmocka_unit_test(tcc_generic),          cmocka_unit_test(aarch64_neon),
+        cmocka_unit_test(same_bytes_each_time), cmocka_unit_test(headers_serve_cpp),
+        cmocka_unit_test(gcc_optimised),        cmocka_unit_test(gcc_unoptimised),
+        cmocka_unit_test(clang_optimised),      cmocka_unit_test(tcc_generic),
+        cmocka_unit_test(aarch64_neon),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -49,8 +49,14 @@ const struct kgen_emit_kernel *kgen_emission_kernel(const struct kgen_emission *
 /* The text of kgen_vector.h, which every kernel includes. */
 const char *kgen_emission_header(const struct kgen_emission *emission);
 
-/* Writes the sources into folder, which it makes. Files that would not change are left alone. Files that an
- * earlier run wrote for an instruction set that is no longer among them are removed. */
-int kgen_emission_write(const struct kgen_emission *emission, const char *folder, struct kgen_error *error);
+/* Writes the sources into folder, which it makes: all of them, or none where one cannot be written. Files
+ * that would not change are left alone. Files that kgen wrote before and that are no longer among them are
+ * removed. Fails with KGEN_ERROR_IO where a file in the way was not written by kgen, unless force is set. */
+int kgen_emission_write(const struct kgen_emission *emission, const char *folder, bool force,
+                        struct kgen_error *error);
+
+/* Fails like kgen_emission_write where folder holds a file that every output of the spec would replace: to
+ * say so before the tuning. A folder that does not exist is fine. */
+int kgen_emit_check_folder(const struct kgen_spec *spec, const char *folder, struct kgen_error *error);
 
 #endif

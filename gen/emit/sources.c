@@ -198,14 +198,15 @@ static int add_header(struct sources *sources, struct kgen_error *error)
     kgen_emit_preamble(&sources->emission->input, &body);
     kgen_text_printf(&body, "#ifndef KGEN_%s_%s_H\n#define KGEN_%s_%s_H\n\n", identifier, sources->name,
                      identifier, sources->name);
-    kgen_text_puts(&body, "#include <stddef.h>\n#include <stdint.h>\n\n");
+    kgen_text_puts(&body, "#include <stddef.h>\n#include <stdint.h>\n\n"
+                          "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
     kgen_text_append(&body, sources->header.data, sources->header.length);
     kgen_text_puts(
         &body, "\n/* The kernels behind them. A caller that knows the machine may call one directly; the\n"
                " * workspace of one kernel fits that kernel only. */\n");
     kgen_text_puts(&body, cpu_text);
     kgen_text_append(&body, sources->kernel_declarations.data, sources->kernel_declarations.length);
-    kgen_text_puts(&body, "\n#endif\n");
+    kgen_text_puts(&body, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
     kgen_emit_lay_out(body.data, body.length, file);
     file->failed = file->failed || body.failed || sources->header.failed;
     kgen_text_free(&body);

@@ -270,6 +270,8 @@ static int open_folder(const struct run *run, struct kgen_text *folder, struct k
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     while (folder->length > 1 && folder->data[folder->length - 1] == '/')
         folder->data[--folder->length] = '\0';
+    if (!run->options->force && kgen_emit_check_folder(run->session->spec, folder->data, error) != 0)
+        return -1;
     return check_folder(folder->data, error);
 }
 

@@ -39,7 +39,7 @@ int kgen_output_write(const struct kgen_output *output, const char *folder, stru
                                                        output->count, shipped, error)
                                   : -1;
     if (result == 0 && shipped->failed_entry == SIZE_MAX)
-        result = kgen_emission_write(emission, folder, error);
+        result = kgen_emission_write(emission, folder, output->options->force, error);
     kgen_emission_free(emission);
     free(tuned);
     return result;
