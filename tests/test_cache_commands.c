@@ -65,8 +65,8 @@ static const struct {
     {"cache burn", 2, NULL, "kgen cache --help"},
     {"cache show zz", 2, NULL, "no record's key begins with 'zz'"},
     {"cache list", 0, "2 winners among", ""},
-    {"cache list --problem rms_norm", 0, "1 winners among", ""},
-    {"cache list --problem size=100", 0, "1 winners among", ""},
+    {"cache list --problem rms_norm", 0, "1 winner among", ""},
+    {"cache list --problem size=100", 0, "1 winner among", ""},
     {"cache list --machine nowhere", 0, "0 winners among 0", ""},
     {"cache list --json", 0, "\"layers\"", ""},
     {"cache export --problem rms_norm", 0, "\"op\":\"rms_norm\"", ""},
@@ -164,7 +164,7 @@ static void test_other_machine(void **state)
     kgen_test_expect("cache verify --cache foreign", 0, "2 winners proven again", "");
     kgen_test_expect("cache prune --cache foreign", 0, "0 records of earlier versions and 0 of other", "");
     kgen_test_expect("cache prune --cache foreign --other-machines -n", 0, "of other machines would go", "");
-    kgen_test_expect("cache list --cache foreign --machine " OTHER, 0, "1 winners", "");
+    kgen_test_expect("cache list --cache foreign --machine " OTHER, 0, "1 winner among", "");
     kgen_test_expect("cache prune --cache foreign --other-machines", 0, "of other machines removed", "");
     kgen_test_expect("cache list --cache foreign --machine " OTHER, 0, "0 winners among 0", "");
     kgen_test_expect("cache list --cache foreign", 0, "2 winners", "");
@@ -182,7 +182,7 @@ static void test_prune(void **state)
     record.key ^= 1;
     assert_int_equal(kgen_cache_append(cache, &record, &error), 0);
     kgen_cache_close(cache);
-    kgen_test_expect("cache prune --cache old --dry-run", 0, "1 records of earlier versions", "");
+    kgen_test_expect("cache prune --cache old --dry-run", 0, "1 record of earlier versions", "");
     kgen_test_expect("cache prune --cache old --json", 0, "\"stale\": 1", "");
     kgen_test_expect("cache prune --cache old", 0, "0 records of earlier versions", "");
     cache = open_cache("old");
@@ -257,9 +257,9 @@ static void test_verify_finds_a_wrong_winner(void **state)
     kgen_templates_free(templates);
     kgen_test_expect("cache verify --cache lies", 0, "0 winners proven again, 0 failed, 1 stale", "");
     kgen_test_expect("cache verify --cache lies --templates wrong -n", 1, "wrong_element", "");
-    kgen_test_expect("cache list --cache lies", 0, "1 winners", "");
+    kgen_test_expect("cache list --cache lies", 0, "1 winner among", "");
     kgen_test_expect("cache verify --cache lies --templates wrong", 1, "1 failed", "");
-    kgen_test_expect("cache list --cache lies", 0, "0 winners among 1 records, 1 of which failed", "");
+    kgen_test_expect("cache list --cache lies", 0, "0 winners among 1 record, 1 of which failed", "");
 }
 
 /* Records that no kgen wrote: of a problem that lacks a member, has one too many, or is far too large.

@@ -34,6 +34,8 @@ void kgen_say_error(const struct kgen_error *error);
 void kgen_say_warning(const char *format, ...) KGEN_PRINTF(1, 2);
 /* Prints a line without a prefix. */
 void kgen_say(const char *format, ...) KGEN_PRINTF(1, 2);
+/* What makes a noun of one thing that of count things: "" or "s". */
+const char *kgen_plural(size_t count);
 /* A kgen_message_log, which prints information only with -v. context is the struct kgen_options. */
 void kgen_say_log(void *context, int level, const char *message);
 

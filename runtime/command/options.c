@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "gen/base/nearest.h"
+#include "gen/base/strings.h"
 #include "gen/target/target.h"
 #include "runtime/command/command.h"
 
@@ -8,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_THREADS 1024
 #define MAX_SHARDS 1000000
@@ -391,6 +394,37 @@ static void write_reproduce(struct kgen_options *options, const char *const valu
     }
 }
 
+static void write_repeated(struct kgen_options *options, const char *const values[OPTION_COUNT])
+{
+    const unsigned both = IN(GENERATE) | IN(EXPLAIN);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option_info *info = &option_infos[i];
+        if (values[i] == NULL || info->argument == NULL || (info->commands & both) != both)
+            continue;
+        kgen_text_printf(&options->repeated, " --%s ", info->name);
+        kgen_shell_word(values[i], &options->repeated);
+    }
+}
+
+/* Whether the first word, which names no command, may be a spec. */
+static int check_command(char *const *arguments, size_t count, struct kgen_error *error)
+{
+    if (count == 0 || strpbrk(arguments[0], "./") != NULL || access(arguments[0], F_OK) == 0)
+        return 0;
+    struct kgen_nearest nearest;
+    kgen_nearest_start(&nearest, arguments[0], strlen(arguments[0]));
+    for (int i = 0; i < KGEN_COMMAND_COUNT; i++) {
+        if (command_infos[i].name != NULL)
+            kgen_nearest_offer(&nearest, command_infos[i].name, strlen(command_infos[i].name));
+    }
+    if (nearest.best[0] == '\0' && count == 1)
+        return 0;
+    kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "'%s' is neither a command nor a file", arguments[0]);
+    kgen_nearest_hint(&nearest, error);
+    kgen_error_hint(error, "kgen --help lists the commands");
+    return -1;
+}
+
 /* Takes the command's name, if there is one, and its arguments from what is left of the command line. */
 static int take_arguments(char **arguments, size_t count, struct kgen_options *options,
                           struct kgen_error *error)
@@ -408,6 +442,8 @@ static int take_arguments(char **arguments, size_t count, struct kgen_options *o
     options->argument_count = count;
     if (options->help || options->version)
         return 0;
+    if (options->command == KGEN_COMMAND_GENERATE && check_command(arguments, count, error) != 0)
+        return -1;
     if (count < command_infos[options->command].least)
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "an argument is missing: kgen %s",
                        command_infos[options->command].usage);
@@ -484,6 +520,7 @@ int kgen_options_parse(int argc, char **argv, struct kgen_options *options, stru
         check_commands(options, values, error) != 0)
         return -1;
     write_reproduce(options, values);
+    write_repeated(options, values);
     if (options->reproduce.failed)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     return 0;
@@ -492,6 +529,12 @@ int kgen_options_parse(int argc, char **argv, struct kgen_options *options, stru
 void kgen_options_free(struct kgen_options *options)
 {
     kgen_text_free(&options->reproduce);
+    kgen_text_free(&options->repeated);
+}
+
+const char *kgen_options_repeated(const struct kgen_options *options)
+{
+    return options->repeated.data != NULL && !options->repeated.failed ? options->repeated.data : "";
 }
 
 static void print_options(unsigned commands)

@@ -48,11 +48,16 @@ struct kgen_options {
     /* The command line that makes the same output anywhere: "kgen qwen.json --bits 4". Owned; see
      * kgen_options_free. */
     struct kgen_text reproduce;
+    struct kgen_text repeated; /* see kgen_options_repeated; owned */
 };
 
 /* Reads the command line. Fails with KGEN_ERROR_USAGE. */
 int kgen_options_parse(int argc, char **argv, struct kgen_options *options, struct kgen_error *error);
 void kgen_options_free(struct kgen_options *options);
+
+/* The options given that kgen SPEC, kgen explain and kgen report must all have to speak of the same results,
+ * each behind a blank: " --templates mine --bits 4". For hints. */
+const char *kgen_options_repeated(const struct kgen_options *options);
 
 /* Prints the help of a command, or with KGEN_COMMAND_COUNT of all of kgen, on stdout. */
 void kgen_options_help(enum kgen_command command);

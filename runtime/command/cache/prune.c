@@ -110,8 +110,8 @@ int kgen_cache_prune(const struct kgen_cache_call *call)
                      ? status
                      : KGEN_EXIT_FAILED;
     else
-        printf("%zu records of earlier versions and %zu of other machines %s, %zu stay\n", pruning.stale,
-               pruning.foreign, dry ? "would go" : "removed",
+        printf("%zu record%s of earlier versions and %zu of other machines %s, %zu stay\n", pruning.stale,
+               kgen_plural(pruning.stale), pruning.foreign, dry ? "would go" : "removed",
                pruning.count - pruning.stale - pruning.foreign);
     free(pruning.records);
     free(pruning.keys);

@@ -220,8 +220,9 @@ int kgen_cache_verify(const struct kgen_cache_call *call)
                                       (json_int_t)verification.skipped, "winners", verification.list)) != 0)
             return KGEN_EXIT_FAILED;
     } else {
-        printf("%zu winners proven again, %zu failed, %zu stale, %zu skipped\n", verification.passed,
-               verification.failed, verification.stale, verification.skipped);
+        printf("%zu winner%s proven again, %zu failed, %zu stale, %zu skipped\n", verification.passed,
+               kgen_plural(verification.passed), verification.failed, verification.stale,
+               verification.skipped);
     }
     return verification.failed > 0 ? KGEN_EXIT_FAILED : KGEN_EXIT_DONE;
 }
