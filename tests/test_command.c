@@ -29,8 +29,8 @@
 static const struct {
     const char *path, *text;
 } files[] = {
-    {"good.json",
-     "{\"name\": \"good\", \"problems\": [" ADD_PROBLEM ", {\"op\": \"rms_norm\", \"size\": 33}]}\n"},
+    {"good.json", "{\"name\": \"good\", \"problems\": [" ADD_PROBLEM
+                  ", {\"op\": \"rms_norm\", \"size\": 33, \"tensors\": \"layers.*.a_norm\"}]}\n"},
     {"list", PROBLEMS(ADD_PROBLEM)},
     {"window.json",
      "{\"architectures\": [\"MistralForCausalLM\"], \"hidden_size\": 64, \"intermediate_size\": 64, "
@@ -135,7 +135,7 @@ static const struct {
     {"fractional.json", 2, NULL, "size"},
     {"overflow.json", 2, NULL, "overflow.json:1:"},
     {"huge.json", 2, NULL, "size"},
-    {".", 2, NULL, "folder"},
+    {".", 2, NULL, "this is a folder without a config.json"},
     {"good.json --templates nowhere", 2, NULL, "nowhere"},
     {"good.json --templates unclosed", 2, NULL, "broken.c.in:"},
     {"good.json -o /dev/null/x", 2, NULL, "/dev/null"},
@@ -254,6 +254,7 @@ static void test_second_run(void **state)
     } after[] = {
         {"explain good.json --cache kept", "chosen: "},
         {"explain good.json add --cache kept", "1. add"},
+        {"explain good.json model.layers.1.a_norm.weight --cache kept", "2. rms_norm"},
         {"explain good.json 2 --cache kept", "2. rms_norm"},
         {"explain good.json --cache kept --json", "\"reason\""},
         {"cache list --cache kept", "2 winners"},
@@ -426,6 +427,26 @@ static void test_piped_progress(void **state)
     kgen_test_outcome_free(&quiet);
 }
 
+/* A spec from a pipe, and one in a folder. */
+static void test_specs_from_elsewhere(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {
+        "%s - -n <good.json >piped.txt",
+        "%s graph - <good.json >piped.txt",
+        "mkdir m && cp good.json m/config.json && %s m -n >piped.txt",
+        "%s - --effort estimate -q <list >piped.txt && grep -q 'kgen - --effort' out/stdin/add.h",
+        "%s m/ --effort estimate -q >piped.txt && grep -q 'kgen m --effort' out/good/add.h && rm -r out",
+        "! %s - -n </dev/null 2>piped.txt && grep -q 'stdin:1:1: the spec is empty' piped.txt",
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(commands); i++) {
+        char command[PATH_MAX + 256];
+        snprintf(command, sizeof command, commands[i], kgen_test_binary);
+        if (system(command) != 0)
+            fail_msg("failed: %s", command);
+    }
+}
+
 /* Warnings are part of the result as data. */
 static void test_json_carries_warnings(void **state)
 {
@@ -469,6 +490,7 @@ int main(void)
         cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_nothing_passes),
         cmocka_unit_test(test_piped_progress),
+        cmocka_unit_test(test_specs_from_elsewhere),
         cmocka_unit_test(test_json_carries_warnings),
         cmocka_unit_test(test_objects_others_may_write),
     };

@@ -59,6 +59,9 @@ struct kgen_session {
  * detects the machine. spec may be NULL. */
 int kgen_session_open(struct kgen_session *session, const struct kgen_options *options, const char *spec,
                       struct kgen_error *error);
+/* Reads a spec of the command line: a file, a folder with a config.json, or "-" for standard input. */
+struct kgen_spec *kgen_command_spec(const struct kgen_options *options, const char *path,
+                                    struct kgen_error *error);
 /* Opens the cache that the options name; with --no-cache one that only remembers in memory. */
 int kgen_session_open_cache(struct kgen_session *session, const struct kgen_options *options,
                             struct kgen_error *error);

@@ -376,10 +376,15 @@ static int store(const struct option_info *info, const char *value, struct kgen_
     return 0;
 }
 
+/* The last part of a path, which may end with a slash. */
 static const char *base_name(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
+    const char *name = path;
+    for (const char *at = path; *at != '\0'; at++) {
+        if (at[0] == '/' && at[1] != '/' && at[1] != '\0')
+            name = at + 1;
+    }
+    return name;
 }
 
 /* The options given, in the order of the table, so that their order on the command line does not matter. */
@@ -387,7 +392,8 @@ static void write_reproduce(struct kgen_options *options, const char *const valu
 {
     if (options->command != KGEN_COMMAND_GENERATE || options->argument_count == 0)
         return;
-    kgen_text_printf(&options->reproduce, "kgen %s", base_name(options->arguments[0]));
+    const char *spec = base_name(options->arguments[0]);
+    kgen_text_printf(&options->reproduce, "kgen %.*s", (int)strcspn(spec, "/"), spec);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (values[i] != NULL && option_infos[i].changes_output)
             kgen_text_printf(&options->reproduce, " --%s %s", option_infos[i].name, base_name(values[i]));
@@ -569,7 +575,8 @@ void kgen_options_help(enum kgen_command command)
     printf("usage:\n");
     for (size_t i = 0; i < KGEN_COMMAND_COUNT; i++)
         printf("  kgen %-32s %s\n", command_infos[i].usage, command_infos[i].summary);
-    printf("\nSPEC is a list of problems or a model's config.json; see specs/README.md. A spec that is "
+    printf("\nSPEC is a list of problems, a model's config.json or its folder, or - for standard input; see "
+           "specs/README.md. A spec that is "
            "called as a\n"
            "command is: kgen ./list. Options of kgen SPEC follow; kgen COMMAND --help shows those of a "
            "command.\n");
