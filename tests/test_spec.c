@@ -84,6 +84,42 @@ static void test_list_options(void **state)
     kgen_spec_free(spec);
 }
 
+/* An option that no problem leaves open changes nothing, which a warning says. */
+static void test_options_without_effect(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *problem;
+        struct kgen_spec_options options;
+        const char *warning; /* a part; NULL: none */
+    } cases[] = {
+        {"{\"op\": \"qmv\", \"N\": 2, \"K\": 128, \"bits\": 2, \"group_size\": 64}",
+         {.bits = 4},
+         "option for bits"},
+        {"{\"op\": \"qmv\", \"N\": 2, \"K\": 128, \"bits\": 2}", {.group_size = 64}, NULL},
+        {"{\"op\": \"qmv\", \"N\": 2, \"K\": 128, \"bits\": 2, \"group_size\": 64}",
+         {.scale_dtype = KGEN_F32, .activation_dtypes = {KGEN_I8}, .layout = KGEN_TILES16},
+         NULL},
+        {"{\"op\": \"qmv\", \"N\": 2, \"K\": 128, \"bits\": 2, \"group_size\": 64, \"activations\": \"f32\"}",
+         {.activation_dtypes = {KGEN_I8}},
+         "option for activation_dtype"},
+        {"{\"op\": \"add\", \"size\": 4}", {.context = 64}, "option for context"},
+        {"{\"op\": \"add\", \"size\": 4}, {\"op\": \"attention_decode\", \"heads\": 1, \"kv_heads\": 1, "
+         "\"head_dim\": 8}",
+         {.context = 64},
+         NULL},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        char text[400];
+        snprintf(text, sizeof text, "{\"problems\": [%s]}", cases[i].problem);
+        struct kgen_spec *spec = spec_parse(text, &cases[i].options);
+        assert_int_equal(spec->warning_count, cases[i].warning != NULL);
+        if (cases[i].warning != NULL && !spec_warns(spec, cases[i].warning))
+            fail_msg("case %zu warns: %s", i, spec->warnings[0]);
+        kgen_spec_free(spec);
+    }
+}
+
 /* The layout of the head is that of every qmv that does not say its own; the option replaces the head's. */
 static void test_layouts(void **state)
 {
@@ -214,9 +250,13 @@ static void test_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),     cmocka_unit_test(test_list_options),
-        cmocka_unit_test(test_layouts),  cmocka_unit_test(test_identifiers),
-        cmocka_unit_test(test_any_name), cmocka_unit_test(test_byte_order_mark),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_list_options),
+        cmocka_unit_test(test_options_without_effect),
+        cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_identifiers),
+        cmocka_unit_test(test_any_name),
+        cmocka_unit_test(test_byte_order_mark),
         cmocka_unit_test(test_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
