@@ -352,7 +352,7 @@ static void test_interrupt(void **state)
     assert_non_null(strstr(outcome.err.data, "interrupted"));
     assert_null(strstr(outcome.out.data, "written to"));
     kgen_test_outcome_free(&outcome);
-    assert_false(kgen_test_exists("never/main.c"));
+    assert_false(kgen_test_exists("never/sources.mk"));
     outcome = kgen_test_run("cache list --cache interrupted --json");
     assert_int_equal(outcome.status, 0);
     assert_non_null(strstr(outcome.out.data, "\"verdict\""));

@@ -8,7 +8,8 @@
 static int add_support_header(struct kgen_emission *emission, struct kgen_error *error)
 {
     const struct kgen_target *target = kgen_target_of_isa(KGEN_ISA_GENERIC);
-    struct kgen_text *text = kgen_emit_add(emission->files, target->support, target->header_ending, error);
+    struct kgen_text *text =
+        kgen_emit_add(emission->files, NULL, target->support, target->header_ending, error);
     if (text == NULL)
         return -1;
     kgen_text_puts(
@@ -30,11 +31,16 @@ struct kgen_emission *kgen_emission_new(const struct kgen_emit_input *input, str
     }
     emission->input = *input;
     emission->files = files;
+    files->prefix = input->prefix;
     int result = add_support_header(emission, error);
     if (result == 0)
         result = kgen_emit_make_kernels(emission, error);
     for (size_t i = 0; i < kgen_op_count() && result == 0; i++)
         result = kgen_emit_sources(emission, kgen_op_at(i), error);
+    if (result == 0)
+        result = kgen_emit_tensors(emission, error);
+    if (result == 0)
+        result = kgen_emit_lists(emission, error);
     if (result == 0)
         result = kgen_emit_example(emission, error);
     if (result != 0) {

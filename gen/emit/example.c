@@ -108,19 +108,22 @@ static int write_main(const struct kgen_emission *emission, struct kgen_text *ou
     struct kgen_text *texts = calloc(2 * count + 1, sizeof *texts);
     const char **pointers = calloc(2 * count + 1, sizeof *pointers);
     const char **headers = calloc(kgen_op_count(), sizeof *headers);
+    struct kgen_text *header_names = calloc(kgen_op_count(), sizeof *header_names);
     size_t header_count = 0;
     struct kgen_bindings bindings = {0};
     int result = -1;
-    if (texts == NULL || pointers == NULL || headers == NULL) {
+    if (texts == NULL || pointers == NULL || headers == NULL || header_names == NULL) {
         kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
         goto done;
     }
     for (size_t op = 0; op < kgen_op_count(); op++) {
-        bool any = false;
-        for (size_t i = 0; i < count; i++)
-            any = any || input->spec->entries[i].problem.op == kgen_op_at(op);
-        if (any)
-            headers[header_count++] = kgen_op_at(op)->name;
+        if (!kgen_emit_has_op(input, kgen_op_at(op)))
+            continue;
+        kgen_text_puts(&header_names[op], "../");
+        kgen_emit_file_name(input->prefix, kgen_op_at(op)->name, "_kernels", &header_names[op]);
+        if (header_names[op].failed)
+            goto done;
+        headers[header_count++] = header_names[op].data;
     }
     for (size_t i = 0; i < count; i++) {
         kgen_emit_function_name(input, i, &texts[i]);
@@ -141,6 +144,9 @@ static int write_main(const struct kgen_emission *emission, struct kgen_text *ou
 done:
     for (size_t i = 0; texts != NULL && i < 2 * count; i++)
         kgen_text_free(&texts[i]);
+    for (size_t op = 0; header_names != NULL && op < kgen_op_count(); op++)
+        kgen_text_free(&header_names[op]);
+    free(header_names);
     free(texts);
     free(pointers);
     free(headers);
@@ -148,38 +154,33 @@ done:
     return result;
 }
 
-static void write_makefile(const struct kgen_emit_files *files, struct kgen_text *out)
+static void write_makefile(const struct kgen_emit_input *input, struct kgen_text *out)
 {
-    kgen_text_puts(out, "# " KGEN_EMIT_MARK KGEN_VERSION ". Generated files carry no licence obligation.\n"
-                        "CC ?= cc\nCFLAGS ?= -O3\n\nOBJECTS =");
-    for (size_t i = 0; i < files->count; i++) {
-        const char *name = files->items[i].name.data;
-        const size_t length = strlen(name);
-        if (length > 2 && strcmp(name + length - 2, ".c") == 0)
-            kgen_text_printf(out, " \\\n\t%.*s.o", (int)(length - 2), name);
-    }
-    kgen_text_puts(out, "\n\nexample: $(OBJECTS)\n\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) -lm\n\n"
-                        "%.o: %.c\n\t$(CC) $(CFLAGS) -std=c11 -c -o $@ $<\n\n"
-                        ".PHONY: clean\nclean:\n\trm -f example $(OBJECTS)\n");
+    const char *identifier = kgen_emit_identifier(input);
+    kgen_emit_mark(input, "# ", out);
+    kgen_text_puts(out, "CC ?= cc\nCFLAGS ?= -O3\n\ninclude ../");
+    kgen_emit_file_name(input->prefix, "sources", ".mk\n", out);
+    kgen_text_printf(out,
+                     "OBJECTS = main.o $(notdir $(%s_SOURCES:.c=.o))\nvpath %%.c ..\n\n"
+                     "example: $(OBJECTS)\n\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) -lm\n\n"
+                     "%%.o: %%.c\n\t$(CC) $(CFLAGS) -std=c11 -c -o $@ $<\n\n"
+                     ".PHONY: clean\nclean:\n\trm -f example $(OBJECTS)\n",
+                     identifier);
 }
 
 int kgen_emit_example(const struct kgen_emission *emission, struct kgen_error *error)
 {
     struct kgen_text program = {0};
     int result = write_main(emission, &program, error);
-    struct kgen_text *file = result == 0 ? kgen_emit_add(emission->files, "main", ".c", error) : NULL;
+    const struct kgen_emit_input *input = &emission->input;
+    struct kgen_text *file =
+        result == 0 ? kgen_emit_add(emission->files, input, "example/main", ".c", error) : NULL;
     if (file != NULL)
         kgen_emit_lay_out(program.data, program.length, file);
     kgen_text_free(&program);
+    file = file != NULL ? kgen_emit_add(emission->files, input, "example/Makefile", "", error) : NULL;
     if (file == NULL)
         return -1;
-    struct kgen_text makefile = {0};
-    write_makefile(emission->files, &makefile);
-    file = kgen_emit_add(emission->files, "Makefile", "", error);
-    if (file == NULL) {
-        kgen_text_free(&makefile);
-        return -1;
-    }
-    *file = makefile;
+    write_makefile(input, file);
     return 0;
 }

@@ -13,16 +13,20 @@
 /* At most so many files are named in an error. */
 enum { NAMED_MAX = 4 };
 
-/* What every output has besides the files of its ops. */
-static const char *const fixed_names[] = {"kgen_vector.h", "main.c", "Makefile"};
+enum { PREFIX_SIZE = 72 };
+
+/* What every output has besides kgen_vector.h and the files of its ops. */
+static const char *const fixed_names[] = {"sources.mk", "sources.cmake", "example/main.c",
+                                          "example/Makefile"};
 
 enum found { NOTHING, OURS, FOREIGN, FOLDER };
 
-/* Whether a file begins with the comment that kgen puts at the top of each file. */
-static bool has_mark(const char *path)
+/* Whether a file begins with the comment that kgen puts at the top of each file, and with which prefix; "":
+ * none. */
+static bool has_mark(const char *path, char prefix[PREFIX_SIZE])
 {
     static const char *const openings[] = {"/* ", "# "};
-    char start[64] = "";
+    char start[160] = "";
     FILE *file = fopen(path, "rb");
     if (file == NULL)
         return false;
@@ -30,21 +34,26 @@ static bool has_mark(const char *path)
     fclose(file);
     for (size_t i = 0; i < KGEN_COUNT_OF(openings); i++) {
         const size_t length = strlen(openings[i]);
-        if (strncmp(start, openings[i], length) == 0 &&
-            strncmp(start + length, KGEN_EMIT_MARK, sizeof KGEN_EMIT_MARK - 1) == 0)
-            return true;
+        if (strncmp(start, openings[i], length) != 0 ||
+            strncmp(start + length, KGEN_EMIT_MARK, sizeof KGEN_EMIT_MARK - 1) != 0)
+            continue;
+        start[strcspn(start, "\n")] = '\0';
+        const char *at = strstr(start, KGEN_EMIT_PREFIX_MARK);
+        at = at != NULL ? at + sizeof KGEN_EMIT_PREFIX_MARK - 1 : "";
+        snprintf(prefix, PREFIX_SIZE, "%.*s", (int)strcspn(at, ".: "), at);
+        return true;
     }
     return false;
 }
 
-static enum found look(const char *path)
+static enum found look(const char *path, char prefix[PREFIX_SIZE])
 {
     struct stat status;
     if (lstat(path, &status) != 0)
         return NOTHING;
     if (S_ISDIR(status.st_mode))
         return FOLDER;
-    return S_ISREG(status.st_mode) && has_mark(path) ? OURS : FOREIGN;
+    return S_ISREG(status.st_mode) && has_mark(path, prefix) ? OURS : FOREIGN;
 }
 
 /* The files in the way of an output. */
@@ -58,7 +67,8 @@ static int collect(const char *folder, const char *name, bool force, struct obst
     struct kgen_text path = {0};
     kgen_text_printf(&path, "%s/%s", folder, name);
     const bool failed = path.failed;
-    const enum found found = failed ? NOTHING : look(path.data);
+    char prefix[PREFIX_SIZE];
+    const enum found found = failed ? NOTHING : look(path.data, prefix);
     kgen_text_free(&path);
     if (found == FOLDER || (found == FOREIGN && !force)) {
         if (obstacles->count < NAMED_MAX)
@@ -89,20 +99,25 @@ static int refuse(const char *folder, struct obstacles *obstacles, bool force, s
     return result;
 }
 
-int kgen_emit_check_folder(const struct kgen_spec *spec, const char *folder, struct kgen_error *error)
+int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, const char *folder,
+                           struct kgen_error *error)
 {
     struct obstacles obstacles = {0};
     struct kgen_text name = {0};
-    int result = 0;
-    for (size_t i = 0; i < KGEN_COUNT_OF(fixed_names); i++)
-        result |= collect(folder, fixed_names[i], false, &obstacles);
+    static const char *const endings[] = {".h", "_kernels.h", ".c"};
+    int result = collect(folder, "kgen_vector.h", false, &obstacles);
+    for (size_t i = 0; i < KGEN_COUNT_OF(fixed_names); i++) {
+        kgen_text_clear(&name);
+        kgen_emit_file_name(prefix, fixed_names[i], "", &name);
+        result |= name.failed ? -1 : collect(folder, name.data, false, &obstacles);
+    }
     for (size_t op = 0; op < kgen_op_count(); op++) {
         bool used = false;
         for (size_t i = 0; i < spec->count; i++)
             used = used || spec->entries[i].problem.op == kgen_op_at(op);
-        for (size_t ending = 0; used && ending < 2; ending++) {
+        for (size_t ending = 0; used && ending < KGEN_COUNT_OF(endings); ending++) {
             kgen_text_clear(&name);
-            kgen_text_printf(&name, "%s%s", kgen_op_at(op)->name, ending == 0 ? ".h" : ".c");
+            kgen_emit_file_name(prefix, kgen_op_at(op)->name, endings[ending], &name);
             result |= name.failed ? -1 : collect(folder, name.data, false, &obstacles);
         }
     }
@@ -174,20 +189,28 @@ static bool has_file(const struct kgen_emit_files *files, const char *name)
     return false;
 }
 
-/* Removes the files that an earlier run wrote and this one did not. */
-static void remove_stale(const struct kgen_emit_files *files, const char *folder)
+/* Removes the files of a folder within the output ("": itself) that an earlier run with the same prefix wrote
+ * and this one did not. */
+static void remove_stale(const struct kgen_emit_files *files, const char *folder, const char *within)
 {
-    DIR *directory = opendir(folder);
-    if (directory == NULL)
-        return;
-    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        struct kgen_text path = {0};
-        kgen_text_printf(&path, "%s/%s", folder, entry->d_name);
-        if (!path.failed && !has_file(files, entry->d_name) && look(path.data) == OURS)
+    struct kgen_text place = {0};
+    kgen_text_printf(&place, "%s/%s", folder, within);
+    DIR *directory = place.failed ? NULL : opendir(place.data);
+    const char *wanted = files->prefix != NULL ? files->prefix : "";
+    for (const struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
+        struct kgen_text path = {0}, name = {0};
+        char prefix[PREFIX_SIZE];
+        kgen_text_printf(&path, "%s%s", place.data, entry->d_name);
+        kgen_text_printf(&name, "%s%s", within, entry->d_name);
+        if (!path.failed && !name.failed && !has_file(files, name.data) && look(path.data, prefix) == OURS &&
+            strcmp(prefix, wanted) == 0)
             unlink(path.data);
         kgen_text_free(&path);
+        kgen_text_free(&name);
     }
-    closedir(directory);
+    if (directory != NULL)
+        closedir(directory);
+    kgen_text_free(&place);
 }
 
 int kgen_emit_write_files(const struct kgen_emit_files *files, const char *folder, bool force,
@@ -200,6 +223,11 @@ int kgen_emit_write_files(const struct kgen_emit_files *files, const char *folde
     if (kgen_folder_make(folder, error) != 0 || check_files(files, folder, force, error) != 0 ||
         put_files(files, folder, error) != 0)
         return -1;
-    remove_stale(files, folder);
+    struct kgen_text example = {0};
+    kgen_emit_file_name(files->prefix, "example/", "", &example);
+    remove_stale(files, folder, "");
+    if (!example.failed)
+        remove_stale(files, folder, example.data);
+    kgen_text_free(&example);
     return 0;
 }

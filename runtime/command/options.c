@@ -231,6 +231,8 @@ static const struct option_info option_infos[] = {
      "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html)"},
     {"force", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(force), false,
      "replace files of that folder that kgen did not write"},
+    {"prefix", NULL, 0, "NAME", IN(GENERATE), NULL, FIELD(prefix), true,
+     "begin the names of functions and files with NAME, not with the name of the spec"},
     {"peers", NULL, 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
      "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
     {"target", NULL, 0, "NAME", WITH_SPEC | IN(LIST), read_target, 0, false, "language of the kernels: c"},

@@ -10,6 +10,7 @@ static struct kgen_emission *new_emission(const struct kgen_output *output, cons
         .spec = output->session->spec,
         .templates = output->session->templates,
         .tuned = tuned,
+        .prefix = output->options->prefix,
         .command = output->options->reproduce.data,
         .machine = output->session->machine.name,
         .machine_isas = output->session->machine.isas,
