@@ -100,10 +100,13 @@ static void equal_kernels_are_written_once(void **state)
     struct kgen_variant tuned[5];
     char body[4000];
     emit_tune(tuned, KGEN_ISA_AVX2, 0);
+    for (size_t i = 0; i < emit_spec->count; i++)
+        emit_spec->entries[i].problem.threads = i == 0 ? 6 : 1;
     struct kgen_emission *emission = emit_new(tuned, X86, 0);
     const char *kernels = emit_file(emission, "qmv_avx2.c");
     assert_int_equal(count_of(kernels, "\nKV_TARGET void m_qmv_k256_b4_g32_f16_f32_avx2("), 1);
     assert_int_equal(count_of(kernels, "\nKV_TARGET void m_qmv_k512_b4_g32_f16_f32_avx2("), 1);
+    assert_non_null(strstr(kernels, "chosen on a test for 6 threads"));
     assert_null(strstr(kernels, "n48"));
     assert_null(strstr(kernels, "n80"));
     assert_int_equal(count_of(emit_file(emission, "add_avx2.c"), "\nKV_TARGET void m_add_avx2("), 1);
