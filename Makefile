@@ -15,7 +15,7 @@ Q := $(if $(filter 0,$(V)),@,)
 
 # Debian's packages: to build and run kgen, and what its tests use besides.
 PACKAGES := gcc make libc6-dev pkg-config libjansson-dev libtcc-dev libzydis-dev libpcre2-dev
-TEST_PACKAGES := tcc valgrind libxml2-utils libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user parallel openmpi-bin
+TEST_PACKAGES := tcc valgrind libxml2-utils libcmocka-dev clang binutils gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user parallel openmpi-bin cmake g++
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Werror
 KGEN_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -I. -DKGEN_DATA_FOLDER='"$(PREFIX)/share/kgen"' $(WARNINGS) -pthread \

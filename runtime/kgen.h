@@ -163,12 +163,12 @@ KGEN_API const char *kgen_machine_identity(const struct kgen_context *context);
 
 struct kgen_plan;
 
-/* Plans every problem of a spec: a file, or text of length bytes under a name for errors. A spec is JSON: a
- * list of problems, such as {"problems": [{"op": "add", "size": 4096}]}, or a model's config.json
- * (specs/README.md). Either every problem gets a function or the call
- * returns NULL: with KGEN_BAD_SPEC and the place, KGEN_IO_FAILED for the file, KGEN_NO_FUNCTION,
- * KGEN_CANCELLED, KGEN_OUT_OF_MEMORY or KGEN_INTERNAL. The cache keeps what was learned until then. A warning
- * is logged for what the spec asks for and kgen does not do yet. The caller frees the plan. */
+/* Plans every problem of a spec: a file, a model's folder, or text of length bytes under any name, which
+ * errors show. A spec is JSON: a list of problems, such as {"problems": [{"op": "add", "size": 4096}]}, or a
+ * model's config.json (specs/README.md). Either every problem gets a function or the call returns NULL: with
+ * KGEN_BAD_SPEC and the place, KGEN_IO_FAILED for the file, KGEN_NO_FUNCTION, KGEN_CANCELLED,
+ * KGEN_OUT_OF_MEMORY or KGEN_INTERNAL. The cache keeps what was learned until then. A warning is logged for
+ * what the spec asks for and kgen does not do yet. The caller frees the plan. */
 KGEN_API struct kgen_plan *kgen_plan_file(struct kgen_context *context, const char *path,
                                           struct kgen_status *status);
 KGEN_API struct kgen_plan *kgen_plan_text(struct kgen_context *context, const char *name, const char *text,

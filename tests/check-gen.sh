@@ -16,9 +16,17 @@ for spec in "$@"; do
         "$kgen" "$spec" --effort estimate --no-cache -q -o "$folder/$run/$name" >/dev/null
     done
     diff -r "$folder/1/$name" "$folder/2/$name"
-    for file in "$folder/1/$name"/*.c; do
+    for file in "$folder/1/$name"/*.c "$folder/1/$name"/example/*.c; do
         for compiler in "gcc $strict" "clang $strict" "aarch64-linux-gnu-gcc $strict" "tcc -Wall -Werror -c -o $folder/object.o"; do
             $compiler "$file" || { echo "FAILED: $compiler $(basename "$file") of $name" >&2; exit 1; }
+            checked=$((checked + 1))
+        done
+    done
+    for file in "$folder/1/$name"/*.h; do
+        [ "$(basename "$file")" = kgen_vector.h ] && continue
+        for compiler in "g++ -std=c++11" "clang++ -std=c++17"; do
+            command -v "${compiler%% *}" >/dev/null || continue
+            $compiler -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ "$file" 2>"$folder/log" || { cat "$folder/log" >&2; exit 1; }
             checked=$((checked + 1))
         done
     done

@@ -162,6 +162,14 @@ static void test_plan_errors(void **state)
     status = (struct kgen_status){0};
     assert_null(kgen_plan_text(context, "nothing.json", "", 0, &status));
     assert_int_equal(status.code, KGEN_BAD_SPEC);
+    /* Any name will do. */
+    static const char *const names[] = {"", "<my program>", "...", "a/b c"};
+    static const char good[] = "{\"problems\":[{\"op\":\"add\",\"size\":8}]}";
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        struct kgen_plan *plan = kgen_plan_text(context, names[i], good, strlen(good), NULL);
+        assert_non_null(plan);
+        kgen_plan_free(plan);
+    }
     kgen_close(context);
 }
 

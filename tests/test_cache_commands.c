@@ -65,8 +65,8 @@ static const struct {
     {"cache burn", 2, NULL, "kgen cache --help"},
     {"cache show zz", 2, NULL, "no record's key begins with 'zz'"},
     {"cache list", 0, "2 winners among", ""},
-    {"cache list --problem rms_norm", 0, "1 winners among", ""},
-    {"cache list --problem size=100", 0, "1 winners among", ""},
+    {"cache list --problem rms_norm", 0, "1 winner among", ""},
+    {"cache list --problem size=100", 0, "1 winner among", ""},
     {"cache list --machine nowhere", 0, "0 winners among 0", ""},
     {"cache list --json", 0, "\"layers\"", ""},
     {"cache export --problem rms_norm", 0, "\"op\":\"rms_norm\"", ""},
@@ -164,7 +164,7 @@ static void test_other_machine(void **state)
     kgen_test_expect("cache verify --cache foreign", 0, "2 winners proven again", "");
     kgen_test_expect("cache prune --cache foreign", 0, "0 records of earlier versions and 0 of other", "");
     kgen_test_expect("cache prune --cache foreign --other-machines -n", 0, "of other machines would go", "");
-    kgen_test_expect("cache list --cache foreign --machine " OTHER, 0, "1 winners", "");
+    kgen_test_expect("cache list --cache foreign --machine " OTHER, 0, "1 winner among", "");
     kgen_test_expect("cache prune --cache foreign --other-machines", 0, "of other machines removed", "");
     kgen_test_expect("cache list --cache foreign --machine " OTHER, 0, "0 winners among 0", "");
     kgen_test_expect("cache list --cache foreign", 0, "2 winners", "");
@@ -182,12 +182,64 @@ static void test_prune(void **state)
     record.key ^= 1;
     assert_int_equal(kgen_cache_append(cache, &record, &error), 0);
     kgen_cache_close(cache);
-    kgen_test_expect("cache prune --cache old --dry-run", 0, "1 records of earlier versions", "");
+    kgen_test_expect("cache prune --cache old --dry-run", 0, "1 record of earlier versions", "");
     kgen_test_expect("cache prune --cache old --json", 0, "\"stale\": 1", "");
     kgen_test_expect("cache prune --cache old", 0, "0 records of earlier versions", "");
     cache = open_cache("old");
     assert_int_equal(kgen_cache_count(cache), count);
     kgen_cache_close(cache);
+}
+
+/* Records of templates of one's own stay, unless the folder that they come from is given and says otherwise;
+ * and then those of kgen's templates stay. */
+static void test_prune_keeps_own_templates(void **state)
+{
+    (void)state;
+    static const char right[] =
+        "$template add_own \"y = a + b\"\n$op add\n$isa generic\n"
+        "void ${function}(const float *a, const float *b, float *y, size_t begin, size_t end)\n"
+        "{\n    for (size_t i = begin; i < end; i++)\n        y[i] = a[i] + b[i];\n}\n";
+    char command[PATH_MAX + 128];
+    assert_int_equal(mkdir("own", 0777), 0);
+    assert_int_equal(mkdir("own/c", 0777), 0);
+    snprintf(command, sizeof command,
+             "cd %s/templates/c && cp *.h.in *.inc read_bandwidth.c.in rms_norm*.in \"$OLDPWD/own/c\"",
+             kgen_test_source);
+    assert_int_equal(system(command), 0);
+    kgen_test_put_file("own/c/add_own.c.in", right);
+    kgen_test_expect("cache import all.jsonl --cache mixed", 0, NULL, NULL);
+    struct kgen_cache *cache = open_cache("mixed");
+    const size_t count = kgen_cache_count(cache);
+    kgen_cache_close(cache);
+    kgen_test_expect("tune spec.json --effort estimate --templates own --cache mixed -q", 0, NULL, NULL);
+    kgen_test_expect("cache prune --cache mixed", 0, "0 records of earlier versions",
+                     "templates of one's own");
+    kgen_test_expect("cache prune --cache mixed --templates own", 0, "0 records of earlier versions",
+                     "templates of kgen");
+    cache = open_cache("mixed");
+    assert_int_equal(kgen_cache_count(cache), count + 1); /* rms_norm is that of kgen */
+    kgen_cache_close(cache);
+    kgen_test_put_file("own/c/add_own.c.in", wrong);
+    assert_int_equal(rename("own/c/add_own.c.in", "own/c/add_wrong.c.in"), 0);
+    kgen_test_expect("cache prune --cache mixed --json", 0, "\"stale\": 0", "");
+    kgen_test_expect("cache prune --cache mixed --templates own", 0, "1 record of earlier versions", NULL);
+}
+
+/* An instruction set that there is not is refused on import, and found by verify. */
+static void test_unknown_isa(void **state)
+{
+    (void)state;
+    kgen_test_expect("cache import all.jsonl --cache isa", 0, NULL, NULL);
+    assert_int_equal(system("sed 's/\"variant\":\"\\([a-z_]*\\) [a-z0-9]*/\"variant\":\"\\1 avx999/' "
+                            "all.jsonl >avx999.jsonl"),
+                     0);
+    kgen_test_expect("cache import avx999.jsonl --cache isa", 1, "0 records taken",
+                     "a record of an unknown instruction set: ");
+    assert_int_equal(
+        system("cp -r isa isa999 && sed -i 's/\"variant\":\"\\([a-z_]*\\) [a-z0-9]*/\"variant\":\"\\1 "
+               "avx999/' isa999/records.jsonl"),
+        0);
+    kgen_test_expect("cache verify --cache isa999", 1, "another name", NULL);
 }
 
 /* A winner that is wrong is found out, and wins no more. */
@@ -257,9 +309,9 @@ static void test_verify_finds_a_wrong_winner(void **state)
     kgen_templates_free(templates);
     kgen_test_expect("cache verify --cache lies", 0, "0 winners proven again, 0 failed, 1 stale", "");
     kgen_test_expect("cache verify --cache lies --templates wrong -n", 1, "wrong_element", "");
-    kgen_test_expect("cache list --cache lies", 0, "1 winners", "");
+    kgen_test_expect("cache list --cache lies", 0, "1 winner among", "");
     kgen_test_expect("cache verify --cache lies --templates wrong", 1, "1 failed", "");
-    kgen_test_expect("cache list --cache lies", 0, "0 winners among 1 records, 1 of which failed", "");
+    kgen_test_expect("cache list --cache lies", 0, "0 winners among 1 record, 1 of which failed", "");
 }
 
 /* Records that no kgen wrote: of a problem that lacks a member, has one too many, or is far too large.
@@ -355,10 +407,16 @@ static int group_teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_command_lines),         cmocka_unit_test(test_show),
-        cmocka_unit_test(test_other_machine),         cmocka_unit_test(test_prune),
-        cmocka_unit_test(test_shipped_records),       cmocka_unit_test(test_verify_finds_a_wrong_winner),
-        cmocka_unit_test(test_verify_of_odd_records), cmocka_unit_test(test_full_disk_and_read_only_home),
+        cmocka_unit_test(test_command_lines),
+        cmocka_unit_test(test_show),
+        cmocka_unit_test(test_other_machine),
+        cmocka_unit_test(test_prune),
+        cmocka_unit_test(test_prune_keeps_own_templates),
+        cmocka_unit_test(test_unknown_isa),
+        cmocka_unit_test(test_shipped_records),
+        cmocka_unit_test(test_verify_finds_a_wrong_winner),
+        cmocka_unit_test(test_verify_of_odd_records),
+        cmocka_unit_test(test_full_disk_and_read_only_home),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -29,9 +29,14 @@
 static const struct {
     const char *path, *text;
 } files[] = {
-    {"good.json",
-     "{\"name\": \"good\", \"problems\": [" ADD_PROBLEM ", {\"op\": \"rms_norm\", \"size\": 33}]}\n"},
+    {"good.json", "{\"name\": \"good\", \"problems\": [" ADD_PROBLEM
+                  ", {\"op\": \"rms_norm\", \"size\": 33, \"tensors\": \"layers.*.a_norm\"}]}\n"},
     {"list", PROBLEMS(ADD_PROBLEM)},
+    {"window.json",
+     "{\"architectures\": [\"MistralForCausalLM\"], \"hidden_size\": 64, \"intermediate_size\": 64, "
+     "\"vocab_size\": 64, \"num_hidden_layers\": 1, \"num_attention_heads\": 2, "
+     "\"sliding_window\": 16, \"max_position_embeddings\": 64, "
+     "\"quantization\": {\"bits\": 4, \"group_size\": 32}}\n"},
     {"malformed.json", "{\n  \"problems\": [\n    {\"op\": }\n  ]\n}\n"},
     {"matrix.json", QMV(", \"bits\": 4, \"group_size\": 64")},
     {"empty.json", ""},
@@ -109,6 +114,13 @@ static const struct {
     {"explain", 2, NULL, "an argument is missing: kgen explain"},
     {"explain good.json", 2, NULL, "hint: run kgen good.json first"},
     {"explain good.json 77", 2, NULL, "no problem of good.json is called '77'"},
+    {"exlain good.json", 2, NULL,
+     "'exlain' is neither a command nor a file\n  hint: did you mean 'explain'?"},
+    {"Cache", 2, NULL, "did you mean 'cache'?"},
+    {"frobnicate good.json", 2, NULL, "hint: kgen --help lists the commands"},
+    {"explain good.json --bits 4 --cache it's", 2, NULL,
+     "run kgen good.json --bits 4 --cache 'it'\\''s' first"},
+    {"explain good.json 77 --bits 4 --json", 2, NULL, "kgen good.json --bits 4 --dry-run lists them"},
     {"nowhere.json", 2, NULL, "nowhere.json: cannot open the file"},
     {"malformed.json", 2, NULL, "malformed.json:3:"},
     {"empty.json", 2, NULL, "kgen: error: empty.json"},
@@ -123,14 +135,14 @@ static const struct {
     {"fractional.json", 2, NULL, "size"},
     {"overflow.json", 2, NULL, "overflow.json:1:"},
     {"huge.json", 2, NULL, "size"},
-    {".", 2, NULL, "folder"},
+    {".", 2, NULL, "this is a folder without a config.json"},
     {"good.json --templates nowhere", 2, NULL, "nowhere"},
     {"good.json --templates unclosed", 2, NULL, "broken.c.in:"},
     {"good.json -o /dev/null/x", 2, NULL, "/dev/null"},
     {"good.json -o good.json", 2, NULL, "-o names another folder"},
     {"good.json --isa neon", 3, NULL, "this machine cannot run neon"},
     {"good.json --dry-run", 0, "2 problems", ""},
-    {"./list -n", 0, "1 problems", ""},
+    {"./list -n", 0, "1 problem, ", ""},
     {"list", 0, "TEMPLATES", NULL},
     {"list ops", 0, "rms_norm", NULL},
     {"list templates", 0, "op qmv; for", NULL},
@@ -242,6 +254,7 @@ static void test_second_run(void **state)
     } after[] = {
         {"explain good.json --cache kept", "chosen: "},
         {"explain good.json add --cache kept", "1. add"},
+        {"explain good.json model.layers.1.a_norm.weight --cache kept", "2. rms_norm"},
         {"explain good.json 2 --cache kept", "2. rms_norm"},
         {"explain good.json --cache kept --json", "\"reason\""},
         {"cache list --cache kept", "2 winners"},
@@ -339,7 +352,7 @@ static void test_interrupt(void **state)
     assert_non_null(strstr(outcome.err.data, "interrupted"));
     assert_null(strstr(outcome.out.data, "written to"));
     kgen_test_outcome_free(&outcome);
-    assert_false(kgen_test_exists("never/main.c"));
+    assert_false(kgen_test_exists("never/sources.mk"));
     outcome = kgen_test_run("cache list --cache interrupted --json");
     assert_int_equal(outcome.status, 0);
     assert_non_null(strstr(outcome.out.data, "\"verdict\""));
@@ -365,6 +378,93 @@ static int group_teardown(void **state)
     return kgen_test_command_teardown();
 }
 
+/* A template folder whose only kernel is wrong: however it is called, the run has failed. */
+static void test_nothing_passes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *err;
+    } runs[] = {
+        {"./list --templates wrong --effort estimate --cache wrong-cache -o wrong-out",
+         "hint: kgen explain ./list 1 --templates wrong --cache wrong-cache shows"},
+        {"tune list --templates wrong --cache wrong-cache", "no candidate of add size=100 passed"},
+        {"tune list --templates wrong --cache wrong-cache --shard 1/1",
+         "no candidate of add size=100 passed"},
+        {"./list --templates wrong --cache wrong-cache --json -o wrong-out", "nothing written"},
+    };
+    assert_int_equal(mkdir("wrong", 0777), 0);
+    assert_int_equal(mkdir("wrong/c", 0777), 0);
+    char command[PATH_MAX + 128];
+    snprintf(command, sizeof command,
+             "cd %s/templates/c && cp *.h.in *.inc read_bandwidth.c.in \"$OLDPWD/wrong/c\"",
+             kgen_test_source);
+    assert_int_equal(system(command), 0);
+    kgen_test_put_file(
+        "wrong/c/minus.c.in",
+        "$template minus \"y = a - b\"\n$op add\n$isa generic\nvoid ${function}(${parameters})\n{\n"
+        "    for (size_t i = begin; i < end; i++)\n        y[i] = a[i] - b[i];\n}\n");
+    for (size_t i = 0; i < KGEN_COUNT_OF(runs); i++)
+        kgen_test_expect(runs[i].line, 1, NULL, runs[i].err);
+    assert_false(kgen_test_exists("wrong-out/add.c"));
+}
+
+/* What takes time is said before it ends, also where stderr is no terminal; -q says nothing. */
+static void test_piped_progress(void **state)
+{
+    (void)state;
+    struct kgen_test_outcome loud = kgen_test_run("good.json --effort estimate --cache piped -o piped-out");
+    assert_int_equal(loud.status, 0);
+    assert_holds("good.json", "stderr", &loud.err, "kgen: measuring the read bandwidth\n");
+    assert_holds("good.json", "stderr", &loud.err, "kgen: [1/2] add size=100: up to ");
+    assert_holds("good.json", "stderr", &loud.err, "kgen: proving what is written");
+    kgen_test_outcome_free(&loud);
+    struct kgen_test_outcome again = kgen_test_run("good.json --effort estimate --cache piped -o piped-out");
+    assert_string_equal(again.err.data, ""); /* nothing takes time */
+    kgen_test_outcome_free(&again);
+    struct kgen_test_outcome quiet =
+        kgen_test_run("good.json --effort estimate --cache quiet -o piped-out -q");
+    assert_string_equal(quiet.err.data, "");
+    kgen_test_outcome_free(&quiet);
+}
+
+/* A spec from a pipe, and one in a folder. */
+static void test_specs_from_elsewhere(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {
+        "%s - -n <good.json >piped.txt",
+        "%s graph - <good.json >piped.txt",
+        "mkdir m && cp good.json m/config.json && %s m -n >piped.txt",
+        "%s - --effort estimate -q <list >piped.txt && grep -q 'kgen - --effort' out/stdin/add.h",
+        "%s m/ --effort estimate -q >piped.txt && grep -q 'kgen m --effort' out/good/add.h && rm -r out",
+        "! %s - -n </dev/null 2>piped.txt && grep -q 'stdin:1:1: the spec is empty' piped.txt",
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(commands); i++) {
+        char command[PATH_MAX + 256];
+        snprintf(command, sizeof command, commands[i], kgen_test_binary);
+        if (system(command) != 0)
+            fail_msg("failed: %s", command);
+    }
+}
+
+/* Warnings are part of the result as data. */
+static void test_json_carries_warnings(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"window.json -n --json -q",
+                                        "window.json --json -q --effort estimate --no-cache -o window-out"};
+    for (size_t i = 0; i < KGEN_COUNT_OF(lines); i++) {
+        struct kgen_test_outcome outcome = kgen_test_run(lines[i]);
+        json_t *root = json_loads(outcome.out.data, 0, NULL);
+        const json_t *warnings = json_object_get(root, "warnings");
+        if (json_array_size(warnings) == 0)
+            fail_msg("kgen %s: no warnings in:\n%s%s", lines[i], outcome.out.data, outcome.err.data);
+        assert_non_null(strstr(json_string_value(json_array_get(warnings, 0)), "sliding"));
+        json_decref(root);
+        kgen_test_outcome_free(&outcome);
+    }
+}
+
 /* A folder of objects that others may write is an error of the run; the candidates get no records. */
 static void test_objects_others_may_write(void **state)
 {
@@ -388,6 +488,10 @@ int main(void)
         cmocka_unit_test(test_odd_caches),
         cmocka_unit_test(test_unwritable_stdout),
         cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_nothing_passes),
+        cmocka_unit_test(test_piped_progress),
+        cmocka_unit_test(test_specs_from_elsewhere),
+        cmocka_unit_test(test_json_carries_warnings),
         cmocka_unit_test(test_objects_others_may_write),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -119,7 +119,7 @@ static void emit_into(const struct fixture *fixture, const char *folder)
 {
     struct kgen_error error = {0};
     struct kgen_emission *emission = new_emission(fixture);
-    kgen_emission_write(emission, folder, &error);
+    kgen_emission_write(emission, folder, false, &error);
     check(&error);
     kgen_emission_free(emission);
 }
@@ -188,7 +188,7 @@ static size_t check_files(const char *folder)
     assert_non_null(directory);
     size_t files = 0;
     for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        if (entry->d_name[0] == '.')
+        if (entry->d_name[0] == '.' || strcmp(entry->d_name, "example") == 0)
             continue;
         struct kgen_text path = {0}, text = {0};
         struct kgen_error error = {0};
@@ -237,9 +237,10 @@ static struct kgen_problem as_stored(const struct kgen_problem *problem)
 }
 
 static const char driver_head[] =
-    "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include \"qmv.h\"\n"
-    "#include \"dequantize.h\"\n#include \"rms_norm.h\"\n#include \"rope.h\"\n#include \"swiglu.h\"\n"
-    "#include \"add.h\"\n#include \"softmax.h\"\n#include \"attention_decode.h\"\n"
+    "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include \"qmv_kernels.h\"\n"
+    "#include \"dequantize_kernels.h\"\n#include \"rms_norm_kernels.h\"\n#include \"rope_kernels.h\"\n"
+    "#include \"swiglu_kernels.h\"\n#include \"add_kernels.h\"\n#include \"softmax_kernels.h\"\n"
+    "#include \"attention_decode_kernels.h\"\n"
     "static unsigned char input[1 << 20], packed[3][1 << 17];\n"
     "_Alignas(64) static unsigned char memory[1 << 20];\nstatic float output[1 << 18], updated[1 << 18];\n"
     "static void get(int i)\n{\n    char name[32];\n    sprintf(name, \"in%d.bin\", i);\n"
@@ -461,15 +462,16 @@ static void build_and_run(const struct fixture *fixture, const struct build *bui
         skip();
     }
     write_driver(fixture);
-    if (run("cd %s && for f in *.c; do %s %s -c $f -o $f.o >>log 2>&1 || { cat log; exit 1; }; done; test ! "
+    if (run("cd %s && for f in *.c example/*.c; do %s %s -c $f -o $(basename $f).o >>log 2>&1 || { cat log; "
+            "exit 1; }; done; test ! "
             "-s log",
             fixture->folder, build->compiler, build->flags) != 0)
         fail_msg("%s: does not compile without warnings", build->name);
     const char *const link_flags = strstr(build->flags, "-static") != NULL ? "-static" : "";
-    assert_int_equal(run("cd %s && %s %s -o example $(ls *.c.o | grep -v driver) -lm", fixture->folder,
+    assert_int_equal(run("cd %s && %s %s -o program $(ls *.c.o | grep -v driver) -lm", fixture->folder,
                          build->compiler, link_flags),
                      0);
-    assert_int_equal(run("cd %s && %s ./example >example.log || { cat example.log; exit 1; }",
+    assert_int_equal(run("cd %s && %s ./program >program.log || { cat program.log; exit 1; }",
                          fixture->folder, build->runner),
                      0);
     assert_int_equal(run("cd %s && %s %s -o driver $(ls *.c.o | grep -v main) -lm", fixture->folder,
@@ -490,7 +492,7 @@ static void build_and_run(const struct fixture *fixture, const struct build *bui
         assert_true(compare_outputs(fixture, build->name, &residuals) > 1000);
         runs++;
     }
-    run("cd %s && rm -f *.o driver example log", fixture->folder);
+    run("cd %s && rm -f *.o driver program program.log log", fixture->folder);
     assert_true(runs > 0);
     assert_true(residuals >= 4096);
 }
@@ -517,12 +519,46 @@ BUILD_TEST(aarch64_neon, {"aarch64 gcc -O2",
                           "qemu-aarch64",
                           {"", "neon", "generic", NULL}})
 
+/* A program in C++ that includes every header and links with what a C compiler made. */
+static void headers_serve_cpp(void **state)
+{
+    const struct fixture *fixture = *state;
+    static const char *const compilers[] = {"g++ -std=c++11", "clang++ -std=c++17"};
+    size_t built = 0;
+    struct kgen_text text = {0}, path = {0};
+    for (size_t op = 0; op < kgen_op_count(); op++)
+        kgen_text_printf(&text, "#include \"%s_kernels.h\"\n", kgen_op_at(op)->name);
+    kgen_text_puts(&text, "int main()\n{\n    float a[77], b[77], sum[77];\n"
+                          "    for (int i = 0; i < 77; i++) {\n        a[i] = 1;\n        b[i] = 2;\n    }\n"
+                          "    odd_shapes_add_n77(a, b, sum, 0, 77);\n"
+                          "    return sum[76] > 2.5f && sum[76] < 3.5f ? 0 : 1;\n}\n");
+    kgen_text_printf(&path, "%s/program.cpp", fixture->folder);
+    assert_int_equal(kgen_file_write(path.data, text.data, text.length, NULL), 0);
+    for (size_t i = 0; i < KGEN_COUNT_OF(compilers); i++) {
+        if (run("command -v %s >/dev/null", i == 0 ? "g++" : "clang++") != 0) {
+            printf("skipped: %s is not there\n", compilers[i]);
+            continue;
+        }
+        if (run("cd %s && cc -std=c11 -O1 -c add.c add_avx2.c add_avx512.c add_neon.c && "
+                "%s -Wall -Wextra -Wpedantic -Werror program.cpp add*.o -o program && ./program",
+                fixture->folder, compilers[i]) != 0)
+            fail_msg("the headers do not serve %s", compilers[i]);
+        built++;
+    }
+    run("cd %s && rm -f *.o program program.cpp", fixture->folder);
+    kgen_text_free(&text);
+    kgen_text_free(&path);
+    if (built == 0)
+        skip();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_bytes_each_time), cmocka_unit_test(gcc_optimised),
-        cmocka_unit_test(gcc_unoptimised),      cmocka_unit_test(clang_optimised),
-        cmocka_unit_test(tcc_generic),          cmocka_unit_test(aarch64_neon),
+        cmocka_unit_test(same_bytes_each_time), cmocka_unit_test(headers_serve_cpp),
+        cmocka_unit_test(gcc_optimised),        cmocka_unit_test(gcc_unoptimised),
+        cmocka_unit_test(clang_optimised),      cmocka_unit_test(tcc_generic),
+        cmocka_unit_test(aarch64_neon),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -3,82 +3,19 @@
 #include "gen/base/file.h"
 #include "gen/emit/internal.h"
 
-#include "command_fixture.h"
+#include "emit_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
-/* Three matrices of which two rows have the same form, and one that has another. */
-static const char spec_text[] = "{\"kgen_schema\": 1, \"name\": \"m\", \"problems\": [\n"
-                                "{\"op\": \"qmv\", \"N\": 48, \"K\": 256, \"bits\": 4, \"group_size\": 32},\n"
-                                "{\"op\": \"qmv\", \"N\": 80, \"K\": 256, \"bits\": 4, \"group_size\": 32},\n"
-                                "{\"op\": \"qmv\", \"N\": 48, \"K\": 512, \"bits\": 4, \"group_size\": 32},\n"
-                                "{\"op\": \"add\", \"size\": 77}, {\"op\": \"add\", \"size\": 78}]}\n";
-
-enum { X86 = 1u << KGEN_ISA_AVX512 | 1u << KGEN_ISA_AVX2 | 1u << KGEN_ISA_GENERIC };
-
 /* The first two problems, which differ in N alone. */
 static const char *const qmv_names[] = {"m_qmv_n48_k256_b4_g32_f16_f32", "m_qmv_n80_k256_b4_g32_f16_f32"};
-
-static struct kgen_templates *templates;
-static struct kgen_spec *spec;
-
-static void check(const struct kgen_error *error)
-{
-    char text[1200];
-    if (error->code != KGEN_ERROR_NONE)
-        fail_msg("%s", kgen_error_format(error, text, sizeof text));
-}
-
-static struct kgen_variant variant_of(size_t entry, enum kgen_isa isa, size_t number)
-{
-    struct kgen_error error = {0};
-    struct kgen_variants variants = {0};
-    kgen_variants_list(templates, &spec->entries[entry].problem, 1u << isa, &variants, &error);
-    check(&error);
-    assert_true(number < variants.count);
-    const struct kgen_variant variant = variants.items[number];
-    kgen_variants_free(&variants);
-    return variant;
-}
-
-/* Every problem's winner is a variant of this instruction set, for qmv number and for add the first. */
-static void tune(struct kgen_variant *tuned, enum kgen_isa isa, size_t number)
-{
-    for (size_t i = 0; i < spec->count; i++)
-        tuned[i] = variant_of(i, isa, i < 3 ? number : 0);
-}
-
-static struct kgen_emission *emit(const struct kgen_variant *tuned, unsigned machine_isas, unsigned isas)
-{
-    struct kgen_error error = {0};
-    const struct kgen_emit_input input = {.spec = spec,
-                                          .templates = templates,
-                                          .tuned = tuned,
-                                          .command = "kgen m.json",
-                                          .machine = "a test",
-                                          .machine_isas = machine_isas,
-                                          .isas = isas};
-    struct kgen_emission *emission = kgen_emission_new(&input, &error);
-    check(&error);
-    assert_non_null(emission);
-    return emission;
-}
-
-/* The text of a file, or NULL where there is none of that name. */
-static const char *file_of(const struct kgen_emission *emission, const char *name)
-{
-    for (size_t i = 0; i < emission->files->count; i++) {
-        if (strcmp(emission->files->items[i].name.data, name) == 0)
-            return emission->files->items[i].text.data;
-    }
-    return NULL;
-}
 
 /* Copies the body of the function that the text defines as "void NAME(". */
 static void body_of(const char *text, const char *name, char *body, size_t size)
@@ -126,9 +63,9 @@ static void the_winner_comes_first(void **state)
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
         struct kgen_variant tuned[5];
         char body[4000];
-        tune(tuned, cases[i].winner, 0);
-        struct kgen_emission *emission = emit(tuned, cases[i].machine_isas, cases[i].isas);
-        body_of(file_of(emission, "qmv.c"), qmv_names[0], body, sizeof body);
+        emit_tune(tuned, cases[i].winner, 0);
+        struct kgen_emission *emission = emit_new(tuned, cases[i].machine_isas, cases[i].isas);
+        body_of(emit_file(emission, "qmv.c"), qmv_names[0], body, sizeof body);
         const char *last = body;
         for (size_t j = 0; cases[i].order[j] != NULL; j++) {
             const char *call = call_of(body, cases[i].order[j]);
@@ -142,7 +79,7 @@ static void the_winner_comes_first(void **state)
                 wanted = wanted || strcmp(cases[i].order[k], isas[j]) == 0;
             char file[32];
             snprintf(file, sizeof file, "qmv_%s.c", isas[j]);
-            if (!wanted && (call_of(body, isas[j]) != NULL || file_of(emission, file) != NULL))
+            if (!wanted && (call_of(body, isas[j]) != NULL || emit_file(emission, file) != NULL))
                 fail_msg("%s: there is code for %s", cases[i].what, isas[j]);
         }
         kgen_emission_free(emission);
@@ -162,18 +99,21 @@ static void equal_kernels_are_written_once(void **state)
     (void)state;
     struct kgen_variant tuned[5];
     char body[4000];
-    tune(tuned, KGEN_ISA_AVX2, 0);
-    struct kgen_emission *emission = emit(tuned, X86, 0);
-    const char *kernels = file_of(emission, "qmv_avx2.c");
+    emit_tune(tuned, KGEN_ISA_AVX2, 0);
+    for (size_t i = 0; i < emit_spec->count; i++)
+        emit_spec->entries[i].problem.threads = i == 0 ? 6 : 1;
+    struct kgen_emission *emission = emit_new(tuned, X86, 0);
+    const char *kernels = emit_file(emission, "qmv_avx2.c");
     assert_int_equal(count_of(kernels, "\nKV_TARGET void m_qmv_k256_b4_g32_f16_f32_avx2("), 1);
     assert_int_equal(count_of(kernels, "\nKV_TARGET void m_qmv_k512_b4_g32_f16_f32_avx2("), 1);
+    assert_non_null(strstr(kernels, "chosen on a test for 6 threads"));
     assert_null(strstr(kernels, "n48"));
     assert_null(strstr(kernels, "n80"));
-    assert_int_equal(count_of(file_of(emission, "add_avx2.c"), "\nKV_TARGET void m_add_avx2("), 1);
+    assert_int_equal(count_of(emit_file(emission, "add_avx2.c"), "\nKV_TARGET void m_add_avx2("), 1);
     /* Each problem keeps its function; the second calls the first. */
-    body_of(file_of(emission, "qmv.c"), qmv_names[0], body, sizeof body);
+    body_of(emit_file(emission, "qmv.c"), qmv_names[0], body, sizeof body);
     assert_non_null(strstr(body, "m_qmv_k256_b4_g32_f16_f32_avx2("));
-    body_of(file_of(emission, "qmv.c"), qmv_names[1], body, sizeof body);
+    body_of(emit_file(emission, "qmv.c"), qmv_names[1], body, sizeof body);
     assert_non_null(strstr(body, "m_qmv_n48_k256_b4_g32_f16_f32("));
     assert_ptr_equal(kgen_emission_kernel(emission, 0, KGEN_ISA_AVX2),
                      kgen_emission_kernel(emission, 1, KGEN_ISA_AVX2));
@@ -184,9 +124,9 @@ static void different_winners_are_named_after_their_problems(void **state)
 {
     (void)state;
     struct kgen_variant tuned[5];
-    tune(tuned, KGEN_ISA_AVX2, 0);
-    tuned[1] = variant_of(1, KGEN_ISA_AVX2, 1);
-    struct kgen_emission *emission = emit(tuned, X86, 0);
+    emit_tune(tuned, KGEN_ISA_AVX2, 0);
+    tuned[1] = emit_variant(1, KGEN_ISA_AVX2, 1);
+    struct kgen_emission *emission = emit_new(tuned, X86, 0);
     assert_string_equal(kgen_emission_kernel(emission, 0, KGEN_ISA_AVX2)->name.data,
                         "m_qmv_n48_k256_b4_g32_f16_f32_avx2");
     assert_string_equal(kgen_emission_kernel(emission, 1, KGEN_ISA_AVX2)->name.data,
@@ -197,24 +137,51 @@ static void different_winners_are_named_after_their_problems(void **state)
     kgen_emission_free(emission);
 }
 
-static void stale_files_are_removed(void **state)
+/* The names that a spec's tensors give to functions. */
+static void functions_are_named_by_tensors(void **state)
 {
     (void)state;
-    struct kgen_variant tuned[5];
+    static const char text[] =
+        "{\"name\": \"t\", \"problems\": [\n"
+        "{\"op\": \"qmv\", \"N\": 48, \"K\": 256, \"bits\": 4, \"group_size\": 32, \"activation_dtype\": "
+        "[\"f32\", "
+        "\"i8\"], \"tensors\": \"layers.*.mlp.{gate,up}_proj, lm_head (embed_tokens)\"},\n"
+        "{\"op\": \"qmv\", \"N\": 80, \"K\": 256, \"bits\": 4, \"group_size\": 32, \"tensors\": "
+        "\"layers.0-3,5.mlp.down_proj\"},\n"
+        "{\"op\": \"add\", \"size\": 7, \"tensors\": \"add_n8\"}, {\"op\": \"add\", \"size\": 8, "
+        "\"tensors\": \"twice\"},\n"
+        "{\"op\": \"add\", \"size\": 9, \"tensors\": \"twice\"}]}\n";
+    static const char *const defined[] = {
+        "#define t_layers_mlp_gate_up_proj t_qmv_n48_k256_b4_g32_f16_f32\n",
+        "#define t_layers_mlp_gate_up_proj_i8 t_qmv_n48_k256_b4_g32_f16_i8\n",
+        "#define t_lm_head t_qmv_n48_k256_b4_g32_f16_f32\n",
+        "#define t_layers_0to3_5_mlp_down_proj t_qmv_n80_k256_b4_g32_f16_f32\n",
+        "#define t_lm_head_i8_prepare t_qmv_n48_k256_b4_g32_f16_i8_prepare\n",
+    };
+    struct kgen_spec *const usual = emit_spec;
     struct kgen_error error = {0};
-    tune(tuned, KGEN_ISA_AVX2, 0);
-    struct kgen_emission *all = emit(tuned, 0, 0), *one = emit(tuned, X86, 1u << KGEN_ISA_AVX2);
-    kgen_emission_write(all, "stale", &error);
-    check(&error);
-    assert_true(kgen_test_exists("stale/qmv_avx512.c"));
-    kgen_test_put_file("stale/add_avx512.c", "/* A user's own file. */\n");
-    kgen_emission_write(one, "stale", &error);
-    check(&error);
-    assert_false(kgen_test_exists("stale/qmv_avx512.c"));
-    assert_true(kgen_test_exists("stale/add_avx512.c"));
-    assert_true(kgen_test_exists("stale/qmv_avx2.c"));
-    kgen_emission_free(all);
-    kgen_emission_free(one);
+    emit_spec = kgen_spec_parse("t.json", text, strlen(text), NULL, &error);
+    emit_check(&error);
+    struct kgen_variant tuned[6] = {{0}};
+    struct kgen_emission *emission = emit_new(tuned, 0, 0);
+    const char *header = emit_file(emission, "tensors.h");
+    assert_non_null(header);
+    for (size_t i = 0; i < KGEN_COUNT_OF(defined); i++) {
+        if (strstr(header, defined[i]) == NULL)
+            fail_msg("tensors.h lacks %s", defined[i]);
+    }
+    assert_null(strstr(header, "twice"));           /* it means two functions */
+    assert_null(strstr(header, "define t_add_n8")); /* it is the name of another one */
+    kgen_emission_write(emission, "named", false, &error);
+    emit_check(&error);
+    if (system("cd named && cc -std=c11 -Wall -Wextra -c tensors.h -o tensors.o") != 0)
+        fail_msg("tensors.h does not compile");
+    kgen_emission_free(emission);
+    kgen_spec_free(emit_spec);
+    emit_spec = usual;
+    emission = emit_new(tuned, 0, 0);
+    assert_null(emit_file(emission, "tensors.h")); /* the usual spec names none */
+    kgen_emission_free(emission);
 }
 
 /* What the command writes with --isa. */
@@ -232,13 +199,13 @@ static void the_command_writes_the_isa_that_was_asked_for(void **state)
     printf("skipped: this machine lacks AVX2\n");
     skip();
 #endif
-    kgen_test_put_file("m.json", spec_text);
+    kgen_test_put_file("m.json", emit_spec_text);
     kgen_test_expect("m.json --isa avx2 --effort estimate -o only", 0, NULL, NULL);
     assert_true(kgen_test_exists("only/qmv_avx2.c"));
     assert_false(kgen_test_exists("only/qmv_avx512.c"));
     assert_false(kgen_test_exists("only/qmv_neon.c"));
     kgen_file_read("only/qmv.c", 1 << 22, &text, &error);
-    check(&error);
+    emit_check(&error);
     assert_non_null(strstr(text.data, "_avx2("));
     assert_null(strstr(text.data, "avx512"));
     kgen_text_free(&text);
@@ -272,34 +239,35 @@ static void lines_are_short(void **state)
 {
     (void)state;
     static const char *const names[] = {"qwen", "qwen3-0.6b", "llama-3.1-8b", "bonsai-8b"};
-    struct kgen_spec *const small = spec;
+    struct kgen_spec *const small = emit_spec;
     for (size_t i = 0; i < KGEN_COUNT_OF(names); i++) {
         struct kgen_text path = {0};
         struct kgen_error error = {0};
         kgen_text_printf(&path, "%s/specs/%s.json", kgen_test_source, names[i]);
-        spec = kgen_spec_read(path.data, NULL, &error);
-        check(&error);
-        struct kgen_variant *tuned = calloc(spec->count, sizeof *tuned);
+        emit_spec = kgen_spec_read(path.data, NULL, &error);
+        emit_check(&error);
+        struct kgen_variant *tuned = calloc(emit_spec->count, sizeof *tuned);
         assert_non_null(tuned);
         for (size_t turn = 0; turn < 4; turn++) {
             static const enum kgen_isa isas[] = {KGEN_ISA_AVX512, KGEN_ISA_AVX2, KGEN_ISA_NEON};
-            for (size_t entry = 0; turn > 0 && entry < spec->count; entry++) {
+            for (size_t entry = 0; turn > 0 && entry < emit_spec->count; entry++) {
                 struct kgen_variants variants = {0};
                 const enum kgen_isa isa = isas[(entry + turn) % KGEN_COUNT_OF(isas)];
-                kgen_variants_list(templates, &spec->entries[entry].problem, 1u << isa, &variants, &error);
-                check(&error);
+                kgen_variants_list(emit_templates, &emit_spec->entries[entry].problem, 1u << isa, &variants,
+                                   &error);
+                emit_check(&error);
                 tuned[entry] = variants.items[(entry * 13 + turn * 29) % variants.count];
                 kgen_variants_free(&variants);
             }
-            struct kgen_emission *emission = emit(tuned, 0, 0);
+            struct kgen_emission *emission = emit_new(tuned, 0, 0);
             assert_true(check_lines(names[i], emission) > 3000);
             kgen_emission_free(emission);
         }
         free(tuned);
-        kgen_spec_free(spec);
+        kgen_spec_free(emit_spec);
         kgen_text_free(&path);
     }
-    spec = small;
+    emit_spec = small;
 }
 
 static void text_is_laid_out(void **state)
@@ -327,37 +295,16 @@ static void text_is_laid_out(void **state)
     }
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    struct kgen_error error = {0};
-    if (kgen_test_command_setup() != 0)
-        return -1;
-    templates = kgen_templates_open(NULL, "c", &error);
-    check(&error);
-    spec = kgen_spec_parse("m.json", spec_text, strlen(spec_text), NULL, &error);
-    check(&error);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    kgen_spec_free(spec);
-    kgen_templates_free(templates);
-    return kgen_test_command_teardown();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_winner_comes_first),
         cmocka_unit_test(equal_kernels_are_written_once),
         cmocka_unit_test(different_winners_are_named_after_their_problems),
-        cmocka_unit_test(stale_files_are_removed),
+        cmocka_unit_test(functions_are_named_by_tensors),
         cmocka_unit_test(the_command_writes_the_isa_that_was_asked_for),
         cmocka_unit_test(text_is_laid_out),
         cmocka_unit_test(lines_are_short),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, emit_set_up, emit_tear_down);
 }

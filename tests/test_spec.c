@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE /* mkdtemp */
 /* Lists of problems that are accepted, and the problems read from them. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,10 +8,13 @@
 
 #include <cmocka.h>
 
+#include "gen/base/file.h"
 #include "spec_fixture.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define COMPARE(spec, expected) spec_compare(spec, expected, KGEN_COUNT_OF(expected))
 
@@ -80,6 +84,42 @@ static void test_list_options(void **state)
     kgen_spec_free(spec);
 }
 
+/* An option that no problem leaves open changes nothing, which a warning says. */
+static void test_options_without_effect(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *problem;
+        struct kgen_spec_options options;
+        const char *warning; /* a part; NULL: none */
+    } cases[] = {
+        {"{\"op\": \"qmv\", \"N\": 2, \"K\": 128, \"bits\": 2, \"group_size\": 64}",
+         {.bits = 4},
+         "option for bits"},
+        {"{\"op\": \"qmv\", \"N\": 2, \"K\": 128, \"bits\": 2}", {.group_size = 64}, NULL},
+        {"{\"op\": \"qmv\", \"N\": 2, \"K\": 128, \"bits\": 2, \"group_size\": 64}",
+         {.scale_dtype = KGEN_F32, .activation_dtypes = {KGEN_I8}, .layout = KGEN_TILES16},
+         NULL},
+        {"{\"op\": \"qmv\", \"N\": 2, \"K\": 128, \"bits\": 2, \"group_size\": 64, \"activations\": \"f32\"}",
+         {.activation_dtypes = {KGEN_I8}},
+         "option for activation_dtype"},
+        {"{\"op\": \"add\", \"size\": 4}", {.context = 64}, "option for context"},
+        {"{\"op\": \"add\", \"size\": 4}, {\"op\": \"attention_decode\", \"heads\": 1, \"kv_heads\": 1, "
+         "\"head_dim\": 8}",
+         {.context = 64},
+         NULL},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        char text[400];
+        snprintf(text, sizeof text, "{\"problems\": [%s]}", cases[i].problem);
+        struct kgen_spec *spec = spec_parse(text, &cases[i].options);
+        assert_int_equal(spec->warning_count, cases[i].warning != NULL);
+        if (cases[i].warning != NULL && !spec_warns(spec, cases[i].warning))
+            fail_msg("case %zu warns: %s", i, spec->warnings[0]);
+        kgen_spec_free(spec);
+    }
+}
+
 /* The layout of the head is that of every qmv that does not say its own; the option replaces the head's. */
 static void test_layouts(void **state)
 {
@@ -133,13 +173,91 @@ static void test_identifiers(void **state)
     kgen_spec_free(NULL);
 }
 
+/* Any name will do for a text; what a name cannot have becomes "_". */
+static void test_any_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *source, *name, *identifier;
+    } cases[] = {
+        {"my spec.json", "my_spec", "my_spec"},
+        {"<memory>", "_memory_", "kgen__memory_"},
+        {"", "spec", "spec"},
+        {"a/b/", "spec", "spec"},
+        {".hidden", "hidden", "hidden"},
+        {"--", "spec", "spec"},
+        {"int", "int", "kgen_int"},
+    };
+    static const char text[] = "{\"problems\": [{\"op\": \"add\", \"size\": 1}]}";
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        struct kgen_error error = {0};
+        struct kgen_spec *spec = kgen_spec_parse(cases[i].source, text, sizeof text - 1, NULL, &error);
+        if (spec == NULL)
+            fail_msg("\"%s\": %s", cases[i].source, error.message);
+        assert_string_equal(spec->name, cases[i].name);
+        assert_string_equal(spec->identifier, cases[i].identifier);
+        kgen_spec_free(spec);
+    }
+    char many[400];
+    memset(many, 'n', sizeof many - 1);
+    many[sizeof many - 1] = '\0';
+    struct kgen_spec *spec = kgen_spec_parse(many, text, sizeof text - 1, NULL, NULL);
+    assert_non_null(spec);
+    assert_int_equal(strlen(spec->name), 100);
+    kgen_spec_free(spec);
+}
+
+/* As some editors write it; places are counted behind the mark. */
+static void test_byte_order_mark(void **state)
+{
+    (void)state;
+    kgen_spec_free(spec_parse("\xef\xbb\xbf{\"problems\": [{\"op\": \"add\", \"size\": 1}]}", NULL));
+    struct kgen_error error = {0};
+    static const char wrong[] = "\xef\xbb\xbf{\"problems\": 1}", empty[] = "\xef\xbb\xbf";
+    assert_null(kgen_spec_parse("a.json", wrong, sizeof wrong - 1, NULL, &error));
+    assert_int_equal(error.line, 1);
+    assert_int_equal(error.column, 14);
+    error = (struct kgen_error){0};
+    assert_null(kgen_spec_parse("a.json", empty, sizeof empty - 1, NULL, &error));
+    assert_string_equal(error.message, "the spec is empty");
+}
+
+/* A model's folder means its config.json, and names the spec. */
+static void test_folder(void **state)
+{
+    (void)state;
+    char base[] = "/tmp/kgen-spec-XXXXXX", path[200];
+    assert_non_null(mkdtemp(base));
+    snprintf(path, sizeof path, "%s/Model-1B", base);
+    assert_int_equal(mkdir(path, 0777), 0);
+    struct kgen_error error = {0};
+    assert_null(kgen_spec_read(path, NULL, &error));
+    assert_string_equal(error.message, "this is a folder without a config.json");
+    snprintf(path, sizeof path, "%s/Model-1B/config.json", base);
+    static const char text[] = "{\"problems\": [{\"op\": \"add\", \"size\": 1}]}";
+    assert_int_equal(kgen_file_write(path, text, sizeof text - 1, NULL), 0);
+    static const char *const endings[] = {"", "/", "/.", "/../Model-1B//"};
+    for (size_t i = 0; i < KGEN_COUNT_OF(endings); i++) {
+        snprintf(path, sizeof path, "%s/Model-1B%s", base, endings[i]);
+        struct kgen_spec *spec = spec_read(path, NULL);
+        assert_string_equal(spec->name, "Model-1B");
+        kgen_spec_free(spec);
+    }
+    snprintf(path, sizeof path, "rm -rf %s", base);
+    assert_int_equal(system(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_list_options),
+        cmocka_unit_test(test_options_without_effect),
         cmocka_unit_test(test_layouts),
         cmocka_unit_test(test_identifiers),
+        cmocka_unit_test(test_any_name),
+        cmocka_unit_test(test_byte_order_mark),
+        cmocka_unit_test(test_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -252,6 +252,20 @@ static void test_model(void **state)
         {MODEL("\"quantization\": {\"bit\": 4}"), 4, 18, "unknown key \"bit\" in \"quantization\"",
          "did you mean \"bits\"?"},
         {MODEL("\"quantization\": {\"bits\": 7}"), 4, 26, "\"bits\" of quantization must be", NULL},
+        {MODEL("\"quantization_config\": {\"bit\": 4}"), 4, 25,
+         "unknown key \"bit\" in \"quantization_config\"", "did you mean \"bits\"?"},
+        {MODEL("\"quantization_config\": {\"bits\": 4, \"model.layers.9.mlp.down_proj\": {\"bits\": 6}}"), 4,
+         36, "meets no tensor", NULL},
+        {MODEL("\"quantization_config\": {\"quant_method\": \"gptq\", \"bits\": 4, \"group_size\": 128}"), 4,
+         41, "the quantisation method \"gptq\" is not read", "--bits and --group-size"},
+        {MODEL("\"quantization_config\": {\"bits\": 4, \"quant_method\": \"awq\"}"), 4, 52,
+         "\"awq\" is not read", "MLX's form"},
+        {MODEL("\"quantization_config\": {\"quant_method\": \"fp8\", \"fmt\": \"e4m3\"}"), 4, 41,
+         "\"fp8\" is not read", NULL},
+        {MODEL("\"quantization_config\": {\"quant_method\": \"compressed-tensors\"}"), 4, 41,
+         "\"compressed-tensors\" is not read", NULL},
+        {MODEL("\"quantization\": {\"bits\": 4}, \"quantization_config\": {\"bits\": 8}"), 4, 30,
+         "\"quantization\" and \"quantization_config\" disagree", "remove"},
         {QUANTIZED(", \"mode\": \"mxfp4\""), 4, 55, "\"mode\" of quantization must be", NULL},
         {QUANTIZED(", \"scheme\": \"affine\", \"mode\": \"affine\""), 4, 67,
          "\"mode\" and \"scheme\" are one field", NULL},
@@ -359,11 +373,6 @@ static void test_files(void **state)
         assert_string_equal(error.source, paths[i]);
         assert_true(error.message[0] != '\0');
     }
-    /* A file name that cannot name a spec, and a name that mends it. */
-    struct kgen_error error = {0};
-    static const char text[] = LIST("{\"op\": \"add\", \"size\": 4}");
-    assert_null(kgen_spec_parse("my spec.json", text, sizeof text - 1, NULL, &error));
-    assert_non_null(strstr(error.hint, "give the spec a \"name\""));
 }
 
 static void test_unreadable(void **state)

@@ -225,6 +225,34 @@ static void test_overrides(void **state)
     COMPARE_OP(spec, kgen_op_find("qmv"), expected);
 }
 
+/* MLX writes the object under either name, and under both. */
+static void test_quantization_config(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        FOUR_BITS,
+        "\"quantization_config\": {\"bits\": 4, \"group_size\": 64}",
+        FOUR_BITS ", \"quantization_config\": {\"group_size\": 64, \"bits\": 4}",
+        "\"quantization\": null, \"quantization_config\": {\"bits\": 4, \"group_size\": 64}",
+        FOUR_BITS ", \"quantization_config\": null",
+        "\"quantization_config\": {\"bits\": 4, \"group_size\": 64, \"lm_head\": true}",
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(texts); i++) {
+        char text[500];
+        snprintf(text, sizeof text, HEAD("llama") "%s}", texts[i]);
+        struct kgen_spec *spec = spec_parse(text, NULL);
+        assert_string_equal(spec->summary, "LlamaForCausalLM, 6 layers, hidden 256, 4 bits, group 64");
+        kgen_spec_free(spec);
+    }
+    /* Options stand in for a method that is not read. */
+    static const struct kgen_spec_options options = {.bits = 8, .group_size = 32};
+    struct kgen_spec *spec = spec_parse(
+        HEAD("llama") "\"quantization_config\": {\"quant_method\": \"fp8\", \"fmt\": \"e4m3\"}}", &options);
+    assert_string_equal(spec->summary, "LlamaForCausalLM, 6 layers, hidden 256, 8 bits, group 32");
+    assert_true(spec_warns(spec, "of the method \"fp8\", which is not read"));
+    kgen_spec_free(spec);
+}
+
 /* One differing key of the format is enough to part fused matrices; those that agree stay together. */
 static void test_parted(void **state)
 {
@@ -499,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_configs),
         cmocka_unit_test(test_experts),
         cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_quantization_config),
         cmocka_unit_test(test_parted),
         cmocka_unit_test(test_head_dim),
         cmocka_unit_test(test_model_options),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The tuner among broken candidates: each is caught, named in its record, and never chosen; the second run
  * takes everything from the cache; a limit of time or a cancel keeps what is known. */
-#include "runtime/tune/tune.h"
+#include "runtime/tune/internal.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -314,6 +314,82 @@ static void limits_follow_the_machine(void **state)
     kgen_cache_close(cache);
 }
 
+/* ---- candidates that hang ---- */
+
+static char order[256]; /* of the candidates, as the tuner reports them */
+
+static void keep_order(void *context, const struct kgen_problem *problem, const struct kgen_record *record,
+                       unsigned done, unsigned total)
+{
+    (void)context, (void)problem, (void)done, (void)total;
+    const size_t used = strlen(order);
+    snprintf(order + used, sizeof order - used, "%s\n", record->variant);
+}
+
+/* Way 6 does not end; each of the others does more than those before it. */
+#define ENDLESS_ADD(name, ways)                                                                              \
+    "$template " name " \"y = a + b\"\n$op add\n$isa generic\n$param way = " ways "\n"                       \
+    "void ${function}(const float *a, const float *b, float *y, size_t begin, size_t end)\n{\n"              \
+    "    for (size_t i = begin; i < end;${way == 6 ? \"\" : \" i++\"}) {\n        y[i] = a[i] + b[i];\n"     \
+    "$for turn in range(way == 6 ? 0 : 20 * way)\n        y[i] += 0 * a[i];\n$end\n    }\n}\n"
+
+/* Of the template whose first variant hangs, the others are tried when all else has been. */
+static void siblings_of_what_hangs_come_last(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kgen_error error = {0};
+    struct kgen_choice choice;
+    /* The one that hangs has the fewest instructions, so that it is tried first. */
+    tune_put_template(&fixture->base, "planted", ENDLESS_ADD("planted", "6, 1, 2"));
+    tune_put_template(&fixture->base, "second", ENDLESS_ADD("second", "3"));
+    struct kgen_cache *cache = kgen_cache_open(fixture->base.folder, NULL, NULL, &error);
+    struct kgen_tuner *tuner =
+        kgen_tuner_new(fixture->base.templates, &fixture->base.machine, cache, &usual, &error);
+    assert_non_null(tuner);
+    order[0] = '\0';
+    assert_int_equal(kgen_tune(tuner, &fixture->problem, keep_order, NULL, &choice, &error), 0);
+    assert_string_equal(order, "planted generic way=6\nsecond generic way=3\nplanted generic way=1\n"
+                               "planted generic way=2\n");
+    kgen_tuner_free(tuner);
+    kgen_cache_close(cache);
+}
+
+static double limit_of_7(void *context, const struct kgen_variant *variant)
+{
+    (void)context, (void)variant;
+    return 7;
+}
+
+/* How long a proof may take follows from the references, and never exceeds the limit of a stage. */
+static void limits_follow_the_reference(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        double reference, stage; /* seconds; stage 0: not given */
+        bool sibling_hung;
+        double least, most;
+    } cases[] = {
+        {0, 0, false, 1, 15},     {0, 0, true, 0.25, 4},   {0.1, 0, false, 20, 30}, {1, 0, false, 60, 60},
+        {1000, 0, false, 60, 60}, {1000, 0, true, 15, 60}, {0, 90, false, 90, 90},
+    };
+    open_templates(fixture, "0");
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        struct kgen_tuner tuner = {.options = {.stage_limit_seconds = cases[i].stage}};
+        struct kgen_tuning_shared shared = {.slowness = 1};
+        struct kgen_tuning tuning = {
+            .tuner = &tuner, .shared = &shared, .reference_seconds = cases[i].reference};
+        const struct kgen_variant variant = {.tmpl = kgen_templates_find(fixture->base.templates, "planted"),
+                                             .isa = KGEN_ISA_GENERIC};
+        if (cases[i].sibling_hung)
+            tuning.hung = variant;
+        const double limit = kgen_tuning_proof_limit(&tuning, &variant);
+        if (limit < cases[i].least || limit > cases[i].most)
+            fail_msg("case %zu: the limit is %g s", i, limit);
+        tuner.options.times.stage_limit = limit_of_7;
+        assert_true(kgen_tuning_proof_limit(&tuning, &variant) == 7);
+    }
+}
+
 /* ---- finalists that fail ---- */
 
 enum { FASTEST = 10, SECOND, THIRD };
@@ -391,6 +467,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(estimate_proves_and_does_not_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stopping_keeps_what_is_known, set_up, tear_down),
         cmocka_unit_test_setup_teardown(limits_follow_the_machine, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(siblings_of_what_hangs_come_last, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(limits_follow_the_reference, set_up, tear_down),
         cmocka_unit_test_setup_teardown(failures_in_the_final_round_are_told, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

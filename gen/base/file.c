@@ -105,26 +105,39 @@ int kgen_file_create_temporary(const char *path, struct kgen_text *name, struct 
     return io_error(error, path, "cannot write the file");
 }
 
-int kgen_file_write(const char *path, const char *data, size_t length, struct kgen_error *error)
+int kgen_file_stage(const char *path, const char *data, size_t length, struct kgen_text *name,
+                    struct kgen_error *error)
 {
+    kgen_text_clear(name);
     if (file_holds(path, data, length))
         return 0;
-    struct kgen_text name = {0};
-    int result = -1;
-    const int descriptor = kgen_file_create_temporary(path, &name, error);
-    if (descriptor >= 0) {
-        bool written = write_all(descriptor, data, length) == 0;
-        if (close(descriptor) != 0)
-            written = false;
-        if (!written)
-            io_error(error, path, "cannot write the file");
-        else if (rename(name.data, path) != 0)
-            io_error(error, path, "cannot put the file in place");
-        else
-            result = 0;
-        if (result != 0)
-            unlink(name.data);
+    const int descriptor = kgen_file_create_temporary(path, name, error);
+    bool written = descriptor >= 0 && write_all(descriptor, data, length) == 0;
+    if (descriptor >= 0 && close(descriptor) != 0)
+        written = false;
+    if (!written && descriptor >= 0) {
+        io_error(error, path, "cannot write the file");
+        unlink(name->data);
     }
+    if (!written)
+        kgen_text_clear(name);
+    return written ? 0 : -1;
+}
+
+int kgen_file_place(struct kgen_text *name, const char *path, struct kgen_error *error)
+{
+    if (rename(name->data, path) != 0)
+        return io_error(error, path, "cannot put the file in place");
+    kgen_text_clear(name);
+    return 0;
+}
+
+int kgen_file_write(const char *path, const char *data, size_t length, struct kgen_error *error)
+{
+    struct kgen_text name = {0};
+    int result = kgen_file_stage(path, data, length, &name, error);
+    if (result == 0 && name.length > 0 && (result = kgen_file_place(&name, path, error)) != 0)
+        unlink(name.data);
     kgen_text_free(&name);
     return result;
 }

@@ -23,3 +23,20 @@ int kgen_string_find(const char *const *names, size_t count, const char *name)
     }
     return -1;
 }
+
+void kgen_shell_word(const char *word, struct kgen_text *text)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%+,-./:=@_";
+    if (word[0] != '\0' && word[strspn(word, plain)] == '\0') {
+        kgen_text_puts(text, word);
+        return;
+    }
+    kgen_text_puts(text, "'");
+    for (; *word != '\0'; word++) {
+        if (*word == '\'')
+            kgen_text_puts(text, "'\\''");
+        else
+            kgen_text_append(text, word, 1);
+    }
+    kgen_text_puts(text, "'");
+}

@@ -2,8 +2,9 @@
 /* Emission: the tuned kernels of a spec as C sources that need nothing of kgen.
  *
  * For each op of the spec: <op>.h with one function a problem, <op>.c with the choice at run time and the
- * plain C kernels, and <op>_<isa>.c with the kernels for each other instruction set. Beside them
- * kgen_vector.h, an example main.c and a Makefile. Kernels whose text is equal are written once. The text
+ * plain C kernels, <op>_<isa>.c with the kernels for each other instruction set, and <op>_kernels.h, which
+ * declares them. Beside them kgen_vector.h, tensors.h with names by tensor, sources.mk and sources.cmake, and
+ * example/ with a program and its Makefile. Kernels whose text is equal are written once. The text
  * depends on the input alone: no dates, no paths. */
 #ifndef KGEN_EMIT_H
 #define KGEN_EMIT_H
@@ -17,6 +18,10 @@ struct kgen_emit_input {
     /* One for each entry of the spec: the variant tuned for this machine. tmpl is NULL where there is none;
      * then the default variant is written, as for every other instruction set. */
     const struct kgen_variant *tuned;
+    /* NULL, or what the names of functions and files begin with, before "_": a part of a C identifier.
+     * Without it functions begin with the spec's name, and files with nothing. kgen_vector.h always has this
+     * name. */
+    const char *prefix;
     const char *command;   /* the command that makes it, without paths of this machine */
     const char *machine;   /* the processor on which tuned was found; NULL where nothing was timed */
     unsigned machine_isas; /* its instruction sets (bits 1 << isa) */
@@ -49,8 +54,19 @@ const struct kgen_emit_kernel *kgen_emission_kernel(const struct kgen_emission *
 /* The text of kgen_vector.h, which every kernel includes. */
 const char *kgen_emission_header(const struct kgen_emission *emission);
 
-/* Writes the sources into folder, which it makes. Files that would not change are left alone. Files that an
- * earlier run wrote for an instruction set that is no longer among them are removed. */
-int kgen_emission_write(const struct kgen_emission *emission, const char *folder, struct kgen_error *error);
+/* Writes the sources into folder, which it makes: all of them, or none where one cannot be written. Files
+ * that would not change are left alone. Files that kgen wrote before and that are no longer among them are
+ * removed. Fails with KGEN_ERROR_IO where a file in the way was not written by kgen, unless force is set. */
+int kgen_emission_write(const struct kgen_emission *emission, const char *folder, bool force,
+                        struct kgen_error *error);
+
+/* Fails with KGEN_ERROR_USAGE where a prefix cannot begin names: it has at most 60 letters, digits and "_",
+ * and begins with a letter. NULL is fine. */
+int kgen_emit_check_prefix(const char *prefix, struct kgen_error *error);
+
+/* Fails like kgen_emission_write where folder holds a file that every output of the spec would replace: to
+ * say so before the tuning. A folder that does not exist is fine. */
+int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, const char *folder,
+                           struct kgen_error *error);
 
 #endif

@@ -11,7 +11,7 @@
 
 void kgen_emit_function_name(const struct kgen_emit_input *input, size_t entry, struct kgen_text *text)
 {
-    kgen_text_printf(text, "%s_", input->spec->identifier);
+    kgen_text_printf(text, "%s_", kgen_emit_identifier(input));
     kgen_problem_name(&input->spec->entries[entry].problem, text);
 }
 
@@ -148,7 +148,7 @@ static int name_kernels(struct kgen_emission *emission, struct kgen_error *error
         const struct kgen_problem *problem = &input->spec->entries[kernel->entry].problem;
         const int fits = fits_any_range(&kernel->variant, problem, &kernel->text, error);
         if (fits > 0) {
-            kgen_text_printf(&shorter[i], "%s_", input->spec->identifier);
+            kgen_text_printf(&shorter[i], "%s_", kgen_emit_identifier(input));
             kgen_problem_kernel_name(problem, &shorter[i]);
         }
         result = fits < 0 ? -1 : shorter[i].failed ? kgen_emit_fail_memory(error) : 0;

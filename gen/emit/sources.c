@@ -130,10 +130,12 @@ static void add_kernel(struct sources *sources, const struct kgen_emit_kernel *k
     const struct kgen_emit_input *input = &sources->emission->input;
     struct kgen_text *text = &sources->kernels[kernel->variant.isa];
     struct kgen_text comment = {0};
+    const int64_t threads = input->spec->entries[kernel->entry].problem.threads;
     kgen_text_puts(&comment, "\n/* ");
     kgen_variant_name(&kernel->variant, &comment);
     if (input->machine != NULL && kernel->tuned)
-        kgen_text_printf(&comment, ", chosen on %s", input->machine);
+        kgen_text_printf(&comment, ", chosen on %s for %lld thread%s", input->machine, (long long)threads,
+                         threads == 1 ? "" : "s");
     kgen_text_printf(&comment, " (template %016llx) */\n",
                      (unsigned long long)kgen_template_hash(kernel->variant.tmpl));
     text->failed = text->failed || comment.failed;
@@ -166,7 +168,7 @@ static int add_packing(struct sources *sources, struct kgen_error *error)
                               "there is no template pack_tiles16.c.in");
     struct kgen_text name = {0};
     struct kgen_bindings bindings = {0};
-    kgen_text_printf(&name, "%s_pack_tiles16", input->spec->identifier);
+    kgen_text_printf(&name, "%s_pack_tiles16", kgen_emit_identifier(input));
     kgen_text_printf(
         &sources->header,
         "\n/* Packs rows for the functions with tiles16 in their names: 16 rows side by side, a word of each "
@@ -188,28 +190,51 @@ static int add_packing(struct sources *sources, struct kgen_error *error)
     return result;
 }
 
-static int add_header(struct sources *sources, struct kgen_error *error)
+/* Adds a header of the op: <op><ending>.h with a body, which follows the standard headers or another header.
+ */
+static int add_header(const struct sources *sources, const char *ending, const char *guard,
+                      const char *includes, const struct kgen_text *text, struct kgen_error *error)
 {
-    const char *identifier = sources->emission->input.spec->identifier;
-    struct kgen_text *file = kgen_emit_add(sources->emission->files, sources->name, ".h", error);
+    const struct kgen_emit_input *input = &sources->emission->input;
+    const char *identifier = kgen_emit_identifier(input);
+    struct kgen_text *file = kgen_emit_add(sources->emission->files, input, sources->name, ending, error);
     if (file == NULL)
         return -1;
     struct kgen_text body = {0};
-    kgen_emit_preamble(&sources->emission->input, &body);
-    kgen_text_printf(&body, "#ifndef KGEN_%s_%s_H\n#define KGEN_%s_%s_H\n\n", identifier, sources->name,
-                     identifier, sources->name);
-    kgen_text_puts(&body, "#include <stddef.h>\n#include <stdint.h>\n\n");
-    kgen_text_append(&body, sources->header.data, sources->header.length);
-    kgen_text_puts(
-        &body, "\n/* The kernels behind them. A caller that knows the machine may call one directly; the\n"
-               " * workspace of one kernel fits that kernel only. */\n");
-    kgen_text_puts(&body, cpu_text);
-    kgen_text_append(&body, sources->kernel_declarations.data, sources->kernel_declarations.length);
-    kgen_text_puts(&body, "\n#endif\n");
+    kgen_emit_preamble(input, &body);
+    kgen_text_printf(&body, "#ifndef KGEN_%s_%s%s_H\n#define KGEN_%s_%s%s_H\n\n%s\n", identifier,
+                     sources->name, guard, identifier, sources->name, guard, includes);
+    kgen_text_puts(&body, "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+    kgen_text_append(&body, text->data, text->length);
+    kgen_text_puts(&body, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
     kgen_emit_lay_out(body.data, body.length, file);
-    file->failed = file->failed || body.failed || sources->header.failed;
+    file->failed = file->failed || body.failed || text->failed;
     kgen_text_free(&body);
     return 0;
+}
+
+/* Adds <op>.h with the public functions, and <op>_kernels.h with those behind them. */
+static int add_headers(struct sources *sources, struct kgen_error *error)
+{
+    struct kgen_text include = {0}, kernels = {0};
+    kgen_text_puts(&include, "#include \"");
+    kgen_emit_file_name(sources->emission->input.prefix, sources->name, ".h\"\n", &include);
+    kgen_text_printf(
+        &kernels,
+        "/* The kernels behind the functions of the op. A caller that knows the machine may call one "
+        "directly; the\n"
+        " * workspace of one kernel fits that kernel only. */\n%s",
+        cpu_text);
+    kgen_text_append(&kernels, sources->kernel_declarations.data, sources->kernel_declarations.length);
+    int result =
+        add_header(sources, ".h", "", "#include <stddef.h>\n#include <stdint.h>\n", &sources->header, error);
+    if (result == 0 && include.failed)
+        result = kgen_emit_fail_memory(error);
+    if (result == 0)
+        result = add_header(sources, "_kernels.h", "_kernels", include.data, &kernels, error);
+    kgen_text_free(&include);
+    kgen_text_free(&kernels);
+    return result;
 }
 
 /* Begins a file of kernels: its comment, its header, and vector C for its instruction set. */
@@ -217,7 +242,8 @@ static void begin_kernels(const struct sources *sources, enum kgen_isa isa, stru
 {
     const struct kgen_isa_info *info = kgen_isa_info(isa);
     kgen_emit_preamble(&sources->emission->input, file);
-    kgen_text_printf(file, "#include \"%s.h\"\n", sources->name);
+    kgen_text_puts(file, "#include \"");
+    kgen_emit_file_name(sources->emission->input.prefix, sources->name, "_kernels.h\"\n", file);
     if (info->guard != NULL)
         kgen_text_printf(file, "#ifdef %s\n", info->guard);
     kgen_text_printf(file, "#define %s\n#include \"kgen_vector.h\"\n\n#include <math.h>\n",
@@ -261,7 +287,8 @@ static void add_tests(const struct sources *sources, struct kgen_text *file)
 
 static int add_sources(struct sources *sources, struct kgen_error *error)
 {
-    struct kgen_text *file = kgen_emit_add(sources->emission->files, sources->name, ".c", error);
+    struct kgen_text *file =
+        kgen_emit_add(sources->emission->files, &sources->emission->input, sources->name, ".c", error);
     if (file == NULL || sources->dispatch.failed)
         return kgen_emit_fail_memory(error);
     begin_kernels(sources, KGEN_ISA_GENERIC, file);
@@ -276,7 +303,8 @@ static int add_sources(struct sources *sources, struct kgen_error *error)
             continue;
         char suffix[32];
         snprintf(suffix, sizeof suffix, "_%s.c", kgen_isa_info((enum kgen_isa)isa)->name);
-        file = kgen_emit_add(sources->emission->files, sources->name, suffix, error);
+        file =
+            kgen_emit_add(sources->emission->files, &sources->emission->input, sources->name, suffix, error);
         if (file == NULL)
             return -1;
         begin_kernels(sources, (enum kgen_isa)isa, file);
@@ -303,7 +331,7 @@ int kgen_emit_sources(const struct kgen_emission *emission, const struct kgen_op
     }
     int result = any ? add_packing(&sources, error) : 0;
     if (any && result == 0)
-        result = add_header(&sources, error);
+        result = add_headers(&sources, error);
     if (any && result == 0)
         result = add_sources(&sources, error);
     kgen_text_free(&sources.header);

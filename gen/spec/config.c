@@ -67,7 +67,7 @@ static int read_family(const struct kgen_spec_reader *reader, json_t *config, st
         kgen_spec_fail(reader, NULL,
                        "a spec needs \"problems\", or \"architectures\" or \"model_type\" of a model");
         kgen_error_hint(reader->error,
-                        "a model is a Hugging Face config.json; specs/README.md describes both");
+                        "a model is a Hugging Face config.json; kgen list ops shows what a problem has");
         return -1;
     }
     struct kgen_json_path member = {NULL, "model_type", 0};

@@ -54,6 +54,46 @@ static int check_keys(const struct kgen_spec_reader *reader, const struct kgen_j
     return result;
 }
 
+/* The options that give fields, and whether a problem of the list took each. */
+static const char *const option_fields[] = {"bits",   "group_size", "scale_dtype", "activation_dtype",
+                                            "layout", "context"};
+
+static bool is_given(const struct kgen_spec_options *options, size_t field)
+{
+    const int64_t values[] = {options->bits,        options->group_size,
+                              options->scale_dtype, options->activation_dtypes[0],
+                              options->layout,      options->context};
+    return values[field] != 0;
+}
+
+static int note_taken(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                      json_t *object, const struct kgen_op *op, unsigned *taken)
+{
+    for (size_t i = 0; i < KGEN_COUNT_OF(option_fields); i++) {
+        const struct kgen_field *field = kgen_op_field(op, option_fields[i]);
+        const char *key;
+        json_t *value = NULL;
+        if (field != NULL && kgen_spec_member(reader, path, object, field, &key, &value) != 0)
+            return -1;
+        if (field != NULL && value == NULL)
+            *taken |= 1u << i;
+    }
+    return 0;
+}
+
+/* A problem's own fields stand above the options, so that an option may change nothing. */
+static int warn_of_options(struct kgen_spec_reader *reader, unsigned taken)
+{
+    for (size_t i = 0; i < KGEN_COUNT_OF(option_fields); i++) {
+        if (!is_given(reader->options, i) || (taken >> i & 1) != 0)
+            continue;
+        if (kgen_spec_warn(reader, "the option for %s changes nothing: no problem leaves it open.",
+                           option_fields[i]) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* What the command line and the head of the spec give to problems that do not say it themselves. */
 static void set_defaults(const struct kgen_spec_reader *reader, struct kgen_problem *problem)
 {
@@ -128,7 +168,8 @@ static int add_problem(struct kgen_spec_reader *reader, const struct kgen_json_p
     return 0;
 }
 
-static int read_problem(struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object)
+static int read_problem(struct kgen_spec_reader *reader, const struct kgen_json_path *path, json_t *object,
+                        unsigned *taken)
 {
     if (!json_is_object(object)) {
         char found[KGEN_SPEC_EXCERPT];
@@ -143,7 +184,8 @@ static int read_problem(struct kgen_spec_reader *reader, const struct kgen_json_
     set_defaults(reader, &problem);
     const char *tensors = NULL;
     int64_t calls = 1;
-    if (check_keys(reader, path, object, op) != 0 || read_fields(reader, path, object, &problem) != 0 ||
+    if (check_keys(reader, path, object, op) != 0 || note_taken(reader, path, object, op, taken) != 0 ||
+        read_fields(reader, path, object, &problem) != 0 ||
         kgen_spec_string(reader, path, object, "tensors", &tensors) < 0 ||
         kgen_spec_integer(reader, path, object, "calls", 1, CALLS_MAX, &calls) < 0)
         return -1;
@@ -169,11 +211,14 @@ int kgen_spec_read_problems(struct kgen_spec_reader *reader, json_t *root)
     if (count > PROBLEMS_MAX)
         return kgen_spec_fail(reader, &path, "\"problems\" has %zu problems; %d are the most", count,
                               PROBLEMS_MAX);
+    unsigned taken = 0;
     for (size_t i = 0; i < count; i++) {
         struct kgen_json_path element = {&path, NULL, i};
-        if (read_problem(reader, &element, json_array_get(problems, i)) != 0)
+        if (read_problem(reader, &element, json_array_get(problems, i), &taken) != 0)
             return -1;
     }
+    if (warn_of_options(reader, taken) != 0)
+        return -1;
     struct kgen_text summary = {0};
     kgen_text_printf(&summary, "a list of %zu problem%s", count, count == 1 ? "" : "s");
     reader->spec->summary = summary.data;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the quantisation format of each tensor: from MLX's "quantization" object, then from kgen's
- * "overrides". */
+/* Reads the quantisation format of each tensor: from MLX's "quantization" object, which is also written as
+ * "quantization_config", then from kgen's "overrides". */
 #include "gen/base/strings.h"
 #include "gen/ops/format.h"
 #include "gen/spec/reader.h"
@@ -96,7 +96,7 @@ static int check_quantization_keys(const struct kgen_spec_reader *reader, const 
             kgen_string_find(format_names, KGEN_COUNT_OF(format_names), key) >= 0)
             continue;
         struct kgen_json_path member = {path, key, 0};
-        kgen_spec_fail_key(reader, &member, "unknown key \"%s\" in \"quantization\"", key);
+        kgen_spec_fail_key(reader, &member, "unknown key \"%s\" in \"%s\"", key, path->key);
         kgen_spec_hint_nearest(reader, key, format_names, KGEN_COUNT_OF(format_names));
         return -1;
     }
@@ -131,17 +131,63 @@ static int read_overrides(const struct kgen_spec_reader *reader, json_t *overrid
     return 0;
 }
 
-int kgen_spec_formats_read(const struct kgen_spec_reader *reader, json_t *config,
-                           struct kgen_spec_formats *formats)
+/* Whether "quantization_config" is of one of the methods that kgen does not read: every form but MLX's names
+ * its method. With --bits such an object is passed over, with a warning. */
+static int check_method(struct kgen_spec_reader *reader, json_t *config, bool *other)
+{
+    struct kgen_json_path path = {NULL, "quantization_config", 0}, member = {&path, "quant_method", 0};
+    const char *method = NULL;
+    const int found = kgen_spec_string(reader, &path, config, "quant_method", &method);
+    *other = found == 1;
+    if (found <= 0)
+        return found;
+    if (reader->options->bits != 0)
+        return kgen_spec_warn(reader,
+                              "\"quantization_config\" is of the method \"%s\", which is not read; "
+                              "the options say the format.",
+                              method);
+    kgen_spec_fail(reader, &member, "the quantisation method \"%s\" is not read", method);
+    kgen_error_hint(reader->error, "kgen reads MLX's form; --bits and --group-size give the format of a "
+                                   "checkpoint that is quantised anew");
+    return -1;
+}
+
+/* Finds the object that says the formats, under either of its names. */
+static int find_quantization(struct kgen_spec_reader *reader, json_t *root, struct kgen_spec_formats *formats)
+{
+    json_t *config = NULL;
+    bool other = false;
+    formats->key = "quantization";
+    if (kgen_spec_object(reader, NULL, root, "quantization", &formats->quantization) < 0 ||
+        kgen_spec_object(reader, NULL, root, "quantization_config", &config) < 0)
+        return -1;
+    if (config != NULL && formats->quantization != NULL && !json_equal(config, formats->quantization)) {
+        struct kgen_json_path path = {NULL, "quantization_config", 0};
+        kgen_spec_fail_key(reader, &path, "\"quantization\" and \"quantization_config\" disagree");
+        kgen_error_hint(reader->error, "remove the one that does not hold");
+        return -1;
+    }
+    if (config == NULL || formats->quantization != NULL)
+        return 0;
+    if (check_method(reader, config, &other) != 0)
+        return -1;
+    if (!other) {
+        formats->key = "quantization_config";
+        formats->quantization = config;
+    }
+    return 0;
+}
+
+int kgen_spec_formats_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_formats *formats)
 {
     *formats = (struct kgen_spec_formats){.base = {true, 0, 0, KGEN_AFFINE, 0}, .seen = json_object()};
     if (formats->seen == NULL)
         return kgen_spec_fail_memory(reader);
     json_t *overrides = NULL;
-    struct kgen_json_path path = {NULL, "quantization", 0};
-    if (kgen_spec_object(reader, NULL, config, "quantization", &formats->quantization) < 0 ||
+    if (find_quantization(reader, config, formats) != 0 ||
         kgen_spec_object(reader, NULL, config, "overrides", &overrides) < 0)
         return -1;
+    struct kgen_json_path path = {NULL, formats->key, 0};
     if (formats->quantization != NULL &&
         (check_quantization_keys(reader, &path, formats->quantization) != 0 ||
          read_format(reader, &path, formats->quantization, &formats->base) != 0))
@@ -177,7 +223,7 @@ int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_sp
     *format = formats->base;
     json_t *own = json_object_get(formats->quantization, tensor);
     if (own != NULL) {
-        struct kgen_json_path path = {NULL, "quantization", 0}, member = {&path, tensor, 0};
+        struct kgen_json_path path = {NULL, formats->key, 0}, member = {&path, tensor, 0};
         if (read_tensor(reader, &member, own, format) != 0)
             return -1;
         if (json_object_set(formats->seen, tensor, own) != 0)
@@ -268,7 +314,7 @@ int kgen_spec_formats_finish(struct kgen_spec_reader *reader, struct kgen_spec_f
                              const struct kgen_family *family)
 {
     const char *ignored = family->other_weights;
-    struct kgen_json_path overrides = {NULL, "overrides", 0}, quantization = {NULL, "quantization", 0};
+    struct kgen_json_path overrides = {NULL, "overrides", 0}, quantization = {NULL, formats->key, 0};
     for (size_t i = 0; i < formats->override_count; i++) {
         const struct kgen_spec_override *override = &formats->overrides[i];
         struct kgen_json_path path = {&overrides, override->pattern, 0};

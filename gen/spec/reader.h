@@ -26,6 +26,7 @@ struct kgen_spec_uses {
 /* A spec while it is read. */
 struct kgen_spec_reader {
     const char *source, *text;
+    const char *file_name; /* its last part names a spec that has no name */
     size_t length;
     const struct kgen_spec_options *options; /* not NULL */
     struct kgen_error *error;
@@ -135,6 +136,7 @@ struct kgen_spec_override {
 
 struct kgen_spec_formats {
     struct kgen_spec_format base; /* bits 0 where neither the spec nor an option gives them */
+    const char *key;              /* of the next: "quantization" or "quantization_config" */
     json_t *quantization;         /* borrowed; NULL where the config has none */
     json_t *seen;                 /* the tensors found in it */
     struct kgen_spec_override *overrides;
@@ -142,8 +144,8 @@ struct kgen_spec_formats {
     bool mixed; /* some tensor differs from base */
 };
 
-/* Reads "quantization" and "overrides" of a config. Free formats in every case. */
-int kgen_spec_formats_read(const struct kgen_spec_reader *reader, json_t *config,
+/* Reads "quantization" or "quantization_config", and "overrides" of a config. Free formats in every case. */
+int kgen_spec_formats_read(struct kgen_spec_reader *reader, json_t *config,
                            struct kgen_spec_formats *formats);
 /* The format of a tensor, named as in checkpoints: "model.layers.0.mlp.down_proj". */
 int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_spec_formats *formats,

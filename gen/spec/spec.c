@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE /* realpath */
 /* Reads a spec: the options, the keys that both kinds have, and the name. */
 #include "gen/base/file.h"
 #include "gen/base/strings.h"
@@ -9,8 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define FILE_MAX ((size_t)4 << 20)
 #define NAME_LENGTH_MAX 100
 
 /* ---- the name ---- */
@@ -25,6 +27,11 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+static bool is_name_character(char c)
+{
+    return is_letter(c) || is_digit(c) || c == '-' || c == '_' || c == '.';
+}
+
 /* Checks a name. It becomes the name of a folder and a part of C identifiers, so that "..", "-x" and ".x" are
  * refused. */
 static bool is_name(const char *name, size_t length)
@@ -32,10 +39,27 @@ static bool is_name(const char *name, size_t length)
     if (length == 0 || length > NAME_LENGTH_MAX || name[0] == '.' || name[0] == '-')
         return false;
     for (size_t i = 0; i < length; i++) {
-        if (!is_letter(name[i]) && !is_digit(name[i]) && (name[i] == '\0' || strchr("-_.", name[i]) == NULL))
+        if (!is_name_character(name[i]))
             return false;
     }
     return true;
+}
+
+/* Makes a name of any text: what a name cannot have becomes "_". The caller frees it. */
+static char *make_name(const char *text, size_t length)
+{
+    while (length > 0 && (*text == '.' || *text == '-')) {
+        text++;
+        length--;
+    }
+    if (length == 0)
+        return strdup("spec");
+    char *name = strndup(text, length < NAME_LENGTH_MAX ? length : NAME_LENGTH_MAX);
+    for (char *c = name; c != NULL && *c != '\0'; c++) {
+        if (!is_name_character(*c))
+            *c = '_';
+    }
+    return name;
 }
 
 static bool is_keyword(const char *word)
@@ -87,19 +111,13 @@ static int set_name(struct kgen_spec_reader *reader, json_t *root)
         return -1;
     }
     if (found == 0) {
-        const char *slash = strrchr(reader->source, '/');
-        name = slash != NULL ? slash + 1 : reader->source;
+        const char *slash = strrchr(reader->file_name, '/');
+        name = slash != NULL ? slash + 1 : reader->file_name;
         length = strlen(name);
         if (length > 5 && strcmp(name + length - 5, ".json") == 0)
             length -= 5;
-        if (!is_name(name, length)) {
-            kgen_error_set(reader->error, KGEN_ERROR_SPEC, reader->source, 0, 0,
-                           "the name of the file cannot name the spec");
-            kgen_error_hint(reader->error, "give the spec a \"name\" of letters, digits, '-', '_' and '.'");
-            return -1;
-        }
     }
-    reader->spec->name = strndup(name, length);
+    reader->spec->name = found == 0 ? make_name(name, length) : strndup(name, length);
     if (reader->spec->name != NULL)
         reader->spec->identifier = make_identifier(reader->spec->name);
     return reader->spec->identifier != NULL ? 0 : kgen_spec_fail_memory(reader);
@@ -283,14 +301,18 @@ static int read_root(struct kgen_spec_reader *reader, json_t *root)
     return 0;
 }
 
-struct kgen_spec *kgen_spec_parse(const char *source, const char *text, size_t length,
-                                  const struct kgen_spec_options *options, struct kgen_error *error)
+/* file_name names the spec where it does not do so itself. */
+static struct kgen_spec *parse(const char *source, const char *file_name, const char *text, size_t length,
+                               const struct kgen_spec_options *options, struct kgen_error *error)
 {
+    static const char mark[] = "\xef\xbb\xbf"; /* of byte order, in UTF-8 */
+    const size_t skipped = length >= 3 && memcmp(text, mark, 3) == 0 ? 3 : 0;
     static const struct kgen_spec_options none;
     struct kgen_error ignored = {0};
     struct kgen_spec_reader reader = {.source = source,
-                                      .text = text,
-                                      .length = length,
+                                      .file_name = file_name,
+                                      .text = text + skipped,
+                                      .length = length - skipped,
                                       .options = options != NULL ? options : &none,
                                       .error = error != NULL ? error : &ignored};
     reader.spec = calloc(1, sizeof *reader.spec);
@@ -312,13 +334,44 @@ struct kgen_spec *kgen_spec_parse(const char *source, const char *text, size_t l
     return NULL;
 }
 
+struct kgen_spec *kgen_spec_parse(const char *source, const char *text, size_t length,
+                                  const struct kgen_spec_options *options, struct kgen_error *error)
+{
+    return parse(source, source, text, length, options, error);
+}
+
+/* The file of a spec: of a folder its config.json. Also gives the path of which the last part is its name. */
+static int find_file(const char *path, struct kgen_text *file, struct kgen_text *named,
+                     struct kgen_error *error)
+{
+    struct stat status;
+    kgen_text_puts(file, path);
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+        char *real = realpath(path, NULL); /* so that "." has a name */
+        kgen_text_puts(named, real != NULL ? real : path);
+        free(real);
+        kgen_text_printf(file, "%sconfig.json", path[strlen(path) - 1] == '/' ? "" : "/");
+        if (!file->failed && access(file->data, F_OK) != 0)
+            return kgen_error_set(error, KGEN_ERROR_IO, path, 0, 0, "this is a folder without a config.json");
+    } else {
+        kgen_text_puts(named, path);
+    }
+    if (file->failed || named->failed)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, path, 0, 0, "out of memory");
+    return 0;
+}
+
 struct kgen_spec *kgen_spec_read(const char *path, const struct kgen_spec_options *options,
                                  struct kgen_error *error)
 {
     struct kgen_text text = {0};
     struct kgen_spec *spec = NULL;
-    if (kgen_file_read(path, FILE_MAX, &text, error) == 0)
-        spec = kgen_spec_parse(path, text.data, text.length, options, error);
+    struct kgen_text file = {0}, named = {0};
+    if (find_file(path, &file, &named, error) == 0 &&
+        kgen_file_read(file.data, KGEN_SPEC_BYTES_MAX, &text, error) == 0)
+        spec = parse(file.data, named.data, text.data, text.length, options, error);
+    kgen_text_free(&file);
+    kgen_text_free(&named);
     kgen_text_free(&text);
     return spec;
 }

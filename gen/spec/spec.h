@@ -32,7 +32,8 @@ struct kgen_spec_entry {
 };
 
 struct kgen_spec {
-    char *name;       /* from "name", else from the file name: letters, digits, '-', '_', '.'; owned */
+    char *name; /* from "name", else from the name of the file or folder: letters, digits, '-', '_', '.';
+                   owned */
     char *identifier; /* the name as a C identifier in lower case; owned */
     char *summary;    /* for people: "Qwen3ForCausalLM, 36 layers, hidden 4096, 4 bits, group 64" ; owned */
     uint64_t hash;    /* of the bytes of the file */
@@ -44,9 +45,13 @@ struct kgen_spec {
     size_t warning_count;
 };
 
-/* Reads a spec from a file, or from text with a name to use in errors. options may be NULL. Returns NULL and
- * fills error on bad input: KGEN_ERROR_SPEC, KGEN_ERROR_IO for the file, KGEN_ERROR_USAGE for an option. The
- * caller frees it. */
+/* A larger spec is refused. */
+#define KGEN_SPEC_BYTES_MAX ((size_t)4 << 20)
+
+/* Reads a spec from a file, or from the config.json of a folder, or from text with any name to use in errors,
+ * which names the spec where it has no name of its own. A mark of byte order is skipped. options may be NULL.
+ * Returns NULL and fills error on bad input: KGEN_ERROR_SPEC, KGEN_ERROR_IO for the file, KGEN_ERROR_USAGE
+ * for an option. The caller frees it. */
 struct kgen_spec *kgen_spec_read(const char *path, const struct kgen_spec_options *options,
                                  struct kgen_error *error);
 struct kgen_spec *kgen_spec_parse(const char *source, const char *text, size_t length,

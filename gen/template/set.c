@@ -15,6 +15,7 @@ struct kgen_templates {
     size_t file_count, file_capacity;
     struct kgen_template **items; /* owned; in the order of their names */
     size_t count, capacity;
+    bool own;
 };
 
 static int fail_memory(struct kgen_error *error, const char *source)
@@ -292,10 +293,16 @@ struct kgen_templates *kgen_templates_open(const char *folder, const char *targe
         free(set);
         set = NULL;
     } else {
+        set->own = true;
         set = finish(set, load_folder(set, path.data, error), error);
     }
     kgen_text_free(&path);
     return set;
+}
+
+bool kgen_templates_are_own(const struct kgen_templates *templates)
+{
+    return templates->own;
 }
 
 void kgen_templates_free(struct kgen_templates *templates)

@@ -48,6 +48,8 @@ struct kgen_templates;
 struct kgen_templates *kgen_templates_open(const char *folder, const char *target, struct kgen_error *error);
 void kgen_templates_free(struct kgen_templates *templates);
 size_t kgen_templates_count(const struct kgen_templates *templates);
+/* Whether the set is of a folder, and not those embedded. */
+bool kgen_templates_are_own(const struct kgen_templates *templates);
 /* In the order of their names. */
 const struct kgen_template *kgen_templates_at(const struct kgen_templates *templates, size_t index);
 /* NULL where there is none of that name. */

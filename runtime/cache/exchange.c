@@ -104,6 +104,17 @@ long kgen_cache_export(const struct kgen_cache *cache, kgen_record_filter *wants
     return result == 0 ? (long)count : -1;
 }
 
+/* Whether the name of a variant, "qmv avx512 rows=4", has an instruction set that there is. */
+static bool has_isa(const char *variant)
+{
+    const char *blank = strchr(variant, ' ');
+    char name[32] = "";
+    enum kgen_isa isa;
+    if (blank != NULL)
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(blank + 1, " "), blank + 1);
+    return kgen_isa_parse(name, &isa) == 0;
+}
+
 /* The state of an import. */
 struct import {
     struct kgen_cache *cache;
@@ -139,6 +150,10 @@ static int take_record(struct import *import, const char *line, size_t length, u
     int result = 0;
     if (parsed == NULL) {
         kgen_line_fault(line, length, reason, sizeof reason);
+        reject(import, reason);
+    } else if (!has_isa(parsed->record.variant)) {
+        snprintf(reason, sizeof reason, "a record of an unknown instruction set: %.100s",
+                 parsed->record.variant);
         reject(import, reason);
     } else if (kgen_record_problem(&parsed->record, &problem, &fault) != 0) {
         snprintf(reason, sizeof reason, "a record whose problem cannot be: %.200s", fault.message);

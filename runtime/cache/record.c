@@ -191,6 +191,8 @@ int kgen_line_write_record(const struct kgen_record *record, struct kgen_text *l
     kgen_text_printf(line, ",\"repeats\":%u", record->repeats);
     if (record->among != NULL && record->among[0] != '\0')
         write_string(line, "among", record->among);
+    if (record->own)
+        kgen_text_puts(line, ",\"own\":true");
     kgen_text_printf(line, ",\"chosen\":%s}\n", record->chosen ? "true" : "false");
     return finish_line(line, error);
 }
@@ -338,7 +340,8 @@ static const char *read_record(const json_t *root, struct kgen_record *record)
     const char *verdict;
     if (!get_string(root, "verdict", &verdict) || kgen_verdict_parse(verdict, &record->verdict) != 0)
         return "verdict";
-    /* Records of earlier versions have no such member. */
+    /* Records of earlier versions have no such members. */
+    record->own = json_is_true(json_object_get(root, "own"));
     if (!get_string(root, "among", &record->among))
         record->among = "";
     const json_t *chosen = json_object_get(root, "chosen");

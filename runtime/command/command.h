@@ -36,6 +36,8 @@ void kgen_say_error(const struct kgen_error *error);
 void kgen_say_warning(const char *format, ...) KGEN_PRINTF(1, 2);
 /* Prints a line without a prefix. */
 void kgen_say(const char *format, ...) KGEN_PRINTF(1, 2);
+/* What makes a noun of one thing that of count things: "" or "s". */
+const char *kgen_plural(size_t count);
 /* A kgen_message_log, which prints information only with -v. context is the struct kgen_options. */
 void kgen_say_log(void *context, int level, const char *message);
 
@@ -59,6 +61,9 @@ struct kgen_session {
  * detects the machine. spec may be NULL. */
 int kgen_session_open(struct kgen_session *session, const struct kgen_options *options, const char *spec,
                       struct kgen_error *error);
+/* Reads a spec of the command line: a file, a folder with a config.json, or "-" for standard input. */
+struct kgen_spec *kgen_command_spec(const struct kgen_options *options, const char *path,
+                                    struct kgen_error *error);
 /* Opens the cache that the options name; with --no-cache one that only remembers in memory. */
 int kgen_session_open_cache(struct kgen_session *session, const struct kgen_options *options,
                             struct kgen_error *error);

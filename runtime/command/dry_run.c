@@ -95,18 +95,19 @@ static int print(const struct kgen_session *session, const struct kgen_options *
         json_t *problems = listing->problems;
         listing->problems = NULL;
         return kgen_json_print(json_pack(
-            "{s:s, s:s, s:s, s:o, s:o, s:i, s:s, s:o, s:I, s:o}", "kgen", KGEN_VERSION, "status", "dry_run",
-            "spec", session->spec->name, "summary", kgen_json_string(session->spec->summary), "machine",
-            kgen_json_machine(&session->machine), "threads", session->threads, "effort",
-            kgen_effort_name(options->effort), "problems", problems, "candidates", (json_int_t)listing->total,
-            "graph", kgen_json_graph(session->spec->graph)));
+            "{s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:s, s:o, s:I, s:o}", "kgen", KGEN_VERSION, "status",
+            "dry_run", "spec", session->spec->name, "summary", kgen_json_string(session->spec->summary),
+            "warnings", kgen_json_warnings(session->spec), "machine", kgen_json_machine(&session->machine),
+            "threads", session->threads, "effort", kgen_effort_name(options->effort), "problems", problems,
+            "candidates", (json_int_t)listing->total, "graph", kgen_json_graph(session->spec->graph)));
     }
     if (kgen_table_print(&listing->table, stdout) != 0) {
         fputs("kgen: error: out of memory\n", stderr);
         return -1;
     }
-    printf("\n%s: %s\n%zu problems, %zu candidates; nothing compiled, nothing written\n", session->spec->name,
-           session->spec->summary, session->spec->count, listing->total);
+    printf("\n%s: %s\n%zu problem%s, %zu candidate%s; nothing compiled, nothing written\n",
+           session->spec->name, session->spec->summary, session->spec->count,
+           kgen_plural(session->spec->count), listing->total, kgen_plural(listing->total));
     return 0;
 }
 

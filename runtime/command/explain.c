@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gen/spec/tensors.h"
 #include "runtime/command/evidence.h"
 #include "runtime/command/json.h"
 #include "runtime/command/table.h"
@@ -23,7 +24,8 @@ struct explanation {
     bool *selected;                 /* likewise */
 };
 
-/* Whether PROBLEM, a number or a part of its name, description or tensors, selects the entry. */
+/* Whether PROBLEM selects the entry: a number, a part of its name, description or tensors, or a tensor that
+ * it serves. */
 static int is_selected(const struct explanation *explanation, size_t index, bool *selected)
 {
     const char *wanted = explanation->options->argument_count > 1 ? explanation->options->arguments[1] : NULL;
@@ -39,7 +41,9 @@ static int is_selected(const struct explanation *explanation, size_t index, bool
     kgen_problem_name(&entry->problem, &name);
     kgen_text_puts(&name, "\n");
     kgen_problem_describe(&entry->problem, &name);
-    *selected = !name.failed && (strstr(name.data, wanted) != NULL || strstr(entry->tensors, wanted) != NULL);
+    *selected =
+        !name.failed && (strstr(name.data, wanted) != NULL || strstr(entry->tensors, wanted) != NULL ||
+                         kgen_tensors_have(entry->tensors, wanted));
     const bool failed = name.failed;
     kgen_text_free(&name);
     return failed ? -1 : 0;
@@ -122,8 +126,9 @@ static int print_entry(const struct explanation *explanation, size_t index,
                (int)entry->problem.threads, entry->problem.threads == 1 ? "thread" : "threads",
                kgen_problem_bytes(&entry->problem) * 1e-6,
                kgen_timing_is_cold(&entry->problem) ? "cold" : "hot");
-        printf("   %zu candidates: %zu passed, %zu timed, %zu failed, %zu not tried\n", evidence->candidates,
-               evidence->passed, evidence->timed, evidence->failed, evidence->candidates - evidence->count);
+        printf("   %zu candidate%s: %zu passed, %zu timed, %zu failed, %zu not tried\n", evidence->candidates,
+               kgen_plural(evidence->candidates), evidence->passed, evidence->timed, evidence->failed,
+               evidence->candidates - evidence->count);
         if (evidence->stale > 0)
             printf(
                 "   passed over in the cache: %zu of other versions of a template or of kgen, or of another "
@@ -189,17 +194,20 @@ static int collect(struct explanation *explanation, struct kgen_error *error)
         selected++;
         records += evidence->count + evidence->stale;
     }
+    const char *repeat = kgen_options_repeated(options);
     const char *spec = options->arguments[0], *folder = kgen_cache_path(session->cache);
     if (selected == 0) {
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "no problem of %s is called '%s'", spec,
                        options->argument_count > 1 ? options->arguments[1] : "");
-        kgen_error_hint(error, "a number from 1 to %zu, or a part of a name: kgen %s --dry-run lists them",
-                        count, spec);
+        kgen_error_hint(
+            error, "a number from 1 to %zu, a tensor, or a part of a name: kgen %s%s --dry-run lists them",
+            count, spec, repeat);
     } else if (records == 0) {
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
-                       "the cache (%s) knows nothing of this on this machine with %d threads",
-                       folder[0] != '\0' ? folder : "none", session->threads);
-        kgen_error_hint(error, "run kgen %s first", spec);
+                       "the cache (%s) knows nothing of this on this machine with %d thread%s",
+                       folder[0] != '\0' ? folder : "none", session->threads,
+                       kgen_plural((size_t)session->threads));
+        kgen_error_hint(error, "run kgen %s%s first", spec, repeat);
     }
     return selected == 0 || records == 0 ? -1 : 0;
 }

@@ -133,7 +133,8 @@ static enum kgen_ending judge(const struct run *run)
     for (size_t i = 0; i < run->count; i++) {
         const struct kgen_choice *choice = &run->choices[i];
         /* With --shard, a problem may have no candidate in the share. */
-        if (choice->variant.tmpl != NULL || (run->options->shards > 0 && choice->candidates > 0))
+        const bool elsewhere = run->options->shards > 0 && (choice->proven > 0 || choice->failed == 0);
+        if (choice->variant.tmpl != NULL || (elsewhere && choice->candidates > 0))
             continue;
         struct kgen_error error = {0};
         struct kgen_text problem = {0};
@@ -154,8 +155,8 @@ static enum kgen_ending judge(const struct run *run)
             if (untried)
                 kgen_error_hint(&error, "run again to go on from here; the cache keeps what was learned");
             else
-                kgen_error_hint(&error, "kgen explain %s %zu shows how each failed",
-                                run->options->arguments[0], i + 1);
+                kgen_error_hint(&error, "kgen explain %s %zu%s shows how each failed",
+                                run->options->arguments[0], i + 1, kgen_options_repeated(run->options));
             if (ending != KGEN_ENDED_NO_CANDIDATE)
                 ending = KGEN_ENDED_FAILED;
         }
@@ -168,7 +169,8 @@ static enum kgen_ending judge(const struct run *run)
 static void say_how_to_go_on(const struct run *run)
 {
     const char *folder = kgen_cache_path(run->session->cache);
-    kgen_say("kgen: interrupted after %zu of %zu problems%s", run->count, run->session->spec->count,
+    kgen_say("kgen: interrupted after %zu of %zu problem%s%s", run->count, run->session->spec->count,
+             kgen_plural(run->session->spec->count),
              run->options->command == KGEN_COMMAND_GENERATE ? "; nothing written" : "");
     if (folder[0] != '\0')
         kgen_say("  what was learned stays in %s; run again to go on from here", folder);
@@ -200,7 +202,11 @@ static int write_output(struct run *run, const char *folder, enum kgen_ending *e
         .seed = KGEN_PROOF_SEED,
         .cancel = &kgen_interrupted,
     };
-    kgen_progress_note(&run->progress, "proving what is written through the compiler");
+    bool compiled = false;
+    for (size_t i = 0; i < run->count; i++)
+        compiled = compiled || run->choices[i].compiled > 0;
+    if (compiled)
+        kgen_progress_note(&run->progress, "proving what is written through the compiler");
     const int result = kgen_output_write(&output, folder, shipped, error);
     kgen_progress_clear(&run->progress);
     if (result == 0 && shipped->failed_entry != SIZE_MAX) {
@@ -217,7 +223,8 @@ static int work(struct run *run, const char *folder, double begin)
 {
     struct kgen_error error = {0}, bandwidth_error = {0};
     struct kgen_bandwidth bandwidth;
-    kgen_progress_note(&run->progress, "measuring the read bandwidth");
+    if (kgen_session_known_bandwidth(run->session, &bandwidth) != 0)
+        kgen_progress_note(&run->progress, "measuring the read bandwidth");
     const bool known = kgen_session_bandwidth(run->session, false, &bandwidth, &bandwidth_error) == 0;
     kgen_progress_clear(&run->progress);
     if (!known) {
@@ -262,6 +269,8 @@ static int work(struct run *run, const char *folder, double begin)
 /* Gives the output folder, and creates it where it does not exist. */
 static int open_folder(const struct run *run, struct kgen_text *folder, struct kgen_error *error)
 {
+    if (kgen_emit_check_prefix(run->options->prefix, error) != 0)
+        return -1;
     if (run->options->output != NULL)
         kgen_text_puts(folder, run->options->output);
     else
@@ -270,6 +279,9 @@ static int open_folder(const struct run *run, struct kgen_text *folder, struct k
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     while (folder->length > 1 && folder->data[folder->length - 1] == '/')
         folder->data[--folder->length] = '\0';
+    if (!run->options->force &&
+        kgen_emit_check_folder(run->session->spec, run->options->prefix, folder->data, error) != 0)
+        return -1;
     return check_folder(folder->data, error);
 }
 

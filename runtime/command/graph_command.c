@@ -254,7 +254,7 @@ static int print_dot(const struct kgen_spec *spec, bool all)
 int kgen_command_graph(const struct kgen_options *options)
 {
     struct kgen_error error = {0};
-    struct kgen_spec *spec = kgen_spec_read(options->arguments[0], &options->spec, &error);
+    struct kgen_spec *spec = kgen_command_spec(options, options->arguments[0], &error);
     if (spec == NULL)
         return kgen_fail(&error);
     int status = KGEN_EXIT_DONE;

@@ -31,6 +31,14 @@ json_t *kgen_json_bandwidth(const struct kgen_bandwidth *bandwidth)
                      kgen_json_positive(bandwidth->all_threads * 1e-9), "noise", bandwidth->noise);
 }
 
+json_t *kgen_json_warnings(const struct kgen_spec *spec)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < spec->warning_count; i++)
+        json_array_append_new(list, kgen_json_string(spec->warnings[i]));
+    return list;
+}
+
 json_t *kgen_json_problem(const struct kgen_problem *problem)
 {
     struct kgen_text text = {0};

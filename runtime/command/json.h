@@ -13,6 +13,8 @@ json_t *kgen_json_positive(double value);
 json_t *kgen_json_machine(const struct kgen_machine *machine);
 /* bandwidth NULL: null. */
 json_t *kgen_json_bandwidth(const struct kgen_bandwidth *bandwidth);
+/* What a spec asks for and kgen does not do yet, an array of strings. */
+json_t *kgen_json_warnings(const struct kgen_spec *spec);
 json_t *kgen_json_problem(const struct kgen_problem *problem);
 /* Nodes, tensors with their lifetimes, weights and state. */
 json_t *kgen_json_graph(const struct kgen_graph *graph);

@@ -33,7 +33,8 @@ static void print_text(const struct kgen_session *session, const struct kgen_ban
     print_size("L3 cache", machine->l3_bytes);
     if (bandwidth != NULL) {
         printf("%-20s %.1f GB/s with 1 thread\n", "read bandwidth", bandwidth->one_thread * 1e-9);
-        printf("%-20s %.1f GB/s with %d threads\n", "", bandwidth->all_threads * 1e-9, bandwidth->threads);
+        printf("%-20s %.1f GB/s with %d thread%s\n", "", bandwidth->all_threads * 1e-9, bandwidth->threads,
+               kgen_plural((size_t)bandwidth->threads));
         printf("%-20s %.1f%% between the quartiles of reading\n", "noise", bandwidth->noise * 100);
     }
     printf("%-20s %s\n", "engine", engine.failed ? "?" : engine.data);

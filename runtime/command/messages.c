@@ -32,6 +32,11 @@ void kgen_say(const char *format, ...)
     va_end(arguments);
 }
 
+const char *kgen_plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 void kgen_say_log(void *context, int level, const char *message)
 {
     const struct kgen_options *options = context;

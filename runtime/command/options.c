@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "gen/base/nearest.h"
+#include "gen/base/strings.h"
 #include "gen/target/target.h"
 #include "runtime/command/command.h"
 #include "runtime/command/options_values.h"
@@ -9,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_FILES 100000
 /* Of a first run of kgen generate. */
@@ -76,6 +79,10 @@ static const struct option_info option_infos[] = {
      "add X to the logits of a token; may be repeated; -inf: never this token"},
     {"output", NULL, 'o', "PATH", IN(GENERATE) | IN(REPORT), NULL, FIELD(output), false,
      "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html)"},
+    {"force", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(force), false,
+     "replace files of that folder that kgen did not write"},
+    {"prefix", NULL, 0, "NAME", IN(GENERATE), NULL, FIELD(prefix), true,
+     "begin the names of functions and files with NAME, not with the name of the spec"},
     {"peers", NULL, 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
      "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
     {"target", NULL, 0, "NAME", WITH_SPEC | IN(LIST), kgen_read_target, 0, false,
@@ -91,7 +98,7 @@ static const struct option_info option_infos[] = {
     {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | RUNNING, kgen_read_threads, 0, true,
      "tune for N threads (default: all)"},
     {"bits", NULL, 0, "B", READING_SPEC, kgen_read_bits, 0, true,
-     "bits of a weight, where the spec does not say"},
+     "bits of a weight, for all that does not say its own"},
     {"group-size", NULL, 0, "G", READING_SPEC, kgen_read_group_size, 0, true,
      "weights of a group: 32, 64, 128"},
     {"activation-dtype", "activations", 0, "LIST", READING_MODEL, kgen_read_activation_dtypes, 0, true,
@@ -228,10 +235,15 @@ static int store(const struct option_info *info, const char *value, struct kgen_
     return 0;
 }
 
+/* The last part of a path, which may end with a slash. */
 static const char *base_name(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
+    const char *name = path;
+    for (const char *at = path; *at != '\0'; at++) {
+        if (at[0] == '/' && at[1] != '/' && at[1] != '\0')
+            name = at + 1;
+    }
+    return name;
 }
 
 /* The options given, in the order of the table, so that their order on the command line does not matter. */
@@ -239,11 +251,43 @@ static void write_reproduce(struct kgen_options *options, const char *const valu
 {
     if (options->command != KGEN_COMMAND_GENERATE || options->argument_count == 0)
         return;
-    kgen_text_printf(&options->reproduce, "kgen %s", base_name(options->arguments[0]));
+    const char *spec = base_name(options->arguments[0]);
+    kgen_text_printf(&options->reproduce, "kgen %.*s", (int)strcspn(spec, "/"), spec);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (values[i] != NULL && option_infos[i].changes_output)
             kgen_text_printf(&options->reproduce, " --%s %s", option_infos[i].name, base_name(values[i]));
     }
+}
+
+static void write_repeated(struct kgen_options *options, const char *const values[OPTION_COUNT])
+{
+    const unsigned both = IN(GENERATE) | IN(EXPLAIN);
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        const struct option_info *info = &option_infos[i];
+        if (values[i] == NULL || info->argument == NULL || (info->commands & both) != both)
+            continue;
+        kgen_text_printf(&options->repeated, " --%s ", info->name);
+        kgen_shell_word(values[i], &options->repeated);
+    }
+}
+
+/* Whether the first word, which names no command, may be a spec. */
+static int check_command(char *const *arguments, size_t count, struct kgen_error *error)
+{
+    if (count == 0 || strpbrk(arguments[0], "./") != NULL || access(arguments[0], F_OK) == 0)
+        return 0;
+    struct kgen_nearest nearest;
+    kgen_nearest_start(&nearest, arguments[0], strlen(arguments[0]));
+    for (int i = 0; i < KGEN_COMMAND_COUNT; i++) {
+        if (command_infos[i].name != NULL)
+            kgen_nearest_offer(&nearest, command_infos[i].name, strlen(command_infos[i].name));
+    }
+    if (nearest.best[0] == '\0' && count == 1)
+        return 0;
+    kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "'%s' is neither a command nor a file", arguments[0]);
+    kgen_nearest_hint(&nearest, error);
+    kgen_error_hint(error, "kgen --help lists the commands");
+    return -1;
 }
 
 /* Takes the command's name, if there is one, and its arguments from what is left of the command line. */
@@ -263,6 +307,8 @@ static int take_arguments(char **arguments, size_t count, struct kgen_options *o
     options->argument_count = count;
     if (options->help || options->version)
         return 0;
+    if (options->command == KGEN_COMMAND_GENERATE && check_command(arguments, count, error) != 0)
+        return -1;
     if (count < command_infos[options->command].least)
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "an argument is missing: kgen %s",
                        command_infos[options->command].usage);
@@ -341,6 +387,7 @@ int kgen_options_parse(int argc, char **argv, struct kgen_options *options, stru
         check_commands(options, values, error) != 0)
         return -1;
     write_reproduce(options, values);
+    write_repeated(options, values);
     if (options->reproduce.failed)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     return 0;
@@ -349,7 +396,13 @@ int kgen_options_parse(int argc, char **argv, struct kgen_options *options, stru
 void kgen_options_free(struct kgen_options *options)
 {
     kgen_text_free(&options->reproduce);
+    kgen_text_free(&options->repeated);
     free(options->biases);
+}
+
+const char *kgen_options_repeated(const struct kgen_options *options)
+{
+    return options->repeated.data != NULL && !options->repeated.failed ? options->repeated.data : "";
 }
 
 static void print_options(unsigned commands)
@@ -384,7 +437,8 @@ void kgen_options_help(enum kgen_command command)
     printf("usage:\n");
     for (size_t i = 0; i < KGEN_COMMAND_COUNT; i++)
         printf("  kgen %-32s %s\n", command_infos[i].usage, command_infos[i].summary);
-    printf("\nSPEC is a list of problems or a model's config.json; see specs/README.md. A spec that is "
+    printf("\nSPEC is a list of problems, a model's config.json or its folder, or - for standard input; see "
+           "specs/README.md. A spec that is "
            "called as a\n"
            "command is: kgen ./list. Options of kgen SPEC follow; kgen COMMAND --help shows those of a "
            "command.\n");

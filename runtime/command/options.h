@@ -44,6 +44,8 @@ struct kgen_options {
     const char *machine, *problem; /* NULL: this one; all */
     bool other_machines;
     unsigned shard, shards; /* the share to tune, from 0, of so many shares; shards 0: everything */
+    const char *prefix;     /* of functions and files; NULL: none */
+    bool force;             /* replace files that kgen did not write */
     bool no_cache, json, dry_run, quiet, verbose, help, version;
     bool all_layers; /* graph */
     bool isa_given;  /* false: auto */
@@ -56,11 +58,16 @@ struct kgen_options {
     /* The command line that makes the same output anywhere: "kgen qwen.json --bits 4". Owned; see
      * kgen_options_free. */
     struct kgen_text reproduce;
+    struct kgen_text repeated; /* see kgen_options_repeated; owned */
 };
 
 /* Reads the command line. Fails with KGEN_ERROR_USAGE. */
 int kgen_options_parse(int argc, char **argv, struct kgen_options *options, struct kgen_error *error);
 void kgen_options_free(struct kgen_options *options);
+
+/* The options given that kgen SPEC, kgen explain and kgen report must all have to speak of the same results,
+ * each behind a blank: " --templates mine --bits 4". For hints. */
+const char *kgen_options_repeated(const struct kgen_options *options);
 
 /* Prints the help of a command, or with KGEN_COMMAND_COUNT of all of kgen, on stdout. */
 void kgen_options_help(enum kgen_command command);

@@ -10,6 +10,7 @@ static struct kgen_emission *new_emission(const struct kgen_output *output, cons
         .spec = output->session->spec,
         .templates = output->session->templates,
         .tuned = tuned,
+        .prefix = output->options->prefix,
         .command = output->options->reproduce.data,
         .machine = output->session->machine.name,
         .machine_isas = output->session->machine.isas,
@@ -39,7 +40,7 @@ int kgen_output_write(const struct kgen_output *output, const char *folder, stru
                                                        output->count, shipped, error)
                                   : -1;
     if (result == 0 && shipped->failed_entry == SIZE_MAX)
-        result = kgen_emission_write(emission, folder, error);
+        result = kgen_emission_write(emission, folder, output->options->force, error);
     kgen_emission_free(emission);
     free(tuned);
     return result;

@@ -37,6 +37,7 @@ void kgen_progress_init(struct kgen_progress *progress, const struct kgen_option
 {
     *progress = (struct kgen_progress){
         .live = !options->quiet && !options->verbose && is_live_terminal(),
+        .plain = !options->quiet && !options->verbose && !is_live_terminal(),
         .verbose = options->verbose,
         .total = total,
     };
@@ -54,6 +55,8 @@ static void draw(struct kgen_progress *progress, const char *text)
 
 void kgen_progress_note(struct kgen_progress *progress, const char *phrase)
 {
+    if (progress->plain)
+        kgen_say("kgen: %s", phrase);
     draw(progress, phrase);
 }
 
@@ -70,6 +73,7 @@ void kgen_progress_begin(struct kgen_progress *progress, size_t number, const ch
     progress->number = number;
     progress->bytes = bytes;
     progress->best = 0;
+    progress->said = false;
     progress->last_drawn = 0;
 }
 
@@ -96,6 +100,10 @@ void kgen_progress_candidate(void *context, const struct kgen_problem *problem,
     const double seconds = kgen_record_seconds(problem, record);
     if (record->verdict == KGEN_PASSED && seconds > 0 && progress->bytes / seconds > progress->best)
         progress->best = progress->bytes / seconds;
+    if (progress->plain && !progress->said)
+        kgen_say("kgen: [%zu/%zu] %s: up to %u candidate%s", progress->number, progress->total,
+                 progress->problem, total, kgen_plural(total));
+    progress->said = true;
     if (progress->verbose)
         print_candidate(progress, record, seconds, done, total);
     if (!progress->live || (done < total && seconds_now() - progress->last_drawn < 1 / DRAWS_PER_SECOND))

@@ -12,11 +12,35 @@ static void set_threads(struct kgen_session *session)
             kgen_tune_threads(&session->spec->entries[i].problem, session->threads);
 }
 
+struct kgen_spec *kgen_command_spec(const struct kgen_options *options, const char *path,
+                                    struct kgen_error *error)
+{
+    if (strcmp(path, "-") != 0)
+        return kgen_spec_read(path, &options->spec, error);
+    struct kgen_text text = {0};
+    struct kgen_spec *spec = NULL;
+    char block[4096];
+    for (size_t length;
+         text.length <= KGEN_SPEC_BYTES_MAX && (length = fread(block, 1, sizeof block, stdin)) > 0;)
+        kgen_text_append(&text, block, length);
+    if (ferror(stdin))
+        kgen_error_set(error, KGEN_ERROR_IO, "stdin", 0, 0, "cannot read standard input");
+    else if (text.length > KGEN_SPEC_BYTES_MAX)
+        kgen_error_set(error, KGEN_ERROR_IO, "stdin", 0, 0, "the spec is larger than %zu bytes",
+                       KGEN_SPEC_BYTES_MAX);
+    else if (text.failed)
+        kgen_error_set(error, KGEN_ERROR_MEMORY, "stdin", 0, 0, "out of memory");
+    else
+        spec = kgen_spec_parse("stdin", text.length > 0 ? text.data : "", text.length, &options->spec, error);
+    kgen_text_free(&text);
+    return spec;
+}
+
 int kgen_session_open(struct kgen_session *session, const struct kgen_options *options, const char *spec,
                       struct kgen_error *error)
 {
     if (spec != NULL) {
-        session->spec = kgen_spec_read(spec, &options->spec, error);
+        session->spec = kgen_command_spec(options, spec, error);
         if (session->spec == NULL)
             return -1;
         for (size_t i = 0; i < session->spec->warning_count; i++) {

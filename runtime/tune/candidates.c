@@ -82,7 +82,7 @@ static void candidate_job(size_t index, void *result_memory, struct kgen_worker 
         kgen_measure_lock_release(lock);
         return;
     }
-    kgen_worker_stage(worker, "verify", limit);
+    kgen_worker_stage(worker, "verify", kgen_tuning_proof_limit(tuning, variant));
     struct kgen_verify_options options = {.seed = tuning->tuner->options.seed,
                                           .threads = tuning->tuner->options.threads,
                                           .guards = kgen_worker_guards(worker)};
@@ -121,6 +121,7 @@ static int append_record(struct kgen_tuning *tuning, size_t variant, const struc
         .hot_seconds = result->timing.hot_seconds,
         .read_seconds = result->timing.read_seconds,
         .repeats = result->timing.repeats,
+        .own = kgen_templates_are_own(tuning->tuner->templates),
     };
     const int appended = kgen_cache_append(tuning->tuner->cache, &record, error);
     kgen_text_free(&name);
@@ -151,14 +152,19 @@ static int candidate_report(size_t index, const struct kgen_outcome *outcome, co
     if (result.verification.verdict == KGEN_PASSED && cost > 0 &&
         (shared->best_cost == 0 || cost < shared->best_cost))
         shared->best_cost = cost;
+    if (outcome->kind == KGEN_OUTCOME_TIMED_OUT)
+        kgen_tuning_note_hung(tuning, variant, index + 1);
     kgen_tuning_tell(tuning, variant);
     return kgen_tuner_stopped(tuning->tuner);
 }
 
 static int make_cases(struct kgen_tuning *tuning, struct kgen_error *error)
 {
-    if (tuning->cases == NULL)
+    if (tuning->cases == NULL) {
+        const double start = kgen_clock();
         tuning->cases = kgen_verify_cases_new(&tuning->problem, tuning->tuner->options.seed, error);
+        tuning->reference_seconds = kgen_clock() - start;
+    }
     return tuning->cases != NULL ? 0 : -1;
 }
 

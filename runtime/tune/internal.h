@@ -52,6 +52,8 @@ struct kgen_tuning {
     size_t *pending; /* those of them that this process has claimed, and tries next */
     size_t pending_count;
     struct kgen_verify_cases *cases; /* NULL until needed */
+    double reference_seconds;        /* that the references of the cases took: plain C in double precision */
+    struct kgen_variant hung;        /* the latest one that hung; tmpl is NULL where none did */
     bool filled;                     /* the tuner's buffers hold this problem's inputs */
     struct kgen_tuning_shared *shared;
     unsigned compiled;
@@ -129,6 +131,14 @@ int kgen_tuning_run_jobs(struct kgen_tuning *tuning, size_t count, size_t result
 double kgen_tuning_stage_limit(const struct kgen_tuning *tuning, const struct kgen_variant *variant);
 /* So that all stages of a candidate end before its claim may be taken over. */
 #define KGEN_STAGE_LIMIT_MOST 150.0
+
+/* The same for the proof of a variant, which makes the same calls as the reference: unless the options give a
+ * limit, it follows from the time that the reference took. It is shorter where another variant of the same
+ * template and instruction set hung. */
+double kgen_tuning_proof_limit(const struct kgen_tuning *tuning, const struct kgen_variant *variant);
+/* Notes that a variant hung: those of the same template and instruction set that still wait are tried last.
+ * first is the index of the first pending one that may be moved. */
+void kgen_tuning_note_hung(struct kgen_tuning *tuning, size_t variant, size_t first);
 
 /* In a worker: waits for the lock of measure_lock.h, which is no fault of the candidate and has a limit of
  * its own. */

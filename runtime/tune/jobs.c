@@ -10,19 +10,66 @@
  * nothing else to do. */
 static const double ordinary_seconds = 0.01;
 
+/* Seconds that a stage may take where the options do not say. */
+static const double usual_seconds = 60;
+
 /* Seconds that starting a process or waiting for the measure lock may take, whatever the candidate's limit.
  */
 static const double wait_seconds = 2 * KGEN_MEASURE_LOCK_SECONDS;
 
-double kgen_tuning_stage_limit(const struct kgen_tuning *tuning, const struct kgen_variant *variant)
+/* The proof of a variant may take so many seconds, and so many times as long as the references: TinyCC's
+ * plain C is some 20 times slower than they are, and a kernel is called up to six times for each. */
+static const double proof_seconds = 10, proof_factor = 150;
+/* Of that, the share for a variant of which a sibling hung. */
+static const double suspect_share = 0.25;
+
+static double limit_of(const struct kgen_tuning *tuning, const struct kgen_variant *variant, double usual)
 {
     const struct kgen_tune_options *options = &tuning->tuner->options;
-    double limit = options->stage_limit_seconds > 0 ? options->stage_limit_seconds : 60;
+    double limit = options->stage_limit_seconds > 0 ? options->stage_limit_seconds : usual;
     if (options->times.stage_limit != NULL)
         limit = options->times.stage_limit(options->times.context, variant);
     const double most = limit > KGEN_STAGE_LIMIT_MOST ? limit : KGEN_STAGE_LIMIT_MOST;
     const double scaled = limit * tuning->shared->slowness;
     return scaled < most ? scaled : most;
+}
+
+double kgen_tuning_stage_limit(const struct kgen_tuning *tuning, const struct kgen_variant *variant)
+{
+    return limit_of(tuning, variant, usual_seconds);
+}
+
+static bool are_siblings(const struct kgen_variant *a, const struct kgen_variant *b)
+{
+    return a->tmpl == b->tmpl && a->isa == b->isa;
+}
+
+double kgen_tuning_proof_limit(const struct kgen_tuning *tuning, const struct kgen_variant *variant)
+{
+    double limit = proof_seconds + proof_factor * tuning->reference_seconds;
+    if (are_siblings(variant, &tuning->hung))
+        limit *= suspect_share;
+    return limit_of(tuning, variant, limit < usual_seconds ? limit : usual_seconds);
+}
+
+/* Moves the siblings of the variant that hung behind the others, which keep their order. */
+static void put_siblings_last(const struct kgen_tuning *tuning, size_t *list, size_t count)
+{
+    size_t others = 0;
+    for (size_t i = 0; i < count; i++) {
+        const size_t moved = list[i];
+        if (are_siblings(&tuning->variants.items[moved], &tuning->hung))
+            continue;
+        memmove(list + others + 1, list + others, (i - others) * sizeof *list);
+        list[others++] = moved;
+    }
+}
+
+void kgen_tuning_note_hung(struct kgen_tuning *tuning, size_t variant, size_t first)
+{
+    tuning->hung = tuning->variants.items[variant];
+    put_siblings_last(tuning, tuning->pending + first, tuning->pending_count - first);
+    put_siblings_last(tuning, tuning->waiting, tuning->waiting_count);
 }
 
 int kgen_tuning_take_lock(struct kgen_worker *worker, enum kgen_measure_lock_mode mode)

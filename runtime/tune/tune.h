@@ -31,7 +31,8 @@ struct kgen_tune_options {
     unsigned isas; /* bits; 0: by effort and machine */
     int threads;
     double time_limit_seconds; /* for the whole run of the tuner; 0: none */
-    /* A candidate whose compilation, proof or timing takes longer hangs; 0: 60. Where the machine is slow
+    /* A candidate whose compilation, proof or timing takes longer hangs; 0: 60, and for the proof less where
+     * the reference takes little time. Where the machine is slow
      * just now, the limit grows with it: see kgen_tuning_stage_limit. */
     double stage_limit_seconds;
     const volatile int *cancel; /* NULL, or becomes not 0 to stop with what is known */

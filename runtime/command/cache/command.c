@@ -53,7 +53,8 @@ static int clear(const struct kgen_cache_call *call)
     if (call->options->json)
         return kgen_json_print(json_pack("{s:I}", "removed", (json_int_t)count)) == 0 ? KGEN_EXIT_DONE
                                                                                       : KGEN_EXIT_FAILED;
-    printf("%zu records %s\n", count, call->options->dry_run ? "would be removed" : "removed");
+    printf("%zu record%s %s\n", count, kgen_plural(count),
+           call->options->dry_run ? "would be removed" : "removed");
     return KGEN_EXIT_DONE;
 }
 

@@ -99,8 +99,9 @@ static int list_text(const struct kgen_cache_call *call)
             result = -1;
         kgen_table_free(&table);
         const char *path = kgen_cache_path(at);
-        printf("%s%s: %zu winners among %zu records, %zu of which failed\n", tally.winners > 0 ? "\n" : "",
-               path[0] != '\0' ? path : "no cache", tally.winners, tally.passed + tally.failed, tally.failed);
+        printf("%s%s: %zu winner%s among %zu record%s, %zu of which failed\n", tally.winners > 0 ? "\n" : "",
+               path[0] != '\0' ? path : "no cache", tally.winners, kgen_plural(tally.winners),
+               tally.passed + tally.failed, kgen_plural(tally.passed + tally.failed), tally.failed);
     }
     if (result != 0)
         fputs("kgen: error: out of memory\n", stderr);

@@ -16,7 +16,7 @@ struct pruning {
     const struct kgen_record **records; /* owned */
     size_t count;
     uint64_t *keys; /* of those to remove; owned */
-    size_t stale, foreign;
+    size_t stale, foreign, passed_over;
 };
 
 static int compare_problems(const void *a, const void *b)
@@ -52,7 +52,10 @@ static int mark_removed(struct pruning *pruning, const struct kgen_record **reco
     for (size_t i = 0; i < count; i++) {
         const bool foreign = pruning->call->options->other_machines &&
                              strcmp(records[i]->machine, session->machine.identity) != 0;
-        const bool stale = !foreign && !is_current(pruning, records[i], &variants);
+        /* Templates of other folders, and those embedded where a folder is given, cannot be asked. */
+        const bool asked = records[i]->own == kgen_templates_are_own(session->templates);
+        const bool stale = !foreign && asked && !is_current(pruning, records[i], &variants);
+        pruning->passed_over += !foreign && !asked;
         if (foreign || stale)
             pruning->keys[pruning->stale + pruning->foreign] = records[i]->key;
         pruning->foreign += foreign;
@@ -103,16 +106,20 @@ int kgen_cache_prune(const struct kgen_cache_call *call)
     if (prune(&pruning, &error) != 0)
         status = kgen_fail(&error);
     else if (call->options->json)
-        status = kgen_json_print(json_pack("{s:I, s:I, s:I, s:b}", "stale", (json_int_t)pruning.stale,
-                                           "of_other_machines", (json_int_t)pruning.foreign, "kept",
-                                           (json_int_t)(pruning.count - pruning.stale - pruning.foreign),
-                                           "dry_run", dry)) == 0
+        status = kgen_json_print(json_pack(
+                     "{s:I, s:I, s:I, s:I, s:b}", "stale", (json_int_t)pruning.stale, "of_other_machines",
+                     (json_int_t)pruning.foreign, "passed_over", (json_int_t)pruning.passed_over, "kept",
+                     (json_int_t)(pruning.count - pruning.stale - pruning.foreign), "dry_run", dry)) == 0
                      ? status
                      : KGEN_EXIT_FAILED;
     else
-        printf("%zu records of earlier versions and %zu of other machines %s, %zu stay\n", pruning.stale,
-               pruning.foreign, dry ? "would go" : "removed",
+        printf("%zu record%s of earlier versions and %zu of other machines %s, %zu stay\n", pruning.stale,
+               kgen_plural(pruning.stale), pruning.foreign, dry ? "would go" : "removed",
                pruning.count - pruning.stale - pruning.foreign);
+    if (status == KGEN_EXIT_DONE && pruning.passed_over > 0 && !call->options->json && !call->options->quiet)
+        kgen_say("kgen: %zu of those that stay are of %s and were not looked at", pruning.passed_over,
+                 call->options->templates != NULL ? "the templates of kgen"
+                                                  : "templates of one's own (--templates DIR)");
     free(pruning.records);
     free(pruning.keys);
     kgen_text_free(&pruning.engine);

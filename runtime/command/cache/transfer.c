@@ -102,8 +102,8 @@ int kgen_cache_import_command(const struct kgen_cache_call *call)
                                       "rejected", (json_int_t)counts->rejected)) != 0)
             return KGEN_EXIT_FAILED;
     } else {
-        printf("%zu records taken, %zu known already, %zu lines rejected\n", counts->taken, counts->known,
-               counts->rejected);
+        printf("%zu record%s taken, %zu known already, %zu line%s rejected\n", counts->taken,
+               kgen_plural(counts->taken), counts->known, counts->rejected, kgen_plural(counts->rejected));
     }
     if (result != 0)
         return kgen_fail(&error);

@@ -91,8 +91,18 @@ static bool read_problem(struct verification *verification, char *why, size_t si
     return bytes <= MOST_BYTES;
 }
 
-/* Finds the variant of the current record. Returns 0, 1 where no template gives it any more, -1 on an error.
- */
+/* Whether the record calls the variant of its key by its name. */
+static bool is_named(const struct kgen_record *record, const struct kgen_variant *variant)
+{
+    struct kgen_text name = {0};
+    kgen_variant_name(variant, &name);
+    const bool same = !name.failed && strcmp(name.data, record->variant) == 0;
+    kgen_text_free(&name);
+    return same;
+}
+
+/* Finds the variant of the current record. Returns 0, 1 where no template gives it any more, 2 where the
+ * record calls it by another name, -1 on an error. */
 static int find_variant(struct verification *verification, struct kgen_error *error)
 {
     const struct kgen_session *session = verification->call->session;
@@ -114,7 +124,7 @@ static int find_variant(struct verification *verification, struct kgen_error *er
         const uint64_t hash = kgen_variant_hash(&variants.items[i]);
         if (kgen_record_key(session->machine.identity, record->problem, hash, engine.data) == record->key) {
             verification->variant = variants.items[i];
-            result = 0;
+            result = is_named(record, &variants.items[i]) ? 0 : 2;
         }
     }
     kgen_variants_free(&variants);
@@ -158,6 +168,11 @@ static int verify_one(struct verification *verification, struct kgen_error *erro
     if (found == 1) {
         verification->stale++;
         say(verification, "stale", "no template or compiler of today answers to it; kgen cache prune");
+        return 0;
+    }
+    if (found == 2) {
+        verification->failed++;
+        say(verification, "damaged", "the variant of its key has another name");
         return 0;
     }
     const struct kgen_worker_options options = {.limit_seconds = LIMIT_SECONDS};
@@ -220,8 +235,9 @@ int kgen_cache_verify(const struct kgen_cache_call *call)
                                       (json_int_t)verification.skipped, "winners", verification.list)) != 0)
             return KGEN_EXIT_FAILED;
     } else {
-        printf("%zu winners proven again, %zu failed, %zu stale, %zu skipped\n", verification.passed,
-               verification.failed, verification.stale, verification.skipped);
+        printf("%zu winner%s proven again, %zu failed, %zu stale, %zu skipped\n", verification.passed,
+               kgen_plural(verification.passed), verification.failed, verification.stale,
+               verification.skipped);
     }
     return verification.failed > 0 ? KGEN_EXIT_FAILED : KGEN_EXIT_DONE;
 }

@@ -108,10 +108,11 @@ int kgen_report_collect(const struct kgen_options *options, struct kgen_report_d
     if (records == 0) {
         const char *folder = kgen_cache_path(session->cache);
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
-                       "the cache (%s) knows nothing of this on %s with %d threads",
+                       "the cache (%s) knows nothing of this on %s with %d thread%s",
                        folder[0] != '\0' ? folder : "none",
-                       options->machine != NULL ? options->machine : "this machine", session->threads);
-        kgen_error_hint(error, "run kgen %s first", data->spec);
+                       options->machine != NULL ? options->machine : "this machine", session->threads,
+                       kgen_plural((size_t)session->threads));
+        kgen_error_hint(error, "run kgen %s%s first", data->spec, kgen_options_repeated(options));
         return -1;
     }
     count_foreign_peers(data);

@@ -157,8 +157,8 @@ static void write_winner(const struct kgen_report_problem *problem, struct kgen_
     else if (evidence->passed + evidence->failed == 0)
         kgen_html_cell(html, "not tried");
     else
-        kgen_html_cell(html, evidence->passed > 0 ? "none chosen yet" : "none of %zu candidates passed",
-                       evidence->failed);
+        kgen_html_cell(html, evidence->passed > 0 ? "none chosen yet" : "none of %zu candidate%s passed",
+                       evidence->failed, kgen_plural(evidence->failed));
     kgen_html_time_cell(html, seconds);
     kgen_html_number(html, "%.1f", rate * 1e-9);
     double share = problem->cold && problem->bandwidth > 0 ? rate / problem->bandwidth : 0;

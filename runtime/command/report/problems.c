@@ -37,9 +37,9 @@ static void write_facts(const struct kgen_report_problem *problem, const char *e
     kgen_text_printf(html, "</p>\n<p>%lld %s, %.4g MB a call, ranked by %s times. ", threads,
                      threads == 1 ? "thread" : "threads", problem->bytes * 1e-6,
                      problem->cold ? "cold" : "hot");
-    kgen_text_printf(html, "%zu candidates: %zu passed, %zu timed, %zu failed, %zu not tried.</p>\n",
-                     evidence->candidates, evidence->passed, evidence->timed, evidence->failed,
-                     evidence->candidates - evidence->count);
+    kgen_text_printf(html, "%zu candidate%s: %zu passed, %zu timed, %zu failed, %zu not tried.</p>\n",
+                     evidence->candidates, kgen_plural(evidence->candidates), evidence->passed,
+                     evidence->timed, evidence->failed, evidence->candidates - evidence->count);
     struct kgen_text reason = {0};
     kgen_evidence_reason(evidence, &reason);
     kgen_text_puts(html, "<p>");

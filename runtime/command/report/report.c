@@ -58,8 +58,8 @@ static void add_choice(struct kgen_table *table, const struct kgen_report *repor
     if (choice->variant.tmpl != NULL)
         kgen_variant_name(&choice->variant, &variant);
     else
-        kgen_text_printf(&variant, choice->candidates > 0 ? "none of %u candidates passed" : "no candidate",
-                         choice->proven + choice->failed);
+        kgen_text_printf(&variant, choice->candidates > 0 ? "none of %u candidate%s passed" : "no candidate",
+                         choice->proven + choice->failed, kgen_plural(choice->proven + choice->failed));
     if (problem.failed || variant.failed)
         table->failed = true;
     kgen_table_cell(table, "%zu", index + 1);
@@ -142,10 +142,10 @@ static json_t *shipped_json(const struct kgen_shipped *shipped)
 static void print_summary(const struct kgen_report *report)
 {
     const struct totals totals = add_up(report);
-    const char *spec = report->options->arguments[0];
+    const char *spec = report->options->arguments[0], *repeat = kgen_options_repeated(report->options);
     if (report->options->shards > 0)
-        printf("share %u of %u of the candidates; no winner is chosen: merge the shares, then kgen %s\n",
-               report->options->shard + 1, report->options->shards, spec);
+        printf("share %u of %u of the candidates; no winner is chosen: merge the shares, then kgen %s%s\n",
+               report->options->shard + 1, report->options->shards, spec, repeat);
     printf("\n%s: %s\n", report->session->spec->name, report->session->spec->summary);
     printf("%s, %d %s", report->session->machine.name, report->session->threads,
            report->session->threads == 1 ? "thread" : "threads");
@@ -156,9 +156,10 @@ static void print_summary(const struct kgen_report *report)
                "of bandwidth: against merely reading the same bytes, in turns with the kernel",
                report->bandwidth->all_threads * 1e-9, report->bandwidth->one_thread * 1e-9,
                report->bandwidth->noise * 100);
-    printf("\n%u candidates proven, %u timed, %u failed", totals.proven, totals.timed, totals.failed);
+    printf("\n%u candidate%s proven, %u timed, %u failed", totals.proven, kgen_plural(totals.proven),
+           totals.timed, totals.failed);
     if (totals.failed > 0)
-        printf(" (see kgen explain %s)", spec);
+        printf(" (see kgen explain %s%s)", spec, repeat);
     if (totals.compiled > 0)
         printf("; %u compiled in this run of %.1f s\n", totals.compiled, report->seconds);
     else
@@ -216,18 +217,18 @@ static int print_json(const struct kgen_report *report)
     json_t *problems = json_array();
     for (size_t i = 0; i < report->count; i++)
         json_array_append_new(problems, choice_json(report, i));
-    return kgen_json_print(
-        json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:s, s:s, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o}",
-                  "kgen", KGEN_VERSION, "status", endings[report->ending], "spec",
-                  report->session->spec->name, "summary", kgen_json_string(report->session->spec->summary),
-                  "machine", kgen_json_machine(&report->session->machine), "read_bandwidth",
-                  kgen_json_bandwidth(report->bandwidth), "threads", report->session->threads, "engine",
-                  kgen_engine_name(report->options->engine), "effort",
-                  kgen_effort_name(report->options->effort), "problems", problems, "candidates", "proven",
-                  (json_int_t)totals.proven, "timed", (json_int_t)totals.timed, "failed",
-                  (json_int_t)totals.failed, "compiled", (json_int_t)totals.compiled, "seconds",
-                  kgen_json_number(report->seconds), "through_cc", shipped_json(report->shipped), "folder",
-                  report->folder != NULL ? kgen_json_string(report->folder) : json_null()));
+    return kgen_json_print(json_pack(
+        "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:s, s:s, s:o, s:{s:I, s:I, s:I, s:I}, s:o, s:o, s:o}",
+        "kgen", KGEN_VERSION, "status", endings[report->ending], "spec", report->session->spec->name,
+        "summary", kgen_json_string(report->session->spec->summary), "warnings",
+        kgen_json_warnings(report->session->spec), "machine", kgen_json_machine(&report->session->machine),
+        "read_bandwidth", kgen_json_bandwidth(report->bandwidth), "threads", report->session->threads,
+        "engine", kgen_engine_name(report->options->engine), "effort",
+        kgen_effort_name(report->options->effort), "problems", problems, "candidates", "proven",
+        (json_int_t)totals.proven, "timed", (json_int_t)totals.timed, "failed", (json_int_t)totals.failed,
+        "compiled", (json_int_t)totals.compiled, "seconds", kgen_json_number(report->seconds), "through_cc",
+        shipped_json(report->shipped), "folder",
+        report->folder != NULL ? kgen_json_string(report->folder) : json_null()));
 }
 
 int kgen_report_print(const struct kgen_report *report)
