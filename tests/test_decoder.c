@@ -219,7 +219,7 @@ static void test_begin_anew(void **state)
     snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
     kgen_test_write_llama(path, &shapes[0].shape, SEED, &shapes[0].types);
     struct kgen_context *context = open_estimate(fixture, 2);
-    struct kgen_model *model = open_model(context, path);
+    struct kgen_model *model = open_model(context, path, NULL, NULL);
     run_steps(model->decoder, 0, 7, 0, first, true);
     run_steps(model->decoder, 7, 6, 0, later, true);
     run_steps(model->decoder, 13, CONTEXT - 13, 1000, NULL, false);
