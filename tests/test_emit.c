@@ -56,7 +56,7 @@ static const char spec_text[] =
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 768, \"scheme\": \"q3_k\"},\n"
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 768, \"scheme\": \"q2_k\"},\n"
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"iq4_nl\"},\n"
-    "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"mxfp4\"},\n"
+    "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"ggml_mxfp4\"},\n"
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"f32\", \"scale_dtype\": \"f32\"},\n"
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"f16\"},\n"
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"bf16\", \"scale_dtype\": \"bf16\"},\n"

@@ -110,7 +110,7 @@ static double allowed(const struct kgen_matrix *matrix, double least, double gre
     case KGEN_IQ4_NL: /* numbers end at 113 */
         error = most * 14 / 127;
         break;
-    case KGEN_MXFP4: /* the scale is less than double what it must be, and the widest step is a third */
+    case KGEN_GGML_MXFP4: /* the scale is less than double what it must be, and the widest step is a third */
         error = most / 3;
         break;
     default: /* with 1 bit there are -scale and 0 */

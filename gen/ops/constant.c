@@ -26,7 +26,7 @@ static const char *const names[KGEN_CONSTANT_COUNT] = {
     [KGEN_Q3_K] = "q3_k",
     [KGEN_Q2_K] = "q2_k",
     [KGEN_IQ4_NL] = "iq4_nl",
-    [KGEN_MXFP4] = "mxfp4",
+    [KGEN_GGML_MXFP4] = "ggml_mxfp4",
     [KGEN_I24] = "i24",
 };
 

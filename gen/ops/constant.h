@@ -28,8 +28,8 @@ enum kgen_constant {
     KGEN_Q6_K, /* w = d * s * (q - 32), ggml's blocks of 256 */
     KGEN_Q3_K,
     KGEN_Q2_K,
-    KGEN_IQ4_NL, /* w = d * number[q], ggml's blocks of 32 */
-    KGEN_MXFP4,
+    KGEN_IQ4_NL,     /* w = d * number[q], ggml's blocks of 32 */
+    KGEN_GGML_MXFP4, /* the same with a power of two; MLX has mxfp4 in arrays of groups */
     KGEN_I24,
     KGEN_CONSTANT_COUNT
 };

@@ -19,7 +19,7 @@ enum { BITS_MAX = 8, GROUP_MIN = 32 };
     ROW(q3_k, KGEN_Q3_K)             \
     ROW(q2_k, KGEN_Q2_K)             \
     ROW(iq4_nl, KGEN_IQ4_NL)         \
-    ROW(mxfp4, KGEN_MXFP4)           \
+    ROW(ggml_mxfp4, KGEN_GGML_MXFP4) \
     ROW(f32, KGEN_F32)               \
     ROW(f16, KGEN_F16)               \
     ROW(bf16, KGEN_BF16)

@@ -78,8 +78,8 @@ static void fill(const struct kgen_matrix *matrix, enum kgen_weights_kind kind, 
     kgen_block_fill_all(matrix, kind, random, fill_block);
 }
 
-const struct kgen_format kgen_format_mxfp4 = {
-    .scheme = KGEN_MXFP4,
+const struct kgen_format kgen_format_ggml_mxfp4 = {
+    .scheme = KGEN_GGML_MXFP4,
     .summary = "w = 2^(e - 128) * number[q], in blocks of 32",
     .layout =
         "weights: N rows of K / 32 blocks of 17 bytes, each an e, then 16 bytes with q 0 to 15 in their low "
