@@ -191,7 +191,7 @@ static void test_locks_granted_to_all(void **state)
 }
 
 /* In a child: without locks, and with the file that stands for one held by another. */
-static int append_while_held(struct cache_fixture *fixture, const char *lock)
+static int append_while_held(struct cache_fixture *fixture, const char *lock, bool drops)
 {
     kgen_test_refuse_locks();
     struct kgen_cache *cache = kgen_cache_open(fixture->folder, cache_note, fixture, NULL);
@@ -202,15 +202,14 @@ static int append_while_held(struct cache_fixture *fixture, const char *lock)
     }
     if (cache_count_lines(fixture) != 0)
         return 2;
-    kgen_claim_file_drop(lock);
+    if (drops)
+        kgen_claim_file_drop(lock);
     kgen_cache_close(cache);
     return cache_count_lines(fixture) == 2 ? 0 : 3;
 }
 
-/* What cannot be written for want of a lock file is written later. */
-static void test_lines_wait(void **state)
+static void append_in_child(struct cache_fixture *fixture, bool drops)
 {
-    struct cache_fixture *fixture = *state;
     if (kgen_test_can_refuse_locks() != 0) {
         print_message("skipped: this kernel lets no process refuse itself locks (seccomp)\n");
         skip();
@@ -220,11 +219,25 @@ static void test_lines_wait(void **state)
     assert_int_equal(kgen_claim_file_take(lock), 1);
     const pid_t child = fork();
     if (child == 0)
-        _exit(append_while_held(fixture, lock));
+        _exit(append_while_held(fixture, lock, drops));
     int status = -1;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    assert_int_equal(access(lock, F_OK), -1);
+    assert_int_equal(access(lock, F_OK), drops ? -1 : 0);
+    if (!drops)
+        kgen_claim_file_drop(lock);
+}
+
+/* What cannot be written for want of a lock file is written later. */
+static void test_lines_wait(void **state)
+{
+    append_in_child(*state, true);
+}
+
+/* Where the lock file is held to the end, the lines are written all the same. */
+static void test_lines_wait_in_vain(void **state)
+{
+    append_in_child(*state, false);
 }
 
 int main(void)
@@ -234,6 +247,7 @@ int main(void)
         CACHE_TEST(test_replaced_while_open),  CACHE_TEST(test_lock_held_by_a_stopped_process),
         CACHE_TEST(test_several_writers),      CACHE_TEST(test_locks_refused),
         CACHE_TEST(test_locks_granted_to_all), CACHE_TEST(test_lines_wait),
+        CACHE_TEST(test_lines_wait_in_vain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,11 +77,18 @@ int kgen_cache_file_open_read(struct kgen_cache_file *file, const char *path, st
     return check_regular(file, error);
 }
 
+static int append_locked(struct kgen_cache_file *file, const char *line, size_t length, bool locked,
+                         struct kgen_error *error);
+
+/* Lines for which there was no lock are appended without it at the end: another process may write into one of
+ * them, which readers then ignore, but without this all of them would be lost. */
 void kgen_cache_file_close(struct kgen_cache_file *file)
 {
     if (file->waiting.length > 0) {
         file->no_wait = false;
         kgen_cache_file_append(file, "", 0, NULL);
+        if (file->waiting.length > 0 && file->descriptor >= 0)
+            append_locked(file, file->waiting.data, file->waiting.length, false, NULL);
         kgen_text_free(&file->waiting);
     }
     if (file->descriptor >= 0)
