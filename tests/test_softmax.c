@@ -45,7 +45,7 @@ static void test_reference_by_hand(void **state)
 
 enum { SIZE = 77 };
 
-static enum { RIGHT, SUBTRACTS_NOTHING, FORGETS_LAST_IN_SUM, FORGETS_LAST_IN_MAX, SUMS_ALL_ROWS } fault;
+static enum fault { RIGHT, SUBTRACTS_NOTHING, FORGETS_LAST_IN_SUM, FORGETS_LAST_IN_MAX, SUMS_ALL_ROWS } fault;
 
 static void run(void *const *buffers, const int64_t *scalars, size_t begin, size_t end)
 {
@@ -72,7 +72,7 @@ static void test_kernels_are_proven(void **state)
     (void)state;
     static const struct {
         const char *name;
-        int fault;
+        enum fault fault;
         bool passes;
     } cases[] = {
         {"right", RIGHT, true},
