@@ -12,7 +12,7 @@ here=$(dirname "$0")
 
 fail() {
     echo "error: $1, so there is no model to run." >&2
-    echo "  Without a network: copy a GGUF file of the architecture llama to this machine, whose matrices are Q4_0, Q4_1 or Q8_0, and call" >&2
+    echo "  Without a network: copy a GGUF file of the architecture llama to this machine (kgen inspect says whether kgen reads it), and call" >&2
     echo "    make demo-text MODEL=path/to/model.gguf" >&2
     exit 1
 }

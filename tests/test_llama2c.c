@@ -20,7 +20,7 @@
 #include "runtime/api/model.h"
 #include "runtime/model/llama2c.h"
 
-#define SEED UINT64_C(20261126)
+#define SEED UINT64_C(76)
 /* As in test_decoder.c. */
 #define TOLERANCE 1.5e-4
 

@@ -17,7 +17,7 @@
 #include "llama_reference.h"
 #include "runtime/model/likelihood.h"
 
-#define SEED UINT64_C(20261125)
+#define SEED UINT64_C(75)
 /* Of -log p: what the logits of test_decoder may differ by, twice, with room to spare. */
 #define TOLERANCE 1e-3
 

@@ -13,7 +13,7 @@
 #include "gen/ops/random.h"
 #include "runtime/model/sampler.h"
 
-#define SEED UINT64_C(20261123)
+#define SEED UINT64_C(73)
 
 enum { VOCABULARY = 6, MOST = 6 };
 

@@ -106,7 +106,8 @@ static const struct option_info option_infos[] = {
     {"context", NULL, 0, "N", READING_MODEL, kgen_read_context, 0, true,
      "positions that caches have room for (default of a model: 4096, or its maximum)"},
     {"layout", NULL, 0, "NAME", READING_MODEL, kgen_read_layout, 0, true,
-     "of weights, scales and biases: stored (default), or tiles16: 16 rows side by side"},
+     "of weights, scales and biases: stored, or tiles16: 16 rows side by side (default of a checkpoint with "
+     "integers; else stored)"},
     {"scale-dtype", "scales", 0, "NAME", READING_SPEC, kgen_read_scale_dtype, 0, true,
      "of scales and biases: f16, bf16, f32"},
     {"templates", NULL, 0, "DIR", EVERYWHERE & ~WITHOUT_KERNELS, NULL, FIELD(templates), true,
