@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* States have room for so many positions: some blocks of any kernel, and a part of one. */
-enum { PROOF_ROOM = 331 };
+/* States have room for so many positions: some blocks of any kernel, and a part of one; less in the quick
+ * check of kernels that were proven before. */
+enum { PROOF_ROOM = 331, QUICK_ROOM = 40 };
 
 /* Rows with more floats than this are long: few of them are proven at once. */
 #define LONG_ROW_BYTES ((size_t)65536 * sizeof(float))
@@ -232,7 +233,7 @@ static struct kgen_verify_cases *cases_new(const struct kgen_problem *problem, b
         out_of_memory(error);
         return NULL;
     }
-    cases->problem = kgen_problem_with_room(problem, PROOF_ROOM);
+    cases->problem = kgen_problem_with_room(problem, quick ? QUICK_ROOM : PROOF_ROOM);
     cases->seed = seed;
     cases->quick = quick;
     cases->whole = problem->op->fixed_range || has_whole_results(problem);
