@@ -226,28 +226,47 @@ static int compare_templates(const void *a, const void *b)
     return strcmp((*left)->name, (*right)->name);
 }
 
-/* An *.inc is parsed alone as well, so that its errors are found where no template includes it. */
-static int parse_file(struct kgen_templates *set, const struct kgen_template_file *file,
-                      struct kgen_error *error)
+static bool is_included(const struct kgen_templates *set, const struct kgen_template_file *file)
 {
-    bool included = ends_in(file->name, ".inc");
+    for (size_t i = 0; i < set->count; i++) {
+        for (size_t j = 0; j < set->items[i]->file_count; j++) {
+            if (set->items[i]->files[j].file == file)
+                return true;
+        }
+    }
+    return false;
+}
+
+static int parse_template(struct kgen_templates *set, const struct kgen_template_file *file,
+                          struct kgen_error *error)
+{
     if (!kgen_array_reserve((void **)&set->items, set->count, &set->capacity, sizeof *set->items))
         return fail_memory(error, file->source);
-    struct kgen_template *tmpl = kgen_template_parse_file(file, set, included, error);
-    if (tmpl == NULL)
-        return -1;
-    if (included)
-        kgen_template_free(tmpl);
-    else
+    struct kgen_template *tmpl = kgen_template_parse_file(file, set, false, error);
+    if (tmpl != NULL)
         set->items[set->count++] = tmpl;
-    return 0;
+    return tmpl != NULL ? 0 : -1;
+}
+
+/* A file that no template includes is parsed alone, for its errors. */
+static int parse_alone(const struct kgen_templates *set, const struct kgen_template_file *file,
+                       struct kgen_error *error)
+{
+    struct kgen_template *tmpl = kgen_template_parse_file(file, set, true, error);
+    kgen_template_free(tmpl);
+    return tmpl != NULL ? 0 : -1;
 }
 
 static int parse_all(struct kgen_templates *set, struct kgen_error *error)
 {
     qsort(set->files, set->file_count, sizeof *set->files, compare_files);
     for (size_t i = 0; i < set->file_count; i++) {
-        if (parse_file(set, &set->files[i], error) != 0)
+        if (!ends_in(set->files[i].name, ".inc") && parse_template(set, &set->files[i], error) != 0)
+            return -1;
+    }
+    for (size_t i = 0; i < set->file_count; i++) {
+        const struct kgen_template_file *file = &set->files[i];
+        if (ends_in(file->name, ".inc") && !is_included(set, file) && parse_alone(set, file, error) != 0)
             return -1;
     }
     if (set->count > 0)

@@ -5,6 +5,7 @@
 #include "runtime/jit/compile.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -48,21 +49,51 @@ static void compile(const struct batch *batch, const struct kgen_load *load, str
     mprotect(batch->memory + batch->used + result->used, KGEN_CODE_AREA_BYTES - result->used, PROT_READ);
 }
 
-static void check(struct batch *batch, const struct kgen_load *load, struct kgen_worker *worker,
+/* The cases of a check, which a thread makes while the kernel is compiled: of a start-up from the cache, both
+ * are the greatest parts. */
+struct preparation {
+    const struct kgen_load *load;
+    struct kgen_verify_cases *cases; /* NULL on failure */
+    struct kgen_error error;
+    pthread_t thread;
+    bool has_thread;
+};
+
+static void *prepare(void *context)
+{
+    struct preparation *preparation = context;
+    const struct kgen_problem *problem = preparation->load->problem;
+    preparation->cases = preparation->load->check == KGEN_CHECK_FULL
+                             ? kgen_verify_cases_new(problem, KGEN_PROOF_SEED, &preparation->error)
+                             : kgen_verify_cases_new_quick(problem, KGEN_PROOF_SEED, &preparation->error);
+    return NULL;
+}
+
+static void begin_preparation(struct preparation *preparation, const struct kgen_load *load)
+{
+    *preparation = (struct preparation){.load = load};
+    if (load->check != KGEN_CHECK_NONE)
+        preparation->has_thread = pthread_create(&preparation->thread, NULL, prepare, preparation) == 0;
+}
+
+static void end_preparation(struct preparation *preparation)
+{
+    if (preparation->has_thread)
+        pthread_join(preparation->thread, NULL);
+    else if (preparation->load->check != KGEN_CHECK_NONE)
+        prepare(preparation);
+}
+
+static void check(struct batch *batch, struct preparation *preparation, struct kgen_worker *worker,
                   struct result *result)
 {
-    struct kgen_error error = {0};
-    const bool full = load->check == KGEN_CHECK_FULL;
-    /* A quick check starts no threads: starting them takes longer than the check. */
+    const bool full = preparation->load->check == KGEN_CHECK_FULL;
+    /* A quick check starts no team: that takes longer than the check. */
     const struct kgen_verify_options options = {
         .seed = KGEN_PROOF_SEED, .threads = full ? batch->threads : 1, .guards = kgen_worker_guards(worker)};
-    struct kgen_verify_cases *cases =
-        full ? kgen_verify_cases_new(load->problem, KGEN_PROOF_SEED, &error)
-             : kgen_verify_cases_new_quick(load->problem, KGEN_PROOF_SEED, &error);
-    if (cases == NULL ||
-        kgen_verify_with(cases, &result->kernel, &options, &result->verification, &error) != 0)
-        kgen_verification_fail(&result->verification, KGEN_WORKER_EXITED, &error);
-    kgen_verify_cases_free(cases);
+    if (preparation->cases == NULL || kgen_verify_with(preparation->cases, &result->kernel, &options,
+                                                       &result->verification, &preparation->error) != 0)
+        kgen_verification_fail(&result->verification, KGEN_WORKER_EXITED, &preparation->error);
 }
 
 /* In the child. */
@@ -71,14 +102,18 @@ static void load_job(size_t index, void *result_memory, struct kgen_worker *work
     struct batch *batch = context;
     struct result *result = result_memory;
     const struct kgen_load *load = &batch->loads[index];
+    struct preparation preparation;
     kgen_worker_stage(worker, "compile", compile_limit);
+    begin_preparation(&preparation, load);
     compile(batch, load, result);
-    if (result->verification.verdict != KGEN_PASSED)
-        return;
-    batch->used += result->used;
     kgen_worker_stage(worker, "verify", check_limit);
-    if (load->check != KGEN_CHECK_NONE)
-        check(batch, load, worker, result);
+    end_preparation(&preparation);
+    if (result->verification.verdict == KGEN_PASSED) {
+        batch->used += result->used;
+        if (load->check != KGEN_CHECK_NONE)
+            check(batch, &preparation, worker, result);
+    }
+    kgen_verify_cases_free(preparation.cases);
 }
 
 /* In the parent. */

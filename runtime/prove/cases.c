@@ -71,6 +71,22 @@ static size_t count_ranges(const struct kgen_verify_cases *cases)
     return count;
 }
 
+/* Few rows where they are long: each element of a result takes time. At least two, as the second lies
+ * elsewhere.
+ */
+static size_t quick_rows(const struct kgen_problem *problem, size_t rows)
+{
+    enum { BYTES_MAX = 32768 };
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(problem, &buffers);
+    for (size_t i = 0; i < buffers.count; i++) {
+        const size_t bytes = kgen_role_is_result(buffers.items[i].role) ? buffers.items[i].range_bytes : 0;
+        if (rows * bytes > BYTES_MAX)
+            rows = BYTES_MAX / bytes > 2 ? BYTES_MAX / bytes : 2;
+    }
+    return rows;
+}
+
 /* The greatest range of a case. */
 static size_t case_range(const struct kgen_verify_cases *cases, size_t index)
 {
@@ -84,6 +100,8 @@ static size_t case_range(const struct kgen_verify_cases *cases, size_t index)
     if (cases->problem.op->elementwise)
         return range < elements_max ? range : elements_max + 1;
     const size_t *ranges = kgen_verify_ranges(cases);
+    if (cases->quick)
+        return quick_rows(&cases->problem, *ranges);
     size_t greatest = 0;
     while (*ranges != 0)
         greatest = *ranges++;
