@@ -119,17 +119,26 @@ static struct kgen_context *open_estimate(struct api_fixture *fixture, int threa
     return api_open(&settings);
 }
 
-static struct kgen_model *open_model(struct kgen_context *context, const char *path,
-                                     const char *activation_dtype, const char *layout)
+static struct kgen_model *open_with_rows(struct kgen_context *context, const char *path,
+                                         const char *activation_dtype, const char *layout,
+                                         int64_t prompt_rows)
 {
-    const struct kgen_model_options options = {
-        .activation_dtype = activation_dtype, .layout = layout, .context = CONTEXT};
+    const struct kgen_model_options options = {.activation_dtype = activation_dtype,
+                                               .layout = layout,
+                                               .context = CONTEXT,
+                                               .prompt_rows = prompt_rows};
     struct kgen_status status = {0};
     struct kgen_model *model = kgen_model_open(context, path, &options, &status);
     char text[1024];
     if (model == NULL)
         fail_msg("%s: %s", path, kgen_status_format(&status, text, sizeof text));
     return model;
+}
+
+static struct kgen_model *open_model(struct kgen_context *context, const char *path,
+                                     const char *activation_dtype, const char *layout)
+{
+    return open_with_rows(context, path, activation_dtype, layout, 1);
 }
 
 static int64_t token_at(int64_t step, int64_t vocab)
@@ -185,6 +194,66 @@ static void test_logits_are_right(void **state)
     for (size_t i = 0; i < 4 * KGEN_COUNT_OF(shapes); i++) {
         for (int threads = 1; threads <= 2; threads++)
             compared += check_shape(*state, &shapes[i / 4], threads, dtypes[i % 2], layouts[i / 2 % 2]);
+    }
+    assert_true(compared > 20000);
+}
+
+/* ---- prompts ---- */
+
+/* A prompt in pieces, then steps, and a prompt after those: each ends with the logits of its last token. */
+struct piece {
+    int64_t count;
+    bool is_prompt;
+};
+
+static const struct piece pieces[] = {{11, true}, {1, true}, {2, false}, {7, true}, {1, false}, {8, true}};
+
+static size_t check_prompts(struct api_fixture *fixture, const struct shape_case *item, int threads,
+                            int64_t prompt_rows, const char *activation_dtype)
+{
+    char path[128];
+    int32_t tokens[CONTEXT];
+    snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
+    kgen_test_write_llama(path, &item->shape, SEED, &item->types);
+    struct kgen_context *context = open_estimate(fixture, threads);
+    struct kgen_model *model = open_with_rows(context, path, activation_dtype, NULL, prompt_rows);
+    struct llama_reference *reference = llama_reference_new(model->checkpoint, &item->shape, CONTEXT);
+    struct kgen_error error = {0};
+    size_t compared = 0;
+    int64_t position = 0;
+    assert_int_equal(kgen_decoder_prompt_rows(model->decoder), prompt_rows);
+    for (int64_t i = 0; i < CONTEXT; i++)
+        tokens[i] = (int32_t)token_at(i, item->shape.vocab);
+    for (size_t i = 0; i < KGEN_COUNT_OF(pieces); i++) {
+        const float *logits = NULL;
+        const double *expected = NULL;
+        for (int64_t j = 0; j < pieces[i].count; j++)
+            expected = llama_reference_step(reference, tokens[position + j], position + j);
+        if (pieces[i].is_prompt)
+            logits = kgen_decoder_prompt(model->decoder, tokens + position, (size_t)pieces[i].count, position,
+                                         &error);
+        for (int64_t j = 0; !pieces[i].is_prompt && j < pieces[i].count; j++)
+            logits = kgen_decoder_step(model->decoder, tokens[position + j], position + j, &error);
+        assert_non_null(logits);
+        position += pieces[i].count;
+        compared += compare_logits(item->name, position - 1, logits, expected, item->shape.vocab);
+    }
+    llama_reference_free(reference);
+    kgen_model_close(model);
+    kgen_close(context);
+    remove(path);
+    return compared;
+}
+
+/* As many rows as the prompts have, fewer, and more; by one thread and two. */
+static void test_prompts_are_right(void **state)
+{
+    static const int64_t rows[] = {16, 4, 5};
+    size_t compared = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(shapes); i++) {
+        compared += check_prompts(*state, &shapes[i], 2, rows[i % KGEN_COUNT_OF(rows)], "i24");
+        compared +=
+            check_prompts(*state, &shapes[i], 1 + (int)(i % 2), rows[(i + 1) % KGEN_COUNT_OF(rows)], "f32");
     }
     assert_true(compared > 20000);
 }
@@ -256,6 +325,24 @@ static void test_limits(void **state)
         struct kgen_error error = {0};
         assert_null(kgen_decoder_step(model->decoder, cases[i].token, cases[i].position, &error));
         assert_non_null(strstr(error.message, cases[i].message));
+    }
+    static const int32_t tokens[CONTEXT + 1] = {[2] = 50};
+    static const struct {
+        size_t first, count;
+        int64_t position;
+        const char *message;
+    } prompts[] = {
+        {0, 0, 0, "there are no tokens"},
+        {0, 3, 0, "token 50 is not below 50"},
+        {3, 2, -1, "room for 32 positions"},
+        {3, 3, CONTEXT - 2, "room for 32 positions"},
+        {3, 3, 1, "position 1 is asked for, 0 are filled"},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(prompts); i++) {
+        struct kgen_error error = {0};
+        assert_null(kgen_decoder_prompt(model->decoder, tokens + prompts[i].first, prompts[i].count,
+                                        prompts[i].position, &error));
+        assert_non_null(strstr(error.message, prompts[i].message));
     }
     kgen_model_close(model);
     kgen_close(context);
@@ -342,9 +429,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_logits_are_right, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_prompts_are_right, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_begin_anew, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_limits, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_a_tensor_is_missing, api_setup, api_teardown),
+
         cmocka_unit_test(test_arena),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

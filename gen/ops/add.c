@@ -48,6 +48,7 @@ const struct kgen_op kgen_op_add = {
     .range = "size",
     .range_name = "",
     .elementwise = true,
+    .batched = kgen_problem_multiply_range,
     .operations = operations,
     .reference = reference,
     .generators = generators,

@@ -74,6 +74,7 @@ const struct kgen_op kgen_op_dequantize = {
     .range_name = "row",
     .complete = kgen_format_complete,
     .check = kgen_format_check,
+    .batched = kgen_problem_multiply_range,
     .names = kgen_weights_names,
     .operations = operations,
     .reference = reference,

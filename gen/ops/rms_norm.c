@@ -161,6 +161,7 @@ const struct kgen_op kgen_op_rms_norm = {
     .buffer_count = KGEN_COUNT_OF(buffers),
     .range = "rows",
     .range_name = "row",
+    .batched = kgen_problem_multiply_range,
     .operations = operations,
     .reference = reference,
     .generators = generators,

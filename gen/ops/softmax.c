@@ -128,6 +128,7 @@ const struct kgen_op kgen_op_softmax = {
     .buffer_count = KGEN_COUNT_OF(buffers),
     .range = "rows",
     .range_name = "row",
+    .batched = kgen_problem_multiply_range,
     .operations = operations,
     .reference = reference,
     .generators = generators,

@@ -68,6 +68,7 @@ const struct kgen_op kgen_op_swiglu = {
     .range = "size",
     .range_name = "",
     .elementwise = true,
+    .batched = kgen_problem_multiply_range,
     .operations = operations,
     .reference = reference,
     .generators = generators,

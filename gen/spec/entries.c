@@ -66,20 +66,27 @@ int kgen_spec_add(struct kgen_spec_reader *reader, const struct kgen_json_path *
     return add_calls(reader, problem, label, layer, calls) != SIZE_MAX ? 0 : -1;
 }
 
-int kgen_spec_add_node(struct kgen_spec_reader *reader, struct kgen_graph_node *node)
+int kgen_spec_add_problems(struct kgen_spec_reader *reader, const struct kgen_graph_node *node,
+                           const struct kgen_problem *problem, size_t entries[KGEN_GRAPH_ENTRIES_MAX],
+                           size_t *entry_count)
 {
-    bool precise = kgen_problem_has(&node->problem, "activation_dtype");
+    bool precise = kgen_problem_has(problem, "activation_dtype");
     const size_t count = precise ? reader->activation_count : 1;
     for (size_t i = 0; i < count; i++) {
-        struct kgen_problem each = node->problem;
+        struct kgen_problem each = *problem;
         if (precise)
             kgen_problem_set(&each, "activation_dtype", reader->activation_dtypes[i]);
         size_t entry = add_calls(reader, &each, node->label, node->layer, 1);
         if (entry == SIZE_MAX)
             return -1;
-        node->entries[node->entry_count++] = entry;
+        entries[(*entry_count)++] = entry;
     }
     return 0;
+}
+
+int kgen_spec_add_node(struct kgen_spec_reader *reader, struct kgen_graph_node *node)
+{
+    return kgen_spec_add_problems(reader, node, &node->problem, node->entries, &node->entry_count);
 }
 
 int kgen_spec_graph_of_list(struct kgen_spec_reader *reader)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gen/spec/graph.h"
 
+#include "gen/ops/buffers.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -254,4 +256,17 @@ int64_t kgen_graph_peak(const struct kgen_graph *graph, size_t *node)
     }
     free(changes);
     return peak;
+}
+
+/* A tensor that is neither a buffer of the op nor one of its scalars. */
+bool kgen_graph_selects_rows(const struct kgen_graph_node *node)
+{
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(&node->problem, &buffers);
+    for (size_t i = 0; i < node->tensor_count; i++) {
+        const char *name = node->tensors[i].buffer;
+        if (kgen_buffers_find(&buffers, name) < 0 && kgen_scalar_find(node->problem.op, name) < 0)
+            return true;
+    }
+    return false;
 }

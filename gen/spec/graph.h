@@ -98,6 +98,9 @@ struct kgen_graph_node {
     /* The entries of the spec that serve it, one for each precision of activations. */
     size_t entries[KGEN_GRAPH_ENTRIES_MAX];
     size_t entry_count;
+    /* The same for prompt_rows rows at once, where there is such a problem; else batch_count is 0. */
+    size_t batches[KGEN_GRAPH_ENTRIES_MAX];
+    size_t batch_count;
     struct kgen_graph_operand tensors[KGEN_GRAPH_OPERANDS_MAX];
     size_t tensor_count;
     /* Several weights of one buffer are concatenated by rows, in this order. */
@@ -112,7 +115,8 @@ struct kgen_graph {
     struct kgen_graph_state *states;
     size_t node_count, tensor_count, weight_count, state_count;
     size_t node_capacity, tensor_capacity, weight_capacity, state_capacity;
-    int64_t layers; /* of the model; 0 for a list of problems */
+    int64_t layers;      /* of the model; 0 for a list of problems */
+    int64_t prompt_rows; /* the greatest number of tokens of a prompt that run at once; 1: no batches */
 };
 
 /* Returns NULL when memory runs out. free: NULL is fine. */
@@ -139,6 +143,9 @@ int kgen_graph_bind(struct kgen_graph *graph, size_t node, const char *buffer, s
                     enum kgen_graph_access access);
 /* The same for a weight. */
 int kgen_graph_bind_weight(struct kgen_graph *graph, size_t node, const char *buffer, size_t weight);
+
+/* Whether one of the node's tensors is the token, which selects a row of its weights. */
+bool kgen_graph_selects_rows(const struct kgen_graph_node *node);
 
 /* Sets the lifetimes of the tensors. Call it once all nodes are there. */
 void kgen_graph_finish(struct kgen_graph *graph);

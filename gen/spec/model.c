@@ -188,7 +188,7 @@ int kgen_spec_read_model(struct kgen_spec_reader *reader, json_t *root)
         kgen_spec_formats_read(reader, root, &formats) == 0 &&
         kgen_spec_derive(reader, &model, &formats) == 0) {
         reader->layers = reader->spec->graph->layers;
-        result = gather_problems(reader) != 0 ||
+        result = gather_problems(reader) != 0 || kgen_spec_add_batches(reader, root) != 0 ||
                          kgen_spec_formats_finish(reader, &formats, model.family) != 0 ||
                          warn_of_formats(reader) != 0 || warn_of_ops(reader, &model) != 0 ||
                          summarise(reader, &model, &formats) != 0

@@ -108,6 +108,10 @@ int kgen_spec_check_problem(const struct kgen_spec_reader *reader, const struct 
 /* Adds the problem of a node of the spec's graph, once for each precision of activations that the spec asks
  * for. */
 int kgen_spec_add_node(struct kgen_spec_reader *reader, struct kgen_graph_node *node);
+/* Adds a problem of a node, likewise, and its entries to a list of them. */
+int kgen_spec_add_problems(struct kgen_spec_reader *reader, const struct kgen_graph_node *node,
+                           const struct kgen_problem *problem, size_t entries[KGEN_GRAPH_ENTRIES_MAX],
+                           size_t *entry_count);
 /* Makes the graph of a list of problems: a node for each entry, and no edges. */
 int kgen_spec_graph_of_list(struct kgen_spec_reader *reader);
 int kgen_spec_use(struct kgen_spec_uses *uses, const char *label, int64_t layer);
@@ -252,6 +256,11 @@ int kgen_derive_weight(struct kgen_derivation *derivation, size_t node, const ch
                        const int64_t *shape, size_t rank, enum kgen_graph_format format,
                        const struct kgen_spec_format *quantised);
 int kgen_derive_symbol(struct kgen_derivation *derivation, const char *name, size_t tensor);
+
+/* ---- batch.c ---- */
+
+/* Adds the problems of several rows, for the nodes of the spec's graph that have them, after all others. */
+int kgen_spec_add_batches(struct kgen_spec_reader *reader, json_t *config);
 
 /* ---- the two kinds of spec ---- */
 

@@ -184,6 +184,10 @@ static int check_options(const struct kgen_spec_reader *reader)
         check_option(reader, "layout", options->layout) != 0 ||
         check_option(reader, "context", options->context) != 0)
         return -1;
+    if (options->prompt_rows < 0 || options->prompt_rows > KGEN_SPEC_PROMPT_ROWS_MAX)
+        return kgen_error_set(reader->error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                              "the option prompt_rows must be an integer from 1 to %d, not %lld",
+                              KGEN_SPEC_PROMPT_ROWS_MAX, (long long)options->prompt_rows);
     for (size_t i = 0; i < KGEN_COUNT_OF(options->activation_dtypes); i++) {
         if (check_option(reader, "activation_dtype", options->activation_dtypes[i]) != 0)
             return -1;

@@ -18,7 +18,10 @@ struct kgen_spec_options {
     int64_t activation_dtypes[KGEN_SPEC_PRECISIONS_MAX];
     int64_t layout; /* the last three are constants */
     int64_t context;
+    int64_t prompt_rows; /* of a model; 1: no batches */
 };
+
+#define KGEN_SPEC_PROMPT_ROWS_MAX 4096
 
 /* Reads one of these values from text: of the field "bits", "group_size", "scale_dtype", "activation_dtype",
  * "layout" or "context". Returns 0, or -1 and appends to expected what the field may have. */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { USUAL_PROMPT_ROWS = 512 };
+
 void kgen_model_close(struct kgen_model *model)
 {
     if (model == NULL)
@@ -29,11 +31,13 @@ static int write_config(const struct kgen_checkpoint *checkpoint, const struct k
     const char *activations = options->activation_dtype != NULL ? options->activation_dtype : "i24";
     const char *usual_layout = strcmp(activations, "f32") == 0 ? "stored" : "tiles16";
     const char *layout = options->layout != NULL ? options->layout : usual_layout;
+    const int64_t prompt_rows = options->prompt_rows > 0 ? options->prompt_rows : USUAL_PROMPT_ROWS;
     char *written = NULL;
     if (config != NULL && json_object_set_new(config, "activation_dtype", json_string(activations)) == 0 &&
         json_object_set_new(config, "layout", json_string(layout)) == 0 &&
         (options->context == 0 ||
-         json_object_set_new(config, "context", json_integer(options->context)) == 0))
+         json_object_set_new(config, "context", json_integer(options->context)) == 0) &&
+        json_object_set_new(config, "prompt_rows", json_integer(prompt_rows)) == 0)
         written = json_dumps(config, JSON_INDENT(1));
     if (written != NULL)
         kgen_text_puts(text, written);

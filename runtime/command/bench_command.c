@@ -90,25 +90,35 @@ static int choose_tokens(struct bench *bench, struct kgen_error *error)
 
 /* ---- running ---- */
 
-/* Runs positions begin to end - 1. Stops early after a signal. */
-static int run_positions(const struct bench *bench, int64_t begin, int64_t end, struct kgen_error *error)
+/* Runs positions begin to end - 1, as a prompt or one by one. Stops early after a signal. */
+static int run_positions(const struct bench *bench, int64_t begin, int64_t end, bool prompt,
+                         struct kgen_error *error)
 {
-    for (int64_t i = begin; i < end && !kgen_interrupted; i++) {
-        if (kgen_decoder_step(bench->opened.model->decoder, bench->tokens[i], i, error) == NULL)
+    struct kgen_decoder *decoder = bench->opened.model->decoder;
+    const int64_t most = prompt ? kgen_decoder_prompt_rows(decoder) : 1;
+    for (int64_t i = begin; i < end && !kgen_interrupted; i += most) {
+        const int64_t count = end - i < most ? end - i : most;
+        if (kgen_decoder_prompt(decoder, bench->tokens + i, (size_t)count, i, error) == NULL)
             return -1;
     }
     return 0;
 }
 
+static bool is_prompt(const struct bench_test *test)
+{
+    return test->name[0] == 'p';
+}
+
 /* Fills the caches up to the depth of a test. */
 static int fill(const struct bench *bench, const struct bench_test *test, struct kgen_error *error)
 {
-    enum { PIECE = 64 };
-    for (int64_t i = 0; i < test->depth && !kgen_interrupted; i += PIECE) {
-        const int64_t end = i + PIECE < test->depth ? i + PIECE : test->depth;
+    const int64_t rows = kgen_decoder_prompt_rows(bench->opened.model->decoder),
+                  piece = rows > 64 ? rows : 64;
+    for (int64_t i = 0; i < test->depth && !kgen_interrupted; i += piece) {
+        const int64_t end = i + piece < test->depth ? i + piece : test->depth;
         kgen_opened_model_show(&bench->opened, "%s: filling the caches, %lld of %lld positions", test->name,
                                (long long)i, (long long)test->depth);
-        if (run_positions(bench, i, end, error) != 0)
+        if (run_positions(bench, i, end, true, error) != 0)
             return -1;
     }
     return 0;
@@ -123,12 +133,13 @@ static int run_test(const struct bench *bench, struct bench_test *test, struct k
     double seconds[REPEATS_MAX];
     size_t made = 0;
     if (fill(bench, test, error) != 0 ||
-        run_positions(bench, test->depth, test->tokens < WARM_UP ? end : test->depth + WARM_UP, error) != 0)
+        run_positions(bench, test->depth, test->tokens < WARM_UP ? end : test->depth + WARM_UP,
+                      is_prompt(test), error) != 0)
         return -1;
     for (; made < wanted && !kgen_interrupted; made++) {
         kgen_opened_model_show(&bench->opened, "%s: run %zu of %zu", test->name, made + 1, wanted);
         const double begin = kgen_clock();
-        if (run_positions(bench, test->depth, end, error) != 0)
+        if (run_positions(bench, test->depth, end, is_prompt(test), error) != 0)
             return -1;
         seconds[made] = kgen_clock() - begin;
         if (kgen_interrupted)
@@ -208,9 +219,10 @@ static int print_text(const struct bench *bench)
     }
     const int result = kgen_table_print(&table, stdout);
     kgen_table_free(&table);
-    printf("\n%s: %s activations, %d threads, context %lld; medians; prompts run token by token\n",
+    printf("\n%s: %s activations, %d threads, context %lld; medians; prompts run %lld tokens at a time\n",
            bench->opened.options->arguments[0], activation_of(bench), bench->opened.context->settings.threads,
-           (long long)kgen_decoder_context(bench->opened.model->decoder));
+           (long long)kgen_decoder_context(bench->opened.model->decoder),
+           (long long)kgen_decoder_prompt_rows(bench->opened.model->decoder));
     return result;
 }
 

@@ -109,10 +109,12 @@ static int take_token(struct generation *generation, const float *logits, struct
 
 static const float *run_prompt(const struct generation *generation, struct kgen_error *error)
 {
+    struct kgen_decoder *decoder = generation->opened.model->decoder;
+    const size_t count = generation->prompt.count, most = (size_t)kgen_decoder_prompt_rows(decoder);
     const float *logits = NULL;
-    for (size_t i = 0; i < generation->prompt.count && !kgen_interrupted; i++) {
-        logits = kgen_decoder_step(generation->opened.model->decoder, generation->prompt.ids[i], (int64_t)i,
-                                   error);
+    for (size_t i = 0; i < count && !kgen_interrupted; i += most) {
+        logits = kgen_decoder_prompt(decoder, generation->prompt.ids + i, count - i < most ? count - i : most,
+                                     (int64_t)i, error);
         if (logits == NULL)
             return NULL;
     }

@@ -112,6 +112,7 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
                                                          name_of(options->spec.activation_dtypes[0]),
                                                      .layout = name_of(options->spec.layout),
                                                      .context = given < least_context ? least_context : given,
+                                                     .prompt_rows = options->spec.prompt_rows,
                                                      .progress = show_loading,
                                                      .progress_context = opened};
     opened->context = open_context(opened, &status);

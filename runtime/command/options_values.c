@@ -132,6 +132,13 @@ int kgen_read_context(const char *value, struct kgen_options *options, struct kg
     return read_field("context", "context", value, &options->spec.context, error);
 }
 
+int kgen_read_prompt_rows(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    if (kgen_option_integer(value, 1, KGEN_SPEC_PROMPT_ROWS_MAX, &options->spec.prompt_rows) != 0)
+        return kgen_option_error(error, "prompt-rows", value, "a whole number from 1 to 4096");
+    return 0;
+}
+
 int kgen_read_scale_dtype(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
     return read_field("scale-dtype", "scale_dtype", value, &options->spec.scale_dtype, error);

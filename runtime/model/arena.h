@@ -12,6 +12,8 @@
 struct kgen_arena {
     int64_t *offsets; /* of each tensor of the graph, views included; owned */
     int64_t bytes;    /* of the block */
+    /* The part of the block before the results, which come last: of a batch, each row has that much. */
+    int64_t row_bytes;
 };
 
 /* Returns 0, or -1 with KGEN_ERROR_MEMORY. */

@@ -8,6 +8,7 @@ void kgen_decoder_free(struct kgen_decoder *decoder)
 {
     if (decoder == NULL)
         return;
+    kgen_decoder_batch_free(decoder);
     kgen_decoder_weights_free(decoder);
     for (size_t i = 0; decoder->states != NULL && i < decoder->graph->state_count; i++)
         decoder->device->deallocate(KGEN_MEMORY_FILLED_SLOWLY, decoder->states[i], decoder->state_bytes[i]);
@@ -57,7 +58,7 @@ static void bind_tensors(struct kgen_decoder *decoder, const struct kgen_graph_n
         else if (scalar >= 0)
             call->position_scalar = scalar;
         else
-            call->selects_rows = true;
+            call->selects_rows = true; /* as kgen_graph_selects_rows */
     }
 }
 
@@ -166,7 +167,7 @@ static int open_decoder(struct kgen_decoder *decoder, const struct kgen_decoder_
         if (parts->progress != NULL)
             parts->progress(parts->progress_context, i + 1, graph->node_count);
     }
-    return 0;
+    return kgen_decoder_batch_new(decoder, parts, error);
 }
 
 struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, struct kgen_error *error)
@@ -187,8 +188,8 @@ struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, st
 
 /* ---- a step ---- */
 
-static int run_call(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
-                    int64_t position, struct kgen_error *error)
+int kgen_decoder_run(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
+                     int64_t position, struct kgen_error *error)
 {
     if (call->position_scalar >= 0)
         call->arguments.scalars[call->position_scalar] = position;
@@ -200,6 +201,35 @@ static int run_call(const struct kgen_decoder *decoder, struct kgen_decoder_call
     return 0;
 }
 
+static int check_position(const struct kgen_decoder *decoder, int64_t position, int64_t count,
+                          struct kgen_error *error)
+{
+    if (position < 0 || count > decoder->context || position > decoder->context - count) {
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "the caches have room for %lld positions",
+                       (long long)decoder->context);
+        kgen_error_hint(error, "ask for a larger context");
+        return -1;
+    }
+    if (position > decoder->filled)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                              "position %lld is asked for, %lld are filled", (long long)position,
+                              (long long)decoder->filled);
+    return 0;
+}
+
+int kgen_decoder_check(const struct kgen_decoder *decoder, const int32_t *tokens, size_t count,
+                       int64_t position, struct kgen_error *error)
+{
+    if (count == 0)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "there are no tokens to run");
+    for (size_t i = 0; i < count; i++) {
+        if (tokens[i] < 0 || tokens[i] >= decoder->vocabulary)
+            return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "token %ld is not below %lld",
+                                  (long)tokens[i], (long long)decoder->vocabulary);
+    }
+    return check_position(decoder, position, count > INT64_MAX ? INT64_MAX : (int64_t)count, error);
+}
+
 const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int64_t position,
                                struct kgen_error *error)
 {
@@ -208,19 +238,10 @@ const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int6
                        (long long)decoder->vocabulary);
         return NULL;
     }
-    if (position < 0 || position >= decoder->context) {
-        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "the caches have room for %lld positions",
-                       (long long)decoder->context);
-        kgen_error_hint(error, "ask for a larger context");
+    if (check_position(decoder, position, 1, error) != 0)
         return NULL;
-    }
-    if (position > decoder->filled) {
-        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "position %lld is asked for, %lld are filled",
-                       (long long)position, (long long)decoder->filled);
-        return NULL;
-    }
     for (size_t i = 0; i < decoder->graph->node_count; i++) {
-        if (run_call(decoder, &decoder->calls[i], token, position, error) != 0)
+        if (kgen_decoder_run(decoder, &decoder->calls[i], token, position, error) != 0)
             return NULL;
     }
     decoder->filled = position + 1;

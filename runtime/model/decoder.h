@@ -37,6 +37,15 @@ void kgen_decoder_free(struct kgen_decoder *decoder);
 const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int64_t position,
                                struct kgen_error *error);
 
+/* Runs the tokens of a prompt, count of them from a position on, as so many steps would, and returns the
+ * logits after the last. As many at once as the graph's prompt_rows says; the nodes that have kernels for
+ * several rows use them, the others run row by row. Fails as kgen_decoder_step does, before anything is run
+ * where a token or a position is out of range; with KGEN_ERROR_USAGE where count is 0. */
+const float *kgen_decoder_prompt(struct kgen_decoder *decoder, const int32_t *tokens, size_t count,
+                                 int64_t position, struct kgen_error *error);
+/* The number of tokens that kgen_decoder_prompt runs at once. */
+int64_t kgen_decoder_prompt_rows(const struct kgen_decoder *decoder);
+
 /* The number of tokens of the vocabulary, and the number of positions that the caches have room for. */
 int64_t kgen_decoder_vocabulary(const struct kgen_decoder *decoder);
 int64_t kgen_decoder_context(const struct kgen_decoder *decoder);

@@ -27,14 +27,17 @@ struct kgen_decoder_weights {
     size_t bytes[KGEN_FORMAT_ARRAYS_MAX];
 };
 
+struct kgen_decoder_batch;
+
 struct kgen_decoder {
     const struct kgen_graph *graph;
     const struct kgen_checkpoint *checkpoint;
     const struct kgen_device_functions *device;
     struct kgen_arena arena;
     unsigned char *activations;
-    struct kgen_decoder_call *calls; /* of each node */
-    void **states;                   /* of each state of the graph */
+    struct kgen_decoder_call *calls;  /* of each node */
+    struct kgen_decoder_batch *batch; /* for several rows at once; NULL: none */
+    void **states;                    /* of each state of the graph */
     size_t *state_bytes;
     struct kgen_decoder_weights *weights;
     size_t weight_count, weight_capacity;
@@ -49,5 +52,17 @@ struct kgen_decoder {
 /* Loads the weights of a node and binds them to its call. */
 int kgen_decoder_load(struct kgen_decoder *decoder, size_t node, struct kgen_error *error);
 void kgen_decoder_weights_free(struct kgen_decoder *decoder);
+
+/* Makes decoder->batch, where the graph has prompt_rows. The calls of single rows are there. */
+int kgen_decoder_batch_new(struct kgen_decoder *decoder, const struct kgen_decoder_parts *parts,
+                           struct kgen_error *error);
+void kgen_decoder_batch_free(struct kgen_decoder *decoder);
+
+/* Runs the call of a node once. */
+int kgen_decoder_run(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
+                     int64_t position, struct kgen_error *error);
+/* Fails where the tokens or their positions, count of them from one on, are out of range. */
+int kgen_decoder_check(const struct kgen_decoder *decoder, const int32_t *tokens, size_t count,
+                       int64_t position, struct kgen_error *error);
 
 #endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Adds the problems that run several rows of a prompt at once. */
+#include "gen/ops/buffers.h"
+#include "gen/spec/reader.h"
+
+#include <string.h>
+
+/* Whether all tensors of a node can have many rows, one after the other. Those of a view lie apart: ops that
+ * gain nothing from rows at once are rather run row by row. What a step is run for is computed once. */
+static bool has_rows(const struct kgen_graph *graph, const struct kgen_graph_node *node,
+                     const struct kgen_problem *batch)
+{
+    const bool gathers = kgen_scalar_find(batch->op, "rows") >= 0;
+    for (size_t i = 0; i < node->tensor_count; i++) {
+        const struct kgen_graph_tensor *tensor = &graph->tensors[node->tensors[i].index];
+        if (tensor->result || (tensor->view_of != KGEN_GRAPH_NONE && !gathers))
+            return false;
+    }
+    return true;
+}
+
+/* Whether the batch reads weights as one row does. A bias that is added to each row, say, is not repeated. */
+static bool has_same_weights(const struct kgen_graph_node *node, const struct kgen_problem *batch)
+{
+    struct kgen_buffers one, many;
+    if (kgen_graph_selects_rows(node))
+        return true;
+    kgen_problem_buffers(&node->problem, &one);
+    kgen_problem_buffers(batch, &many);
+    for (size_t i = 0; i < one.count; i++) {
+        bool bound = one.items[i].array >= 0;
+        for (size_t j = 0; j < node->weight_count; j++)
+            bound = bound || strcmp(node->weights[j].buffer, one.items[i].name) == 0;
+        const int other = kgen_buffers_find(&many, one.items[i].name);
+        if (bound && (other < 0 || many.items[other].bytes != one.items[i].bytes))
+            return false;
+    }
+    return true;
+}
+
+static bool is_problem(const struct kgen_problem *problem)
+{
+    struct kgen_error error = {0};
+    struct kgen_problem checked = *problem;
+    kgen_problem_complete(&checked);
+    return kgen_problem_check(&checked, NULL, 0, 0, &error) == 0;
+}
+
+static int add_batch(struct kgen_spec_reader *reader, struct kgen_graph_node *node, int64_t rows)
+{
+    struct kgen_problem batch;
+    if (node->status != KGEN_GRAPH_DERIVED || node->problem.op->batched == NULL)
+        return 0;
+    node->problem.op->batched(&node->problem, rows, &batch);
+    if (!is_problem(&batch) || !has_rows(reader->spec->graph, node, &batch) ||
+        !has_same_weights(node, &batch))
+        return 0;
+    return kgen_spec_add_problems(reader, node, &batch, node->batches, &node->batch_count);
+}
+
+/* Reads the option, or kgen's own key. */
+static int read_rows(const struct kgen_spec_reader *reader, json_t *config, int64_t *rows)
+{
+    *rows = 1;
+    if (kgen_spec_integer(reader, NULL, config, "prompt_rows", 1, KGEN_SPEC_PROMPT_ROWS_MAX, rows) < 0)
+        return -1;
+    if (reader->options->prompt_rows != 0)
+        *rows = reader->options->prompt_rows;
+    return 0;
+}
+
+int kgen_spec_add_batches(struct kgen_spec_reader *reader, json_t *config)
+{
+    struct kgen_graph *graph = reader->spec->graph;
+    if (read_rows(reader, config, &graph->prompt_rows) != 0)
+        return -1;
+    for (size_t i = 0; graph->prompt_rows > 1 && i < graph->node_count; i++) {
+        if (add_batch(reader, &graph->nodes[i], graph->prompt_rows) != 0)
+            return -1;
+    }
+    return 0;
+}
