@@ -331,6 +331,11 @@ static void test_model(void **state)
         {"{\"model_type\": \"llama\", \"hidden_size\": 256, \"intermediate_size\": 1, \"vocab_size\": 1, "
          "\"num_hidden_layers\": 99999, \"num_attention_heads\": 4}",
          1, 107, "\"num_hidden_layers\" must be an integer from 1 to 1024, not 99999", NULL},
+        {"{\"model_type\": \"llama\", \"hidden_size\": 256, \"intermediate_size\": 256, \"vocab_size\": 9, "
+         "\"num_hidden_layers\": 1, \"num_attention_heads\": 4, \"bits\": 4, \"quantization\": {\"bits\": "
+         "4}, "
+         "\"prompt_rows\": 0}",
+         1, 193, "\"prompt_rows\" must be an integer from 1 to 4096, not 0", NULL},
     };
     refuse(sizes, KGEN_COUNT_OF(sizes));
 }
@@ -349,6 +354,8 @@ static void test_options(void **state)
         {{.scale_dtype = KGEN_I8}, "the option scale_dtype must be"},
         {{.layout = KGEN_I8}, "the option layout must be"},
         {{.activation_dtypes = {KGEN_I8, KGEN_F16}}, "the option activation_dtype must be"},
+        {{.prompt_rows = -1}, "the option prompt_rows must be an integer from 1 to 4096, not -1"},
+        {{.prompt_rows = 4097}, "the option prompt_rows must be an integer from 1 to 4096, not 4097"},
     };
     static const char text[] = LIST("{\"op\": \"add\", \"size\": 4}");
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {

@@ -325,6 +325,45 @@ static void test_context(void **state)
     assert_int_equal(executed, 9);
 }
 
+/* Problems of several rows: an option, or kgen's own key. The tensors of the others are views, or the result,
+ * or meet a bias. */
+static void test_prompt_rows(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *keys;
+        int64_t option, rows;
+    } cases[] = {
+        {"", 0, 1},
+        {", \"prompt_rows\": 1", 0, 1},
+        {", \"prompt_rows\": 8", 0, 8},
+        {", \"prompt_rows\": 8", 16, 16},
+        {", \"prompt_rows\": 8", 1, 1},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        const struct kgen_spec_options options = {.prompt_rows = cases[i].option};
+        const int64_t rows = cases[i].rows;
+        struct kgen_text text = {0};
+        kgen_text_printf(&text, "%s%s}", HEAD("qwen2") FOUR_BITS, cases[i].keys);
+        struct kgen_spec *spec = spec_parse(text.data, &options);
+        assert_int_equal(spec->graph->prompt_rows, rows);
+        size_t batches = 0;
+        for (size_t j = 0; j < spec->graph->node_count; j++) {
+            const struct kgen_graph_node *node = &spec->graph->nodes[j];
+            batches += node->batch_count;
+            if (node->batch_count > 0)
+                assert_int_equal(kgen_problem_range_outer(&spec->entries[node->batches[0]].problem),
+                                 (size_t)rows * kgen_problem_range_outer(&node->problem));
+            if (strcmp(node->op, "add") == 0 || strcmp(node->op, "swiglu") == 0)
+                assert_int_equal(node->batch_count, 0);
+        }
+        /* The embedding, and the two norms of each layer and the last. */
+        assert_int_equal(batches >= 1 + 2 * 6 + 1, rows > 1);
+        kgen_spec_free(spec);
+        kgen_text_free(&text);
+    }
+}
+
 /* What the op cannot do is a warning, and the nodes are no problems. */
 static void test_unsupported_attention(void **state)
 {
@@ -532,6 +571,7 @@ int main(void)
         cmocka_unit_test(test_head_dim),
         cmocka_unit_test(test_model_options),
         cmocka_unit_test(test_context),
+        cmocka_unit_test(test_prompt_rows),
         cmocka_unit_test(test_unsupported_attention),
         cmocka_unit_test(test_biases),
         cmocka_unit_test(test_rope),

@@ -91,7 +91,9 @@ static int warn_of_options(struct kgen_spec_reader *reader, unsigned taken)
                            option_fields[i]) != 0)
             return -1;
     }
-    return 0;
+    return reader->options->prompt_rows > 0
+               ? kgen_spec_warn(reader, "the option for prompt_rows changes nothing: it is for models.")
+               : 0;
 }
 
 /* What the command line and the head of the spec give to problems that do not say it themselves. */

@@ -19,21 +19,21 @@ void kgen_model_close(struct kgen_model *model)
 }
 
 /* Writes the config of the checkpoint with what the options say. */
-static int write_config(const struct kgen_checkpoint *checkpoint, const struct kgen_model_options *options,
+static int write_config(const struct kgen_model *model, const struct kgen_model_options *options,
                         struct kgen_text *text, struct kgen_error *error)
 {
     struct kgen_text stored = {0};
-    if (kgen_checkpoint_config(checkpoint, &stored, error) != 0) {
+    if (kgen_checkpoint_config(model->checkpoint, &stored, error) != 0) {
         kgen_text_free(&stored);
         return -1;
     }
     json_t *config = json_loadb(stored.data, stored.length, 0, NULL);
-    const char *activations = options->activation_dtype != NULL ? options->activation_dtype : "i24";
-    const char *usual_layout = strcmp(activations, "f32") == 0 ? "stored" : "tiles16";
+    const char *usual_layout = strcmp(model->activation_dtype, "f32") == 0 ? "stored" : "tiles16";
     const char *layout = options->layout != NULL ? options->layout : usual_layout;
     const int64_t prompt_rows = options->prompt_rows > 0 ? options->prompt_rows : USUAL_PROMPT_ROWS;
     char *written = NULL;
-    if (config != NULL && json_object_set_new(config, "activation_dtype", json_string(activations)) == 0 &&
+    if (config != NULL &&
+        json_object_set_new(config, "activation_dtype", json_string(model->activation_dtype)) == 0 &&
         json_object_set_new(config, "layout", json_string(layout)) == 0 &&
         (options->context == 0 ||
          json_object_set_new(config, "context", json_integer(options->context)) == 0) &&
@@ -92,7 +92,8 @@ static int open_parts(struct kgen_model *model, struct kgen_context *context, co
     if (model->checkpoint == NULL)
         return -1;
     struct kgen_text config = {0};
-    if (write_config(model->checkpoint, options, &config, error) == 0)
+    model->activation_dtype = options->activation_dtype != NULL ? options->activation_dtype : "i24";
+    if (write_config(model, options, &config, error) == 0)
         model->spec = kgen_spec_parse(path, config.data, config.length, NULL, error);
     if (model->spec != NULL && check(model, error) == 0)
         model->plan = kgen_plan_text(context, path, config.data, config.length, status);

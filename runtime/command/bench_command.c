@@ -165,12 +165,6 @@ static double rate_of(const struct bench_test *test, double seconds)
     return kgen_rate((double)test->tokens, seconds);
 }
 
-static const char *activation_of(const struct bench *bench)
-{
-    const int64_t dtype = bench->opened.options->spec.activation_dtypes[0];
-    return dtype != 0 ? kgen_constant_name(dtype) : "f32";
-}
-
 static int print_json(const struct bench *bench)
 {
     struct kgen_decoder_sizes sizes;
@@ -189,7 +183,8 @@ static int print_json(const struct bench *bench)
                       kgen_json_positive(test->median), "tokens", (json_int_t)test->tokens, "depth",
                       (json_int_t)test->depth, "repeats", (json_int_t)test->repeats, "context",
                       (json_int_t)kgen_decoder_context(bench->opened.model->decoder), "activation_dtype",
-                      activation_of(bench), "threads", bench->opened.context->settings.threads, "checkpoint",
+                      bench->opened.model->activation_dtype, "threads",
+                      bench->opened.context->settings.threads, "checkpoint",
                       bench->opened.options->arguments[0], "kgen", KGEN_VERSION, "weight_bytes",
                       (json_int_t)sizes.read_weights, "weight_bytes_per_second",
                       kgen_json_positive(rate_of(test, test->median) * (double)sizes.read_weights)));
@@ -220,7 +215,8 @@ static int print_text(const struct bench *bench)
     const int result = kgen_table_print(&table, stdout);
     kgen_table_free(&table);
     printf("\n%s: %s activations, %d threads, context %lld; medians; prompts run %lld tokens at a time\n",
-           bench->opened.options->arguments[0], activation_of(bench), bench->opened.context->settings.threads,
+           bench->opened.options->arguments[0], bench->opened.model->activation_dtype,
+           bench->opened.context->settings.threads,
            (long long)kgen_decoder_context(bench->opened.model->decoder),
            (long long)kgen_decoder_prompt_rows(bench->opened.model->decoder));
     return result;

@@ -104,19 +104,13 @@ static int encode(struct scoring *scoring, struct kgen_error *error)
 
 /* ---- the result ---- */
 
-static const char *activation_of(const struct scoring *scoring)
-{
-    const int64_t dtype = scoring->options->spec.activation_dtypes[0];
-    return dtype != 0 ? kgen_constant_name(dtype) : "f32";
-}
-
 static int print_json(const struct scoring *scoring)
 {
     const struct scoring *s = scoring;
     return kgen_json_print(json_pack(
         "{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "kgen", KGEN_VERSION,
-        "checkpoint", s->options->arguments[0], "activation_dtype", activation_of(s), "threads",
-        s->opened.context->settings.threads, "tokens", (json_int_t)s->ids.count, "window",
+        "checkpoint", s->options->arguments[0], "activation_dtype", s->opened.model->activation_dtype,
+        "threads", s->opened.context->settings.threads, "tokens", (json_int_t)s->ids.count, "window",
         (json_int_t)s->window, "skip", (json_int_t)s->skip, "counted", (json_int_t)s->likelihood.count, "nll",
         kgen_json_number(kgen_likelihood_mean(&s->likelihood)), "perplexity",
         kgen_json_number(kgen_likelihood_perplexity(&s->likelihood)), "standard_error",
@@ -146,7 +140,7 @@ static int run(struct scoring *scoring)
            (long long)scoring->likelihood.count, scoring->ids.count, (long long)scoring->window,
            (long long)scoring->skip);
     if (!scoring->options->quiet)
-        kgen_say("kgen: %s activations, %.1f tokens/s", activation_of(scoring),
+        kgen_say("kgen: %s activations, %.1f tokens/s", scoring->opened.model->activation_dtype,
                  kgen_rate((double)scoring->steps, scoring->seconds));
     return KGEN_EXIT_DONE;
 }
