@@ -73,6 +73,7 @@ static void *cpu_map(void *memory)
 
 static double cpu_time(const struct kgen_timed_calls *calls, double *prepare_seconds)
 {
+    kgen_team_wake(calls->team);
     const double start = kgen_clock();
     if (calls->prepare_once)
         kgen_kernel_prepare(calls->kernel, calls->arguments);

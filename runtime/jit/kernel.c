@@ -46,7 +46,11 @@ static int find_part(const struct kgen_problem *problem, unsigned part, const st
 int kgen_kernel_find(const struct kgen_problem *problem, const struct kgen_code *code, const char *function,
                      struct kgen_kernel *kernel, struct kgen_error *error)
 {
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(problem, &buffers);
     *kernel = (struct kgen_kernel){.problem = *problem};
+    kernel->scratch = kgen_buffers_of_role(&buffers, KGEN_SCRATCH);
+    kernel->unit_bytes = kgen_problem_bytes(problem) / (double)kgen_problem_range(problem);
     kernel->run = (kgen_kernel_range *)find_symbol(code, function, "_call", error);
     if (kernel->run == NULL ||
         find_part(problem, KGEN_PREPARE, code, function, "_call_prepare", &kernel->prepare, error) != 0 ||
@@ -86,34 +90,42 @@ void kgen_kernel_finish(const struct kgen_kernel *kernel, const struct kgen_argu
 struct call {
     const struct kgen_kernel *kernel;
     const struct kgen_arguments *arguments;
-    int scratch; /* the index of the buffer, or -1 */
+    size_t range;
 };
 
-static void run_part(void *context, size_t part, size_t parts)
+static void run_part(void *context, size_t part, size_t parts, size_t thread)
 {
     const struct call *call = context;
-    const size_t range = kgen_problem_range(&call->kernel->problem);
-    const size_t begin = kgen_range_part(range, part, parts), end = kgen_range_part(range, part + 1, parts);
-    if (call->scratch < 0) {
-        kgen_kernel_run(call->kernel, call->arguments, begin, end);
+    const struct kgen_kernel *kernel = call->kernel;
+    const size_t begin = kgen_range_part(call->range, part, parts);
+    const size_t end = kgen_range_part(call->range, part + 1, parts);
+    if (kernel->scratch_bytes == 0 || thread == 0) {
+        kgen_kernel_run(kernel, call->arguments, begin, end);
         return;
     }
     struct kgen_arguments own = *call->arguments;
-    own.buffers[call->scratch] =
-        (unsigned char *)own.buffers[call->scratch] + part * call->kernel->scratch_bytes;
-    kgen_kernel_run(call->kernel, &own, begin, end);
+    own.buffers[kernel->scratch] =
+        (unsigned char *)own.buffers[kernel->scratch] + thread * kernel->scratch_bytes;
+    kgen_kernel_run(kernel, &own, begin, end);
+}
+
+/* Not more than are cut where tiles of rows are. */
+static size_t count_parts(const struct kgen_kernel *kernel, size_t range, const struct kgen_team *team)
+{
+    const size_t threads = kgen_team_threads(team), most = range / 64;
+    const size_t parts = kgen_team_parts(team, (size_t)(kernel->unit_bytes * (double)range));
+    return parts <= most || parts <= threads ? parts : most > threads ? most : threads;
 }
 
 void kgen_kernel_run_divided(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
                              struct kgen_team *team)
 {
-    struct call call = {kernel, arguments, -1};
-    if (kernel->scratch_bytes > 0) {
-        struct kgen_buffers buffers;
-        kgen_problem_buffers(&kernel->problem, &buffers);
-        call.scratch = kgen_buffers_of_role(&buffers, KGEN_SCRATCH);
-    }
-    kgen_team_run(team, run_part, &call);
+    const size_t range = kgen_problem_range(&kernel->problem);
+    struct call call = {kernel, arguments, range};
+    if (team == NULL)
+        kgen_kernel_run(kernel, arguments, 0, range);
+    else
+        kgen_team_share(team, count_parts(kernel, range, team), run_part, &call);
     kgen_kernel_finish(kernel, arguments);
 }
 

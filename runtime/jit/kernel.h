@@ -20,6 +20,8 @@ struct kgen_kernel {
     kgen_kernel_part *prepare, *finish; /* NULL where the op has none */
     size_t workspace_bytes;             /* 0 where the op has none */
     size_t scratch_bytes;               /* of one thread, rounded up to KGEN_ALIGNMENT */
+    int scratch;                        /* the index of that buffer, where scratch_bytes is not 0 */
+    double unit_bytes;                  /* moved for one of what the range counts */
 };
 
 /* Looks the functions of `function` up in code compiled from kgen_variant_callable_text. Fails with
@@ -38,8 +40,9 @@ void kgen_kernel_run(const struct kgen_kernel *kernel, const struct kgen_argumen
                      size_t end);
 void kgen_kernel_finish(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments);
 
-/* Calls the kernel on its whole range, divided over the team, and finish after it. NULL: in the calling
- * thread. The scratch among arguments has room for every thread of the team: scratch_bytes each. */
+/* Calls the kernel on its whole range, which the threads of the team share part by part, and finish after it.
+ * NULL: in the calling thread. The scratch among arguments has room for every thread of the team:
+ * scratch_bytes each. */
 void kgen_kernel_run_divided(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
                              struct kgen_team *team);
 /* The same after prepare. */

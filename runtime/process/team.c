@@ -12,22 +12,32 @@
  * yield. */
 enum { LOOKS = 4000, PINNED_LOOKS = 200000, YIELDS = 2000 };
 
+/* A part has at least so many bytes, where there are more than threads, and a thread has so many parts at
+ * most. */
+enum { PART_BYTES = 98304, PARTS_OF_THREAD = 8 };
+
+/* A job and the next of its parts that nobody has taken, in one word, so that a thread that comes late takes
+ * no part of a later job for one of its own. */
+enum { PARTS_SHIFT = 16, GENERATION_SHIFT = 32, PARTS_MASK = KGEN_TEAM_PARTS_MAX };
+
 struct member {
     struct kgen_team *team;
     pthread_t thread;
-    size_t part;
+    size_t index;
 };
 
 struct kgen_team {
-    size_t parts;
-    size_t started; /* threads besides the caller's */
+    size_t threads;
+    size_t started; /* besides the caller's */
     struct member *members;
-    kgen_team_job *job;
+    _Atomic uint64_t ticket;
+    atomic_size_t done; /* parts of the job */
+    /* Read only by threads that have taken a part. */
+    kgen_team_shared_job *job;
     void *context;
-    atomic_uint generation; /* of the job; the threads wait for it to change */
-    atomic_size_t working;
     atomic_bool ending;
     atomic_int looks;
+    atomic_uint sleeping;
     pthread_mutex_t mutex; /* for threads that sleep */
     pthread_cond_t wake;
 #if defined(__linux__)
@@ -45,62 +55,92 @@ static void relax(void)
 #endif
 }
 
-/* Returns when the generation differs from the one that was seen. */
-static void wait_for_job(struct kgen_team *team, unsigned seen)
+static uint32_t generation_of(uint64_t ticket)
 {
+    return (uint32_t)(ticket >> GENERATION_SHIFT);
+}
+
+/* Returns the generation of a job that is not the one that was seen, or 0 where the team ends. */
+static uint32_t wait_for_job(struct kgen_team *team, uint32_t seen)
+{
+    uint32_t generation;
     for (int i = 0; i < atomic_load(&team->looks) + YIELDS; i++) {
-        if (atomic_load(&team->generation) != seen)
-            return;
+        generation = generation_of(atomic_load(&team->ticket));
+        if (generation != seen)
+            return generation;
         if (i < atomic_load(&team->looks))
             relax();
         else
             sched_yield();
     }
     pthread_mutex_lock(&team->mutex);
-    while (atomic_load(&team->generation) == seen)
+    atomic_fetch_add(&team->sleeping, 1);
+    while ((generation = generation_of(atomic_load(&team->ticket))) == seen)
         pthread_cond_wait(&team->wake, &team->mutex);
+    atomic_fetch_sub(&team->sleeping, 1);
     pthread_mutex_unlock(&team->mutex);
+    return generation;
 }
 
-static void next_generation(struct kgen_team *team)
+/* Begins a job. Its fields are set. */
+static uint32_t next_generation(struct kgen_team *team, size_t parts)
 {
-    pthread_mutex_lock(&team->mutex);
-    atomic_fetch_add(&team->generation, 1);
-    pthread_cond_broadcast(&team->wake);
-    pthread_mutex_unlock(&team->mutex);
+    uint32_t generation = generation_of(atomic_load(&team->ticket)) + 1;
+    atomic_store(&team->ticket, (uint64_t)generation << GENERATION_SHIFT | (uint64_t)parts << PARTS_SHIFT);
+    if (atomic_load(&team->sleeping) > 0) {
+        pthread_mutex_lock(&team->mutex);
+        pthread_cond_broadcast(&team->wake);
+        pthread_mutex_unlock(&team->mutex);
+    }
+    return generation;
+}
+
+/* Takes parts of a job and runs them, until none is left. */
+static void run_parts(struct kgen_team *team, uint32_t generation, size_t thread)
+{
+    uint64_t ticket = atomic_load(&team->ticket);
+    for (;;) {
+        const size_t parts = ticket >> PARTS_SHIFT & PARTS_MASK, part = ticket & PARTS_MASK;
+        if (generation_of(ticket) != generation || part == parts)
+            return;
+        if (!atomic_compare_exchange_weak(&team->ticket, &ticket, ticket + 1))
+            continue;
+        team->job(team->context, part, parts, thread);
+        atomic_fetch_add(&team->done, 1);
+        ticket = atomic_load(&team->ticket);
+    }
 }
 
 static void *work(void *argument)
 {
     const struct member *member = argument;
     struct kgen_team *team = member->team;
-    for (unsigned seen = 0;; seen++) {
-        wait_for_job(team, seen);
+    for (uint32_t seen = 0;;) {
+        seen = wait_for_job(team, seen);
         if (atomic_load(&team->ending))
             return NULL;
-        team->job(team->context, member->part, team->parts);
-        atomic_fetch_sub(&team->working, 1);
+        run_parts(team, seen, member->index);
     }
 }
 
-struct kgen_team *kgen_team_new(int parts, struct kgen_error *error)
+struct kgen_team *kgen_team_new(int threads, struct kgen_error *error)
 {
     struct kgen_team *team = calloc(1, sizeof *team);
-    struct member *members = calloc(parts > 1 ? (size_t)parts : 1, sizeof *members);
+    struct member *members = calloc(threads > 1 ? (size_t)threads : 1, sizeof *members);
     if (team == NULL || members == NULL) {
         free(team);
         free(members);
         kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
         return NULL;
     }
-    team->parts = parts > 1 ? (size_t)parts : 1;
+    team->threads = threads > 1 ? (size_t)threads : 1;
     team->members = members;
     atomic_store(&team->looks, LOOKS);
     pthread_mutex_init(&team->mutex, NULL);
     pthread_cond_init(&team->wake, NULL);
-    while (team->started + 1 < team->parts) {
+    while (team->started + 1 < team->threads) {
         struct member *member = &members[team->started];
-        *member = (struct member){.team = team, .part = team->started + 1};
+        *member = (struct member){.team = team, .index = team->started + 1};
         if (pthread_create(&member->thread, NULL, work, member) != 0)
             break;
         team->started++;
@@ -153,7 +193,7 @@ void kgen_team_free(struct kgen_team *team)
     if (team == NULL)
         return;
     atomic_store(&team->ending, true);
-    next_generation(team);
+    next_generation(team, 0);
     for (size_t i = 0; i < team->started; i++)
         pthread_join(team->members[i].thread, NULL);
     unpin(team);
@@ -163,24 +203,72 @@ void kgen_team_free(struct kgen_team *team)
     free(team);
 }
 
-void kgen_team_run(struct kgen_team *team, kgen_team_job *job, void *context)
+void kgen_team_share(struct kgen_team *team, size_t parts, kgen_team_shared_job *job, void *context)
 {
     if (team == NULL) {
-        job(context, 0, 1);
+        for (size_t part = 0; part < parts; part++)
+            job(context, part, parts, 0);
         return;
     }
     team->job = job;
     team->context = context;
-    atomic_store(&team->working, team->started);
-    if (team->started > 0)
-        next_generation(team);
-    job(context, 0, team->parts);
-    for (size_t part = team->started + 1; part < team->parts; part++)
-        job(context, part, team->parts);
-    for (int i = 0; atomic_load(&team->working) > 0; i++) {
+    atomic_store(&team->done, 0);
+    run_parts(team, next_generation(team, parts), 0);
+    for (int i = 0; atomic_load(&team->done) < parts; i++) {
         if (i < atomic_load(&team->looks))
             relax();
         else
             sched_yield();
     }
+}
+
+/* A job that does not ask which thread runs it. */
+struct plain_job {
+    kgen_team_job *job;
+    void *context;
+};
+
+static void run_plain(void *context, size_t part, size_t parts, size_t thread)
+{
+    const struct plain_job *plain = context;
+    (void)thread;
+    plain->job(plain->context, part, parts);
+}
+
+void kgen_team_run(struct kgen_team *team, kgen_team_job *job, void *context)
+{
+    struct plain_job plain = {job, context};
+    kgen_team_share(team, team != NULL ? team->threads : 1, run_plain, &plain);
+}
+
+size_t kgen_team_threads(const struct kgen_team *team)
+{
+    return team != NULL ? team->threads : 1;
+}
+
+size_t kgen_team_parts(const struct kgen_team *team, size_t bytes)
+{
+    const size_t threads = kgen_team_threads(team), parts = bytes / PART_BYTES;
+    const size_t most = threads * PARTS_OF_THREAD;
+    if (threads == 1 || parts < threads)
+        return threads;
+    return parts < most ? parts : most;
+}
+
+/* Each thread takes a part and waits for the others. */
+static void meet(void *context, size_t part, size_t parts, size_t thread)
+{
+    atomic_size_t *arrived = context;
+    (void)part;
+    (void)thread;
+    atomic_fetch_add(arrived, 1);
+    while (atomic_load(arrived) < parts)
+        sched_yield();
+}
+
+void kgen_team_wake(struct kgen_team *team)
+{
+    atomic_size_t arrived = 0;
+    if (team != NULL)
+        kgen_team_share(team, team->started + 1, meet, &arrived);
 }

@@ -82,19 +82,20 @@ void kgen_reader_close(struct kgen_reader *reader)
     free(reader);
 }
 
-static void read_part(void *context, size_t part, size_t parts)
+static void read_part(void *context, size_t part, size_t parts, size_t thread)
 {
     const struct kgen_reader *reader = context;
     const size_t bytes = reader->bytes / parts / KGEN_READER_MULTIPLE * KGEN_READER_MULTIPLE;
     reader->read(reader->data + part * bytes, part + 1 < parts ? bytes : reader->bytes - part * bytes,
-                 reader->sinks[part]);
+                 reader->sinks[thread]);
 }
 
 double kgen_reader_pass(struct kgen_reader *reader, const void *data, size_t bytes, struct kgen_team *team)
 {
     reader->data = data;
     reader->bytes = bytes;
+    kgen_team_wake(team);
     const double start = kgen_clock();
-    kgen_team_run(team, read_part, reader);
+    kgen_team_share(team, kgen_team_parts(team, bytes), read_part, reader);
     return kgen_clock() - start;
 }
