@@ -129,7 +129,7 @@ static const struct kgen_buffer buffers_of_parts[] = {
     [PARTS_SUM] = {"sum", KGEN_OUTPUT, "f32", "1", KGEN_FINISH, NULL, NULL},
 };
 static const struct kgen_scalar scalars_of_parts[] = {
-    {"offset", 0, 9, NULL, KGEN_RUN, "added to each element"}};
+    {"offset", 0, 9, NULL, KGEN_RUN, "added to each element", NULL}};
 
 static void fill_parts(const struct kgen_problem *problem, struct kgen_random *random,
                        struct kgen_arguments *arguments)

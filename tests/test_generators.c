@@ -39,6 +39,7 @@ static struct kgen_problem few(const struct kgen_op *op)
         const char *field;
         int64_t value;
     } values[] = {{"N", 3},
+                  {"M", 1},
                   {"K", 256},
                   {"bits", 4},
                   {"group_size", 64},

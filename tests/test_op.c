@@ -33,7 +33,7 @@ static const struct kgen_buffer buffers[] = {
 };
 
 static const struct kgen_scalar scalars[] = {
-    {"first", 1, 1000, NULL, KGEN_RUN, "how many elements of each row count"},
+    {"first", 1, 1000, NULL, KGEN_RUN, "how many elements of each row count", NULL},
 };
 
 enum { ROWS_MAX = 64 };

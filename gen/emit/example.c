@@ -66,9 +66,12 @@ static void write_check(const struct kgen_problem *whole, const char *name, cons
         kgen_problem_set_range(&problem, EXAMPLE_RANGE);
     kgen_problem_buffers(&problem, &buffers);
     for (size_t i = 0; i < problem.op->scalar_count; i++) {
-        const int64_t maximum = kgen_scalar_maximum(&problem, &problem.op->scalars[i]);
-        kgen_text_printf(text, "    const int64_t %s = %lld;\n", problem.op->scalars[i].name,
-                         (long long)(maximum < 1234 ? maximum : 1234));
+        const struct kgen_scalar *scalar = &problem.op->scalars[i];
+        const int64_t maximum = kgen_scalar_maximum(&problem, scalar);
+        const int64_t value = scalar->typical != NULL ? kgen_scalar_typical(&problem, scalar)
+                              : maximum < 1234        ? maximum
+                                                      : 1234;
+        kgen_text_printf(text, "    const int64_t %s = %lld;\n", scalar->name, (long long)value);
     }
     kgen_text_printf(text, "    const size_t %s%sbegin = 0, %s%send = %zu;\n", problem.op->range_name,
                      separator, problem.op->range_name, separator, kgen_problem_range(&problem));

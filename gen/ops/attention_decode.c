@@ -32,7 +32,8 @@ static const struct kgen_buffer buffers[] = {
 enum { Q, K, V, K_CACHE, V_CACHE, SCRATCH, Y };
 
 static const struct kgen_scalar scalars[] = {
-    {"position", 0, CONTEXT_MAX - 1, "context", KGEN_PREPARE | KGEN_RUN, "of the token in its sequence"},
+    {"position", 0, CONTEXT_MAX - 1, "context - 1", KGEN_PREPARE | KGEN_RUN, "of the token in its sequence",
+     NULL},
 };
 
 /* What the fields say, for loops. */

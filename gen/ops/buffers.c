@@ -79,6 +79,8 @@ static void add_plain(const struct kgen_problem *problem, const struct kgen_buff
     const size_t width = kgen_dtype_bytes(buffer->dtype);
     count_elements(problem, declared->shape, &elements);
     buffer->bytes = (size_t)elements * width;
+    if (problem->op->range_stride != NULL && declared->role == KGEN_OUTPUT)
+        buffer->strided_rows = (size_t)elements / kgen_problem_range_outer(problem);
     if (problem->op->fixed_range) {
         buffer->range_bytes =
             declared->role == KGEN_OUTPUT ? buffer->bytes / kgen_problem_range_outer(problem) : 0;

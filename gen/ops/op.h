@@ -77,9 +77,10 @@ struct kgen_buffer {
 struct kgen_scalar {
     const char *name;
     int64_t minimum, maximum;
-    const char *below; /* NULL, or an expression of fields: the value is less than this, too */
+    const char *at_most; /* NULL, or an expression of fields: the value is not greater than this either */
     unsigned parts;
     const char *meaning;
+    const char *typical; /* NULL, or an expression of fields: the value in timings */
 };
 
 /* ---- values ---- */
@@ -91,8 +92,8 @@ struct kgen_arguments {
 };
 
 /* What a reference computes: for each output, updated and state buffer, by its index, the value of every
- * element and the bound on the error of a right kernel. An element of a state that is a NaN keeps its bits.
- * The arrays belong to the caller; others are NULL. */
+ * element and the bound on the error of a right kernel. An element of a state or an output that is a NaN
+ * keeps its bits. The arrays belong to the caller; others are NULL. */
 struct kgen_expected {
     double *values[KGEN_BUFFERS_MAX];
     double *bounds[KGEN_BUFFERS_MAX];
@@ -145,6 +146,9 @@ struct kgen_op {
     /* A kernel serves its problem's range only, whole or in parts: where things lie depends on it. Outputs
      * lie in the order of the range. */
     bool fixed_range;
+    /* NULL, or the scalar that says how many elements lie from a row of an output to the next. The range
+     * counts the last dimension of outputs then, which is a column of such rows. */
+    const char *range_stride;
     /* NULL, or the field that says for how many positions a state has room. Kernels serve less room, too:
      * proofs and timings are done with less. */
     const char *room;

@@ -103,17 +103,28 @@ void kgen_problem_multiply_range(const struct kgen_problem *problem, int64_t row
     kgen_problem_set(batch, problem->op->range, kgen_problem_get(problem, problem->op->range) * rows);
 }
 
+int64_t kgen_scalar_minimum(const struct kgen_problem *problem, const struct kgen_scalar *scalar)
+{
+    const char *stride = problem->op->range_stride;
+    const int64_t range = (int64_t)kgen_problem_range_outer(problem);
+    return stride != NULL && strcmp(scalar->name, stride) == 0 && range > scalar->minimum ? range
+                                                                                          : scalar->minimum;
+}
+
 int64_t kgen_scalar_maximum(const struct kgen_problem *problem, const struct kgen_scalar *scalar)
 {
-    int64_t below;
-    if (scalar->below == NULL || !kgen_problem_evaluate(scalar->below, problem, &below))
+    int64_t at_most;
+    if (scalar->at_most == NULL || !kgen_problem_evaluate(scalar->at_most, problem, &at_most))
         return scalar->maximum;
-    return below - 1 < scalar->maximum ? below - 1 : scalar->maximum;
+    return at_most < scalar->maximum ? at_most : scalar->maximum;
 }
 
 int64_t kgen_scalar_typical(const struct kgen_problem *problem, const struct kgen_scalar *scalar)
 {
     const int64_t maximum = kgen_scalar_maximum(problem, scalar);
+    int64_t typical;
+    if (scalar->typical != NULL && kgen_problem_evaluate(scalar->typical, problem, &typical))
+        return typical;
     return KGEN_TYPICAL < scalar->minimum ? scalar->minimum : KGEN_TYPICAL > maximum ? maximum : KGEN_TYPICAL;
 }
 

@@ -61,7 +61,8 @@ void kgen_problem_name(const struct kgen_problem *problem, struct kgen_text *tex
 /* The same without the field that the range counts, where kernels may be equal for all its values. */
 void kgen_problem_kernel_name(const struct kgen_problem *problem, struct kgen_text *text);
 
-/* The greatest value that a scalar may have, and the one that timings use. */
+/* The least and the greatest value that a scalar may have, and the one that timings use. */
+int64_t kgen_scalar_minimum(const struct kgen_problem *problem, const struct kgen_scalar *scalar);
 int64_t kgen_scalar_maximum(const struct kgen_problem *problem, const struct kgen_scalar *scalar);
 int64_t kgen_scalar_typical(const struct kgen_problem *problem, const struct kgen_scalar *scalar);
 /* The same problem with room for at most so many positions; itself where its op has no room. */

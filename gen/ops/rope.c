@@ -44,7 +44,7 @@ static const struct kgen_buffer buffers[] = {
 };
 
 static const struct kgen_scalar scalars[] = {
-    {"position", 0, INT64_C(1) << 40, NULL, KGEN_PREPARE, "of the token in its sequence"},
+    {"position", 0, INT64_C(1) << 40, NULL, KGEN_PREPARE, "of the token in its sequence", NULL},
 };
 
 static void complete(struct kgen_problem *problem)

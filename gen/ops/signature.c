@@ -196,8 +196,8 @@ void kgen_signature_describe(const struct kgen_op *op, const char *prefix, struc
         const struct kgen_scalar *scalar = &op->scalars[i];
         kgen_text_printf(text, "%s%s: %s, %lld to ", prefix, scalar->name, scalar->meaning,
                          (long long)scalar->minimum);
-        if (scalar->below != NULL)
-            kgen_text_printf(text, "%s - 1\n", scalar->below);
+        if (scalar->at_most != NULL)
+            kgen_text_printf(text, "%s\n", scalar->at_most);
         else
             kgen_text_printf(text, "%lld\n", (long long)scalar->maximum);
     }

@@ -80,11 +80,12 @@ int kgen_call_set_scalar(struct kgen_call *call, const struct kgen_function *fun
     const int index = kgen_scalar_find(op, name);
     if (index < 0)
         return kgen_status_set(status, KGEN_NOT_FOUND, "%s has no scalar \"%s\"", function->name.data, name);
+    const int64_t minimum = kgen_scalar_minimum(&function->kernel.problem, &op->scalars[index]);
     const int64_t maximum = kgen_scalar_maximum(&function->kernel.problem, &op->scalars[index]);
-    if (value < op->scalars[index].minimum || value > maximum)
+    if (value < minimum || value > maximum)
         return kgen_status_set(status, KGEN_BAD_ARGUMENT, "%s: %s is %lld to %lld, not %lld",
-                               function->name.data, name, (long long)op->scalars[index].minimum,
-                               (long long)maximum, (long long)value);
+                               function->name.data, name, (long long)minimum, (long long)maximum,
+                               (long long)value);
     call->scalars[index] = value;
     return 0;
 }

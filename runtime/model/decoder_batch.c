@@ -169,7 +169,10 @@ static int make_batched(struct kgen_decoder_batch *batch, size_t index, struct k
     struct batch_call *call = &batch->calls[index];
     struct kgen_buffers buffers;
     kgen_problem_buffers(&call->kernel->problem, &buffers);
-    call->rows_scalar = kgen_scalar_find(call->kernel->problem.op, "rows");
+    const struct kgen_op *op = call->kernel->problem.op;
+    call->rows_scalar = kgen_scalar_find(op, "rows");
+    for (size_t i = 0; i < op->scalar_count; i++)
+        call->arguments.scalars[i] = kgen_scalar_typical(&call->kernel->problem, &op->scalars[i]);
     bind_weights(one, &buffers, &call->arguments);
     bind_tensors(batch, node, &buffers, call);
     if ((one->selects_rows && bind_rows(batch, call, &buffers, error) != 0) ||

@@ -71,12 +71,22 @@ static size_t count_ranges(const struct kgen_verify_cases *cases)
     return count;
 }
 
+/* Fewer units of the range where each takes long: at least least. */
+static size_t affordable_rows(const struct kgen_problem *problem, size_t rows, double operations_max,
+                              size_t least)
+{
+    const double each = kgen_problem_operations(problem) / (double)kgen_problem_range_outer(problem);
+    while (rows > least && (double)rows * each > operations_max)
+        rows--;
+    return rows;
+}
+
 /* Few rows where they are long: each element of a result takes time. At least two, as the second lies
  * elsewhere.
  */
 static size_t quick_rows(const struct kgen_problem *problem, size_t rows)
 {
-    enum { BYTES_MAX = 32768 };
+    enum { BYTES_MAX = 32768, OPERATIONS_MAX = 2000000 };
     struct kgen_buffers buffers;
     kgen_problem_buffers(problem, &buffers);
     for (size_t i = 0; i < buffers.count; i++) {
@@ -84,7 +94,7 @@ static size_t quick_rows(const struct kgen_problem *problem, size_t rows)
         if (rows * bytes > BYTES_MAX)
             rows = BYTES_MAX / bytes > 2 ? BYTES_MAX / bytes : 2;
     }
-    return rows;
+    return problem->op->range_stride != NULL ? affordable_rows(problem, rows, OPERATIONS_MAX, 2) : rows;
 }
 
 /* The greatest range of a case. */
@@ -94,7 +104,7 @@ static size_t case_range(const struct kgen_verify_cases *cases, size_t index)
         return kgen_problem_range_outer(&cases->problem);
     if (cases->whole)
         return kgen_verify_ranges(cases)[count_ranges(cases) - 1 - index % count_ranges(cases)];
-    enum { ELEMENTS_MAX = 40000, QUICK_ELEMENTS_MAX = 2000, LATER_ROWS = 9 };
+    enum { ELEMENTS_MAX = 40000, QUICK_ELEMENTS_MAX = 2000, LATER_ROWS = 9, OPERATIONS_MAX = 100000000 };
     const size_t elements_max = cases->quick ? QUICK_ELEMENTS_MAX : ELEMENTS_MAX;
     const size_t range = kgen_problem_range_outer(&cases->problem);
     if (cases->problem.op->elementwise)
@@ -105,7 +115,11 @@ static size_t case_range(const struct kgen_verify_cases *cases, size_t index)
     size_t greatest = 0;
     while (*ranges != 0)
         greatest = *ranges++;
-    return index > 0 && greatest > LATER_ROWS ? LATER_ROWS : greatest;
+    if (index == 0 || greatest <= LATER_ROWS)
+        return greatest;
+    return cases->problem.op->range_stride != NULL
+               ? affordable_rows(&cases->problem, LATER_ROWS, OPERATIONS_MAX, 3)
+               : LATER_ROWS;
 }
 
 static uint64_t case_seed(const struct kgen_verify_cases *cases, const struct kgen_verify_case *item)
@@ -234,9 +248,11 @@ static int results_new(struct kgen_verify_cases *cases, struct kgen_error *error
     for (size_t i = 0; i < buffers.count; i++) {
         if (!kgen_role_is_result(buffers.items[i].role))
             continue;
-        if (kgen_guard_buffer_new(&cases->results[i], buffers.items[i].bytes, error) != 0)
+        const size_t gaps = buffers.items[i].strided_rows * KGEN_STRIDE_GAP;
+        const size_t bytes = buffers.items[i].bytes + gaps * kgen_dtype_bytes(buffers.items[i].dtype);
+        if (kgen_guard_buffer_new(&cases->results[i], bytes, error) != 0)
             return -1;
-        cases->first_results[i] = malloc(buffers.items[i].bytes);
+        cases->first_results[i] = malloc(bytes);
         if (cases->first_results[i] == NULL)
             return out_of_memory(error);
     }

@@ -10,6 +10,9 @@
  * of the buffer. */
 #define KGEN_POISON UINT32_C(0x7fc5a3b9)
 
+/* Elements between the rows of an output whose columns the range counts: those of nobody. */
+#define KGEN_STRIDE_GAP ((size_t)3)
+
 /* One kind of input for up to `range` rows, heads or elements. Smaller ranges use a part of it: at the end
  * of their guard buffers the last ones, at the start the first ones. */
 struct kgen_verify_case {

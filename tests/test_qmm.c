@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* qmm: its reference by hand, the proof of every kernel for every width, precision and bucket of rows, and of
+ * kernels with a planted fault. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "gen/ops/buffers.h"
+#include "gen/ops/format.h"
+#include "gen/ops/product.h"
+#include "prove.h"
+#include "runtime/jit/compile.h"
+#include "shapes.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SEED = 7, THREADS = 2 };
+
+/* ---- the op ---- */
+
+static struct kgen_problem problem_of(int64_t M, int64_t N, int64_t K)
+{
+    struct kgen_problem problem = quantised_problem(kgen_op_find("qmm"), N, K, 8, 32);
+    kgen_problem_set(&problem, "M", M);
+    kgen_problem_set(&problem, "scale_dtype", KGEN_F32);
+    assert_int_equal(kgen_problem_check(&problem, NULL, 0, 0, NULL), 0);
+    return problem;
+}
+
+/* Two rows of W with weights 1 and 2 + 3, three rows of x, of which a call has two. */
+static void test_reference_by_hand(void **state)
+{
+    (void)state;
+    enum { M = 3, N = 2, K = 32 };
+    const struct kgen_problem problem = problem_of(M, N, K);
+    uint8_t weights[N * K];
+    float scales[N] = {1, 2}, biases[N] = {0, 3}, x[M * K];
+    double y[M * N], bound[M * N];
+    memset(weights, 1, sizeof weights);
+    for (int i = 0; i < M * K; i++)
+        x[i] = i < K ? 1.0f : i < 2 * K ? -0.5f : NAN;
+    const struct kgen_arguments arguments = {.buffers = {weights, scales, biases, x}, .scalars = {2, N}};
+    struct kgen_expected expected = {0};
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(&problem, &buffers);
+    const int at = kgen_buffers_find(&buffers, "y");
+    expected.values[at] = y;
+    expected.bounds[at] = bound;
+    problem.op->reference(&problem, &arguments, &expected);
+    static const double values[] = {32, 160, -16, -80};
+    for (int i = 0; i < 4; i++) {
+        assert_true(fabs(y[i] - values[i]) < 1e-9);
+        assert_true(bound[i] > 0 && bound[i] < 1e-2);
+    }
+    assert_true(isnan(y[4]) && isnan(y[5]));
+}
+
+static void test_fields(void **state)
+{
+    (void)state;
+    struct kgen_problem problem = problem_of(70, 48, 64);
+    const struct kgen_op *op = problem.op;
+    const struct kgen_scalar *rows = &op->scalars[0], *stride = &op->scalars[1];
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(&problem, &buffers);
+    const struct kgen_problem_buffer *y = &buffers.items[kgen_buffers_find(&buffers, "y")];
+    assert_int_equal(y->bytes, 70 * 48 * 4);
+    assert_int_equal(y->range_bytes, 70 * 4);
+    assert_int_equal(y->strided_rows, 70);
+    assert_int_equal(kgen_scalar_minimum(&problem, rows), 1);
+    assert_int_equal(kgen_scalar_maximum(&problem, rows), 70);
+    assert_int_equal(kgen_scalar_typical(&problem, rows), 70);
+    assert_int_equal(kgen_scalar_minimum(&problem, stride), 48);
+    assert_int_equal(kgen_scalar_typical(&problem, stride), 48);
+    assert_true(fabs(kgen_problem_operations(&problem) - 2.0 * 70 * 48 * 64) < 0.5);
+    for (int64_t M = 0; M <= 4097; M += 4097) {
+        struct kgen_error error = {0};
+        kgen_problem_set(&problem, "M", M);
+        assert_int_equal(kgen_problem_check(&problem, NULL, 0, 0, &error), -1);
+        assert_string_equal(error.message, M == 0 ? "\"M\" of qmm must be an integer from 1 to 4096, not 0"
+                                                  : "\"M\" of qmm must be an integer from 1 to 4096, not 4097");
+    }
+}
+
+/* The cases of a proof have every remainder of a few rows, one row, and all of them. */
+static void test_rows_of_generators(void **state)
+{
+    (void)state;
+    enum { M = 64, N = 3, K = 32 };
+    const struct kgen_problem problem = problem_of(M, N, K);
+    static uint8_t weights[N * K];
+    static float scales[N], biases[N], x[(size_t)M * K];
+    unsigned remainders = 0;
+    for (size_t i = 0; i < problem.op->generator_count; i++) {
+        struct kgen_random random = {SEED};
+        struct kgen_arguments arguments = {.buffers = {weights, scales, biases, x}};
+        problem.op->generators[i].fill(&problem, &random, &arguments);
+        const int64_t rows = arguments.scalars[0];
+        assert_in_range(rows, 1, M);
+        assert_true(!isnan(x[rows * K - 1]));
+        assert_true(rows == M || isnan(x[rows * K]));
+        remainders |= 1u << (unsigned)(rows % 8);
+    }
+    assert_int_equal(remainders, 0xef);
+}
+
+/* ---- every kernel ---- */
+
+/* Every width, group size and precision, with buckets of rows in turns, and rows of W that fill no tile. */
+static void add_groups(struct kgen_text *text, const char *layout, int step)
+{
+    static const int all_bits[] = {4, 1, 2, 3, 5, 6, 8}, groups[] = {64, 32, 128};
+    static const int buckets[] = {1, 2, 3, 4, 8, 20, 67, 200}, rows[] = {37, 16, 1};
+    static const char *const formats[] = {"\"scheme\": \"affine\", \"scale_dtype\": \"f16\"",
+                                          "\"scheme\": \"symmetric\", \"scale_dtype\": \"bf16\"",
+                                          "\"scheme\": \"zero_point\", \"scale_dtype\": \"f32\""};
+    static const char *const activations[] = {"i8", "i24", "f32", "i16"};
+    size_t turn = 0;
+    for (size_t b = 0; b < KGEN_COUNT_OF(all_bits); b++) {
+        for (size_t g = 0; g < KGEN_COUNT_OF(groups); g++) {
+            for (size_t a = 0; a < KGEN_COUNT_OF(activations); a++, turn++) {
+                if (turn % (size_t)step != 0)
+                    continue;
+                shapes_add(text,
+                           "{\"op\": \"qmm\", \"M\": %d, \"N\": %d, \"K\": %d, \"bits\": %d, "
+                           "\"group_size\": %d, %s, \"activation_dtype\": \"%s\", \"layout\": \"%s\"}",
+                           buckets[(turn + turn / 8) % 8], rows[turn % 3], groups[g] * (turn % 2 == 0 ? 3 : 1),
+                           all_bits[b], groups[g], formats[(turn / 3 + b) % 3], activations[a], layout);
+            }
+        }
+    }
+}
+
+static void add_blocks(struct kgen_text *text)
+{
+    for (size_t f = 0; f < kgen_format_count(); f++) {
+        const struct kgen_format *format = kgen_format_at(f);
+        if (format->block_values != 0)
+            shapes_add(text,
+                       "{\"op\": \"qmm\", \"M\": %d, \"N\": 7, \"K\": %d, \"scheme\": \"%s\", "
+                       "\"scale_dtype\": \"%s\"}",
+                       f % 2 == 0 ? 5 : 18, 2 * (int)format->block_values, kgen_constant_name(format->scheme),
+                       kgen_constant_name(format->scale_dtype));
+    }
+}
+
+struct batch {
+    const struct kgen_problem *problem;
+    const struct kgen_variants *variants;
+    struct kgen_verify_cases *cases;
+    size_t passed, not_candidates;
+};
+
+/* In the child. */
+static void job(size_t index, void *memory, struct kgen_worker *worker, void *context)
+{
+    const struct batch *batch = context;
+    struct kgen_verification *result = memory;
+    struct kgen_error error = {0};
+    struct kgen_kernel kernel;
+    const struct kgen_compile_options compile_options = {.engine = KGEN_ENGINE_TCC};
+    kgen_worker_stage(worker, "compile", 60);
+    struct kgen_code *code = kgen_kernel_compile(&batch->variants->items[index], batch->problem,
+                                                 &compile_options, &kernel, &error);
+    if (code == NULL) {
+        kgen_verification_not_compiled(result, &error);
+        return;
+    }
+    kgen_worker_stage(worker, "verify", 60);
+    const struct kgen_verify_options options = {SEED, THREADS, kgen_worker_guards(worker)};
+    if (kgen_verify_with(batch->cases, &kernel, &options, result, &error) != 0)
+        kgen_verification_fail(result, KGEN_WORKER_EXITED, &error);
+    kgen_code_free(code);
+}
+
+static int report(size_t index, const struct kgen_outcome *outcome, const void *memory, void *context)
+{
+    struct batch *batch = context;
+    const struct kgen_verification result = shapes_verdict(outcome, memory);
+    batch->passed += result.verdict == KGEN_PASSED;
+    batch->not_candidates += result.verdict == KGEN_NO_CANDIDATE;
+    if (result.verdict != KGEN_PASSED && result.verdict != KGEN_NO_CANDIDATE)
+        shapes_fail(batch->problem, &batch->variants->items[index], "tcc", SEED, &result);
+    return 0;
+}
+
+static void prove_all(const struct kgen_text *problems, enum kgen_isa isa, size_t least)
+{
+    struct kgen_error error = {0};
+    struct kgen_spec *spec = shapes_spec(problems);
+    struct kgen_templates *templates = kgen_templates_open(NULL, "c", &error);
+    assert_non_null(templates);
+    size_t passed = 0, not_candidates = 0;
+    for (size_t i = 0; i < spec->count; i++) {
+        struct kgen_variants variants = {0};
+        const struct kgen_problem *problem = &spec->entries[i].problem;
+        assert_int_equal(kgen_variants_list(templates, problem, 1u << isa, &variants, &error), 0);
+        struct batch batch = {problem, &variants, kgen_verify_cases_new(problem, SEED, &error), 0, 0};
+        assert_non_null(batch.cases);
+        const struct kgen_worker_options options = {.limit_seconds = 60};
+        assert_int_equal(kgen_workers_run(&options, variants.count, sizeof(struct kgen_verification), job,
+                                          report, &batch, &error),
+                         0);
+        if (batch.passed == 0)
+            fail_msg("no variant of problem %zu can be a candidate for %s", i, kgen_isa_info(isa)->name);
+        passed += batch.passed;
+        not_candidates += batch.not_candidates;
+        kgen_verify_cases_free(batch.cases);
+        kgen_variants_free(&variants);
+    }
+    printf("%s: %zu variants of %zu problems proven, %zu want more registers\n", kgen_isa_info(isa)->name,
+           passed, spec->count, not_candidates);
+    assert_true(passed >= least);
+    kgen_templates_free(templates);
+    kgen_spec_free(spec);
+}
+
+static void prove_tiles(enum kgen_isa isa, int step, size_t least)
+{
+    shapes_need(isa);
+    struct kgen_text problems = {0};
+    add_groups(&problems, "tiles16", step);
+    prove_all(&problems, isa, least);
+    kgen_text_free(&problems);
+}
+
+static void test_generic(void **state)
+{
+    (void)state;
+    struct kgen_text problems = {0};
+    add_groups(&problems, "stored", 3);
+    add_groups(&problems, "tiles16", 5);
+    add_blocks(&problems);
+    prove_all(&problems, KGEN_ISA_GENERIC, 28 + 17 + 7);
+    kgen_text_free(&problems);
+}
+
+static void test_avx2(void **state)
+{
+    (void)state;
+    prove_tiles(KGEN_ISA_AVX2, 1, 84);
+}
+
+static void test_avx512(void **state)
+{
+    (void)state;
+    prove_tiles(KGEN_ISA_AVX512, 1, 84);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reference_by_hand), cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_rows_of_generators), cmocka_unit_test(test_generic),
+        cmocka_unit_test(test_avx2),               cmocka_unit_test(test_avx512),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
