@@ -129,24 +129,33 @@ static bool same_variant(const struct kgen_variant *a, const struct kgen_variant
            memcmp(a->values, b->values, kgen_template_param_count(a->tmpl) * sizeof *a->values) == 0;
 }
 
-/* Winners of the problems that differ least, the latest first. */
-static void add_similar(struct kgen_tuning *tuning)
+size_t kgen_tuning_list_similar(const struct kgen_tuning *tuning, size_t indexes[KGEN_WINNERS])
 {
     const struct kgen_tuner *tuner = tuning->tuner;
     const size_t known = tuner->winner_count < KGEN_WINNERS ? tuner->winner_count : KGEN_WINNERS;
-    const size_t room = tuning->waiting_count + SIMILAR;
+    size_t count = 0;
     for (int most = 1; most <= 3; most++) {
-        for (size_t i = 1; i <= known && tuning->waiting_count < room; i++) {
+        for (size_t i = 1; i <= known; i++) {
             const struct kgen_winner *winner = &tuner->winners[(tuner->winner_count - i) % KGEN_WINNERS];
             if (winner->problem.op != tuning->problem.op ||
                 differences(&winner->problem, &tuning->problem) != most)
                 continue;
-            for (size_t j = 0; j < tuning->variants.count; j++) {
+            for (size_t j = 0; j < tuning->variants.count && count < KGEN_WINNERS; j++) {
                 if (same_variant(&winner->variant, &tuning->variants.items[j]))
-                    add(tuning, j);
+                    indexes[count++] = j;
             }
         }
     }
+    return count;
+}
+
+static void add_similar(struct kgen_tuning *tuning)
+{
+    size_t similar[KGEN_WINNERS];
+    const size_t count = kgen_tuning_list_similar(tuning, similar);
+    const size_t room = tuning->waiting_count + SIMILAR;
+    for (size_t i = 0; i < count && tuning->waiting_count < room; i++)
+        add(tuning, similar[i]);
 }
 
 /* One variant of each of the least numbers of instructions. */
