@@ -230,7 +230,7 @@ static void test_second_run(void **state)
     if (first.status != 0)
         fail_msg("kgen good.json: exit status %d\n%s", first.status, first.err.data);
     assert_non_null(strstr(first.out.data, "written to first/"));
-    struct kgen_test_outcome second = kgen_test_run("good.json --cache kept -o second/ --json");
+    struct kgen_test_outcome second = kgen_test_run("good.json --cache kept -o second/ --json --no-retune");
     assert_int_equal(second.status, 0);
     json_t *root = json_loads(second.out.data, 0, NULL);
     const json_t *counts = json_object_get(root, "candidates");

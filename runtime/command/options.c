@@ -98,6 +98,8 @@ static const struct option_info option_infos[] = {
      "not over)"},
     {"retune", NULL, 0, NULL, TUNING, NULL, FIELD(retune), false,
      "time the best again, of all problems or of PROBLEM: a number, a tensor or a part of a name"},
+    {"no-retune", NULL, 0, NULL, TUNING, NULL, FIELD(no_retune), false,
+     "leave winners that were chosen while the machine was busy as they are"},
     {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | RUNNING, kgen_read_threads, 0, true,
      "tune for N threads (default: all)"},
     {"bits", NULL, 0, "B", READING_SPEC, kgen_read_bits, 0, true,
@@ -346,6 +348,9 @@ static int check_commands(const struct kgen_options *options, const char *const 
     if (options->no_cache && options->cache != NULL)
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
                               "--cache and --no-cache exclude each other");
+    if (options->retune && options->no_retune)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                              "--retune and --no-retune exclude each other");
     if (options->retune && options->shards > 0)
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
                               "--retune and --shard exclude each other: a share chooses no winner");

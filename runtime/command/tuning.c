@@ -100,6 +100,7 @@ int kgen_session_tune(struct kgen_session *session, const struct kgen_options *o
         .time_limit_seconds = limit_of(session, options, begin),
         .cancel = &kgen_interrupted,
         .seed = KGEN_PROOF_SEED,
+        .keep_noisy = options->no_retune,
         .shard = options->shard,
         .shards = options->shards,
         .log = kgen_say_log,

@@ -10,7 +10,8 @@ bool kgen_tuning_wants_again(const struct kgen_tuning *tuning, size_t chosen)
     if (chosen == tuning->variants.count || tuner->options.shards > 0)
         return false;
     const struct kgen_record *record = kgen_tuning_record(tuning, chosen);
-    return tuner->options.retune || (record != NULL && kgen_record_is_noisy(record) && !tuner->noisy);
+    const bool waits = tuner->options.keep_noisy || tuner->noisy;
+    return tuner->options.retune || (record != NULL && kgen_record_is_noisy(record) && !waits);
 }
 
 /* The best variants, and the choice among them. */

@@ -37,7 +37,8 @@ struct kgen_tune_options {
     double stage_limit_seconds;
     const volatile int *cancel; /* NULL, or becomes not 0 to stop with what is known */
     uint64_t seed;
-    bool retune; /* times the best candidates again even where a winner is known */
+    bool retune;     /* times the best candidates again even where a winner is known */
+    bool keep_noisy; /* leaves winners that were chosen in noisy moments as they are */
     /* With shards greater than 0: only the candidates of share number shard, of 0 to shards - 1; the shares
      * follow from the keys of the records. No winner is chosen: that is for a run that knows them all. */
     unsigned shard, shards;
@@ -119,7 +120,7 @@ bool kgen_shard_has(uint64_t record_key, unsigned shard, unsigned shards);
 /* Tunes one problem, or takes its winner from the cache. Several processes may tune at one cache at once:
  * each candidate is tried by one of them, and only one process of a machine measures at a time
  * (measure_lock.h). A winner that was chosen in a noisy moment is timed again, unless the machine is as noisy
- * still. Returns 0 with a choice (check variant.tmpl), 1 when stopped by cancel or the time limit
+ * still or the options say to keep it. Returns 0 with a choice (check variant.tmpl), 1 when stopped by cancel or the time limit
  * (the choice is the best so far), -1 on an error. */
 int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
               void *context, struct kgen_choice *choice, struct kgen_error *error);
