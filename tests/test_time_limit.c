@@ -211,7 +211,8 @@ static void test_bandwidth(void **state)
         json_t *root = json_loads(outcome.out.data, 0, NULL);
         const json_t *bandwidth = json_object_get(root, "read_bandwidth");
         const double noise = json_number_value(json_object_get(bandwidth, "noise"));
-        assert_true(noise <= bandwidths[i].noise);
+        /* No machine is as noisy as the last of them. */
+        assert_true(noise <= bandwidths[i].noise && noise < 1e6);
         assert_int_equal(strstr(outcome.err.data, "the machine is busy") != NULL, noise > 0.5);
         json_decref(root);
         kgen_test_outcome_free(&outcome);

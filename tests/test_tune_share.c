@@ -189,9 +189,16 @@ static void a_later_run_goes_on(void **state)
     struct fixture *fixture = *state;
     assert_int_equal(tune(fixture, 4.5, KGEN_EFFORT_MEASURE, true), 1);
     assert_int_equal(fixture->tried[1], 3);
-    /* Of the greatest, two were timed. */
-    assert_int_equal(tune(fixture, 0, KGEN_EFFORT_MEASURE, true), 0);
+    /* With as little time the other two of it are timed, and one of the next item, which is better known then
+     * than what was only proven. */
+    assert_int_equal(tune(fixture, 2.2, KGEN_EFFORT_MEASURE, true), 1);
     assert_int_equal(fixture->tried[1], VARIANTS - 2);
+    assert_int_equal(fixture->tried[0], 1);
+    assert_int_equal(fixture->choices[0].made, KGEN_MADE_SO_FAR);
+    assert_true(fixture->choices[0].record.hot_seconds > 0);
+    assert_int_equal(tune(fixture, 0, KGEN_EFFORT_MEASURE, true), 0);
+    assert_int_equal(fixture->tried[1], 0);
+    assert_int_equal(fixture->tried[0], VARIANTS - 1);
     for (size_t i = 0; i < ITEMS; i++)
         assert_int_equal(fixture->choices[i].made, KGEN_MADE_TUNED);
     /* A limit does no harm where all is known. */
@@ -240,6 +247,10 @@ static void another_machine_shows_the_way(void **state)
         assert_int_equal(fixture->choices[i].variant.values[0], 3);
         assert_int_equal(fixture->tried[i], 1);
     }
+    /* It is the first that is timed. */
+    assert_int_equal(tune(fixture, 0.5, KGEN_EFFORT_MEASURE, true), 1);
+    assert_int_equal(fixture->choices[1].made, KGEN_MADE_SO_FAR);
+    assert_int_equal(fixture->choices[1].variant.values[0], 3);
 }
 
 static void take_a_microsecond(void *context, const struct kgen_problem *problem,

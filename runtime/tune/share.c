@@ -54,12 +54,6 @@ static int tune_item(struct sharing *sharing, size_t index)
         kgen_tune(sharing->tuner, item->problem, watch->candidate, watch->context, &choice, sharing->error);
     if (result < 0)
         return -1;
-    /* What the first proof took is better founded than an order of templates. */
-    if (kept->variant.tmpl != NULL && (choice.made == KGEN_MADE_NOT || choice.made == KGEN_MADE_ESTIMATE)) {
-        choice.variant = kept->variant;
-        choice.record = kept->record;
-        choice.made = kept->made;
-    }
     choice.candidates = kept->candidates > choice.candidates ? kept->candidates : choice.candidates;
     choice.compiled += kept->compiled;
     choice.from_cache = choice.compiled == 0;
