@@ -217,6 +217,11 @@ static void test_bandwidth(void **state)
         json_decref(root);
         kgen_test_outcome_free(&outcome);
     }
+    put_bandwidth("noisy", 7.98);
+    kgen_test_expect("tune add.json --cache noisy --no-retune --json", 0, "7.98", "");
+    struct kgen_test_outcome kept = kgen_test_run("tune add.json --cache noisy --no-retune");
+    assert_null(strstr(kept.err.data, "read bandwidth"));
+    kgen_test_outcome_free(&kept);
 }
 
 int main(void)

@@ -159,6 +159,8 @@ static bool find_bandwidth(struct run *run, struct kgen_bandwidth *bandwidth)
 {
     struct kgen_error error = {0};
     const bool known = kgen_session_known_bandwidth(run->session, bandwidth) == 0;
+    if (known && run->options->no_retune)
+        return true;
     if (!known)
         kgen_progress_note(&run->progress, "measuring the read bandwidth");
     else if (kgen_bandwidth_is_noisy(bandwidth))
@@ -170,7 +172,7 @@ static bool find_bandwidth(struct run *run, struct kgen_bandwidth *bandwidth)
         kgen_say_warning("the read bandwidth is not known: %s", kgen_error_format(&error, text, sizeof text));
     } else if (kgen_bandwidth_is_noisy(bandwidth) && !run->options->quiet) {
         kgen_say_warning(
-            "the machine is busy: the speed of its memory varies by %.0f%% (noise), and so do the "
+            "the machine is busy: the speed of its memory varies by %.0f%% (noise), and so may the "
             "times of this run",
             bandwidth->noise * 100);
     }

@@ -99,7 +99,7 @@ static const struct option_info option_infos[] = {
     {"retune", NULL, 0, NULL, TUNING, NULL, FIELD(retune), false,
      "time the best again, of all problems or of PROBLEM: a number, a tensor or a part of a name"},
     {"no-retune", NULL, 0, NULL, TUNING, NULL, FIELD(no_retune), false,
-     "leave winners that were chosen while the machine was busy as they are"},
+     "leave what was measured and chosen while the machine was busy as it is"},
     {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | RUNNING, kgen_read_threads, 0, true,
      "tune for N threads (default: all)"},
     {"bits", NULL, 0, "B", READING_SPEC, kgen_read_bits, 0, true,

@@ -130,7 +130,8 @@ void kgen_warn_of_noise(const struct kgen_choice *choices, size_t count)
     }
     if (noisy > 0)
         kgen_say_warning(
-            "%zu of %zu problem%s timed while the machine was busy (noise of up to %.0f%%); a later "
+            "%zu of %zu problem%s %s timed while the machine was busy (noise of up to %.0f%%); a later "
             "run times %s again if it is quiet then",
-            noisy, count, count == 1 ? " was" : "s were", most * 100, noisy == 1 ? "it" : "them");
+            noisy, count, kgen_plural(count), noisy == 1 ? "was" : "were", most * 100,
+            noisy == 1 ? "it" : "them");
 }
