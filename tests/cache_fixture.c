@@ -72,6 +72,7 @@ struct kgen_record cache_sample(uint64_t key)
         .final_seconds = 0.00031,
         .read_seconds = 0.0003,
         .chosen = true,
+        .noise = 0.125,
         .among = " 01234567 89abcdef",
     };
 }
@@ -130,6 +131,7 @@ void cache_assert_same(const struct kgen_record *found, const struct kgen_record
         {found->hot_seconds, expected->hot_seconds},
         {found->final_seconds, expected->final_seconds},
         {found->read_seconds, expected->read_seconds},
+        {found->noise, expected->noise},
     };
     for (size_t i = 0; i < KGEN_COUNT_OF(pairs); i++)
         assert_true(fabs(pairs[i][0] - pairs[i][1]) <= 1e-8 * fabs(pairs[i][1]));

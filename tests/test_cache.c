@@ -58,8 +58,43 @@ static void test_line_layout(void **state)
         ",\"variant\":\"qmv_i8 avx512 rows=4 prefetch=512\",\"engine\":\"tcc 0.9.27 lowering 1\","
         "\"effort\":\"measure\",\"verdict\":\"passed\",\"detail\":\"\",\"error_of_bound\":0.25,"
         "\"cases\":31,\"compile_us\":900,\"cold_us\":311,\"hot_us\":100.5,\"final_us\":310,\"read_us\":300,"
-        "\"repeats\":12,\"among\":\" 01234567 89abcdef\",\"chosen\":true}\n");
+        "\"repeats\":12,\"noise\":0.125,\"among\":\" 01234567 89abcdef\",\"chosen\":true}\n");
     kgen_text_free(&text);
+}
+
+/* Records of earlier versions, and of times whose noise is not known, have no such member. */
+static void test_noise(void **state)
+{
+    static const struct {
+        const char *member;
+        bool good;
+        double noise;
+    } lines[] = {{"", true, 0},
+                 {"\"noise\":7.98,", true, 7.98},
+                 {"\"noise\":null,", true, 0},
+                 {"\"noise\":-1,", false, 0},
+                 {"\"noise\":\"x\",", false, 0}};
+    for (size_t i = 0; i < KGEN_COUNT_OF(lines); i++) {
+        struct cache_fixture *fixture = *state;
+        struct kgen_cache *cache = cache_reopen(fixture, NULL);
+        struct kgen_record record = cache_sample(0x2f);
+        cache_append(cache, &record);
+        kgen_cache_close(cache);
+        struct kgen_text text = cache_get_file(fixture), changed = {0};
+        const char *member = strstr(text.data, "\"noise\":");
+        assert_non_null(member);
+        kgen_text_append(&changed, text.data, (size_t)(member - text.data));
+        kgen_text_printf(&changed, "%s%s", lines[i].member, strchr(member, ',') + 1);
+        cache_put_file(fixture, changed.data, changed.length);
+        cache = cache_reopen(fixture, NULL);
+        const struct kgen_record *found = kgen_cache_find(cache, 0x2f);
+        assert_int_equal(found != NULL, lines[i].good);
+        assert_true(found == NULL || (found->noise == lines[i].noise && found->repeats == 12));
+        assert_int_equal(kgen_cache_clear(cache, NULL), 0);
+        kgen_cache_close(cache);
+        kgen_text_free(&text);
+        kgen_text_free(&changed);
+    }
 }
 
 static void test_later_record_replaces(void **state)
@@ -186,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CACHE_TEST(test_round_trip),
         CACHE_TEST(test_line_layout),
+        CACHE_TEST(test_noise),
         CACHE_TEST(test_later_record_replaces),
         CACHE_TEST(test_numbers_json_cannot_hold),
         CACHE_TEST(test_problem_must_be_an_object),

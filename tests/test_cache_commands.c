@@ -81,7 +81,7 @@ static const struct {
     {"cache merge nowhere --cache merged", 2, NULL, "nowhere"},
     {"cache merge new --json --cache merged", 0, "\"rejected\": 0", ""},
     {"cache list --cache merged", 0, "2 winners among", ""},
-    {"spec.json --cache merged -q -o out", 0, "all from the cache", ""},
+    {"spec.json --cache merged -q -o out --no-retune", 0, "all from the cache", ""},
     {"cache verify --cache merged", 0, "2 winners proven again, 0 failed, 0 stale", ""},
     {"cache verify --cache merged --problem add --json", 0, "\"passed\": 1", ""},
     {"cache prune --cache merged", 0, "0 records of earlier versions and 0 of other machines", ""},

@@ -230,7 +230,7 @@ static void test_second_run(void **state)
     if (first.status != 0)
         fail_msg("kgen good.json: exit status %d\n%s", first.status, first.err.data);
     assert_non_null(strstr(first.out.data, "written to first/"));
-    struct kgen_test_outcome second = kgen_test_run("good.json --cache kept -o second/ --json");
+    struct kgen_test_outcome second = kgen_test_run("good.json --cache kept -o second/ --json --no-retune");
     assert_int_equal(second.status, 0);
     json_t *root = json_loads(second.out.data, 0, NULL);
     const json_t *counts = json_object_get(root, "candidates");
@@ -418,7 +418,8 @@ static void test_piped_progress(void **state)
     assert_holds("good.json", "stderr", &loud.err, "kgen: [1/2] add size=100: up to ");
     assert_holds("good.json", "stderr", &loud.err, "kgen: proving what is written");
     kgen_test_outcome_free(&loud);
-    struct kgen_test_outcome again = kgen_test_run("good.json --effort estimate --cache piped -o piped-out");
+    struct kgen_test_outcome again =
+        kgen_test_run("good.json --effort estimate --cache piped -o piped-out --no-retune");
     assert_string_equal(again.err.data, ""); /* nothing takes time */
     kgen_test_outcome_free(&again);
     struct kgen_test_outcome quiet =

@@ -289,7 +289,7 @@ static void check_shares(void)
     assert_int_equal(outcome.status, 0);
     assert_in_range(compiled_by(&outcome), 3, 3 * 4); /* the finalists alone */
     kgen_test_outcome_free(&outcome);
-    kgen_test_expect("small.json --cache merged -o merged-out -q", 0, "all from the cache", NULL);
+    kgen_test_expect("small.json --cache merged -o merged-out -q --no-retune", 0, "all from the cache", NULL);
 }
 
 static void test_shares(void **state)

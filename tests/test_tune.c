@@ -151,6 +151,7 @@ static void keep_message(void *context, int level, const char *message)
 static const struct kgen_tune_options usual = {.effort = KGEN_EFFORT_MEASURE,
                                                .threads = 2,
                                                .seed = 3,
+                                               .keep_noisy = true,
                                                .log = keep_message,
                                                .times = {.clock = read_clock, .stage_limit = limit_of}};
 

@@ -35,8 +35,10 @@ struct kgen_record {
     double final_seconds; /* cold, re-timed among the best; 0 where it was not among them */
     double read_seconds;  /* to merely read the same cold bytes with as many threads, in turns with the final;
                              0 if not known */
-    bool own;             /* of a template that is not among those embedded: of a folder of the user's */
-    bool chosen;          /* the winner for this problem at this effort */
+    double noise; /* of the samples of the time that counts: the distance between their quartiles over their
+                     median; 0 where not known */
+    bool own;     /* of a template that is not among those embedded: of a folder of the user's */
+    bool chosen;  /* the winner for this problem at this effort */
     const char *among; /* of a winner: the names of the templates and instruction sets that it won among, for
                           the tuner; empty where that is not known */
 };

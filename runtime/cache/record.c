@@ -189,6 +189,8 @@ int kgen_line_write_record(const struct kgen_record *record, struct kgen_text *l
     write_number(line, "final_us", record->final_seconds * 1e6);
     write_number(line, "read_us", record->read_seconds * 1e6);
     kgen_text_printf(line, ",\"repeats\":%u", record->repeats);
+    if (record->noise > 0)
+        write_number(line, "noise", record->noise);
     if (record->among != NULL && record->among[0] != '\0')
         write_string(line, "among", record->among);
     if (record->own)
@@ -342,6 +344,8 @@ static const char *read_record(const json_t *root, struct kgen_record *record)
         return "verdict";
     /* Records of earlier versions have no such members. */
     record->own = json_is_true(json_object_get(root, "own"));
+    if (json_object_get(root, "noise") != NULL && !get_number(root, "noise", 1, 0, &record->noise))
+        return "noise";
     if (!get_string(root, "among", &record->among))
         record->among = "";
     const json_t *chosen = json_object_get(root, "chosen");

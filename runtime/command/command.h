@@ -13,6 +13,7 @@ enum kgen_exit {
     KGEN_EXIT_FAILED = 1,       /* verification or tuning failed */
     KGEN_EXIT_USAGE = 2,        /* the command line, the spec, or a file or folder of the user */
     KGEN_EXIT_NO_CANDIDATE = 3, /* nothing to run on this machine */
+    KGEN_EXIT_TIME_LIMIT = 4,   /* done, with a search that the time limit ended early */
     KGEN_EXIT_INTERRUPTED = 130
 };
 
@@ -74,7 +75,7 @@ int kgen_session_other_machine(struct kgen_session *session, const struct kgen_o
 void kgen_session_close(struct kgen_session *session);
 
 /* Gives the read bandwidth with 1 thread and with session->threads from the cache, or measures and remembers
- * it. */
+ * it. One that is known but noisy is measured again, and the less noisy one counts. */
 int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, struct kgen_bandwidth *bandwidth,
                            struct kgen_error *error);
 /* Gives it from the cache only. Returns 0, or -1 where it is not there. */
@@ -82,6 +83,18 @@ int kgen_session_known_bandwidth(const struct kgen_session *session, struct kgen
 
 /* The bandwidth with this number of threads. */
 double kgen_bandwidth_of(const struct kgen_bandwidth *bandwidth, int64_t threads);
+
+/* Whether it was measured while the machine was busy, so that it says little. */
+bool kgen_bandwidth_is_noisy(const struct kgen_bandwidth *bandwidth);
+
+/* Of fewer bytes than this the share of the bandwidth says nothing: the call itself takes most of the time.
+ */
+#define KGEN_SHARE_BYTES 65536.0
+/* The share of the read bandwidth that a record's time reaches, as merely reading the same bytes is timed
+ * beside it; else by bandwidth (may be NULL). 0 where it is not known or says nothing: of problems that are
+ * timed hot, and of fewer bytes than KGEN_SHARE_BYTES. */
+double kgen_bandwidth_share(const struct kgen_bandwidth *bandwidth, const struct kgen_problem *problem,
+                            const struct kgen_record *record);
 
 /* Appends a problem for people: the op, the fields a spec must give, and those that differ from their
  * defaults: "qmv N=4096 K=12288 bits=4 group_size=64 i8". */

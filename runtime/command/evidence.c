@@ -110,7 +110,7 @@ static const struct kgen_ranked *find_rival(const struct kgen_evidence *evidence
     return NULL;
 }
 
-static void reason_of_winner(const struct kgen_evidence *evidence, struct kgen_text *text)
+static void reason_of_order(const struct kgen_evidence *evidence, struct kgen_text *text)
 {
     const struct kgen_record *chosen = evidence->chosen->record;
     const double seconds = evidence->chosen->seconds;
@@ -133,6 +133,15 @@ static void reason_of_winner(const struct kgen_evidence *evidence, struct kgen_t
     else
         kgen_text_printf(text, "; by now %s has been measured %.1f%% faster, at effort %s",
                          rival->record->variant, -behind, rival->record->effort);
+}
+
+static void reason_of_winner(const struct kgen_evidence *evidence, struct kgen_text *text)
+{
+    const struct kgen_record *chosen = evidence->chosen->record;
+    reason_of_order(evidence, text);
+    if (kgen_record_is_noisy(chosen))
+        kgen_text_printf(text, "; the machine was busy then (noise %.0f%%): a later run times it again",
+                         chosen->noise * 100);
 }
 
 void kgen_evidence_reason(const struct kgen_evidence *evidence, struct kgen_text *text)

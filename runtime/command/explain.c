@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gen/spec/tensors.h"
 #include "runtime/command/evidence.h"
 #include "runtime/command/json.h"
+#include "runtime/command/select.h"
 #include "runtime/command/table.h"
 #include "runtime/tune/timing.h"
 
@@ -24,36 +24,10 @@ struct explanation {
     bool *selected;                 /* likewise */
 };
 
-/* Whether PROBLEM selects the entry: a number, a part of its name, description or tensors, or a tensor that
- * it serves. */
-static int is_selected(const struct explanation *explanation, size_t index, bool *selected)
-{
-    const char *wanted = explanation->options->argument_count > 1 ? explanation->options->arguments[1] : NULL;
-    const struct kgen_spec_entry *entry = &explanation->session.spec->entries[index];
-    *selected = wanted == NULL;
-    if (wanted == NULL)
-        return 0;
-    if (wanted[0] != '\0' && strspn(wanted, "0123456789") == strlen(wanted)) {
-        *selected = strtoull(wanted, NULL, 10) == index + 1;
-        return 0;
-    }
-    struct kgen_text name = {0};
-    kgen_problem_name(&entry->problem, &name);
-    kgen_text_puts(&name, "\n");
-    kgen_problem_describe(&entry->problem, &name);
-    *selected =
-        !name.failed && (strstr(name.data, wanted) != NULL || strstr(entry->tensors, wanted) != NULL ||
-                         kgen_tensors_have(entry->tensors, wanted));
-    const bool failed = name.failed;
-    kgen_text_free(&name);
-    return failed ? -1 : 0;
-}
-
 static int print_passed(const struct explanation *explanation, const struct kgen_evidence *evidence,
                         const struct kgen_problem *problem, size_t most)
 {
     const double bytes = kgen_problem_bytes(problem);
-    const bool cold = kgen_timing_is_cold(problem);
     static const struct kgen_column columns[] = {
         {"", false, 0},          {"variant", false, 0}, {"cold µs", true, 0},      {"final µs", true, 0},
         {"hot µs", true, 0},     {"GB/s", true, 0},     {"of bandwidth", true, 0}, {"error/bound", true, 0},
@@ -72,12 +46,10 @@ static int print_passed(const struct explanation *explanation, const struct kgen
             kgen_table_cell(&table, "%.1f", bytes / seconds * 1e-9);
         else
             kgen_table_cell(&table, "-");
-        if (cold && record->read_seconds > 0 && seconds > 0)
-            kgen_table_cell(&table, "%.0f%%", 100 * record->read_seconds / seconds);
-        else if (seconds > 0 && cold && explanation->bandwidth_known)
-            kgen_table_cell(&table, "%.0f%%",
-                            100 * bytes / seconds /
-                                kgen_bandwidth_of(&explanation->bandwidth, problem->threads));
+        const double share = kgen_bandwidth_share(
+            explanation->bandwidth_known ? &explanation->bandwidth : NULL, problem, record);
+        if (share > 0)
+            kgen_table_cell(&table, "%.0f%%", 100 * share);
         else
             kgen_table_cell(&table, "-");
         kgen_table_cell(&table, "%.3f", record->error_of_bound);
@@ -181,11 +153,13 @@ static int collect(struct explanation *explanation, struct kgen_error *error)
     explanation->selected = calloc(count + 1, sizeof *explanation->selected);
     if (explanation->evidence == NULL || explanation->selected == NULL)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    const char *wanted = options->argument_count > 1 ? options->arguments[1] : NULL;
     size_t selected = 0, records = 0;
     for (size_t i = 0; i < count; i++) {
         struct kgen_evidence *evidence = &explanation->evidence[i];
-        if (is_selected(explanation, i, &explanation->selected[i]) != 0)
-            return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+        if (kgen_entry_is_selected(&session->spec->entries[i], i + 1, wanted, &explanation->selected[i],
+                                   error) != 0)
+            return -1;
         if (!explanation->selected[i])
             continue;
         if (kgen_evidence_collect(session, &session->spec->entries[i].problem, explanation->engine.data,
@@ -197,11 +171,7 @@ static int collect(struct explanation *explanation, struct kgen_error *error)
     const char *repeat = kgen_options_repeated(options);
     const char *spec = options->arguments[0], *folder = kgen_cache_path(session->cache);
     if (selected == 0) {
-        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "no problem of %s is called '%s'", spec,
-                       options->argument_count > 1 ? options->arguments[1] : "");
-        kgen_error_hint(
-            error, "a number from 1 to %zu, a tensor, or a part of a name: kgen %s%s --dry-run lists them",
-            count, spec, repeat);
+        kgen_fail_unselected(options, wanted, count, error);
     } else if (records == 0) {
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
                        "the cache (%s) knows nothing of this on this machine with %d thread%s",

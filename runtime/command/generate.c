@@ -5,22 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "gen/base/clock.h"
 #include "gen/base/file.h"
 #include "runtime/command/dry_run.h"
 #include "runtime/command/interrupt.h"
 #include "runtime/command/output.h"
-#include "runtime/command/progress.h"
 #include "runtime/command/report/report.h"
-
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
+#include "runtime/command/tuning.h"
 
 /* Makes the folder and a file in it, so that hours of tuning do not end in a folder that cannot be written.
  */
@@ -68,61 +61,9 @@ struct run {
     struct kgen_choice *choices; /* owned */
     size_t count;                /* of choices */
     struct kgen_progress progress;
+    double begin; /* on kgen_clock */
     bool time_limit_met;
 };
-
-static int tune_entry(struct run *run, struct kgen_tuner *tuner, size_t index, struct kgen_error *error)
-{
-    const struct kgen_problem *problem = &run->session->spec->entries[index].problem;
-    struct kgen_text described = {0};
-    kgen_problem_describe(problem, &described);
-    kgen_progress_begin(&run->progress, index + 1, described.failed ? "" : described.data,
-                        kgen_problem_bytes(problem));
-    const int result =
-        kgen_tune(tuner, problem, kgen_progress_candidate, &run->progress, &run->choices[index], error);
-    kgen_progress_clear(&run->progress);
-    kgen_text_free(&described);
-    return result;
-}
-
-/* Tunes one problem after the other until all are done, one cannot be tuned, or a signal came. */
-static int tune_all(struct run *run, struct kgen_error *error)
-{
-    const struct kgen_options *options = run->options;
-    struct kgen_text objects = {0};
-    const char *cache_folder = kgen_cache_path(run->session->cache);
-    if (cache_folder[0] != '\0')
-        kgen_text_printf(&objects, "%s/" KGEN_CACHE_OBJECTS, cache_folder);
-    const struct kgen_tune_options tune_options = {
-        .effort = options->effort,
-        .engine = options->engine,
-        .cc = {.folder = objects.data},
-        .isas = options->isa_given ? 1u << options->isa : 0,
-        .threads = run->session->threads,
-        .time_limit_seconds = options->time_limit_seconds,
-        .cancel = &kgen_interrupted,
-        .seed = KGEN_PROOF_SEED,
-        .shard = options->shard,
-        .shards = options->shards,
-        .log = kgen_say_log,
-        .log_context = (void *)(uintptr_t)options,
-    };
-    struct kgen_tuner *tuner = kgen_tuner_new(run->session->templates, &run->session->machine,
-                                              run->session->cache, &tune_options, error);
-    int result = tuner != NULL ? 0 : -1;
-    for (size_t i = 0; result == 0 && i < run->session->spec->count && !kgen_interrupted; i++) {
-        const int tuned = tune_entry(run, tuner, i, error);
-        if (tuned < 0) {
-            result = -1;
-        } else if (tuned == 0 || !kgen_interrupted) {
-            run->time_limit_met = run->time_limit_met || tuned == 1;
-            run->count = i + 1;
-        }
-    }
-    kgen_tuner_free(tuner);
-    kgen_text_free(&objects);
-    return result;
-}
 
 /* Says which problems have no proven candidate. */
 static enum kgen_ending judge(const struct run *run)
@@ -147,16 +88,9 @@ static enum kgen_ending judge(const struct run *run)
                             "kgen list templates shows for which instruction sets there are templates");
             ending = KGEN_ENDED_NO_CANDIDATE;
         } else {
-            const bool untried = run->time_limit_met && choice->proven + choice->failed < choice->candidates;
-            kgen_error_set(&error, KGEN_ERROR_CANDIDATE, NULL, 0, 0,
-                           untried ? "the time limit left %s without a proven candidate"
-                                   : "no candidate of %s passed",
-                           described);
-            if (untried)
-                kgen_error_hint(&error, "run again to go on from here; the cache keeps what was learned");
-            else
-                kgen_error_hint(&error, "kgen explain %s %zu%s shows how each failed",
-                                run->options->arguments[0], i + 1, kgen_options_repeated(run->options));
+            kgen_error_set(&error, KGEN_ERROR_CANDIDATE, NULL, 0, 0, "no candidate of %s passed", described);
+            kgen_error_hint(&error, "kgen explain %s %zu%s shows how each failed", run->options->arguments[0],
+                            i + 1, kgen_options_repeated(run->options));
             if (ending != KGEN_ENDED_NO_CANDIDATE)
                 ending = KGEN_ENDED_FAILED;
         }
@@ -185,6 +119,8 @@ static int exit_status(enum kgen_ending ending)
         return KGEN_EXIT_NO_CANDIDATE;
     case KGEN_ENDED_FAILED:
         return KGEN_EXIT_FAILED;
+    case KGEN_ENDED_TIME_LIMIT:
+        return KGEN_EXIT_TIME_LIMIT;
     default:
         return KGEN_EXIT_DONE;
     }
@@ -218,24 +154,60 @@ static int write_output(struct run *run, const char *folder, enum kgen_ending *e
     return result < 0 ? -1 : 0;
 }
 
-/* Tunes, writes and reports. */
-static int work(struct run *run, const char *folder, double begin)
+/* Gives the read bandwidth, as far as it can be measured. Returns whether it is known. */
+static bool find_bandwidth(struct run *run, struct kgen_bandwidth *bandwidth)
 {
-    struct kgen_error error = {0}, bandwidth_error = {0};
-    struct kgen_bandwidth bandwidth;
-    if (kgen_session_known_bandwidth(run->session, &bandwidth) != 0)
+    struct kgen_error error = {0};
+    const bool known = kgen_session_known_bandwidth(run->session, bandwidth) == 0;
+    if (known && run->options->no_retune)
+        return true;
+    if (!known)
         kgen_progress_note(&run->progress, "measuring the read bandwidth");
-    const bool known = kgen_session_bandwidth(run->session, false, &bandwidth, &bandwidth_error) == 0;
+    else if (kgen_bandwidth_is_noisy(bandwidth))
+        kgen_progress_note(&run->progress, "measuring the read bandwidth again: it was noisy");
+    const int result = kgen_session_bandwidth(run->session, false, bandwidth, &error);
     kgen_progress_clear(&run->progress);
-    if (!known) {
+    if (result != 0) {
         char text[1024];
-        kgen_say_warning("the read bandwidth is not known: %s",
-                         kgen_error_format(&bandwidth_error, text, sizeof text));
+        kgen_say_warning("the read bandwidth is not known: %s", kgen_error_format(&error, text, sizeof text));
+    } else if (kgen_bandwidth_is_noisy(bandwidth) && !run->options->quiet) {
+        kgen_say_warning(
+            "the machine is busy: the speed of its memory varies by %.0f%% (noise), and so may the "
+            "times of this run",
+            bandwidth->noise * 100);
     }
-    if (tune_all(run, &error) != 0) {
+    return result == 0;
+}
+
+/* Says how the search ended, and what a later run does. */
+static void say_ending(const struct run *run, enum kgen_ending ending, bool complete, const char *folder)
+{
+    if (ending == KGEN_ENDED_INTERRUPTED)
+        say_how_to_go_on(run);
+    else if (ending == KGEN_ENDED_TIME_LIMIT && !run->options->quiet)
+        kgen_say("kgen: the time limit of %g s ended the search early; all that was chosen is proven, and a "
+                 "later run goes on from here (exit status %d)",
+                 run->options->time_limit_seconds, KGEN_EXIT_TIME_LIMIT);
+    else if (!complete && folder != NULL)
+        kgen_say("kgen: nothing written");
+    if (ending != KGEN_ENDED_INTERRUPTED && !run->options->quiet)
+        kgen_warn_of_noise(run->choices, run->count);
+}
+
+/* Tunes, writes and reports. */
+static int work(struct run *run, const char *folder)
+{
+    struct kgen_error error = {0};
+    struct kgen_bandwidth bandwidth;
+    const bool known = find_bandwidth(run, &bandwidth);
+    const int tuned = kgen_session_tune(run->session, run->options, run->begin, &run->progress, run->choices,
+                                        &run->count, &error);
+    if (tuned < 0) {
         kgen_say_error(&error);
-        return error.code == KGEN_ERROR_TEMPLATE ? KGEN_EXIT_USAGE : KGEN_EXIT_FAILED;
+        return error.code == KGEN_ERROR_TEMPLATE || error.code == KGEN_ERROR_USAGE ? KGEN_EXIT_USAGE
+                                                                                   : KGEN_EXIT_FAILED;
     }
+    run->time_limit_met = tuned == 1;
     enum kgen_ending ending = judge(run);
     struct kgen_shipped shipped = {.failed_entry = SIZE_MAX};
     bool complete = ending == KGEN_ENDED_DONE || ending == KGEN_ENDED_TIME_LIMIT;
@@ -249,20 +221,14 @@ static int work(struct run *run, const char *folder, double begin)
         .bandwidth = known ? &bandwidth : NULL,
         .choices = run->choices,
         .count = run->count,
-        .seconds = seconds_now() - begin,
+        .seconds = kgen_clock() - run->begin,
         .folder = complete ? folder : NULL,
         .shipped = writes ? &shipped : NULL,
         .ending = ending,
     };
     if (kgen_report_print(&report) != 0)
         return KGEN_EXIT_FAILED;
-    if (ending == KGEN_ENDED_INTERRUPTED)
-        say_how_to_go_on(run);
-    else if (ending == KGEN_ENDED_TIME_LIMIT && !run->options->quiet)
-        kgen_say(
-            "kgen: the time limit was met; these are the best so far, and a later run goes on from here");
-    else if (!complete && folder != NULL)
-        kgen_say("kgen: nothing written");
+    say_ending(run, ending, complete, folder);
     return exit_status(ending);
 }
 
@@ -285,7 +251,7 @@ static int open_folder(const struct run *run, struct kgen_text *folder, struct k
     return check_folder(folder->data, error);
 }
 
-static int run_all(struct run *run, double begin)
+static int run_all(struct run *run)
 {
     const struct kgen_options *options = run->options;
     struct kgen_session *session = run->session;
@@ -302,7 +268,7 @@ static int run_all(struct run *run, double begin)
     } else {
         kgen_interrupt_catch();
         kgen_progress_init(&run->progress, options, session->spec->count);
-        status = work(run, folder.data, begin);
+        status = work(run, folder.data);
     }
     free(run->choices);
     kgen_text_free(&folder);
@@ -311,17 +277,16 @@ static int run_all(struct run *run, double begin)
 
 int kgen_command_generate(const struct kgen_options *options)
 {
-    const double begin = seconds_now();
     struct kgen_session session = {0};
     struct kgen_error error = {0};
-    struct run run = {.options = options, .session = &session};
+    struct run run = {.options = options, .session = &session, .begin = kgen_clock()};
     int status;
     if (kgen_session_open(&session, options, options->arguments[0], &error) != 0)
         status = kgen_fail(&error);
     else if (check_isa(&session, options) != 0)
         status = KGEN_EXIT_NO_CANDIDATE;
     else
-        status = options->dry_run ? kgen_dry_run(&session, options) : run_all(&run, begin);
+        status = options->dry_run ? kgen_dry_run(&session, options) : run_all(&run);
     kgen_session_close(&session);
     return kgen_finish_output(status);
 }

@@ -61,7 +61,7 @@ json_t *kgen_json_parameters(const struct kgen_variant *variant)
 
 json_t *kgen_json_record(const struct kgen_record *record)
 {
-    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:b}", "variant",
+    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:b}", "variant",
                      kgen_json_string(record->variant), "engine", kgen_json_string(record->engine), "effort",
                      kgen_json_string(record->effort), "verdict", kgen_verdict_name(record->verdict),
                      "detail", kgen_json_string(record->detail), "error_of_bound",
@@ -71,7 +71,7 @@ json_t *kgen_json_record(const struct kgen_record *record)
                      kgen_json_positive(record->hot_seconds * 1e6), "final_us",
                      kgen_json_positive(record->final_seconds * 1e6), "read_us",
                      kgen_json_positive(record->read_seconds * 1e6), "repeats", (json_int_t)record->repeats,
-                     "chosen", record->chosen);
+                     "noise", kgen_json_positive(record->noise), "chosen", record->chosen);
 }
 
 int kgen_json_print(json_t *root)

@@ -35,7 +35,8 @@ static void print_text(const struct kgen_session *session, const struct kgen_ban
         printf("%-20s %.1f GB/s with 1 thread\n", "read bandwidth", bandwidth->one_thread * 1e-9);
         printf("%-20s %.1f GB/s with %d thread%s\n", "", bandwidth->all_threads * 1e-9, bandwidth->threads,
                kgen_plural((size_t)bandwidth->threads));
-        printf("%-20s %.1f%% between the quartiles of reading\n", "noise", bandwidth->noise * 100);
+        printf("%-20s %.1f%% between the quartiles of reading%s\n", "noise", bandwidth->noise * 100,
+               kgen_bandwidth_is_noisy(bandwidth) ? ": the machine is busy, measure again later" : "");
     }
     printf("%-20s %s\n", "engine", engine.failed ? "?" : engine.data);
     const char *folder = kgen_cache_path(session->cache);

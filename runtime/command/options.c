@@ -94,7 +94,12 @@ static const struct option_info option_infos[] = {
     {"effort", NULL, 0, "NAME", TUNING, kgen_read_effort, 0, true,
      "estimate, measure, patient or exhaustive (default: measure)"},
     {"time-limit", NULL, 0, "S", TUNING, kgen_read_time_limit, 0, false,
-     "stop tuning after S seconds with the best so far"},
+     "end after about S seconds, with a proven kernel for every problem (exit status 4 where the search was "
+     "not over)"},
+    {"retune", NULL, 0, NULL, TUNING, NULL, FIELD(retune), false,
+     "time the best again, of all problems or of PROBLEM: a number, a tensor or a part of a name"},
+    {"no-retune", NULL, 0, NULL, TUNING, NULL, FIELD(no_retune), false,
+     "leave what was measured and chosen while the machine was busy as it is"},
     {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | RUNNING, kgen_read_threads, 0, true,
      "tune for N threads (default: all)"},
     {"bits", NULL, 0, "B", READING_SPEC, kgen_read_bits, 0, true,
@@ -144,10 +149,10 @@ static const struct {
     const char *usage, *summary;
     size_t least, most; /* arguments */
 } command_infos[KGEN_COMMAND_COUNT] = {
-    [KGEN_COMMAND_GENERATE] = {NULL, "SPEC [options]",
+    [KGEN_COMMAND_GENERATE] = {NULL, "SPEC [--retune [PROBLEM]] [options]",
                                "tune the kernels of a spec for this machine and write their sources", 1, 1},
     [KGEN_COMMAND_TUNE] =
-        {"tune", "tune SPEC [--shard I/N] [options]",
+        {"tune", "tune SPEC [--shard I/N | --retune [PROBLEM]] [options]",
          "tune the kernels of a spec, or a share of the work; keep records, write no sources", 1, 1},
     [KGEN_COMMAND_LIST] = {"list", "list [ops|templates] [options]", "show the ops or the templates", 0, 1},
     [KGEN_COMMAND_EXPLAIN] = {"explain", "explain SPEC [PROBLEM] [options]",
@@ -312,12 +317,14 @@ static int take_arguments(char **arguments, size_t count, struct kgen_options *o
         return 0;
     if (options->command == KGEN_COMMAND_GENERATE && check_command(arguments, count, error) != 0)
         return -1;
+    /* What is to be timed again. */
+    const size_t more = options->retune && (1u << options->command & TUNING) != 0;
     if (count < command_infos[options->command].least)
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "an argument is missing: kgen %s",
                        command_infos[options->command].usage);
-    else if (count > command_infos[options->command].most)
+    else if (count > command_infos[options->command].most + more)
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "one argument too many: '%s'",
-                       arguments[command_infos[options->command].most]);
+                       arguments[command_infos[options->command].most + more]);
     else
         return 0;
     if (options->command == KGEN_COMMAND_GENERATE)
@@ -343,6 +350,12 @@ static int check_commands(const struct kgen_options *options, const char *const 
     if (options->no_cache && options->cache != NULL)
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
                               "--cache and --no-cache exclude each other");
+    if (options->retune && options->no_retune)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                              "--retune and --no-retune exclude each other");
+    if (options->retune && options->shards > 0)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                              "--retune and --shard exclude each other: a share chooses no winner");
     if (options->quiet && options->verbose)
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "-q and -v exclude each other");
     return 0;
@@ -448,5 +461,5 @@ void kgen_options_help(enum kgen_command command)
     print_options(IN(GENERATE));
     printf("\nexit status: 0 done, 1 verification or tuning failed, 2 wrong usage or spec, 3 no candidate "
            "for this\n"
-           "machine, 130 interrupted.\n");
+           "machine, 4 done, with a search that the time limit ended early, 130 interrupted.\n");
 }

@@ -156,12 +156,17 @@ int kgen_session_known_bandwidth(const struct kgen_session *session, struct kgen
     return bandwidth->one_thread > 0 && bandwidth->all_threads > 0 ? 0 : -1;
 }
 
-static int measure_bandwidth(struct kgen_session *session, struct kgen_bandwidth *bandwidth,
-                             struct kgen_error *error)
+/* Measures it, and keeps it in the cache unless what is known (may be NULL) is less noisy. */
+static int measure_bandwidth(struct kgen_session *session, const struct kgen_bandwidth *known,
+                             struct kgen_bandwidth *bandwidth, struct kgen_error *error)
 {
     if (kgen_bandwidth_measure(&session->machine, session->templates, session->threads, bandwidth, error) !=
         0)
         return -1;
+    if (known != NULL && known->noise < bandwidth->noise) {
+        *bandwidth = *known;
+        return 0;
+    }
     char one[FACT_NAME_SIZE], all[FACT_NAME_SIZE], noise[FACT_NAME_SIZE];
     fact_name(1, one);
     fact_name(session->threads, all);
@@ -177,8 +182,12 @@ static int measure_bandwidth(struct kgen_session *session, struct kgen_bandwidth
 int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, struct kgen_bandwidth *bandwidth,
                            struct kgen_error *error)
 {
-    if (!measure_anew && kgen_session_known_bandwidth(session, bandwidth) == 0)
+    struct kgen_bandwidth known = {0};
+    const bool is_known = !measure_anew && kgen_session_known_bandwidth(session, &known) == 0;
+    if (is_known && !kgen_bandwidth_is_noisy(&known)) {
+        *bandwidth = known;
         return 0;
+    }
     /* While another process measures it, this one waits for the result. */
     char name[FACT_NAME_SIZE];
     fact_name(session->threads, name);
@@ -187,8 +196,9 @@ int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, stru
     while (!kgen_cache_claim(session->cache, key) && tries++ < BANDWIDTH_TRIES)
         nanosleep(&(struct timespec){.tv_nsec = BANDWIDTH_PAUSE_NANOSECONDS}, NULL);
     int result = kgen_cache_refresh(session->cache, error);
-    if (result == 0 && (measure_anew || kgen_session_known_bandwidth(session, bandwidth) != 0))
-        result = measure_bandwidth(session, bandwidth, error);
+    if (result == 0 && (measure_anew || kgen_session_known_bandwidth(session, bandwidth) != 0 ||
+                        kgen_bandwidth_is_noisy(bandwidth)))
+        result = measure_bandwidth(session, is_known ? &known : NULL, bandwidth, error);
     if (tries <= BANDWIDTH_TRIES)
         kgen_cache_release(session->cache, key);
     return result;
@@ -197,6 +207,22 @@ int kgen_session_bandwidth(struct kgen_session *session, bool measure_anew, stru
 double kgen_bandwidth_of(const struct kgen_bandwidth *bandwidth, int64_t threads)
 {
     return threads == 1 ? bandwidth->one_thread : bandwidth->all_threads;
+}
+
+bool kgen_bandwidth_is_noisy(const struct kgen_bandwidth *bandwidth)
+{
+    return bandwidth->noise > KGEN_NOISY;
+}
+
+double kgen_bandwidth_share(const struct kgen_bandwidth *bandwidth, const struct kgen_problem *problem,
+                            const struct kgen_record *record)
+{
+    const double seconds = kgen_record_seconds(problem, record), bytes = kgen_problem_bytes(problem);
+    if (!kgen_timing_is_cold(problem) || seconds <= 0 || bytes < KGEN_SHARE_BYTES)
+        return 0;
+    if (record->read_seconds > 0)
+        return record->read_seconds / seconds;
+    return bandwidth == NULL ? 0 : bytes / seconds / kgen_bandwidth_of(bandwidth, problem->threads);
 }
 
 static void describe_field(const struct kgen_problem *problem, const struct kgen_field *field,

@@ -121,6 +121,7 @@ static int append_record(struct kgen_tuning *tuning, size_t variant, const struc
         .hot_seconds = result->timing.hot_seconds,
         .read_seconds = result->timing.read_seconds,
         .repeats = result->timing.repeats,
+        .noise = result->timing.noise,
         .own = kgen_templates_are_own(tuning->tuner->templates),
     };
     const int appended = kgen_cache_append(tuning->tuner->cache, &record, error);

@@ -83,13 +83,13 @@ static uint64_t final_key(const struct kgen_tuning *tuning)
                            tuner->engine.data);
 }
 
-int kgen_tuning_claim_final(struct kgen_tuning *tuning, struct kgen_error *error)
+int kgen_tuning_claim_final(struct kgen_tuning *tuning, bool again, struct kgen_error *error)
 {
     struct kgen_tuner *tuner = tuning->tuner;
     for (;;) {
         const bool claimed = kgen_cache_claim(tuner->cache, final_key(tuning));
         int result = kgen_cache_refresh(tuner->cache, error);
-        if (result == 0 && kgen_tuning_chosen(tuning, KGEN_STANDS) < tuning->variants.count)
+        if (result == 0 && !again && kgen_tuning_chosen(tuning, KGEN_STANDS) < tuning->variants.count)
             result = 2;
         else if (result == 0 && kgen_tuner_stopped(tuner))
             result = 1;

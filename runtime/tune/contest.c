@@ -103,9 +103,10 @@ static void compute_times(struct state *state, const struct kgen_contest *contes
         for (size_t i = 0; i <= count; i++)
             state->samples[i * rounds + round] /= level;
     }
-    const double level = kgen_median(levels, rounds);
+    const double level = kgen_median(levels, rounds), noise = kgen_noise(levels, rounds);
     for (size_t i = 0; i < count; i++) {
         const unsigned most = contestants[i].most_rounds;
+        contestants[i].noise = noise;
         contestants[i].seconds =
             level * kgen_median(state->samples + i * rounds, most > 0 && most < rounds ? most : rounds);
     }

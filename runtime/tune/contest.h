@@ -24,6 +24,7 @@ struct kgen_contestant {
     struct kgen_kernel kernel;
     unsigned most_rounds; /* of a slow one; 0: all rounds */
     double seconds;       /* out: of one call, cold where the op reads weights, else hot */
+    double noise;         /* out: of the rounds (kgen_noise), the same for all */
 };
 
 /* Times up to KGEN_CONTESTANTS kernels. Where the op reads weights, *read_seconds is the median time that

@@ -16,6 +16,7 @@ static const unsigned final_rounds[] = {[KGEN_EFFORT_ESTIMATE] = 0,
 struct final_result {
     double seconds[KGEN_FINALISTS];
     double read_seconds; /* of the same bytes; 0 where the op is not timed cold */
+    double noise;        /* of the rounds */
     size_t at_work;      /* 1 and the index of the finalist that is compiled or runs; 0: none of them */
     struct kgen_verification verification; /* of it, or of the round */
 };
@@ -67,6 +68,7 @@ static void time_finalists(const struct announcement *to, struct kgen_contestant
     }
     for (size_t i = 0; i < final->count; i++)
         to->result->seconds[i] = contestants[i].seconds;
+    to->result->noise = contestants[0].noise;
 }
 
 /* In place of time_finalists where the options give the times. */
@@ -81,6 +83,7 @@ static void take_given_times(const struct announcement *to)
         to->result->seconds[i] =
             kgen_timing_is_cold(&tuning->problem) ? timing.cold_seconds : timing.hot_seconds;
         to->result->read_seconds = timing.read_seconds;
+        to->result->noise = timing.noise;
     }
 }
 
@@ -131,6 +134,7 @@ static int keep_times(const struct final *final, struct kgen_error *error)
             continue;
         struct kgen_record record = *found;
         record.final_seconds = final->result.seconds[i];
+        record.noise = final->result.noise;
         record.read_seconds = final->result.read_seconds;
         if (kgen_cache_append(tuning->tuner->cache, &record, error) != 0)
             return -1;
@@ -180,7 +184,7 @@ static int drop_finalist(const struct final *final, size_t finalist, struct kgen
     return 2;
 }
 
-int kgen_tuning_run_final(struct kgen_tuning *tuning, const size_t *indexes, size_t count,
+int kgen_tuning_run_final(struct kgen_tuning *tuning, const size_t *indexes, size_t count, double noise_most,
                           struct kgen_error *error)
 {
     struct final final = {.tuning = tuning, .indexes = indexes, .count = count};
@@ -191,8 +195,10 @@ int kgen_tuning_run_final(struct kgen_tuning *tuning, const size_t *indexes, siz
     if (result != 0)
         return result;
     tuning->compiled += (unsigned)count;
-    if (final.result.verification.verdict == KGEN_PASSED)
-        return keep_times(&final, error);
+    if (final.result.verification.verdict == KGEN_PASSED) {
+        tuning->tuner->noisy = final.result.noise > KGEN_NOISY;
+        return noise_most > 0 && final.result.noise > noise_most ? 3 : keep_times(&final, error);
+    }
     if (final.result.at_work > 0)
         return drop_finalist(&final, final.result.at_work - 1, error);
     tell(tuning, "the final round failed:", final.result.verification.detail,

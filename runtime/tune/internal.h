@@ -30,6 +30,8 @@ struct kgen_tuner {
     double start;
     struct kgen_winner winners[KGEN_WINNERS]; /* the latest ones */
     size_t winner_count;                      /* of all that were noted */
+    bool noisy; /* the latest final round was: there is something else that runs on the machine */
+    bool first; /* the first proven candidate is wanted: first.c */
 };
 
 /* In memory shared with the worker processes. */
@@ -57,6 +59,7 @@ struct kgen_tuning {
     bool filled;                     /* the tuner's buffers hold this problem's inputs */
     struct kgen_tuning_shared *shared;
     unsigned compiled;
+    enum kgen_made made;          /* of what first.c chose */
     kgen_tune_progress *progress; /* may be NULL */
     void *progress_context;
 };
@@ -110,13 +113,18 @@ bool kgen_tuning_is_settled(const struct kgen_tuning *tuning);
 /* Tries candidates as the effort says; tune_search.c describes how. Returns 0; 1 when stopped; -1. */
 int kgen_tuning_search(struct kgen_tuning *tuning, struct kgen_error *error);
 
+/* Lists the variants that won similar problems in this run: those of the problems that differ least first, of
+ * these the latest. A variant may be listed more than once. Returns how many. */
+size_t kgen_tuning_list_similar(const struct kgen_tuning *tuning, size_t indexes[KGEN_WINNERS]);
+
 /* Returns when every waiting variant has a record, made by this process or by another one that uses the same
  * cache and had claimed the variant. Returns 0; 1 when stopped; -1. */
 int kgen_tuning_run_waiting(struct kgen_tuning *tuning, struct kgen_error *error);
 
 /* Claims the final round of the problem, waiting for another process that has it. Returns 0 with the claim;
- * 2 where another process has chosen meanwhile, among what this one considers; 1 when stopped; -1. */
-int kgen_tuning_claim_final(struct kgen_tuning *tuning, struct kgen_error *error);
+ * 2 where another process has chosen meanwhile, among what this one considers, unless the round is run again;
+ * 1 when stopped; -1. */
+int kgen_tuning_claim_final(struct kgen_tuning *tuning, bool again, struct kgen_error *error);
 void kgen_tuning_release_final(struct kgen_tuning *tuning);
 
 /* ---- what candidates and finalists share ---- */
@@ -160,8 +168,28 @@ void kgen_tuning_tell(const struct kgen_tuning *tuning, size_t variant);
 int kgen_tuning_run_candidates(struct kgen_tuning *tuning, struct kgen_error *error);
 
 /* Times the given proven variants again, in turns, and records it. Returns 0; 1 when stopped; 2 where one of
- * them crashed, hung or could not be compiled, which is told and recorded: it has passed no longer; -1. */
-int kgen_tuning_run_final(struct kgen_tuning *tuning, const size_t *indexes, size_t count,
+ * them crashed, hung or could not be compiled, which is told and recorded: it has passed no longer; 3 where
+ * the rounds have more noise than noise_most (0: any will do), and nothing is recorded; -1. */
+int kgen_tuning_run_final(struct kgen_tuning *tuning, const size_t *indexes, size_t count, double noise_most,
                           struct kgen_error *error);
+
+/* Sorts variants that have records by their cost, the best first; those that were not timed come last. */
+void kgen_tuning_sort(const struct kgen_tuning *tuning, size_t *indexes, size_t count);
+
+/* ---- again.c ---- */
+
+/* Whether the choice is to be timed again: the options ask for it, or it was made in a noisy moment and the
+ * machine has not been noisy since. */
+bool kgen_tuning_wants_again(const struct kgen_tuning *tuning, size_t chosen);
+/* Times the choice and the best besides it again, and chooses among them. Where nothing but noise was the
+ * reason, times that are as noisy again are not kept. Returns 0; 1 when stopped, with the choice as it was;
+ * -1. */
+int kgen_tuning_time_again(struct kgen_tuning *tuning, size_t *chosen, struct kgen_error *error);
+
+/* ---- first.c ---- */
+
+/* Proves one variant after the other until one passes, those first that are likely to be fast: tuning->made
+ * says where it comes from. Returns 0 (*chosen is variants.count where none passes); 1 when stopped; -1. */
+int kgen_tuning_find_first(struct kgen_tuning *tuning, size_t *chosen, struct kgen_error *error);
 
 #endif

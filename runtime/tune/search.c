@@ -4,9 +4,9 @@
  * A space of few variants is tried whole, and so is every space with the effort exhaustive, all but very
  * large ones with patient, and those that are divided into shares. In a larger one the search climbs:
  *
- *   1. It begins with the winners of similar problems in this run, with the first variant of each template
- * and instruction set, whose parameters are those that its author trusts most, and with the variants that
- *      execute the fewest instructions (kgen_variant_count).
+ *   1. It begins with what was proven and not timed before, with the winners of similar problems in this run,
+ * with the first variant of each template and instruction set, whose parameters are those that its author
+ * trusts most, and with the variants that execute the fewest instructions (kgen_variant_count).
  *   2. It tries the neighbours of the best, which differ in one parameter; then those of the second best, and
  *      so on down to a number that depends on the effort, as one time is not to be trusted. Whenever a better
  *      one turns up it goes on from there. It ends where none is left to try.
@@ -76,14 +76,30 @@ static double instructions_of(struct kgen_tuning *tuning, size_t variant)
     return *instructions;
 }
 
+/* Whether a variant was proven and not timed: by an estimate, or for want of time. Of these one may be in
+ * use.
+ */
+static bool is_proven_only(const struct kgen_tuning *tuning, size_t variant)
+{
+    const struct kgen_record *record = kgen_tuning_record(tuning, variant);
+    return record != NULL && record->verdict == KGEN_PASSED &&
+           kgen_record_seconds(&tuning->problem, record) <= 0;
+}
+
+/* Variants that were proven only come first, whatever they execute. */
+static double rank_of(struct kgen_tuning *tuning, size_t variant)
+{
+    return is_proven_only(tuning, variant) ? 0 : instructions_of(tuning, variant);
+}
+
 static void sort_waiting(struct kgen_tuning *tuning)
 {
     size_t *waiting = tuning->waiting;
     for (size_t i = 1; i < tuning->waiting_count; i++) {
         const size_t moved = waiting[i];
-        const double instructions = instructions_of(tuning, moved);
+        const double rank = rank_of(tuning, moved);
         size_t j = i;
-        for (; j > 0 && instructions_of(tuning, waiting[j - 1]) > instructions; j--)
+        for (; j > 0 && rank_of(tuning, waiting[j - 1]) > rank; j--)
             waiting[j] = waiting[j - 1];
         waiting[j] = moved;
     }
@@ -129,24 +145,33 @@ static bool same_variant(const struct kgen_variant *a, const struct kgen_variant
            memcmp(a->values, b->values, kgen_template_param_count(a->tmpl) * sizeof *a->values) == 0;
 }
 
-/* Winners of the problems that differ least, the latest first. */
-static void add_similar(struct kgen_tuning *tuning)
+size_t kgen_tuning_list_similar(const struct kgen_tuning *tuning, size_t indexes[KGEN_WINNERS])
 {
     const struct kgen_tuner *tuner = tuning->tuner;
     const size_t known = tuner->winner_count < KGEN_WINNERS ? tuner->winner_count : KGEN_WINNERS;
-    const size_t room = tuning->waiting_count + SIMILAR;
+    size_t count = 0;
     for (int most = 1; most <= 3; most++) {
-        for (size_t i = 1; i <= known && tuning->waiting_count < room; i++) {
+        for (size_t i = 1; i <= known; i++) {
             const struct kgen_winner *winner = &tuner->winners[(tuner->winner_count - i) % KGEN_WINNERS];
             if (winner->problem.op != tuning->problem.op ||
                 differences(&winner->problem, &tuning->problem) != most)
                 continue;
-            for (size_t j = 0; j < tuning->variants.count; j++) {
+            for (size_t j = 0; j < tuning->variants.count && count < KGEN_WINNERS; j++) {
                 if (same_variant(&winner->variant, &tuning->variants.items[j]))
-                    add(tuning, j);
+                    indexes[count++] = j;
             }
         }
     }
+    return count;
+}
+
+static void add_similar(struct kgen_tuning *tuning)
+{
+    size_t similar[KGEN_WINNERS];
+    const size_t count = kgen_tuning_list_similar(tuning, similar);
+    const size_t room = tuning->waiting_count + SIMILAR;
+    for (size_t i = 0; i < count && tuning->waiting_count < room; i++)
+        add(tuning, similar[i]);
 }
 
 /* One variant of each of the least numbers of instructions. */
@@ -170,6 +195,10 @@ static void add_cheapest(struct kgen_tuning *tuning)
 
 static int run_beginnings(struct kgen_tuning *tuning, struct kgen_error *error)
 {
+    for (size_t i = 0; i < tuning->variants.count; i++) {
+        if (is_proven_only(tuning, i))
+            add(tuning, i);
+    }
     add_similar(tuning);
     for (size_t i = 0; i < tuning->variants.count; i++) {
         if (kgen_variants_begin_group(&tuning->variants, i))

@@ -196,6 +196,14 @@ static void take_samples(struct kgen_timed *timed, bool cold, struct kgen_reader
     }
 }
 
+/* The noise of the samples as they were taken. */
+static double noise_of(const struct samples *samples)
+{
+    double seconds[MOST_SAMPLES];
+    memcpy(seconds, samples->kernel, samples->count * sizeof *seconds);
+    return kgen_noise(seconds, samples->count);
+}
+
 void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limits *limits,
                         struct kgen_reader *reader, struct kgen_timing *timing)
 {
@@ -205,6 +213,7 @@ void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limit
     struct samples samples;
     take_samples(timed, true, cold_counts ? reader : NULL, cold_counts ? limits : &brief, &samples);
     timing->repeats = samples.count;
+    timing->noise = noise_of(&samples);
     /* The memory may change its speed between samples by more than kernels differ, so each sample is divided
      * by the reading next to it. */
     for (unsigned i = 0; i < samples.count && cold_counts && reader != NULL; i++)
@@ -214,7 +223,9 @@ void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limit
     if (cold_counts && reader != NULL)
         timing->cold_seconds *= timing->read_seconds;
     take_samples(timed, false, NULL, cold_counts ? &brief : limits, &samples);
-    timing->hot_seconds = kgen_median(samples.kernel, samples.count);
-    if (!cold_counts)
+    if (!cold_counts) {
         timing->repeats = samples.count;
+        timing->noise = noise_of(&samples);
+    }
+    timing->hot_seconds = kgen_median(samples.kernel, samples.count);
 }

@@ -12,6 +12,7 @@ struct kgen_timing {
     double read_seconds; /* median of merely reading the same cold bytes, in turns with the calls; 0 without a
                             reader */
     unsigned repeats;    /* of the measurement that counts */
+    double noise;        /* of its samples, see kgen_noise */
 };
 
 struct kgen_timing_limits {
@@ -59,6 +60,9 @@ void kgen_timed_measure(struct kgen_timed *timed, const struct kgen_timing_limit
  * that are all as fast as the memory still differ in what they compute, and the one that computes less is
  * faster when the memory is faster. */
 double kgen_timing_cost(bool cold, double cold_seconds, double hot_seconds, double read_seconds);
+
+/* Times whose samples have more noise than this say little: something else ran on the machine. */
+#define KGEN_NOISY 0.5
 
 /* The median; sorts the values. */
 double kgen_median(double *values, size_t count);

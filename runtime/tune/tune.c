@@ -174,15 +174,23 @@ static void close_tuning(struct kgen_tuning *tuning)
         munmap(tuning->shared, sizeof *tuning->shared);
 }
 
-/* Whether variant a is slower than variant b; both have records. */
+bool kgen_record_is_noisy(const struct kgen_record *record)
+{
+    return record->noise > KGEN_NOISY;
+}
+
+/* Whether variant a is slower than variant b; both have records. What was not timed is slower than what was.
+ */
 static bool slower(const struct kgen_tuning *tuning, size_t a, size_t b)
 {
     const struct kgen_record *record_a = kgen_tuning_record(tuning, a);
     const struct kgen_record *record_b = kgen_tuning_record(tuning, b);
-    return kgen_record_cost(&tuning->problem, record_a) > kgen_record_cost(&tuning->problem, record_b);
+    const double cost_a = kgen_record_cost(&tuning->problem, record_a);
+    const double cost_b = kgen_record_cost(&tuning->problem, record_b);
+    return cost_b > 0 && (cost_a > cost_b || cost_a <= 0);
 }
 
-static void sort_by_time(const struct kgen_tuning *tuning, size_t *indexes, size_t count)
+void kgen_tuning_sort(const struct kgen_tuning *tuning, size_t *indexes, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
         for (size_t j = i; j > 0; j--) {
@@ -206,12 +214,35 @@ size_t kgen_tuning_best(const struct kgen_tuning *tuning, size_t *indexes, size_
             indexes[count++] = i;
         else if (slower(tuning, indexes[count - 1], i))
             indexes[count - 1] = i;
-        sort_by_time(tuning, indexes, count);
+        kgen_tuning_sort(tuning, indexes, count);
     }
     return count;
 }
 
-static void fill_choice(const struct kgen_tuning *tuning, size_t chosen, struct kgen_choice *choice)
+const char *kgen_made_name(enum kgen_made made)
+{
+    static const char *const names[] = {
+        [KGEN_MADE_NOT] = "none",
+        [KGEN_MADE_TUNED] = "tuned",
+        [KGEN_MADE_SO_FAR] = "best so far",
+        [KGEN_MADE_THREADS] = "as for other threads, not timed",
+        [KGEN_MADE_SIMILAR] = "as for a similar problem, not timed",
+        [KGEN_MADE_RELATED] = "as on another machine, not timed",
+        [KGEN_MADE_ESTIMATE] = "estimate, not timed",
+    };
+    return names[made];
+}
+
+/* result is that of the search: 0 where it came to its end. */
+static enum kgen_made made_by(const struct kgen_tuning *tuning, const struct kgen_record *record, int result)
+{
+    if (kgen_record_seconds(&tuning->problem, record) <= 0)
+        return tuning->made != KGEN_MADE_NOT ? tuning->made : KGEN_MADE_ESTIMATE;
+    return record->chosen && result == 0 ? KGEN_MADE_TUNED : KGEN_MADE_SO_FAR;
+}
+
+static void fill_choice(const struct kgen_tuning *tuning, size_t chosen, int result,
+                        struct kgen_choice *choice)
 {
     memset(choice, 0, sizeof *choice);
     choice->problem = tuning->problem;
@@ -238,13 +269,14 @@ static void fill_choice(const struct kgen_tuning *tuning, size_t chosen, struct 
     if (record != NULL) {
         choice->variant = tuning->variants.items[chosen];
         choice->record = *record;
+        choice->made = made_by(tuning, record, result);
     }
 }
 
 /* The final round, which is for one process: the others take what it chose. */
 static int run_final(struct kgen_tuning *tuning, size_t *chosen, struct kgen_error *error)
 {
-    const int claimed = kgen_tuning_claim_final(tuning, error);
+    const int claimed = kgen_tuning_claim_final(tuning, false, error);
     if (claimed == 2)
         *chosen = kgen_tuning_chosen(tuning, KGEN_STANDS);
     if (claimed != 0)
@@ -257,12 +289,12 @@ static int run_final(struct kgen_tuning *tuning, size_t *chosen, struct kgen_err
     /* Where a finalist fails, the next best takes its place. */
     do {
         count = kgen_tuning_best(tuning, best, room);
-        stopped = count > 1 ? kgen_tuning_run_final(tuning, best, count, error) : 0;
+        stopped = count > 1 ? kgen_tuning_run_final(tuning, best, count, 0, error) : 0;
     } while (stopped == 2);
     *chosen = count > 0 ? best[0] : tuning->variants.count;
     if (stopped == 0 && count > 0) {
         /* The finalists were timed side by side, so only their times are compared. */
-        sort_by_time(tuning, best, count);
+        kgen_tuning_sort(tuning, best, count);
         *chosen = best[0];
         stopped = kgen_tuning_mark_chosen(tuning, *chosen, error);
     }
@@ -282,27 +314,6 @@ static int run_search(struct kgen_tuning *tuning, size_t *chosen, struct kgen_er
     return stopped;
 }
 
-/* Proves variants in their order, defaults first, until one passes. */
-static int run_estimate(struct kgen_tuning *tuning, size_t *chosen, struct kgen_error *error)
-{
-    int stopped = 0;
-    *chosen = tuning->variants.count;
-    for (size_t i = 0; i < tuning->variants.count && stopped == 0; i++) {
-        const struct kgen_record *record = kgen_tuning_record(tuning, i);
-        if (record == NULL) {
-            tuning->waiting[0] = i;
-            tuning->waiting_count = 1;
-            stopped = kgen_tuning_run_waiting(tuning, error);
-            record = kgen_tuning_record(tuning, i);
-        }
-        if (record != NULL && record->verdict == KGEN_PASSED) {
-            *chosen = i;
-            break;
-        }
-    }
-    return stopped;
-}
-
 int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
               void *context, struct kgen_choice *choice, struct kgen_error *error)
 {
@@ -313,12 +324,17 @@ int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen
         tuning.progress_context = context;
         size_t chosen = kgen_tuning_chosen(&tuning, KGEN_STANDS_NOT);
         if (tuner->options.effort == KGEN_EFFORT_ESTIMATE)
-            result = chosen == tuning.variants.count ? run_estimate(&tuning, &chosen, error) : 0;
+            result = chosen == tuning.variants.count ? kgen_tuning_find_first(&tuning, &chosen, error) : 0;
         else if (!kgen_tuning_is_settled(&tuning))
             result = run_search(&tuning, &chosen, error);
+        else if (kgen_tuning_wants_again(&tuning, chosen))
+            result = kgen_tuning_time_again(&tuning, &chosen, error);
         if (result >= 0)
-            fill_choice(&tuning, chosen, choice);
-        if (result >= 0 && choice->variant.tmpl != NULL)
+            fill_choice(&tuning, chosen, result, choice);
+        /* What was not timed is no example where others are timed. */
+        const bool untimed_counts = tuner->options.effort == KGEN_EFFORT_ESTIMATE && !tuner->first;
+        if (result >= 0 && choice->variant.tmpl != NULL &&
+            (untimed_counts || kgen_record_seconds(&choice->problem, &choice->record) > 0))
             kgen_tuner_note(tuner, &choice->problem, &choice->variant);
     }
     close_tuning(&tuning);

@@ -37,6 +37,8 @@ struct kgen_tune_options {
     double stage_limit_seconds;
     const volatile int *cancel; /* NULL, or becomes not 0 to stop with what is known */
     uint64_t seed;
+    bool retune;     /* times the best candidates again even where a winner is known */
+    bool keep_noisy; /* leaves winners that were chosen in noisy moments as they are */
     /* With shards greater than 0: only the candidates of share number shard, of 0 to shards - 1; the shares
      * follow from the keys of the records. No winner is chosen: that is for a run that knows them all. */
     unsigned shard, shards;
@@ -68,11 +70,28 @@ int kgen_tune_variants(const struct kgen_tune_options *options, const struct kge
 bool kgen_choice_stands(const struct kgen_record *choice, const struct kgen_variants *variants,
                         enum kgen_search_effort effort);
 
+/* How the choice for a problem was made. */
+enum kgen_made {
+    KGEN_MADE_NOT,     /* there is none: no candidate was tried, or none passed */
+    KGEN_MADE_TUNED,   /* by a search that came to its end */
+    KGEN_MADE_SO_FAR,  /* the fastest of those that were timed before the search was stopped */
+    KGEN_MADE_THREADS, /* proven and not timed, as the others: the winner for another number of threads */
+    KGEN_MADE_SIMILAR, /* the winner of a similar problem of this run */
+    KGEN_MADE_RELATED, /* the winner of the problem on another machine */
+    KGEN_MADE_ESTIMATE /* the first in the order of the templates */
+};
+/* "tuned", "best so far", ..., "estimate, not timed". Never NULL. */
+const char *kgen_made_name(enum kgen_made made);
+
+/* Whether the time of a record was taken while the machine was noisy (KGEN_NOISY). */
+bool kgen_record_is_noisy(const struct kgen_record *record);
+
 /* The result of tuning one problem. */
 struct kgen_choice {
-    struct kgen_problem problem;    /* with threads */
-    struct kgen_variant variant;    /* the winner; tmpl NULL where no candidate passed */
-    struct kgen_record record;      /* the winner's; strings valid until the cache changes */
+    struct kgen_problem problem; /* with threads */
+    struct kgen_variant variant; /* the winner; tmpl NULL where no candidate passed */
+    struct kgen_record record;   /* the winner's; strings valid until the cache changes */
+    enum kgen_made made;
     unsigned candidates;            /* all variants considered; a search need not try each of them */
     unsigned proven, failed, timed; /* of them, records of earlier runs included */
     unsigned compiled;              /* in this run; 0 when all came from the cache */
@@ -100,7 +119,8 @@ bool kgen_shard_has(uint64_t record_key, unsigned shard, unsigned shards);
 
 /* Tunes one problem, or takes its winner from the cache. Several processes may tune at one cache at once:
  * each candidate is tried by one of them, and only one process of a machine measures at a time
- * (measure_lock.h). Returns 0 with a choice (check variant.tmpl), 1 when stopped by cancel or the time limit
+ * (measure_lock.h). A winner that was chosen in a noisy moment is timed again, unless the machine is as noisy
+ * still or the options say to keep it. Returns 0 with a choice (check variant.tmpl), 1 when stopped by cancel or the time limit
  * (the choice is the best so far), -1 on an error. */
 int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
               void *context, struct kgen_choice *choice, struct kgen_error *error);

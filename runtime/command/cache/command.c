@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* kgen cache. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/command/cache/parts.h"
@@ -44,11 +45,33 @@ static int print_path(const struct kgen_options *options)
     return status;
 }
 
+/* Removes the records of the user's cache that --problem and --machine select. */
+static int remove_selected(const struct kgen_cache_call *call, size_t *count, struct kgen_error *error)
+{
+    struct kgen_cache *cache = call->session->cache;
+    const size_t total = kgen_cache_count(cache);
+    uint64_t *keys = calloc(total + 1, sizeof *keys);
+    *count = 0;
+    if (keys == NULL)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    for (size_t i = 0; i < total; i++) {
+        const struct kgen_record *record = kgen_cache_at(cache, i);
+        if (record != NULL && kgen_cache_selects((void *)(uintptr_t)call->options, record))
+            keys[(*count)++] = record->key;
+    }
+    const int result =
+        *count > 0 && !call->options->dry_run ? kgen_cache_remove(cache, keys, *count, error) : 0;
+    free(keys);
+    return result;
+}
+
 static int clear(const struct kgen_cache_call *call)
 {
     struct kgen_error error = {0};
-    const size_t count = kgen_cache_count(call->session->cache);
-    if (!call->options->dry_run && kgen_cache_clear(call->session->cache, &error) != 0)
+    size_t count = kgen_cache_count(call->session->cache);
+    const bool selects = call->options->problem != NULL || call->options->machine != NULL;
+    if (selects ? remove_selected(call, &count, &error) != 0
+                : !call->options->dry_run && kgen_cache_clear(call->session->cache, &error) != 0)
         return kgen_fail(&error);
     if (call->options->json)
         return kgen_json_print(json_pack("{s:I}", "removed", (json_int_t)count)) == 0 ? KGEN_EXIT_DONE
@@ -80,7 +103,8 @@ static const struct part {
      OTHERS | DRY_RUN, kgen_cache_prune},
     {"verify", "verify", "compile and prove the winners for this machine again", 0, 0, PROBLEM | DRY_RUN,
      kgen_cache_verify},
-    {"clear", "clear", "remove all of it", 0, 0, DRY_RUN, clear},
+    {"clear", "clear", "remove all of it, or the records that --problem and --machine select", 0, 0,
+     MACHINE | PROBLEM | DRY_RUN, clear},
 };
 
 void kgen_command_cache_help(void)

@@ -149,6 +149,9 @@ static void print_record(const struct kgen_cache_call *call, const struct kgen_c
            record->detail[0] != '\0' ? ": " : "", record->detail);
     printf("  %-15s%.3g of the bound, in %u cases\n", "error", record->error_of_bound, record->cases);
     printf("  %-15s%s, %u repeats\n", "effort", record->effort, record->repeats);
+    if (record->noise > 0)
+        printf("  %-15s%.0f%%%s\n", "noise", record->noise * 100,
+               kgen_record_is_noisy(record) ? ": a later run times it again" : "");
     print_microseconds("compiled in", record->compile_seconds);
     print_microseconds("cold", record->cold_seconds);
     print_microseconds("hot", record->hot_seconds);

@@ -139,7 +139,8 @@ static void share_cell(struct kgen_text *html, double share)
     kgen_text_puts(html, "</td>");
 }
 
-static void write_winner(const struct kgen_report_problem *problem, struct kgen_text *html)
+static void write_winner(const struct kgen_report_data *data, const struct kgen_report_problem *problem,
+                         struct kgen_text *html)
 {
     const struct kgen_evidence *evidence = &problem->evidence;
     const double seconds = kgen_report_winner_seconds(problem);
@@ -161,11 +162,10 @@ static void write_winner(const struct kgen_report_problem *problem, struct kgen_
                        evidence->failed, kgen_plural(evidence->failed));
     kgen_html_time_cell(html, seconds);
     kgen_html_number(html, "%.1f", rate * 1e-9);
-    double share = problem->cold && problem->bandwidth > 0 ? rate / problem->bandwidth : 0;
-    if (problem->cold && evidence->chosen != NULL && evidence->chosen->record->read_seconds > 0 &&
-        seconds > 0)
-        share = evidence->chosen->record->read_seconds / seconds;
-    share_cell(html, share);
+    share_cell(html, evidence->chosen != NULL
+                         ? kgen_bandwidth_share(data->bandwidth_known ? &data->bandwidth : NULL,
+                                                &problem->entry->problem, evidence->chosen->record)
+                         : 0);
     kgen_html_number(html, "%.3f", evidence->chosen != NULL ? evidence->chosen->record->error_of_bound : 0);
     kgen_text_puts(html, "</tr>\n");
 }
@@ -189,7 +189,7 @@ void kgen_html_summary(const struct kgen_report_data *data, struct kgen_text *ht
                           "The winner of each problem; weights and caches are timed cold, the other ops hot",
                           ">#|problem|tensors|variant|>time|>GB/s|>of bandwidth|>error/bound");
     for (size_t i = 0; i < data->count; i++)
-        write_winner(&data->problems[i], html);
+        write_winner(data, &data->problems[i], html);
     kgen_html_table_end(html);
     kgen_text_puts(html, "</section>\n");
 }

@@ -8,6 +8,9 @@
 #include "runtime/command/table.h"
 #include "runtime/tune/timing.h"
 
+/* Of the table; one more is shown where a choice was not made by a whole search, or in a noisy moment. */
+enum { COLUMNS_ALWAYS = 8 };
+
 struct totals {
     unsigned proven, failed, timed, compiled;
 };
@@ -40,13 +43,29 @@ static double rate_of(const struct kgen_choice *choice)
 /* The share of the read bandwidth, where the weights came from memory; else 0. */
 static double share_of(const struct kgen_report *report, const struct kgen_choice *choice)
 {
-    if (!kgen_timing_is_cold(&choice->problem))
-        return 0;
-    if (choice->record.read_seconds > 0 && seconds_of(choice) > 0)
-        return choice->record.read_seconds / seconds_of(choice);
-    return report->bandwidth == NULL
-               ? 0
-               : rate_of(choice) / kgen_bandwidth_of(report->bandwidth, choice->problem.threads);
+    return choice->variant.tmpl != NULL
+               ? kgen_bandwidth_share(report->bandwidth, &choice->problem, &choice->record)
+               : 0;
+}
+
+/* How a choice was made, and whether its time is to be trusted. */
+static void describe_making(const struct kgen_choice *choice, struct kgen_text *text)
+{
+    kgen_text_puts(text, kgen_made_name(choice->made));
+    if (choice->variant.tmpl != NULL && kgen_record_is_noisy(&choice->record))
+        kgen_text_printf(text, ", noise %.0f%%", choice->record.noise * 100);
+}
+
+/* Whether there is a choice of which a reader should know how it was made. */
+static bool shows_making(const struct kgen_report *report)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        const struct kgen_choice *choice = &report->choices[i];
+        if (choice->variant.tmpl != NULL &&
+            (choice->made != KGEN_MADE_TUNED || kgen_record_is_noisy(&choice->record)))
+            return true;
+    }
+    return false;
 }
 
 static void add_choice(struct kgen_table *table, const struct kgen_report *report, size_t index)
@@ -81,6 +100,12 @@ static void add_choice(struct kgen_table *table, const struct kgen_report *repor
         kgen_table_cell(table, "%.3f", choice->record.error_of_bound);
     else
         kgen_table_cell(table, "-");
+    /* The last column, where it is shown. */
+    if (table->column_count > COLUMNS_ALWAYS) {
+        kgen_text_clear(&variant);
+        describe_making(choice, &variant);
+        kgen_table_cell(table, "%s", variant.failed ? "" : variant.data);
+    }
     kgen_text_free(&problem);
     kgen_text_free(&variant);
 }
@@ -88,10 +113,11 @@ static void add_choice(struct kgen_table *table, const struct kgen_report *repor
 static int print_table(const struct kgen_report *report)
 {
     static const struct kgen_column columns[] = {
-        {"#", true, 0},  {"problem", false, 56}, {"tensors", false, 34},    {"variant", false, 76},
-        {"µs", true, 0}, {"GB/s", true, 0},      {"of bandwidth", true, 0}, {"error/bound", true, 0},
+        {"#", true, 0},       {"problem", false, 56}, {"tensors", false, 34},    {"variant", false, 76},
+        {"µs", true, 0},      {"GB/s", true, 0},      {"of bandwidth", true, 0}, {"error/bound", true, 0},
+        {"choice", false, 0},
     };
-    struct kgen_table table = {.columns = columns, .column_count = KGEN_COUNT_OF(columns)};
+    struct kgen_table table = {.columns = columns, .column_count = COLUMNS_ALWAYS + shows_making(report)};
     for (size_t i = 0; i < report->count; i++)
         add_choice(&table, report, i);
     int result = report->count > 0 ? kgen_table_print(&table, stdout) : 0;
@@ -195,9 +221,10 @@ static json_t *choice_json(const struct kgen_report *report, size_t index)
     struct kgen_text variant = {0};
     kgen_variant_name(&choice->variant, &variant);
     json_t *chosen = json_pack(
-        "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+        "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
         variant.failed ? "" : variant.data, "template", kgen_template_name(choice->variant.tmpl), "isa",
-        kgen_isa_info(choice->variant.isa)->name, "parameters", kgen_json_parameters(&choice->variant), "us",
+        kgen_isa_info(choice->variant.isa)->name, "made", kgen_made_name(choice->made), "noise",
+        kgen_json_positive(choice->record.noise), "parameters", kgen_json_parameters(&choice->variant), "us",
         kgen_json_positive(seconds_of(choice) * 1e6), "timing",
         kgen_timing_is_cold(&choice->problem) ? "cold" : "hot", "cold_us",
         kgen_json_positive(choice->record.cold_seconds * 1e6), "hot_us",
