@@ -55,6 +55,9 @@ static void test_folder(void **state)
     assert_string_equal(kgen_template_name(kgen_templates_at(set, 1)), "zz");
     assert_ptr_equal(kgen_templates_find(set, "zz"), kgen_templates_at(set, 1));
     assert_null(kgen_templates_find(set, "part"));
+    /* What the folder lacks: support texts and included files stand in, templates of ops do not. */
+    assert_non_null(kgen_templates_find(set, "kgen_vector"));
+    assert_null(kgen_templates_find(set, "add"));
     struct kgen_text out = {0};
     assert_int_equal(
         kgen_template_instantiate(kgen_templates_at(set, 1), &kgen_test_template_bindings, &out, &error), 0);
@@ -68,6 +71,17 @@ static void test_folder(void **state)
     assert_string_equal(error.source, expected);
     assert_int_equal(error.line, 2);
     assert_int_equal(error.column, 6);
+
+    write_file(target, "part.inc", "$include \"exp.inc\"\n");
+    set = kgen_templates_open(folder, "c", NULL);
+    assert_non_null(set);
+    kgen_templates_free(set);
+    write_file(target, "exp.inc", "${of this folder\n");
+    snprintf(expected, sizeof expected, "%s/exp.inc", target);
+    error = (struct kgen_error){0};
+    assert_null(kgen_templates_open(folder, "c", &error));
+    assert_string_equal(error.source, expected);
+    unlink(expected);
 
     write_file(target, "part.inc", "");
     write_file(target, "zz.h.in", "$template zz \"Again.\"\n");
