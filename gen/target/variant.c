@@ -248,6 +248,23 @@ int kgen_variants_list(const struct kgen_templates *templates, const struct kgen
     return result;
 }
 
+int kgen_variants_of_template(const struct kgen_template *tmpl, const struct kgen_problem *problem,
+                              unsigned isas, struct kgen_variants *variants, struct kgen_error *error)
+{
+    *variants = (struct kgen_variants){0};
+    struct context context;
+    size_t capacity = 0;
+    int result = context_open(&context, problem, "kernel", error);
+    for (int isa = KGEN_ISA_COUNT; result == 0 && isa-- > 0;) {
+        if ((kgen_template_isas(tmpl) & isas & 1u << isa) != 0)
+            result = list_variants(&context, tmpl, (enum kgen_isa)isa, variants, &capacity, error);
+    }
+    context_close(&context);
+    if (result != 0)
+        kgen_variants_free(variants);
+    return result;
+}
+
 void kgen_variants_free(struct kgen_variants *variants)
 {
     free(variants->items);

@@ -23,6 +23,9 @@ struct kgen_variants {
  * cannot be evaluated. */
 int kgen_variants_list(const struct kgen_templates *templates, const struct kgen_problem *problem,
                        unsigned isas, struct kgen_variants *variants, struct kgen_error *error);
+/* The same of one template only, which is of the problem's op. */
+int kgen_variants_of_template(const struct kgen_template *tmpl, const struct kgen_problem *problem,
+                              unsigned isas, struct kgen_variants *variants, struct kgen_error *error);
 void kgen_variants_free(struct kgen_variants *variants);
 
 /* Binds what a template sees of an instruction set: isa, the names of all, vector_bytes, lanes, registers. */

@@ -228,7 +228,9 @@ static int load_file(struct kgen_templates *set, const char *folder, const char 
     return result;
 }
 
-static int load_folder(struct kgen_templates *set, const char *folder, struct kgen_error *error)
+/* Loads the files of a folder that are templates or may be included, or with includes the latter alone. */
+static int load_folder(struct kgen_templates *set, const char *folder, bool includes,
+                       struct kgen_error *error)
 {
     static const char hint[] = "a folder of templates holds a folder for each target, as in c/qmv_f32.c.in";
     DIR *directory = opendir(folder);
@@ -241,11 +243,12 @@ static int load_folder(struct kgen_templates *set, const char *folder, struct kg
     int result = 0;
     for (const struct dirent *entry; result == 0 && (entry = readdir(directory)) != NULL;) {
         const char *name = entry->d_name;
-        if (name[0] != '.' && (ends_in(name, ".c.in") || ends_in(name, ".h.in") || ends_in(name, ".inc")))
+        const bool is_template = ends_in(name, ".c.in") || ends_in(name, ".h.in");
+        if (name[0] != '.' && (ends_in(name, ".inc") || (is_template && !includes)))
             result = load_file(set, folder, name, error);
     }
     closedir(directory);
-    if (result == 0 && set->file_count == 0) {
+    if (result == 0 && set->file_count == 0 && !includes) {
         result = kgen_error_set(error, KGEN_ERROR_IO, folder, 0, 0, "there are no templates in this folder");
         kgen_error_hint(error, "%s", hint);
     }
@@ -354,13 +357,30 @@ struct kgen_templates *kgen_templates_open(const char *folder, const char *targe
         set = NULL;
     } else {
         set->own = true;
-        int loaded = load_folder(set, path.data, error);
+        int loaded = load_folder(set, path.data, false, error);
         if (loaded == 0)
             loaded = load_stand_ins(set, target, error);
         set = finish(set, loaded, error);
     }
     kgen_text_free(&path);
     return set;
+}
+
+struct kgen_templates *kgen_templates_open_includes(const char *folder, const char *target,
+                                                    struct kgen_error *error)
+{
+    struct kgen_templates *set = calloc(1, sizeof *set);
+    if (set == NULL) {
+        fail_memory(error, folder);
+        return NULL;
+    }
+    set->own = true;
+    if (load_folder(set, folder, true, error) == 0 && load_stand_ins(set, target, error) == 0) {
+        qsort(set->files, set->file_count, sizeof *set->files, compare_files);
+        return set;
+    }
+    kgen_templates_free(set);
+    return NULL;
 }
 
 bool kgen_templates_are_own(const struct kgen_templates *templates)

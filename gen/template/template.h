@@ -48,6 +48,10 @@ struct kgen_templates;
  * templates of ops are its own alone. Every template is parsed, with its includes. The caller frees the set,
  * which owns the templates. */
 struct kgen_templates *kgen_templates_open(const char *folder, const char *target, struct kgen_error *error);
+/* A set without templates, for kgen_template_parse: the files to include of a folder (its path as it is), and
+ * those embedded for the target that it does not have. */
+struct kgen_templates *kgen_templates_open_includes(const char *folder, const char *target,
+                                                    struct kgen_error *error);
 void kgen_templates_free(struct kgen_templates *templates);
 size_t kgen_templates_count(const struct kgen_templates *templates);
 /* Whether the set is of a folder, and not those embedded. */
@@ -58,8 +62,8 @@ const struct kgen_template *kgen_templates_at(const struct kgen_templates *templ
  * is none of that name. */
 const struct kgen_template *kgen_templates_find(const struct kgen_templates *templates, const char *name);
 
-/* Parses one template from text that lies in no set; its includes come from templates, which may be NULL. For
- * tests and fuzzing. Freed by kgen_template_free; those of a set are not. */
+/* Parses one template from text that lies in no set; its includes come from templates, which may be NULL and
+ * outlives it. Freed by kgen_template_free; those of a set are not. */
 struct kgen_template *kgen_template_parse(const char *source, const char *text, size_t length,
                                           const struct kgen_templates *templates, struct kgen_error *error);
 void kgen_template_free(struct kgen_template *tmpl);

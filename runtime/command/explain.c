@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* kgen explain: the candidates of an earlier run in the order of their times, from the cache alone. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gen/spec/tensors.h"
+#include "runtime/command/arguments.h"
 #include "runtime/command/evidence.h"
 #include "runtime/command/json.h"
 #include "runtime/command/table.h"
@@ -23,31 +22,6 @@ struct explanation {
     struct kgen_evidence *evidence; /* one for each entry of the spec; owned */
     bool *selected;                 /* likewise */
 };
-
-/* Whether PROBLEM selects the entry: a number, a part of its name, description or tensors, or a tensor that
- * it serves. */
-static int is_selected(const struct explanation *explanation, size_t index, bool *selected)
-{
-    const char *wanted = explanation->options->argument_count > 1 ? explanation->options->arguments[1] : NULL;
-    const struct kgen_spec_entry *entry = &explanation->session.spec->entries[index];
-    *selected = wanted == NULL;
-    if (wanted == NULL)
-        return 0;
-    if (wanted[0] != '\0' && strspn(wanted, "0123456789") == strlen(wanted)) {
-        *selected = strtoull(wanted, NULL, 10) == index + 1;
-        return 0;
-    }
-    struct kgen_text name = {0};
-    kgen_problem_name(&entry->problem, &name);
-    kgen_text_puts(&name, "\n");
-    kgen_problem_describe(&entry->problem, &name);
-    *selected =
-        !name.failed && (strstr(name.data, wanted) != NULL || strstr(entry->tensors, wanted) != NULL ||
-                         kgen_tensors_have(entry->tensors, wanted));
-    const bool failed = name.failed;
-    kgen_text_free(&name);
-    return failed ? -1 : 0;
-}
 
 static int print_passed(const struct explanation *explanation, const struct kgen_evidence *evidence,
                         const struct kgen_problem *problem, size_t most)
@@ -184,7 +158,10 @@ static int collect(struct explanation *explanation, struct kgen_error *error)
     size_t selected = 0, records = 0;
     for (size_t i = 0; i < count; i++) {
         struct kgen_evidence *evidence = &explanation->evidence[i];
-        if (is_selected(explanation, i, &explanation->selected[i]) != 0)
+        explanation->selected[i] = options->argument_count < 2;
+        if (options->argument_count > 1 &&
+            kgen_entry_is_called(&session->spec->entries[i], i, options->arguments[1],
+                                 &explanation->selected[i]) != 0)
             return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
         if (!explanation->selected[i])
             continue;
