@@ -117,13 +117,3 @@ int kgen_command_expand(const struct kgen_options *options)
     kgen_session_close(&expansion.session);
     return kgen_finish_output(status);
 }
-int kgen_command_run(const struct kgen_options *options)
-{
-    (void)options;
-    return 2;
-}
-int kgen_command_new_template(const struct kgen_options *options)
-{
-    (void)options;
-    return 2;
-}

@@ -120,8 +120,14 @@ static int read_word(struct wanted *wanted, const char *word, struct kgen_error 
     const size_t length = equals != NULL ? (size_t)(equals - word) : strlen(word);
     const size_t count = kgen_template_param_count(wanted->tmpl);
     const char *name = kgen_template_name(wanted->tmpl);
-    if (equals == NULL && kgen_isa_parse(word, &wanted->isa) == 0) {
+    enum kgen_isa isa;
+    if (equals == NULL && kgen_isa_parse(word, &isa) == 0) {
+        if (wanted->isa_given && wanted->isa != isa)
+            return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                                  "two instruction sets are named: %s and %s",
+                                  kgen_isa_info(wanted->isa)->name, word);
         wanted->isa_given = true;
+        wanted->isa = isa;
         return 0;
     }
     struct kgen_nearest nearest;
