@@ -72,6 +72,8 @@ const char *kgen_template_name(const struct kgen_template *tmpl);
 const char *kgen_template_summary(const struct kgen_template *tmpl);
 /* The name of its file for errors: "templates/c/qmv.c.in", or the path of a file of a folder. */
 const char *kgen_template_source(const struct kgen_template *tmpl);
+/* The text of that file. */
+const char *kgen_template_file_text(const struct kgen_template *tmpl);
 /* NULL for a template that declares no op, such as the support header. */
 const struct kgen_op *kgen_template_op(const struct kgen_template *tmpl);
 /* A bit (1 << isa) for each instruction set. */

@@ -60,7 +60,9 @@ static void explain(struct kgen_counters *counters, enum kgen_counter counter, i
     if (file != NULL)
         fclose(file);
     if (number == ENOENT || number == EOPNOTSUPP || number == ENODEV)
-        snprintf(counters->reason, sizeof counters->reason, "this machine does not count %s", names[counter]);
+        snprintf(counters->reason, sizeof counters->reason,
+                 "this machine, or what runs it, has no counter of %s (perf_event_open: %s)", names[counter],
+                 strerror(number));
     else if ((number == EACCES || number == EPERM) && known && paranoid > 2)
         snprintf(counters->reason, sizeof counters->reason,
                  "perf_event_open: %s; kernel.perf_event_paranoid is %d, and 2 allows it", strerror(number),
