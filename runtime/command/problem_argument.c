@@ -125,25 +125,25 @@ int kgen_session_open_problem(struct kgen_session *session, const struct kgen_op
     return session->spec != NULL ? kgen_session_start(session, options, error) : -1;
 }
 
-/* Sets the error for a problem that is not there, or not the only one. */
+/* Sets the error for a problem that is not there, or not the only one: found lists the numbers of all. */
 static int fail_to_find(const char *source, const char *wanted, const struct kgen_op *op,
                         const struct kgen_text *found, size_t count, size_t all, struct kgen_error *error)
 {
-    const char *which = op != NULL ? op->name : "a";
-    if (count == 0 && wanted != NULL)
-        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "no %s%sproblem of %s is called '%s'",
-                       op != NULL ? op->name : "", op != NULL ? " " : "", source, wanted);
-    else if (count == 0)
-        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "%s has no %s problem", source, which);
+    struct kgen_text what = {0};
+    kgen_text_printf(&what, "%s%sproblem%s", op != NULL ? op->name : "", op != NULL ? " " : "",
+                     count > 0 ? "s" : "");
+    if (wanted != NULL)
+        kgen_text_printf(&what, " called '%s'", wanted);
+    if (count == 0)
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "%s has no %s", source,
+                       what.failed ? "" : what.data);
     else
-        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "%zu problems of %s %s%s%s%s%s: %s", count,
-                       source, wanted != NULL ? "are called '" : "are of ", wanted != NULL ? wanted : "",
-                       wanted != NULL ? "'" : (op != NULL ? op->name : "some op"),
-                       op != NULL && wanted != NULL ? " and are of " : "",
-                       op != NULL && wanted != NULL ? op->name : "", found->data);
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "%s has %zu %s: %s", source, count,
+                       what.failed ? "" : what.data, found->data);
     kgen_error_hint(
         error, "say which by a number from 1 to %zu, a tensor or a part of a name: kgen %s -n lists them",
         all, source);
+    kgen_text_free(&what);
     return -1;
 }
 
