@@ -84,6 +84,44 @@ static void test_folder(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* What a folder lacks: support texts and files to include are those of the binary, templates of ops are not.
+ */
+static void test_stand_ins(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/kgen-templates-XXXXXX", target[64], path[128];
+    assert_non_null(mkdtemp(folder));
+    snprintf(target, sizeof target, "%s/c", folder);
+    assert_int_equal(mkdir(target, 0777), 0);
+    write_file(target, "t.c.in", "$template t \"T.\"\n$include \"scale_floats.inc\"\n");
+    struct kgen_error error = {0};
+    struct kgen_templates *set = kgen_templates_open(folder, "c", &error);
+    assert_string_equal(error.message, "");
+    assert_int_equal(kgen_templates_count(set), 1);
+    assert_non_null(kgen_templates_find(set, "kgen_vector"));
+    assert_null(kgen_templates_find(set, "add"));
+    const uint64_t hash = kgen_template_hash(kgen_templates_at(set, 0));
+    kgen_templates_free(set);
+
+    write_file(target, "scale_floats.inc", "of this folder\n");
+    set = kgen_templates_open(folder, "c", &error);
+    assert_non_null(set);
+    assert_true(kgen_template_hash(kgen_templates_at(set, 0)) != hash);
+    struct kgen_text out = {0};
+    assert_int_equal(
+        kgen_template_instantiate(kgen_templates_at(set, 0), &kgen_test_template_bindings, &out, &error), 0);
+    assert_string_equal(out.data, "of this folder\n");
+    kgen_text_free(&out);
+    kgen_templates_free(set);
+    static const char *const names[] = {"t.c.in", "scale_floats.inc"};
+    for (size_t i = 0; i < KGEN_COUNT_OF(names); i++) {
+        snprintf(path, sizeof path, "%s/%s", target, names[i]);
+        unlink(path);
+    }
+    assert_int_equal(rmdir(target), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /* The templates in the binary all parse. */
 static void test_embedded(void **state)
 {
@@ -109,6 +147,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_stand_ins),
         cmocka_unit_test(test_embedded),
     };
     return cmocka_run_group_tests_name("template_set", tests, kgen_test_template_setup,

@@ -248,6 +248,23 @@ int kgen_variants_list(const struct kgen_templates *templates, const struct kgen
     return result;
 }
 
+int kgen_variants_of_template(const struct kgen_template *tmpl, const struct kgen_problem *problem,
+                              unsigned isas, struct kgen_variants *variants, struct kgen_error *error)
+{
+    *variants = (struct kgen_variants){0};
+    struct context context;
+    size_t capacity = 0;
+    int result = context_open(&context, problem, "kernel", error);
+    for (int isa = KGEN_ISA_COUNT; result == 0 && isa-- > 0;) {
+        if ((kgen_template_isas(tmpl) & isas & 1u << isa) != 0)
+            result = list_variants(&context, tmpl, (enum kgen_isa)isa, variants, &capacity, error);
+    }
+    context_close(&context);
+    if (result != 0)
+        kgen_variants_free(variants);
+    return result;
+}
+
 void kgen_variants_free(struct kgen_variants *variants)
 {
     free(variants->items);
@@ -257,11 +274,35 @@ void kgen_variants_free(struct kgen_variants *variants)
 int kgen_variant_text(const struct kgen_variant *variant, const struct kgen_problem *problem,
                       const char *function, struct kgen_text *out, struct kgen_error *error)
 {
+    return kgen_variant_text_lines(variant, problem, function, out, NULL, error);
+}
+
+int kgen_variant_text_lines(const struct kgen_variant *variant, const struct kgen_problem *problem,
+                            const char *function, struct kgen_text *out, struct kgen_line_map *lines,
+                            struct kgen_error *error)
+{
     struct context context;
     int result = context_open(&context, problem, function, error);
     if (result == 0) {
         bind_variant(&context, variant);
-        result = kgen_template_instantiate(variant->tmpl, &context.bindings, out, error);
+        result = kgen_template_instantiate_lines(variant->tmpl, &context.bindings, out, lines, error);
+    }
+    context_close(&context);
+    return result;
+}
+
+int kgen_variant_check(const struct kgen_variant *variant, const struct kgen_problem *problem,
+                       struct kgen_text *reason, struct kgen_error *error)
+{
+    struct context context;
+    const char *why = "";
+    unsigned unused;
+    int result = context_open(&context, problem, "kernel", error);
+    if (result == 0) {
+        bind_variant(&context, variant);
+        result = kgen_template_allows(variant->tmpl, &context.bindings, &unused, &why, error);
+        if (result == 0)
+            kgen_text_puts(reason, why);
     }
     context_close(&context);
     return result;

@@ -23,6 +23,9 @@ struct kgen_variants {
  * cannot be evaluated. */
 int kgen_variants_list(const struct kgen_templates *templates, const struct kgen_problem *problem,
                        unsigned isas, struct kgen_variants *variants, struct kgen_error *error);
+/* The same of one template only, which is of the problem's op. */
+int kgen_variants_of_template(const struct kgen_template *tmpl, const struct kgen_problem *problem,
+                              unsigned isas, struct kgen_variants *variants, struct kgen_error *error);
 void kgen_variants_free(struct kgen_variants *variants);
 
 /* Binds what a template sees of an instruction set: isa, the names of all, vector_bytes, lanes, registers. */
@@ -33,9 +36,21 @@ void kgen_bind_isa(struct kgen_bindings *bindings, enum kgen_isa isa);
 int kgen_variant_text(const struct kgen_variant *variant, const struct kgen_problem *problem,
                       const char *function, struct kgen_text *out, struct kgen_error *error);
 
-/* The same, followed by the functions that kgen_signature_calls describes: what is compiled to be called. */
+/* The same, and says where each line comes from; see kgen_template_instantiate_lines. */
+int kgen_variant_text_lines(const struct kgen_variant *variant, const struct kgen_problem *problem,
+                            const char *function, struct kgen_text *out, struct kgen_line_map *lines,
+                            struct kgen_error *error);
+
+/* The same text without lines, followed by the functions that kgen_signature_calls describes: what is
+ * compiled to be called. */
 int kgen_variant_callable_text(const struct kgen_variant *variant, const struct kgen_problem *problem,
                                const char *function, struct kgen_text *out, struct kgen_error *error);
+/* Says why the variant is no candidate for the problem: the reason of the first $require line that does not
+ * hold, or of a parameter. Returns 1 where it is one; 0 where it is not, with the reason appended; -1 on an
+ * error. */
+int kgen_variant_check(const struct kgen_variant *variant, const struct kgen_problem *problem,
+                       struct kgen_text *reason, struct kgen_error *error);
+
 /* Counts the instructions that one call executes, prepare included: see kgen_lower_count. range is of the
  * problem: its rows, heads or elements. */
 int kgen_variant_count(const struct kgen_variant *variant, const struct kgen_problem *problem, int64_t range,

@@ -32,6 +32,8 @@ struct instance {
     size_t text_bytes;             /* their length */
     struct kgen_text scratch;      /* owned */
     struct kgen_text *out;         /* NULL while conditions are evaluated */
+    struct kgen_line_map *lines;   /* NULL, or where the lines of out come from */
+    int outer_line;                /* see struct kgen_text_origin */
     size_t start;                  /* the length of out before */
     unsigned unused;               /* see kgen_template_allows */
     const char *reason;            /* why the variant is not allowed, or NULL */
@@ -314,12 +316,15 @@ static int walk_include(struct instance *instance, const struct kgen_item *item)
         return -1;
     const struct kgen_parsed_file *file = &instance->tmpl->files[number];
     const char *source = instance->evaluation.source;
+    const int outer_line = instance->outer_line;
     if (check_values(instance, &file->takes, item->line, item->column,
                      "the included file takes a name that has no value here:") != 0)
         return -1;
     instance->evaluation.source = file->file->source;
+    instance->outer_line = outer_line > 0 ? outer_line : item->line;
     int result = walk_file(instance, file);
     instance->evaluation.source = source;
+    instance->outer_line = outer_line;
     return result;
 }
 
@@ -348,15 +353,30 @@ static int walk_condition(struct instance *instance, const struct kgen_item *ite
     return 0;
 }
 
+static int walk_text(struct instance *instance, const struct kgen_item *item)
+{
+    struct kgen_text *out = instance->out;
+    const size_t start = out->length;
+    int result = 0;
+    if (item->kind == KGEN_ITEM_TEXT) {
+        kgen_text_append(out, item->as.text.start, item->as.text.length);
+    } else {
+        instance->evaluation.line = item->line;
+        result = kgen_expression_print(&instance->evaluation, item->expression, out);
+    }
+    const struct kgen_text_origin place = {instance->evaluation.source, item->line, instance->outer_line};
+    if (instance->lines != NULL && result == 0 && !out->failed)
+        kgen_line_map_note(instance->lines, out->data + start, out->length - start, place,
+                           item->kind == KGEN_ITEM_TEXT);
+    return result;
+}
+
 static int walk_item(struct instance *instance, const struct kgen_item *item)
 {
     switch (item->kind) {
     case KGEN_ITEM_TEXT:
-        kgen_text_append(instance->out, item->as.text.start, item->as.text.length);
-        return 0;
     case KGEN_ITEM_PRINT:
-        instance->evaluation.line = item->line;
-        return kgen_expression_print(&instance->evaluation, item->expression, instance->out);
+        return walk_text(instance, item);
     case KGEN_ITEM_BRANCH:
         return walk_branch(instance, item);
     case KGEN_ITEM_LOOP:
@@ -378,7 +398,8 @@ static int check_out(struct instance *instance, const struct kgen_item *item)
 {
     if (instance->out->length - instance->start > KGEN_TEMPLATE_OUTPUT_MAX)
         return fail_item(instance, item, "the text of the template grows beyond 16 MiB");
-    return instance->out->failed ? fail_memory(&instance->evaluation) : 0;
+    const bool failed = instance->out->failed || (instance->lines != NULL && instance->lines->failed);
+    return failed ? fail_memory(&instance->evaluation) : 0;
 }
 
 static int walk(struct instance *instance, int32_t first)
@@ -517,7 +538,14 @@ int kgen_template_allows(const struct kgen_template *tmpl, const struct kgen_bin
 int kgen_template_instantiate(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
                               struct kgen_text *out, struct kgen_error *error)
 {
-    struct instance instance = {.tmpl = tmpl, .out = out, .start = out->length};
+    return kgen_template_instantiate_lines(tmpl, bindings, out, NULL, error);
+}
+
+int kgen_template_instantiate_lines(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
+                                    struct kgen_text *out, struct kgen_line_map *lines,
+                                    struct kgen_error *error)
+{
+    struct instance instance = {.tmpl = tmpl, .out = out, .lines = lines, .start = out->length};
     int result = evaluation_open(&instance.evaluation, tmpl, bindings, error);
     if (result == 0) {
         kgen_text_append(out, "", 0);

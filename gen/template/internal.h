@@ -20,6 +20,7 @@ struct kgen_template_file {
     char *source; /* for errors: "templates/c/qmv_f32.c.in", or the path in a folder; owned */
     char *text;   /* owned */
     size_t length;
+    bool stands_in; /* a file of the binary in a set of a folder that has none of its name */
 };
 
 enum kgen_item_kind {

@@ -15,6 +15,8 @@ struct kgen_templates {
     size_t file_count, file_capacity;
     struct kgen_template **items; /* owned; in the order of their names */
     size_t count, capacity;
+    struct kgen_template **support; /* owned; those of the binary that stand in for what a folder lacks */
+    size_t support_count, support_capacity;
     bool own;
 };
 
@@ -176,6 +178,41 @@ static int load_table(struct kgen_templates *set, const struct kgen_embedded_fil
     return result;
 }
 
+/* Whether the template solves an op; the others are what kernels of any op need, such as kgen_vector.h.in. */
+static bool has_op(const char *text)
+{
+    return strncmp(text, "$op ", 4) == 0 || strstr(text, "\n$op ") != NULL;
+}
+
+/* What templates of a folder may refer to: files to include, and templates that solve no op. Those that the
+ * folder does not have are the ones of the binary. */
+static int load_stand_ins(struct kgen_templates *set, const char *target, struct kgen_error *error)
+{
+    const size_t own_count = set->file_count;
+    struct kgen_templates all = {0};
+    struct kgen_error none = {0};
+    int result = load_table(&all, kgen_embedded_files, target, &none);
+    if (result != 0 && none.code == KGEN_ERROR_USAGE)
+        result = 0; /* the binary has none for this target */
+    else if (result != 0)
+        fail_memory(error, target);
+    for (size_t i = 0; result == 0 && i < all.file_count; i++) {
+        const struct kgen_template_file *file = &all.files[i];
+        bool is_there = false;
+        for (size_t j = 0; j < own_count && !is_there; j++)
+            is_there = strcmp(set->files[j].name, file->name) == 0;
+        if (is_there || (!ends_in(file->name, ".inc") && has_op(file->text)))
+            continue;
+        result = add_file(set, file->name, file->source, file->text, file->length, error);
+        if (result == 0)
+            set->files[set->file_count - 1].stands_in = true;
+    }
+    for (size_t i = 0; i < all.file_count; i++)
+        kgen_template_file_free(&all.files[i]);
+    free(all.files);
+    return result;
+}
+
 static int load_file(struct kgen_templates *set, const char *folder, const char *name,
                      struct kgen_error *error)
 {
@@ -191,7 +228,9 @@ static int load_file(struct kgen_templates *set, const char *folder, const char 
     return result;
 }
 
-static int load_folder(struct kgen_templates *set, const char *folder, struct kgen_error *error)
+/* Loads the files of a folder that are templates or may be included, or with includes the latter alone. */
+static int load_folder(struct kgen_templates *set, const char *folder, bool includes,
+                       struct kgen_error *error)
 {
     static const char hint[] = "a folder of templates holds a folder for each target, as in c/qmv_f32.c.in";
     DIR *directory = opendir(folder);
@@ -204,11 +243,12 @@ static int load_folder(struct kgen_templates *set, const char *folder, struct kg
     int result = 0;
     for (const struct dirent *entry; result == 0 && (entry = readdir(directory)) != NULL;) {
         const char *name = entry->d_name;
-        if (name[0] != '.' && (ends_in(name, ".c.in") || ends_in(name, ".h.in") || ends_in(name, ".inc")))
+        const bool is_template = ends_in(name, ".c.in") || ends_in(name, ".h.in");
+        if (name[0] != '.' && (ends_in(name, ".inc") || (is_template && !includes)))
             result = load_file(set, folder, name, error);
     }
     closedir(directory);
-    if (result == 0 && set->file_count == 0) {
+    if (result == 0 && set->file_count == 0 && !includes) {
         result = kgen_error_set(error, KGEN_ERROR_IO, folder, 0, 0, "there are no templates in this folder");
         kgen_error_hint(error, "%s", hint);
     }
@@ -240,11 +280,14 @@ static bool is_included(const struct kgen_templates *set, const struct kgen_temp
 static int parse_template(struct kgen_templates *set, const struct kgen_template_file *file,
                           struct kgen_error *error)
 {
-    if (!kgen_array_reserve((void **)&set->items, set->count, &set->capacity, sizeof *set->items))
+    struct kgen_template ***items = file->stands_in ? &set->support : &set->items;
+    size_t *count = file->stands_in ? &set->support_count : &set->count;
+    if (!kgen_array_reserve((void **)items, *count, file->stands_in ? &set->support_capacity : &set->capacity,
+                            sizeof **items))
         return fail_memory(error, file->source);
     struct kgen_template *tmpl = kgen_template_parse_file(file, set, false, error);
     if (tmpl != NULL)
-        set->items[set->count++] = tmpl;
+        (*items)[(*count)++] = tmpl;
     return tmpl != NULL ? 0 : -1;
 }
 
@@ -266,7 +309,8 @@ static int parse_all(struct kgen_templates *set, struct kgen_error *error)
     }
     for (size_t i = 0; i < set->file_count; i++) {
         const struct kgen_template_file *file = &set->files[i];
-        if (ends_in(file->name, ".inc") && !is_included(set, file) && parse_alone(set, file, error) != 0)
+        if (ends_in(file->name, ".inc") && !file->stands_in && !is_included(set, file) &&
+            parse_alone(set, file, error) != 0)
             return -1;
     }
     if (set->count > 0)
@@ -313,10 +357,30 @@ struct kgen_templates *kgen_templates_open(const char *folder, const char *targe
         set = NULL;
     } else {
         set->own = true;
-        set = finish(set, load_folder(set, path.data, error), error);
+        int loaded = load_folder(set, path.data, false, error);
+        if (loaded == 0)
+            loaded = load_stand_ins(set, target, error);
+        set = finish(set, loaded, error);
     }
     kgen_text_free(&path);
     return set;
+}
+
+struct kgen_templates *kgen_templates_open_includes(const char *folder, const char *target,
+                                                    struct kgen_error *error)
+{
+    struct kgen_templates *set = calloc(1, sizeof *set);
+    if (set == NULL) {
+        fail_memory(error, folder);
+        return NULL;
+    }
+    set->own = true;
+    if (load_folder(set, folder, true, error) == 0 && load_stand_ins(set, target, error) == 0) {
+        qsort(set->files, set->file_count, sizeof *set->files, compare_files);
+        return set;
+    }
+    kgen_templates_free(set);
+    return NULL;
 }
 
 bool kgen_templates_are_own(const struct kgen_templates *templates)
@@ -330,9 +394,12 @@ void kgen_templates_free(struct kgen_templates *templates)
         return;
     for (size_t i = 0; i < templates->count; i++)
         kgen_template_free(templates->items[i]);
+    for (size_t i = 0; i < templates->support_count; i++)
+        kgen_template_free(templates->support[i]);
     for (size_t i = 0; i < templates->file_count; i++)
         kgen_template_file_free(&templates->files[i]);
     free(templates->items);
+    free(templates->support);
     free(templates->files);
     free(templates);
 }
@@ -352,6 +419,10 @@ const struct kgen_template *kgen_templates_find(const struct kgen_templates *tem
     for (size_t i = 0; i < templates->count; i++) {
         if (strcmp(templates->items[i]->name, name) == 0)
             return templates->items[i];
+    }
+    for (size_t i = 0; i < templates->support_count; i++) {
+        if (strcmp(templates->support[i]->name, name) == 0)
+            return templates->support[i];
     }
     return NULL;
 }

@@ -74,6 +74,16 @@ const char *kgen_template_summary(const struct kgen_template *tmpl)
     return tmpl->summary;
 }
 
+const char *kgen_template_source(const struct kgen_template *tmpl)
+{
+    return tmpl->file->source;
+}
+
+const char *kgen_template_file_text(const struct kgen_template *tmpl)
+{
+    return tmpl->file->text;
+}
+
 const struct kgen_op *kgen_template_op(const struct kgen_template *tmpl)
 {
     return tmpl->op;

@@ -5,6 +5,7 @@
 
 #include "gen/base/isa.h"
 #include "gen/ops/problem.h"
+#include "gen/template/lines.h"
 
 #define KGEN_PARAM_MAX 12
 #define KGEN_PARAM_VALUE_MAX 16
@@ -43,26 +44,36 @@ struct kgen_template; /* a parsed template; read-only after parsing, safe to use
 struct kgen_templates;
 
 /* Opens the templates of target ("c"): those embedded in the binary, or with folder not NULL the files of
- * folder/<target>. Every template is parsed, with its includes. The caller frees the set, which owns the
- * templates. */
+ * folder/<target>. Files to include and support texts that the folder does not have are those embedded; its
+ * templates of ops are its own alone. Every template is parsed, with its includes. The caller frees the set,
+ * which owns the templates. */
 struct kgen_templates *kgen_templates_open(const char *folder, const char *target, struct kgen_error *error);
+/* A set without templates, for kgen_template_parse: the files to include of a folder (its path as it is), and
+ * those embedded for the target that it does not have. */
+struct kgen_templates *kgen_templates_open_includes(const char *folder, const char *target,
+                                                    struct kgen_error *error);
 void kgen_templates_free(struct kgen_templates *templates);
 size_t kgen_templates_count(const struct kgen_templates *templates);
 /* Whether the set is of a folder, and not those embedded. */
 bool kgen_templates_are_own(const struct kgen_templates *templates);
 /* In the order of their names. */
 const struct kgen_template *kgen_templates_at(const struct kgen_templates *templates, size_t index);
-/* NULL where there is none of that name. */
+/* Finds support texts, too, which the index does not count where they are not the folder's. NULL where there
+ * is none of that name. */
 const struct kgen_template *kgen_templates_find(const struct kgen_templates *templates, const char *name);
 
-/* Parses one template from text that lies in no set; its includes come from templates, which may be NULL. For
- * tests and fuzzing. Freed by kgen_template_free; those of a set are not. */
+/* Parses one template from text that lies in no set; its includes come from templates, which may be NULL and
+ * outlives it. Freed by kgen_template_free; those of a set are not. */
 struct kgen_template *kgen_template_parse(const char *source, const char *text, size_t length,
                                           const struct kgen_templates *templates, struct kgen_error *error);
 void kgen_template_free(struct kgen_template *tmpl);
 
 const char *kgen_template_name(const struct kgen_template *tmpl);
 const char *kgen_template_summary(const struct kgen_template *tmpl);
+/* The name of its file for errors: "templates/c/qmv.c.in", or the path of a file of a folder. */
+const char *kgen_template_source(const struct kgen_template *tmpl);
+/* The text of that file. */
+const char *kgen_template_file_text(const struct kgen_template *tmpl);
 /* NULL for a template that declares no op, such as the support header. */
 const struct kgen_op *kgen_template_op(const struct kgen_template *tmpl);
 /* A bit (1 << isa) for each instruction set. */
@@ -92,5 +103,10 @@ void kgen_conditions_close(struct kgen_conditions *conditions);
  * it includes, and leave out as it was. Of several bindings of a name the last counts. */
 int kgen_template_instantiate(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
                               struct kgen_text *out, struct kgen_error *error);
+/* The same, and says where each line of the text comes from. lines is empty before, and the caller frees it,
+ * also after an error; NULL: as above. */
+int kgen_template_instantiate_lines(const struct kgen_template *tmpl, const struct kgen_bindings *bindings,
+                                    struct kgen_text *out, struct kgen_line_map *lines,
+                                    struct kgen_error *error);
 
 #endif

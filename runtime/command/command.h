@@ -31,6 +31,9 @@ int kgen_command_inspect(const struct kgen_options *options);
 int kgen_command_text(const struct kgen_options *options);
 int kgen_command_bench(const struct kgen_options *options);
 int kgen_command_perplexity(const struct kgen_options *options);
+int kgen_command_expand(const struct kgen_options *options);
+int kgen_command_run(const struct kgen_options *options);
+int kgen_command_new_template(const struct kgen_options *options);
 
 /* Messages on stderr: "kgen: error: place: message" and the hint on a line of its own. */
 void kgen_say_error(const struct kgen_error *error);
@@ -62,9 +65,14 @@ struct kgen_session {
  * detects the machine. spec may be NULL. */
 int kgen_session_open(struct kgen_session *session, const struct kgen_options *options, const char *spec,
                       struct kgen_error *error);
+/* The same for a session that has its spec, and its threads unless they are 0. */
+int kgen_session_start(struct kgen_session *session, const struct kgen_options *options,
+                       struct kgen_error *error);
 /* Reads a spec of the command line: a file, a folder with a config.json, or "-" for standard input. */
 struct kgen_spec *kgen_command_spec(const struct kgen_options *options, const char *path,
                                     struct kgen_error *error);
+/* Appends what standard input holds, at most what a spec may be. */
+int kgen_command_read_input(struct kgen_text *text, struct kgen_error *error);
 /* Opens the cache that the options name; with --no-cache one that only remembers in memory. */
 int kgen_session_open_cache(struct kgen_session *session, const struct kgen_options *options,
                             struct kgen_error *error);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* kgen explain: the candidates of an earlier run in the order of their times, from the cache alone. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

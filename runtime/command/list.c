@@ -5,6 +5,7 @@
 
 #include "gen/ops/signature.h"
 #include "runtime/command/json.h"
+#include "runtime/command/list_markdown.h"
 
 /* Appends a value of a field as a spec writes it. */
 static void write_value(const struct kgen_field *field, double value, struct kgen_text *text)
@@ -176,8 +177,29 @@ static json_t *templates_json(const struct kgen_templates *templates)
     return list;
 }
 
+static int print_markdown(const struct kgen_options *options)
+{
+    struct kgen_error error = {0};
+    struct kgen_text text = {0};
+    if (options->json || options->argument_count == 0 || strcmp(options->arguments[0], "ops") != 0) {
+        kgen_error_set(&error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                       "--markdown goes with kgen list ops, and not with --json");
+        return kgen_fail(&error);
+    }
+    kgen_list_markdown(&text);
+    if (text.failed)
+        kgen_error_set(&error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    else
+        fputs(text.data, stdout);
+    const int status = text.failed ? kgen_fail(&error) : KGEN_EXIT_DONE;
+    kgen_text_free(&text);
+    return kgen_finish_output(status);
+}
+
 int kgen_command_list(const struct kgen_options *options)
 {
+    if (options->markdown)
+        return print_markdown(options);
     const char *what = options->argument_count > 0 ? options->arguments[0] : "";
     const bool ops = strcmp(what, "templates") != 0, templates = strcmp(what, "ops") != 0;
     struct kgen_session session = {0};

@@ -21,7 +21,9 @@
 #define IN(command) (1u << KGEN_COMMAND_##command)
 #define TUNING (IN(GENERATE) | IN(TUNE))
 #define WITH_SPEC (TUNING | IN(EXPLAIN) | IN(REPORT))
-#define READING_SPEC (WITH_SPEC | IN(GRAPH))
+/* Those for writing templates. */
+#define OF_TEMPLATE (IN(EXPAND) | IN(RUN))
+#define READING_SPEC (WITH_SPEC | IN(GRAPH) | OF_TEMPLATE)
 /* Those that run a checkpoint. */
 #define RUNNING (IN(TEXT) | IN(BENCH) | IN(PERPLEXITY))
 #define READING_MODEL (READING_SPEC | RUNNING)
@@ -85,11 +87,11 @@ static const struct option_info option_infos[] = {
      "begin the names of functions and files with NAME, not with the name of the spec"},
     {"peers", NULL, 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
      "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
-    {"target", NULL, 0, "NAME", WITH_SPEC | IN(LIST), kgen_read_target, 0, false,
-     "language of the kernels: c"},
-    {"isa", NULL, 0, "NAME", TUNING, kgen_read_isa, 0, true,
+    {"target", NULL, 0, "NAME", WITH_SPEC | IN(LIST) | OF_TEMPLATE | IN(NEW_TEMPLATE), kgen_read_target, 0,
+     false, "language of the kernels: c"},
+    {"isa", NULL, 0, "NAME", TUNING | OF_TEMPLATE, kgen_read_isa, 0, true,
      "only this instruction set: avx512, avx2, neon, generic (default: auto)"},
-    {"engine", NULL, 0, "NAME", WITH_SPEC, kgen_read_engine, 0, true,
+    {"engine", NULL, 0, "NAME", WITH_SPEC | IN(RUN), kgen_read_engine, 0, true,
      "compile candidates with tcc in memory, or cc (default: tcc)"},
     {"effort", NULL, 0, "NAME", TUNING, kgen_read_effort, 0, true,
      "estimate, measure, patient or exhaustive (default: measure)"},
@@ -100,7 +102,7 @@ static const struct option_info option_infos[] = {
      "time the best again, of all problems or of PROBLEM: a number, a tensor or a part of a name"},
     {"no-retune", NULL, 0, NULL, TUNING, NULL, FIELD(no_retune), false,
      "leave what was measured and chosen while the machine was busy as it is"},
-    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | RUNNING, kgen_read_threads, 0, true,
+    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | RUNNING | IN(RUN), kgen_read_threads, 0, true,
      "tune for N threads (default: all)"},
     {"bits", NULL, 0, "B", READING_SPEC, kgen_read_bits, 0, true,
      "bits of a weight, for all that does not say its own"},
@@ -119,7 +121,8 @@ static const struct option_info option_infos[] = {
      "of scales and biases: f16, bf16, f32"},
     {"templates", NULL, 0, "DIR", EVERYWHERE & ~WITHOUT_KERNELS, NULL, FIELD(templates), true,
      "read the templates from DIR/<target> instead of those built in"},
-    {"cache", NULL, 0, "DIR", EVERYWHERE & ~(IN(LIST) | WITHOUT_KERNELS), NULL, FIELD(cache), false,
+    {"cache", NULL, 0, "DIR", EVERYWHERE & ~(IN(LIST) | IN(EXPAND) | IN(NEW_TEMPLATE) | WITHOUT_KERNELS),
+     NULL, FIELD(cache), false,
      "cache folder (default: $KGEN_CACHE_DIR, $XDG_CACHE_HOME/kgen, ~/.cache/kgen)"},
     {"no-cache", NULL, 0, NULL, IN(GENERATE) | IN(MACHINE) | RUNNING, NULL, FIELD(no_cache), false,
      "neither use nor keep earlier results"},
@@ -132,6 +135,10 @@ static const struct option_info option_infos[] = {
      "records whose problem, as kgen cache list shows it or by its name, holds TEXT"},
     {"all", NULL, 0, NULL, IN(GRAPH), NULL, FIELD(all_layers), false,
      "every layer, also those that agree with another"},
+    {"lines", NULL, 0, NULL, IN(EXPAND), NULL, FIELD(lines), false,
+     "before each line its number, and the file and line of the template that it comes from"},
+    {"markdown", NULL, 0, NULL, IN(LIST), NULL, FIELD(markdown), false,
+     "print the ops as the section of templates/README.md that describes them"},
     {"other-machines", NULL, 0, NULL, IN(CACHE), NULL, FIELD(other_machines), false,
      "prune the records of other machines, too"},
     {"dry-run", NULL, 'n', NULL, TUNING | IN(CACHE), NULL, FIELD(dry_run), false,
@@ -171,6 +178,12 @@ static const struct {
                             "time prompts and text of a checkpoint, as llama-bench does", 1, 1},
     [KGEN_COMMAND_PERPLEXITY] = {"perplexity", "perplexity CHECKPOINT -f FILE [options]",
                                  "how well a checkpoint foretells a text, as llama-perplexity does", 1, 1},
+    [KGEN_COMMAND_EXPAND] = {"expand", "expand TEMPLATE PROBLEM|SPEC [PROBLEM] [PARAM=VALUE ...] [options]",
+                             "print the text of a template for a problem", 2, MAX_FILES},
+    [KGEN_COMMAND_RUN] = {"run", "run SPEC PROBLEM [VARIANT] [PARAM=VALUE ...] [options]",
+                          "compile one variant, prove it and time it", 1, MAX_FILES},
+    [KGEN_COMMAND_NEW_TEMPLATE] = {"new-template", "new-template OP NAME [--templates DIR] [options]",
+                                   "write a template to begin with, which is right already", 2, 2},
     [KGEN_COMMAND_INSPECT] = {"inspect", "inspect FILE [options]",
                               "show what a GGUF file holds, and hold it against the model that it says it is",
                               1, 1},

@@ -21,6 +21,9 @@ enum kgen_command {
     KGEN_COMMAND_TEXT,
     KGEN_COMMAND_BENCH,
     KGEN_COMMAND_PERPLEXITY,
+    KGEN_COMMAND_EXPAND,
+    KGEN_COMMAND_RUN,
+    KGEN_COMMAND_NEW_TEMPLATE,
     KGEN_COMMAND_COUNT
 };
 
@@ -49,6 +52,8 @@ struct kgen_options {
     bool force;             /* replace files that kgen did not write */
     bool no_cache, json, dry_run, quiet, verbose, help, version;
     bool all_layers; /* graph */
+    bool lines;      /* expand */
+    bool markdown;   /* list */
     bool isa_given;  /* false: auto */
     enum kgen_isa isa;
     enum kgen_engine engine;

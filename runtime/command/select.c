@@ -1,10 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/command/select.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gen/spec/tensors.h"
+#include "runtime/command/arguments.h"
+
+/* Whether the text is the canonical one of the problem, with any number of threads. */
+static bool is_text_of(const struct kgen_problem *problem, const char *text)
+{
+    struct kgen_text canonical = {0};
+    kgen_problem_write(problem, &canonical);
+    json_t *left = canonical.failed ? NULL : json_loads(canonical.data, 0, NULL);
+    json_t *right = json_loads(text, 0, NULL);
+    json_object_del(left, "threads");
+    json_object_del(right, "threads");
+    const bool same = left != NULL && right != NULL && json_equal(left, right);
+    json_decref(left);
+    json_decref(right);
+    kgen_text_free(&canonical);
+    return same;
+}
 
 int kgen_entry_is_selected(const struct kgen_spec_entry *entry, size_t number, const char *wanted,
                            bool *selected, struct kgen_error *error)
@@ -14,6 +32,10 @@ int kgen_entry_is_selected(const struct kgen_spec_entry *entry, size_t number, c
         return 0;
     if (wanted[0] != '\0' && strspn(wanted, "0123456789") == strlen(wanted)) {
         *selected = strtoull(wanted, NULL, 10) == number;
+        return 0;
+    }
+    if (kgen_is_problem_text(wanted)) {
+        *selected = is_text_of(&entry->problem, wanted);
         return 0;
     }
     struct kgen_text text = {0};

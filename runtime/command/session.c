@@ -12,6 +12,21 @@ static void set_threads(struct kgen_session *session)
             kgen_tune_threads(&session->spec->entries[i].problem, session->threads);
 }
 
+int kgen_command_read_input(struct kgen_text *text, struct kgen_error *error)
+{
+    char block[4096];
+    kgen_text_puts(text, "");
+    for (size_t length;
+         text->length <= KGEN_SPEC_BYTES_MAX && (length = fread(block, 1, sizeof block, stdin)) > 0;)
+        kgen_text_append(text, block, length);
+    if (ferror(stdin))
+        return kgen_error_set(error, KGEN_ERROR_IO, "stdin", 0, 0, "cannot read standard input");
+    if (text->length > KGEN_SPEC_BYTES_MAX)
+        return kgen_error_set(error, KGEN_ERROR_IO, "stdin", 0, 0, "the spec is larger than %zu bytes",
+                              KGEN_SPEC_BYTES_MAX);
+    return text->failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, "stdin", 0, 0, "out of memory") : 0;
+}
+
 struct kgen_spec *kgen_command_spec(const struct kgen_options *options, const char *path,
                                     struct kgen_error *error)
 {
@@ -19,19 +34,8 @@ struct kgen_spec *kgen_command_spec(const struct kgen_options *options, const ch
         return kgen_spec_read(path, &options->spec, error);
     struct kgen_text text = {0};
     struct kgen_spec *spec = NULL;
-    char block[4096];
-    for (size_t length;
-         text.length <= KGEN_SPEC_BYTES_MAX && (length = fread(block, 1, sizeof block, stdin)) > 0;)
-        kgen_text_append(&text, block, length);
-    if (ferror(stdin))
-        kgen_error_set(error, KGEN_ERROR_IO, "stdin", 0, 0, "cannot read standard input");
-    else if (text.length > KGEN_SPEC_BYTES_MAX)
-        kgen_error_set(error, KGEN_ERROR_IO, "stdin", 0, 0, "the spec is larger than %zu bytes",
-                       KGEN_SPEC_BYTES_MAX);
-    else if (text.failed)
-        kgen_error_set(error, KGEN_ERROR_MEMORY, "stdin", 0, 0, "out of memory");
-    else
-        spec = kgen_spec_parse("stdin", text.length > 0 ? text.data : "", text.length, &options->spec, error);
+    if (kgen_command_read_input(&text, error) == 0)
+        spec = kgen_spec_parse("stdin", text.data, text.length, &options->spec, error);
     kgen_text_free(&text);
     return spec;
 }
@@ -48,11 +52,18 @@ int kgen_session_open(struct kgen_session *session, const struct kgen_options *o
                 kgen_say_warning("%s: %s", spec, session->spec->warnings[i]);
         }
     }
+    return kgen_session_start(session, options, error);
+}
+
+int kgen_session_start(struct kgen_session *session, const struct kgen_options *options,
+                       struct kgen_error *error)
+{
     session->templates = kgen_templates_open(options->templates, options->target, error);
     if (session->templates == NULL)
         return -1;
     kgen_machine_detect(&session->machine);
-    session->threads = options->threads > 0 ? options->threads : session->machine.threads;
+    if (options->threads > 0 || session->threads <= 0)
+        session->threads = options->threads > 0 ? options->threads : session->machine.threads;
     set_threads(session);
     return 0;
 }

@@ -14,7 +14,8 @@ struct kgen_compile_options {
 
 /* Instantiates the variant's template for the problem, compiles the text and finds the kernel's functions.
  * The code is read-only when this returns: a kernel cannot change itself or another. Call it in a worker
- * process, as TinyCC may exit or hang. Returns the code, which the caller frees after the last call of the
+ * process, as TinyCC may exit or hang. What the lowering or the compiler refuses is an error at a line of the
+ * template: see kgen_place_error. Returns the code, which the caller frees after the last call of the
  * kernel; NULL with KGEN_ERROR_CANDIDATE where the variant cannot be compiled for this machine, else
  * KGEN_ERROR_COMPILE or what went wrong. */
 struct kgen_code *kgen_kernel_compile(const struct kgen_variant *variant, const struct kgen_problem *problem,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/tune/shipped.h"
 #include "gen/ops/signature.h"
+#include "runtime/jit/compile.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -117,6 +118,26 @@ static void compile_pieces(struct batch *batch)
     }
 }
 
+/* Why a piece is refused, at the line of the template: found by compiling each of its kernels alone, as the
+ * text of a template gives it. Where each of them is taken, the error is that of the piece. */
+static struct kgen_error find_refused(const struct batch *batch, size_t piece)
+{
+    const struct kgen_compile_options options = {.engine = KGEN_ENGINE_CC, .cc = &batch->options->cc};
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct proof *proof = &batch->proofs[i];
+        struct kgen_error error = {0};
+        struct kgen_kernel kernel;
+        if (proof->piece != piece)
+            continue;
+        struct kgen_code *code =
+            kgen_kernel_compile(&proof->kernel->variant, proof->problem, &options, &kernel, &error);
+        kgen_code_free(code);
+        if (code == NULL)
+            return error;
+    }
+    return batch->pieces[piece].error;
+}
+
 /* In the worker: compiles the kernels of the batch, once. Returns the code that has a proof's kernel. */
 static struct kgen_code *compile(struct batch *batch, const struct proof *proof, struct result *result)
 {
@@ -128,7 +149,8 @@ static struct kgen_code *compile(struct batch *batch, const struct proof *proof,
         return piece->code;
     result->no_vectors = !compiles_vectors(batch);
     result->verification.verdict = KGEN_COMPILE_FAILED;
-    kgen_error_format(&piece->error, result->verification.detail, sizeof result->verification.detail);
+    const struct kgen_error error = result->no_vectors ? piece->error : find_refused(batch, proof->piece);
+    kgen_error_format(&error, result->verification.detail, sizeof result->verification.detail);
     return NULL;
 }
 
