@@ -38,6 +38,8 @@ struct kgen_emission *kgen_emission_new(const struct kgen_emit_input *input, str
     for (size_t i = 0; i < kgen_op_count() && result == 0; i++)
         result = kgen_emit_sources(emission, kgen_op_at(i), error);
     if (result == 0)
+        result = kgen_emit_quantiser(emission, error);
+    if (result == 0)
         result = kgen_emit_tensors(emission, error);
     if (result == 0)
         result = kgen_emit_lists(emission, error);

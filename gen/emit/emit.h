@@ -26,6 +26,7 @@ struct kgen_emit_input {
     const char *machine;   /* the processor on which tuned was found; NULL where nothing was timed */
     unsigned machine_isas; /* its instruction sets (bits 1 << isa) */
     unsigned isas;         /* the instruction sets to write besides plain C (bits); 0: all */
+    bool quantiser;        /* also quantise.h and quantise.c, for weights of the scheme affine */
 };
 
 /* One kernel of the output: a variant's text, shared by all problems for which it is the same. */
@@ -64,9 +65,12 @@ int kgen_emission_write(const struct kgen_emission *emission, const char *folder
  * and begins with a letter. NULL is fine. */
 int kgen_emit_check_prefix(const char *prefix, struct kgen_error *error);
 
+/* Fails with KGEN_ERROR_USAGE where a quantiser has nothing to do: no problem has weights that are affine. */
+int kgen_emit_check_quantiser(const struct kgen_spec *spec, struct kgen_error *error);
+
 /* Fails like kgen_emission_write where folder holds a file that every output of the spec would replace: to
- * say so before the tuning. A folder that does not exist is fine. */
-int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, const char *folder,
-                           struct kgen_error *error);
+ * say so before the tuning. quantiser is that of the input. A folder that does not exist is fine. */
+int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, bool quantiser,
+                           const char *folder, struct kgen_error *error);
 
 #endif

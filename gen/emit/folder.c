@@ -19,6 +19,9 @@ enum { PREFIX_SIZE = 72 };
 static const char *const fixed_names[] = {"sources.mk", "sources.cmake", "example/main.c",
                                           "example/Makefile"};
 
+/* And what the quantiser adds. */
+static const char *const quantiser_names[] = {"quantise.h", "quantise.c"};
+
 enum found { NOTHING, OURS, FOREIGN, FOLDER };
 
 /* Whether a file begins with the comment that kgen puts at the top of each file, and with which prefix; "":
@@ -99,18 +102,31 @@ static int refuse(const char *folder, struct obstacles *obstacles, bool force, s
     return result;
 }
 
-int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, const char *folder,
-                           struct kgen_error *error)
+/* Collects those of the names that are in the way. */
+static int collect_names(const char *folder, const char *prefix, const char *const *names, size_t count,
+                         struct obstacles *obstacles)
+{
+    struct kgen_text name = {0};
+    int result = 0;
+    for (size_t i = 0; i < count; i++) {
+        kgen_text_clear(&name);
+        kgen_emit_file_name(prefix, names[i], "", &name);
+        result |= name.failed ? -1 : collect(folder, name.data, false, obstacles);
+    }
+    kgen_text_free(&name);
+    return result;
+}
+
+int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, bool quantiser,
+                           const char *folder, struct kgen_error *error)
 {
     struct obstacles obstacles = {0};
     struct kgen_text name = {0};
     static const char *const endings[] = {".h", "_kernels.h", ".c"};
     int result = collect(folder, "kgen_vector.h", false, &obstacles);
-    for (size_t i = 0; i < KGEN_COUNT_OF(fixed_names); i++) {
-        kgen_text_clear(&name);
-        kgen_emit_file_name(prefix, fixed_names[i], "", &name);
-        result |= name.failed ? -1 : collect(folder, name.data, false, &obstacles);
-    }
+    result |= collect_names(folder, prefix, fixed_names, KGEN_COUNT_OF(fixed_names), &obstacles);
+    if (quantiser)
+        result |= collect_names(folder, prefix, quantiser_names, KGEN_COUNT_OF(quantiser_names), &obstacles);
     for (size_t op = 0; op < kgen_op_count(); op++) {
         bool used = false;
         for (size_t i = 0; i < spec->count; i++)

@@ -59,6 +59,11 @@ void kgen_emit_lay_out(const char *text, size_t length, struct kgen_text *out);
 /* tensors.c: adds tensors.h where the spec names tensors. */
 int kgen_emit_tensors(const struct kgen_emission *emission, struct kgen_error *error);
 
+/* quantiser.c: adds quantise.h and quantise.c where the input wants them. */
+int kgen_emit_quantiser(const struct kgen_emission *emission, struct kgen_error *error);
+/* Whether there is a function that quantises the weights of an entry: <its function>_quantise. */
+bool kgen_emit_quantises(const struct kgen_emit_input *input, size_t entry);
+
 /* lists.c: adds sources.mk and sources.cmake, with the sources that were added before. */
 int kgen_emit_lists(const struct kgen_emission *emission, struct kgen_error *error);
 

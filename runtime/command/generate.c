@@ -269,7 +269,8 @@ static int work(struct run *run, const char *folder, double begin)
 /* Gives the output folder, and creates it where it does not exist. */
 static int open_folder(const struct run *run, struct kgen_text *folder, struct kgen_error *error)
 {
-    if (kgen_emit_check_prefix(run->options->prefix, error) != 0)
+    if (kgen_emit_check_prefix(run->options->prefix, error) != 0 ||
+        (run->options->quantiser && kgen_emit_check_quantiser(run->session->spec, error) != 0))
         return -1;
     if (run->options->output != NULL)
         kgen_text_puts(folder, run->options->output);
@@ -279,8 +280,8 @@ static int open_folder(const struct run *run, struct kgen_text *folder, struct k
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     while (folder->length > 1 && folder->data[folder->length - 1] == '/')
         folder->data[--folder->length] = '\0';
-    if (!run->options->force &&
-        kgen_emit_check_folder(run->session->spec, run->options->prefix, folder->data, error) != 0)
+    if (!run->options->force && kgen_emit_check_folder(run->session->spec, run->options->prefix,
+                                                       run->options->quantiser, folder->data, error) != 0)
         return -1;
     return check_folder(folder->data, error);
 }

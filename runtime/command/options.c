@@ -83,6 +83,8 @@ static const struct option_info option_infos[] = {
      "replace files of that folder that kgen did not write"},
     {"prefix", NULL, 0, "NAME", IN(GENERATE), NULL, FIELD(prefix), true,
      "begin the names of functions and files with NAME, not with the name of the spec"},
+    {"with-quantiser", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(quantiser), true,
+     "also write C that quantises floats to affine weights, as MLX does"},
     {"peers", NULL, 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
      "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
     {"target", NULL, 0, "NAME", WITH_SPEC | IN(LIST), kgen_read_target, 0, false,
@@ -256,7 +258,8 @@ static void write_reproduce(struct kgen_options *options, const char *const valu
     kgen_text_printf(&options->reproduce, "kgen %.*s", (int)strcspn(spec, "/"), spec);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (values[i] != NULL && option_infos[i].changes_output)
-            kgen_text_printf(&options->reproduce, " --%s %s", option_infos[i].name, base_name(values[i]));
+            kgen_text_printf(&options->reproduce, " --%s%s%s", option_infos[i].name,
+                             values[i][0] != '\0' ? " " : "", base_name(values[i]));
     }
 }
 

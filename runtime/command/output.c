@@ -14,6 +14,7 @@ static struct kgen_emission *new_emission(const struct kgen_output *output, cons
         .command = output->options->reproduce.data,
         .machine = output->session->machine.name,
         .machine_isas = output->session->machine.isas,
+        .quantiser = output->options->quantiser,
         .isas = output->options->isa_given ? 1u << output->options->isa : 0,
     };
     return kgen_emission_new(&input, error);
