@@ -69,6 +69,21 @@ static void fill_ties(struct kgen_random *random, float *values, size_t count)
         values[i] = (float)(kgen_random_below(random, 31) - 15) / 2;
 }
 
+/* Values nearly half way between two numbers, for each number of bits: the last bit of each rounding counts.
+ */
+static void fill_nearly_ties(struct kgen_random *random, float *values, size_t count)
+{
+    static const int bits[] = {2, 3, 4, 5, 6, 8};
+    const float most = 1.2345678f, least = -0.7654321f;
+    for (size_t i = 0; i < count; i++) {
+        const int levels = (1 << bits[i / 32 % KGEN_COUNT_OF(bits)]) - 1;
+        const float step = (most - least) / (float)levels, scale = most / rintf(most / -step);
+        const double q = (double)kgen_random_below(random, levels) + 0.5;
+        values[i] = (float)((double)most + q * (double)scale);
+        values[i] = i % 32 == 3 ? most : i % 32 == 8 || values[i] < least ? least : values[i];
+    }
+}
+
 static void fill_denormal(struct kgen_random *random, float *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -100,15 +115,11 @@ static const struct {
     void (*fill)(struct kgen_random *random, float *values, size_t count);
     bool nans; /* scales may be NaN, whose sign and payload are not compared */
 } inputs[] = {
-    {"ordinary", fill_ordinary, false},
-    {"constant", fill_constant, false},
-    {"zeros", fill_zeros, false},
-    {"negative", fill_negative, false},
-    {"ties", fill_ties, false},
-    {"denormal", fill_denormal, false},
-    {"tiny", fill_tiny, false},
-    {"great", fill_great, false},
-    {"not finite", fill_not_finite, true},
+    {"ordinary", fill_ordinary, false}, {"constant", fill_constant, false},
+    {"zeros", fill_zeros, false},       {"negative", fill_negative, false},
+    {"ties", fill_ties, false},         {"nearly ties", fill_nearly_ties, false},
+    {"denormal", fill_denormal, false}, {"tiny", fill_tiny, false},
+    {"great", fill_great, false},       {"not finite", fill_not_finite, true},
 };
 
 /* ---- against the reference ---- */
@@ -304,13 +315,14 @@ static void test_refused(void **state)
         {"none.json --with-quantiser -o r", 2, "no problem of the spec has weights of the scheme affine"},
         {"none.json --with-quantiser -o r", 2, "hint: leave --with-quantiser out"},
         {"tune q.json --with-quantiser", 2, "takes no option --with-quantiser"},
-        {"q.json --with-quantiser -o taken", 2, "did not write is in the way: quantise.c"},
+        {"q.json --with-quantiser --cache refused -o taken", 2, "did not write is in the way: quantise.c"},
     };
     kgen_test_put_file("none.json", "{\"problems\": [{\"op\": \"add\", \"size\": 5}]}\n");
     assert_int_equal(system("mkdir taken && echo 'int mine;' >taken/quantise.c"), 0);
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++)
         kgen_test_expect(cases[i].line, cases[i].status, NULL, cases[i].err);
     assert_false(kgen_test_exists("r"));
+    assert_false(kgen_test_exists("refused")); /* nothing was tuned */
     /* Without the option there is no quantiser, and that of an earlier run goes. */
     kgen_test_expect("q.json --isa generic --effort estimate --no-cache --prefix big -o q", 0, NULL, NULL);
     assert_false(kgen_test_exists("q/big_quantise.c"));
