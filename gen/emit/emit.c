@@ -45,6 +45,8 @@ struct kgen_emission *kgen_emission_new(const struct kgen_emit_input *input, str
         result = kgen_emit_lists(emission, error);
     if (result == 0)
         result = kgen_emit_example(emission, error);
+    if (result == 0)
+        result = kgen_emit_lock(emission, error);
     if (result != 0) {
         kgen_emission_free(emission);
         return NULL;
@@ -63,6 +65,7 @@ void kgen_emission_free(struct kgen_emission *emission)
     kgen_emit_free_files(emission->files);
     free(emission->files);
     free(emission->kernels);
+    free(emission->chosen);
     free(emission->of_entry);
     free(emission);
 }
