@@ -85,6 +85,9 @@ int kgen_emission_compare(const struct kgen_emission *emission, const char *fold
                           struct kgen_emit_differences *differences, struct kgen_error *error);
 void kgen_emit_differences_free(struct kgen_emit_differences *differences);
 
+/* Appends the path of the lock of an output: "out/qwen/kgen.lock", with a prefix "out/qwen/big_kgen.lock". */
+void kgen_emit_lock_path(const char *prefix, const char *folder, struct kgen_text *path);
+
 /* Fails with KGEN_ERROR_USAGE where a prefix cannot begin names: it has at most 60 letters, digits and "_",
  * and begins with a letter. NULL is fine. */
 int kgen_emit_check_prefix(const char *prefix, struct kgen_error *error);

@@ -44,6 +44,12 @@ void kgen_emit_file_name(const char *prefix, const char *name, const char *suffi
     kgen_text_printf(text, "%s%s", name, suffix);
 }
 
+void kgen_emit_lock_path(const char *prefix, const char *folder, struct kgen_text *path)
+{
+    kgen_text_printf(path, "%s/", folder);
+    kgen_emit_file_name(prefix, KGEN_LOCK_NAME, "", path);
+}
+
 void kgen_emit_put_mark(const struct kgen_emit_input *input, struct kgen_text *text)
 {
     kgen_text_puts(text, KGEN_EMIT_MARK KGEN_VERSION);

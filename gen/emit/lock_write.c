@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 /* A string of JSON. What is not ASCII stays where it is UTF-8, and else becomes "?". */
 static void put_string(const char *string, struct kgen_text *text)
@@ -27,30 +28,57 @@ static void put_string(const char *string, struct kgen_text *text)
     kgen_text_puts(text, "\"");
 }
 
+/* Appends a line and frees it. A long one is broken behind commas; none of its strings has any. */
+static void put_line(struct kgen_text *line, struct kgen_text *text)
+{
+    static const char indentation[] = "      ";
+    const char *at = line->data;
+    size_t room = KGEN_EMIT_WIDTH - sizeof "]},";
+    while (!line->failed && strlen(at) > room) {
+        size_t length = room;
+        while (length > 0 && at[length - 1] != ',')
+            length--;
+        if (length == 0)
+            break;
+        kgen_text_append(text, at, length);
+        kgen_text_printf(text, "\n%s", indentation);
+        at += length + strspn(at + length, " ");
+        room = KGEN_EMIT_WIDTH - sizeof "]}," - strlen(indentation);
+    }
+    kgen_text_puts(text, line->failed ? "" : at);
+    text->failed = text->failed || line->failed;
+    kgen_text_free(line);
+}
+
 static void put_variant(const struct kgen_variant *variant, struct kgen_text *text)
 {
     const struct kgen_template *tmpl = variant->tmpl;
     const char *separator = "";
+    struct kgen_text line = {0};
     kgen_text_printf(
-        text, "    {\"isa\": \"%s\", \"template\": \"%s\", \"hash\": \"%016" PRIx64 "\", \"parameters\": {",
+        &line, "    {\"isa\": \"%s\", \"template\": \"%s\", \"hash\": \"%016" PRIx64 "\", \"parameters\": {",
         kgen_isa_info(variant->isa)->name, kgen_template_name(tmpl), kgen_template_hash(tmpl));
     for (size_t i = 0; i < kgen_template_param_count(tmpl); i++) {
         if ((variant->unused >> i & 1) != 0)
             continue;
-        kgen_text_printf(text, "%s\"%s\": %" PRId64, separator, kgen_template_param(tmpl, i)->name,
+        kgen_text_printf(&line, "%s\"%s\": %" PRId64, separator, kgen_template_param(tmpl, i)->name,
                          variant->values[i]);
         separator = ", ";
     }
-    kgen_text_puts(text, "}}");
+    kgen_text_puts(&line, "}}");
+    put_line(&line, text);
 }
 
 static void put_problem(const struct kgen_emission *emission, size_t entry, struct kgen_text *text)
 {
     const struct kgen_variant *tuned = &emission->input.tuned[entry];
     const char *separator = "\n";
-    kgen_text_puts(text, "  {\"problem\": ");
-    kgen_problem_write(&emission->input.spec->entries[entry].problem, text);
-    kgen_text_puts(text, ",\n   \"tuned\": ");
+    struct kgen_text line = {0};
+    kgen_text_puts(&line, "  {\"problem\": ");
+    kgen_problem_write(&emission->input.spec->entries[entry].problem, &line);
+    kgen_text_puts(&line, ",");
+    put_line(&line, text);
+    kgen_text_puts(text, "\n   \"tuned\": ");
     if (tuned->tmpl != NULL)
         kgen_text_printf(text, "\"%s\"", kgen_isa_info(tuned->isa)->name);
     else

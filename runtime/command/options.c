@@ -79,6 +79,10 @@ static const struct option_info option_infos[] = {
      "add X to the logits of a token; may be repeated; -inf: never this token"},
     {"output", NULL, 'o', "PATH", IN(GENERATE) | IN(REPORT), NULL, FIELD(output), false,
      "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html)"},
+    {"locked", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(locked), false,
+     "write what kgen.lock in that folder says, the same bytes on any machine, and tune nothing"},
+    {"check", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(check), false,
+     "write nothing; exit status 1 where that folder is not what its kgen.lock makes now"},
     {"force", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(force), false,
      "replace files of that folder that kgen did not write"},
     {"prefix", NULL, 0, "NAME", IN(GENERATE), NULL, FIELD(prefix), true,
@@ -344,6 +348,13 @@ static int check_commands(const struct kgen_options *options, const char *const 
     if (options->no_cache && options->cache != NULL)
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
                               "--cache and --no-cache exclude each other");
+    if ((options->check || options->locked) && (options->dry_run || options->time_limit_seconds > 0))
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                              "--%s changes nothing with --locked and --check, which tune nothing",
+                              options->dry_run ? "dry-run" : "time-limit");
+    if (options->check && options->force)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                              "--force changes nothing with --check, which writes nothing");
     if (options->quiet && options->verbose)
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "-q and -v exclude each other");
     return 0;

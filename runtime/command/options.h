@@ -45,6 +45,7 @@ struct kgen_options {
     bool other_machines;
     unsigned shard, shards; /* the share to tune, from 0, of so many shares; shards 0: everything */
     const char *prefix;     /* of functions and files; NULL: none */
+    bool check, locked;     /* hold the folder against its lock; write it from its lock */
     bool quantiser;         /* write one beside the kernels */
     bool force;             /* replace files that kgen did not write */
     bool no_cache, json, dry_run, quiet, verbose, help, version;
