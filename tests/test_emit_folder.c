@@ -147,10 +147,10 @@ static void files_of_others_stay(void **state)
     static const struct {
         const char *name;
         bool always; /* every output of the spec has it, so that it is found before the tuning */
-    } cases[] = {{"qmv.h", true},         {"add.c", true},          {"example/Makefile", true},
-                 {"sources.mk", true},    {"example/main.c", true}, {"sources.cmake", true},
-                 {"qmv_kernels.h", true}, {"kgen_vector.h", true},  {"add_avx2.c", false},
-                 {"qmv_avx512.c", false}};
+    } cases[] = {{"qmv.h", true},       {"add.c", true},          {"example/Makefile", true},
+                 {"sources.mk", true},  {"example/main.c", true}, {"sources.cmake", true},
+                 {"kgen.lock", true},   {"qmv_kernels.h", true},  {"kgen_vector.h", true},
+                 {"add_avx2.c", false}, {"qmv_avx512.c", false}};
     struct kgen_variant tuned[5];
     emit_tune(tuned, KGEN_ISA_AVX2, 0);
     struct kgen_emission *all = emit_new(tuned, 0, 0);
