@@ -74,7 +74,8 @@ static void a_lock_makes_the_same(void **state)
         input.tuned = read_tuned;
         input.command = lock.command;
         input.machine = lock.machine;
-        input.machine_isas = input.isas = 0;
+        input.machine_isas = X86;
+        input.isas = 1u << KGEN_ISA_NEON;
         input.quantiser = lock.quantiser;
         struct kgen_emission *again = kgen_emission_new(&input, &error);
         emit_check(&error);
