@@ -206,6 +206,8 @@ static void wrong_locks_are_refused(void **state)
         {"\"lock_schema\": 1,", "\"lock_schema\": \"1\",", 2, "\"lock_schema\" must be an integer"},
         {"\"kgen\": \"", "\"kgem\": \"", 2, "\"kgen\" is missing\n  hint: kgen did not write it so"},
         {"\"command\": \"", "\"command\": 7, \"x\": \"", 2, "kgen.lock:4:13: \"command\" must be a string"},
+        {"\"command\": \"", "\"command\": \"*/ int x;", 2, ":4:13: \"command\" must be one line without"},
+        {"\"machine\": \"", "\"machine\": \"\\u001b", 2, ":7:13: \"machine\" must be one line"},
         {"\"quantiser\": false", "\"quantiser\": 0", 2, ":8:15: \"quantiser\" must be true or false"},
         {"\"quantiser\": false,", "", 2, "\"quantiser\" is missing"},
         {"\"spec\": {", "\"spec\": 3, \"y\": {", 2, "\"spec\" must be an object"},

@@ -89,6 +89,16 @@ json_t *kgen_lock_member(struct kgen_lock_reader *reader, const struct kgen_json
     return NULL;
 }
 
+/* Whether a string may stand in a comment of C and on a terminal. */
+static bool is_plain(const char *string)
+{
+    for (const char *at = string; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            return false;
+    }
+    return strstr(string, "*/") == NULL;
+}
+
 /* Copies a string, which may be null where optional is set. */
 static int read_string(struct kgen_lock_reader *reader, const struct kgen_json_path *path, json_t *object,
                        const char *key, bool optional, char **copy)
@@ -98,6 +108,9 @@ static int read_string(struct kgen_lock_reader *reader, const struct kgen_json_p
     const json_t *value = kgen_lock_member(reader, path, object, key, JSON_STRING);
     if (value == NULL)
         return -1;
+    const struct kgen_json_path member = {path, key, 0};
+    if (!is_plain(json_string_value(value)))
+        return kgen_lock_fail(reader, &member, "\"%s\" must be one line without \"*/\"", key);
     *copy = strdup(json_string_value(value));
     return *copy != NULL ? 0 : kgen_emit_fail_memory(reader->error);
 }
