@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # usage: check-gen.sh KGEN SPEC...
-# Generates each spec twice, without timing: the two must be byte-identical, and compile without a warning.
+# Generates each spec twice, without timing, and once from its lock alone: the three must be byte-identical, and compile without a
+# warning.
 set -eu
 kgen=$1
 shift
@@ -12,10 +13,17 @@ strict="-std=c11 -Wall -Wextra -Wpedantic -Werror -O1 -c -o $folder/object.o"
 checked=0
 for spec in "$@"; do
     name=$(basename "$spec" .json)
+    quantiser=
+    "$kgen" "$spec" --dry-run --json | grep -q '"scheme": "affine"' && quantiser=--with-quantiser
     for run in 1 2; do
-        "$kgen" "$spec" --effort estimate --no-cache -q -o "$folder/$run/$name" >/dev/null
+        "$kgen" "$spec" --effort estimate --no-cache -q $quantiser -o "$folder/$run/$name" >/dev/null
     done
     diff -r "$folder/1/$name" "$folder/2/$name"
+    "$kgen" "$spec" --check -q -o "$folder/1/$name" >"$folder/log" || { cat "$folder/log" >&2; exit 1; }
+    mkdir -p "$folder/3/$name"
+    cp "$folder/1/$name/kgen.lock" "$folder/3/$name"
+    "$kgen" "$spec" --locked --no-cache -q -o "$folder/3/$name" >/dev/null
+    diff -r "$folder/1/$name" "$folder/3/$name"
     for file in "$folder/1/$name"/*.c "$folder/1/$name"/example/*.c; do
         for compiler in "gcc $strict" "clang $strict" "aarch64-linux-gnu-gcc $strict" "tcc -Wall -Werror -c -o $folder/object.o"; do
             $compiler "$file" || { echo "FAILED: $compiler $(basename "$file") of $name" >&2; exit 1; }

@@ -65,9 +65,12 @@ static void for_each_matrix(void (*function)(const struct kgen_matrix *matrix))
 /* ---- quantise, then decode ---- */
 
 /* The error of MLX's rule: half a step, or how far the range goes beyond the numbers. The scale is changed so
- * that the edge, the end of the greater magnitude, is met; then the numbers may end before the other end. */
+ * that the edge, the end of the greater magnitude, is met; then the numbers may end before the other end.
+ * With 1 bit both ends are met. */
 static double affine_error(double least, double greatest, double levels)
 {
+    if (levels < 2)
+        return (greatest - least) / 2;
     const bool low = -least > greatest;
     const double edge = low ? least : greatest, range = greatest - least;
     double scale = fmax(range / levels, 1e-7) * (low ? 1 : -1);

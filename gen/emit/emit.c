@@ -38,11 +38,15 @@ struct kgen_emission *kgen_emission_new(const struct kgen_emit_input *input, str
     for (size_t i = 0; i < kgen_op_count() && result == 0; i++)
         result = kgen_emit_sources(emission, kgen_op_at(i), error);
     if (result == 0)
+        result = kgen_emit_quantiser(emission, error);
+    if (result == 0)
         result = kgen_emit_tensors(emission, error);
     if (result == 0)
         result = kgen_emit_lists(emission, error);
     if (result == 0)
         result = kgen_emit_example(emission, error);
+    if (result == 0)
+        result = kgen_emit_lock(emission, error);
     if (result != 0) {
         kgen_emission_free(emission);
         return NULL;
@@ -61,6 +65,7 @@ void kgen_emission_free(struct kgen_emission *emission)
     kgen_emit_free_files(emission->files);
     free(emission->files);
     free(emission->kernels);
+    free(emission->chosen);
     free(emission->of_entry);
     free(emission);
 }

@@ -3,14 +3,13 @@
  *
  * For each op of the spec: <op>.h with one function a problem, <op>.c with the choice at run time and the
  * plain C kernels, <op>_<isa>.c with the kernels for each other instruction set, and <op>_kernels.h, which
- * declares them. Beside them kgen_vector.h, tensors.h with names by tensor, sources.mk and sources.cmake, and
- * example/ with a program and its Makefile. Kernels whose text is equal are written once. The text
- * depends on the input alone: no dates, no paths. */
+ * declares them. Beside them kgen_vector.h, tensors.h with names by tensor, sources.mk and sources.cmake,
+ * example/ with a program and its Makefile, and kgen.lock, which says what was chosen. Kernels whose text is
+ * equal are written once. The text depends on the input alone: no dates, no paths. */
 #ifndef KGEN_EMIT_H
 #define KGEN_EMIT_H
 
-#include "gen/spec/spec.h"
-#include "gen/target/variant.h"
+#include "gen/emit/lock.h"
 
 struct kgen_emit_input {
     const struct kgen_spec *spec;
@@ -26,6 +25,10 @@ struct kgen_emit_input {
     const char *machine;   /* the processor on which tuned was found; NULL where nothing was timed */
     unsigned machine_isas; /* its instruction sets (bits 1 << isa) */
     unsigned isas;         /* the instruction sets to write besides plain C (bits); 0: all */
+    /* NULL, or what is written, in place of a choice among the instruction sets: machine_isas and isas do not
+     * count then. tuned, machine and quantiser are the lock's. */
+    const struct kgen_lock *lock;
+    bool quantiser; /* also quantise.h and quantise.c, for weights of the scheme affine */
 };
 
 /* One kernel of the output: a variant's text, shared by all problems for which it is the same. */
@@ -60,13 +63,41 @@ const char *kgen_emission_header(const struct kgen_emission *emission);
 int kgen_emission_write(const struct kgen_emission *emission, const char *folder, bool force,
                         struct kgen_error *error);
 
+/* How a file of a folder differs from what kgen_emission_write would leave there. */
+enum kgen_emit_state {
+    KGEN_EMIT_DIFFERS,
+    KGEN_EMIT_MISSING,
+    KGEN_EMIT_SURPLUS /* it would be removed */
+};
+struct kgen_emit_difference {
+    enum kgen_emit_state state;
+    char *name; /* within the folder; owned */
+};
+struct kgen_emit_differences {
+    struct kgen_emit_difference *items; /* owned; by state, then by name */
+    size_t count, capacity;
+    size_t files; /* of the output */
+};
+
+/* Compares a folder with the output; writes nothing. Returns 0 with the differences, or -1 when memory runs
+ * out. Free them in either case. */
+int kgen_emission_compare(const struct kgen_emission *emission, const char *folder,
+                          struct kgen_emit_differences *differences, struct kgen_error *error);
+void kgen_emit_differences_free(struct kgen_emit_differences *differences);
+
+/* Appends the path of the lock of an output: "out/qwen/kgen.lock", with a prefix "out/qwen/big_kgen.lock". */
+void kgen_emit_lock_path(const char *prefix, const char *folder, struct kgen_text *path);
+
 /* Fails with KGEN_ERROR_USAGE where a prefix cannot begin names: it has at most 60 letters, digits and "_",
  * and begins with a letter. NULL is fine. */
 int kgen_emit_check_prefix(const char *prefix, struct kgen_error *error);
 
+/* Fails with KGEN_ERROR_USAGE where a quantiser has nothing to do: no problem has weights that are affine. */
+int kgen_emit_check_quantiser(const struct kgen_spec *spec, struct kgen_error *error);
+
 /* Fails like kgen_emission_write where folder holds a file that every output of the spec would replace: to
- * say so before the tuning. A folder that does not exist is fine. */
-int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, const char *folder,
-                           struct kgen_error *error);
+ * say so before the tuning. quantiser is that of the input. A folder that does not exist is fine. */
+int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, bool quantiser,
+                           const char *folder, struct kgen_error *error);
 
 #endif

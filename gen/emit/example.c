@@ -3,6 +3,7 @@
 #include "gen/emit/internal.h"
 #include "gen/ops/buffers.h"
 #include "gen/ops/dtype.h"
+#include "gen/ops/format.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,37 @@ static void declare_buffer(const struct kgen_problem_buffer *buffer, const char 
     }
 }
 
+/* Whether a buffer is an array of the weights of a problem. */
+static bool is_weights(const struct kgen_problem *problem, const struct kgen_problem_buffer *buffer)
+{
+    const struct kgen_format *format = kgen_problem_format(problem);
+    bool found = false;
+    for (size_t i = 0; format != NULL && i < format->array_count; i++)
+        found = found || strcmp(format->arrays[i].name, buffer->name) == 0;
+    return found;
+}
+
+/* Declares the buffers of a problem. Where its weights can be quantised, they are. */
+static void declare_buffers(const struct kgen_problem *problem, const struct kgen_buffers *buffers,
+                            bool quantises, const char *name, struct kgen_text *text)
+{
+    for (size_t i = 0; i < buffers->count; i++) {
+        const struct kgen_problem_buffer *buffer = &buffers->items[i];
+        const char *type = kgen_dtype_c_type(buffer->dtype);
+        if (quantises && is_weights(problem, buffer))
+            kgen_text_printf(text, "    %s *%s = new_buffer(%zu);\n", type != NULL ? type : "void",
+                             buffer->name, buffer->bytes);
+        else
+            declare_buffer(buffer, name, text);
+    }
+    const int64_t rows = kgen_problem_get(problem, "N");
+    if (quantises)
+        kgen_text_printf(text,
+                         "    float *matrix = new_floats(%lld);\n"
+                         "    %s_quantise(matrix, weights, scales, biases, 0, %lld);\n",
+                         (long long)(rows * kgen_problem_get(problem, "K")), name, (long long)rows);
+}
+
 static void call_parts(const struct kgen_problem *problem, const char *name, struct kgen_text *text)
 {
     struct kgen_emit_parts parts;
@@ -55,8 +87,8 @@ static void call_parts(const struct kgen_problem *problem, const char *name, str
 }
 
 /* Appends the body of a function that calls those of one problem, and its generic kernel, and compares. */
-static void write_check(const struct kgen_problem *whole, const char *name, const char *generic,
-                        struct kgen_text *text)
+static void write_check(const struct kgen_problem *whole, bool quantises, const char *name,
+                        const char *generic, struct kgen_text *text)
 {
     struct kgen_problem problem = *whole;
     struct kgen_buffers buffers;
@@ -75,8 +107,7 @@ static void write_check(const struct kgen_problem *whole, const char *name, cons
     }
     kgen_text_printf(text, "    const size_t %s%sbegin = 0, %s%send = %zu;\n", problem.op->range_name,
                      separator, problem.op->range_name, separator, kgen_problem_range(&problem));
-    for (size_t i = 0; i < buffers.count; i++)
-        declare_buffer(&buffers.items[i], name, text);
+    declare_buffers(&problem, &buffers, quantises, name, text);
     call_parts(&problem, name, text);
     /* The generic kernel has a workspace of its own, and writes to the second buffers. */
     for (size_t i = 0; i < buffers.count; i++) {
@@ -100,6 +131,25 @@ static void write_check(const struct kgen_problem *whole, const char *name, cons
     kgen_text_printf(text, "    report(\"%s\", found);\n", name);
 }
 
+/* The headers that the program includes, without ".h"; there is room for one an op and one more. Returns
+ * their number; 0 when memory runs out. */
+static size_t list_headers(const struct kgen_emit_input *input, struct kgen_text *names, const char **headers)
+{
+    size_t count = 0;
+    for (size_t op = 0; op <= kgen_op_count(); op++) {
+        const bool last = op == kgen_op_count();
+        if (last ? !input->quantiser : !kgen_emit_has_op(input, kgen_op_at(op)))
+            continue;
+        kgen_text_puts(&names[op], "../");
+        kgen_emit_file_name(input->prefix, last ? "quantise" : kgen_op_at(op)->name, last ? "" : "_kernels",
+                            &names[op]);
+        if (names[op].failed)
+            return 0;
+        headers[count++] = names[op].data;
+    }
+    return count;
+}
+
 static int write_main(const struct kgen_emission *emission, struct kgen_text *out, struct kgen_error *error)
 {
     const struct kgen_emit_input *input = &emission->input;
@@ -110,8 +160,8 @@ static int write_main(const struct kgen_emission *emission, struct kgen_text *ou
     const size_t count = input->spec->count;
     struct kgen_text *texts = calloc(2 * count + 1, sizeof *texts);
     const char **pointers = calloc(2 * count + 1, sizeof *pointers);
-    const char **headers = calloc(kgen_op_count(), sizeof *headers);
-    struct kgen_text *header_names = calloc(kgen_op_count(), sizeof *header_names);
+    const char **headers = calloc(kgen_op_count() + 1, sizeof *headers);
+    struct kgen_text *header_names = calloc(kgen_op_count() + 1, sizeof *header_names);
     size_t header_count = 0;
     struct kgen_bindings bindings = {0};
     int result = -1;
@@ -119,24 +169,19 @@ static int write_main(const struct kgen_emission *emission, struct kgen_text *ou
         kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
         goto done;
     }
-    for (size_t op = 0; op < kgen_op_count(); op++) {
-        if (!kgen_emit_has_op(input, kgen_op_at(op)))
-            continue;
-        kgen_text_puts(&header_names[op], "../");
-        kgen_emit_file_name(input->prefix, kgen_op_at(op)->name, "_kernels", &header_names[op]);
-        if (header_names[op].failed)
-            goto done;
-        headers[header_count++] = header_names[op].data;
-    }
+    header_count = list_headers(input, header_names, headers);
+    if (header_count == 0)
+        goto done;
     for (size_t i = 0; i < count; i++) {
         kgen_emit_function_name(input, i, &texts[i]);
         if (texts[i].failed)
             goto done;
-        write_check(&input->spec->entries[i].problem, texts[i].data,
+        write_check(&input->spec->entries[i].problem, kgen_emit_quantises(input, i), texts[i].data,
                     kgen_emission_kernel(emission, i, KGEN_ISA_GENERIC)->name.data, &texts[count + i]);
         pointers[i] = texts[i].data;
         pointers[count + i] = texts[count + i].data;
     }
+    kgen_bind_value(&bindings, "quantiser", input->quantiser);
     kgen_bind_value(&bindings, "header_count", (int64_t)header_count);
     kgen_bind_table(&bindings, "headers", headers, header_count);
     kgen_bind_value(&bindings, "check_count", (int64_t)count);
@@ -147,7 +192,7 @@ static int write_main(const struct kgen_emission *emission, struct kgen_text *ou
 done:
     for (size_t i = 0; texts != NULL && i < 2 * count; i++)
         kgen_text_free(&texts[i]);
-    for (size_t op = 0; header_names != NULL && op < kgen_op_count(); op++)
+    for (size_t op = 0; header_names != NULL && op <= kgen_op_count(); op++)
         kgen_text_free(&header_names[op]);
     free(header_names);
     free(texts);

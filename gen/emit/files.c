@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *kgen_emit_identifier(const struct kgen_emit_input *input)
 {
@@ -43,7 +44,13 @@ void kgen_emit_file_name(const char *prefix, const char *name, const char *suffi
     kgen_text_printf(text, "%s%s", name, suffix);
 }
 
-static void put_mark(const struct kgen_emit_input *input, struct kgen_text *text)
+void kgen_emit_lock_path(const char *prefix, const char *folder, struct kgen_text *path)
+{
+    kgen_text_printf(path, "%s/", folder);
+    kgen_emit_file_name(prefix, KGEN_LOCK_NAME, "", path);
+}
+
+void kgen_emit_put_mark(const struct kgen_emit_input *input, struct kgen_text *text)
 {
     kgen_text_puts(text, KGEN_EMIT_MARK KGEN_VERSION);
     if (input->prefix != NULL)
@@ -53,7 +60,7 @@ static void put_mark(const struct kgen_emit_input *input, struct kgen_text *text
 void kgen_emit_mark(const struct kgen_emit_input *input, const char *opening, struct kgen_text *text)
 {
     kgen_text_puts(text, opening);
-    put_mark(input, text);
+    kgen_emit_put_mark(input, text);
     kgen_text_printf(text, ". Do not edit.\n%sGenerated files carry no licence obligation.\n", opening);
 }
 
@@ -61,7 +68,7 @@ void kgen_emit_preamble(const struct kgen_emit_input *input, struct kgen_text *t
 {
     struct kgen_text comment = {0};
     kgen_text_puts(&comment, "/* ");
-    put_mark(input, &comment);
+    kgen_emit_put_mark(input, &comment);
     kgen_text_printf(
         &comment,
         ": %s (spec %016llx). Do not edit.\n"
@@ -90,6 +97,15 @@ struct kgen_text *kgen_emit_add(struct kgen_emit_files *files, const struct kgen
     *file = (struct kgen_emit_file){0};
     kgen_emit_file_name(input != NULL ? input->prefix : NULL, name, suffix, &file->name);
     return &file->text;
+}
+
+bool kgen_emit_has_file(const struct kgen_emit_files *files, const char *name)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        if (strcmp(files->items[i].name.data, name) == 0)
+            return true;
+    }
+    return false;
 }
 
 void kgen_emit_free_files(struct kgen_emit_files *files)

@@ -16,8 +16,11 @@ enum { NAMED_MAX = 4 };
 enum { PREFIX_SIZE = 72 };
 
 /* What every output has besides kgen_vector.h and the files of its ops. */
-static const char *const fixed_names[] = {"sources.mk", "sources.cmake", "example/main.c",
-                                          "example/Makefile"};
+static const char *const fixed_names[] = {"sources.mk", "sources.cmake", "example/main.c", "example/Makefile",
+                                          KGEN_LOCK_NAME};
+
+/* And what the quantiser adds. */
+static const char *const quantiser_names[] = {"quantise.h", "quantise.c"};
 
 enum found { NOTHING, OURS, FOREIGN, FOLDER };
 
@@ -25,7 +28,7 @@ enum found { NOTHING, OURS, FOREIGN, FOLDER };
  * none. */
 static bool has_mark(const char *path, char prefix[PREFIX_SIZE])
 {
-    static const char *const openings[] = {"/* ", "# "};
+    static const char *const openings[] = {"/* ", "# ", KGEN_EMIT_LOCK_OPENING};
     char start[160] = "";
     FILE *file = fopen(path, "rb");
     if (file == NULL)
@@ -99,18 +102,31 @@ static int refuse(const char *folder, struct obstacles *obstacles, bool force, s
     return result;
 }
 
-int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, const char *folder,
-                           struct kgen_error *error)
+/* Collects those of the names that are in the way. */
+static int collect_names(const char *folder, const char *prefix, const char *const *names, size_t count,
+                         struct obstacles *obstacles)
+{
+    struct kgen_text name = {0};
+    int result = 0;
+    for (size_t i = 0; i < count; i++) {
+        kgen_text_clear(&name);
+        kgen_emit_file_name(prefix, names[i], "", &name);
+        result |= name.failed ? -1 : collect(folder, name.data, false, obstacles);
+    }
+    kgen_text_free(&name);
+    return result;
+}
+
+int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, bool quantiser,
+                           const char *folder, struct kgen_error *error)
 {
     struct obstacles obstacles = {0};
     struct kgen_text name = {0};
     static const char *const endings[] = {".h", "_kernels.h", ".c"};
     int result = collect(folder, "kgen_vector.h", false, &obstacles);
-    for (size_t i = 0; i < KGEN_COUNT_OF(fixed_names); i++) {
-        kgen_text_clear(&name);
-        kgen_emit_file_name(prefix, fixed_names[i], "", &name);
-        result |= name.failed ? -1 : collect(folder, name.data, false, &obstacles);
-    }
+    result |= collect_names(folder, prefix, fixed_names, KGEN_COUNT_OF(fixed_names), &obstacles);
+    if (quantiser)
+        result |= collect_names(folder, prefix, quantiser_names, KGEN_COUNT_OF(quantiser_names), &obstacles);
     for (size_t op = 0; op < kgen_op_count(); op++) {
         bool used = false;
         for (size_t i = 0; i < spec->count; i++)
@@ -180,37 +196,53 @@ static int put_files(const struct kgen_emit_files *files, const char *folder, st
     return result;
 }
 
-static bool has_file(const struct kgen_emit_files *files, const char *name)
-{
-    for (size_t i = 0; i < files->count; i++) {
-        if (strcmp(files->items[i].name.data, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Removes the files of a folder within the output ("": itself) that an earlier run with the same prefix wrote
- * and this one did not. */
-static void remove_stale(const struct kgen_emit_files *files, const char *folder, const char *within)
+static int each_stale_within(const struct kgen_emit_files *files, const char *folder, const char *within,
+                             kgen_emit_stale_action *action, void *context)
 {
     struct kgen_text place = {0};
     kgen_text_printf(&place, "%s/%s", folder, within);
     DIR *directory = place.failed ? NULL : opendir(place.data);
     const char *wanted = files->prefix != NULL ? files->prefix : "";
+    int result = place.failed ? -1 : 0;
     for (const struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
         struct kgen_text path = {0}, name = {0};
         char prefix[PREFIX_SIZE];
         kgen_text_printf(&path, "%s%s", place.data, entry->d_name);
         kgen_text_printf(&name, "%s%s", within, entry->d_name);
-        if (!path.failed && !name.failed && !has_file(files, name.data) && look(path.data, prefix) == OURS &&
-            strcmp(prefix, wanted) == 0)
-            unlink(path.data);
+        if (path.failed || name.failed ||
+            (!kgen_emit_has_file(files, name.data) && look(path.data, prefix) == OURS &&
+             strcmp(prefix, wanted) == 0 && action(context, folder, name.data) != 0))
+            result = -1;
         kgen_text_free(&path);
         kgen_text_free(&name);
     }
     if (directory != NULL)
         closedir(directory);
     kgen_text_free(&place);
+    return result;
+}
+
+int kgen_emit_each_stale(const struct kgen_emit_files *files, const char *folder,
+                         kgen_emit_stale_action *action, void *context)
+{
+    struct kgen_text example = {0};
+    kgen_emit_file_name(files->prefix, "example/", "", &example);
+    int result = each_stale_within(files, folder, "", action, context);
+    if (example.failed || each_stale_within(files, folder, example.data, action, context) != 0)
+        result = -1;
+    kgen_text_free(&example);
+    return result;
+}
+
+static int remove_stale(void *context, const char *folder, const char *name)
+{
+    (void)context;
+    struct kgen_text path = {0};
+    kgen_text_printf(&path, "%s/%s", folder, name);
+    if (!path.failed)
+        unlink(path.data);
+    kgen_text_free(&path);
+    return 0;
 }
 
 int kgen_emit_write_files(const struct kgen_emit_files *files, const char *folder, bool force,
@@ -223,11 +255,6 @@ int kgen_emit_write_files(const struct kgen_emit_files *files, const char *folde
     if (kgen_folder_make(folder, error) != 0 || check_files(files, folder, force, error) != 0 ||
         put_files(files, folder, error) != 0)
         return -1;
-    struct kgen_text example = {0};
-    kgen_emit_file_name(files->prefix, "example/", "", &example);
-    remove_stale(files, folder, "");
-    if (!example.failed)
-        remove_stale(files, folder, example.data);
-    kgen_text_free(&example);
+    kgen_emit_each_stale(files, folder, remove_stale, NULL);
     return 0;
 }

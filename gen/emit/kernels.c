@@ -19,7 +19,7 @@ void kgen_emit_function_name(const struct kgen_emit_input *input, size_t entry, 
  * that is wider than the winner's was slower, so that its kernels would never be called. */
 static bool is_wanted(const struct kgen_emit_input *input, size_t entry, enum kgen_isa isa)
 {
-    if (isa == KGEN_ISA_GENERIC)
+    if (isa == KGEN_ISA_GENERIC || input->lock != NULL)
         return true;
     if (input->isas != 0 && (input->isas >> isa & 1) == 0)
         return false;
@@ -33,6 +33,10 @@ static int choose_variant(const struct kgen_emit_input *input, size_t entry, enu
                           struct kgen_variant *variant, struct kgen_error *error)
 {
     const struct kgen_variant *tuned = &input->tuned[entry];
+    if (input->lock != NULL) {
+        *variant = input->lock->entries[entry].variants[isa];
+        return variant->tmpl != NULL;
+    }
     if (tuned->tmpl != NULL && tuned->isa == isa) {
         *variant = *tuned;
         return 1;
@@ -81,6 +85,7 @@ static long add_kernel(struct kgen_emission *emission, size_t entry, enum kgen_i
     const int found = choose_variant(input, entry, isa, &kernel.variant, error);
     if (found <= 0)
         return found;
+    emission->chosen[entry * KGEN_ISA_COUNT + isa] = kernel.variant;
     const struct kgen_problem *problem = &input->spec->entries[entry].problem;
     if (kgen_variant_text(&kernel.variant, problem, NAME_MARK, &kernel.text, error) != 0 ||
         kernel.text.failed) {
@@ -168,8 +173,9 @@ int kgen_emit_make_kernels(struct kgen_emission *emission, struct kgen_error *er
     const struct kgen_spec *spec = emission->input.spec;
     const size_t most = spec->count * KGEN_ISA_COUNT;
     emission->kernels = calloc(most + 1, sizeof *emission->kernels);
+    emission->chosen = calloc(most + 1, sizeof *emission->chosen);
     emission->of_entry = calloc(most + 1, sizeof *emission->of_entry);
-    if (emission->kernels == NULL || emission->of_entry == NULL)
+    if (emission->kernels == NULL || emission->chosen == NULL || emission->of_entry == NULL)
         return kgen_emit_fail_memory(error);
     for (size_t entry = 0; entry < spec->count; entry++) {
         for (int isa = 0; isa < KGEN_ISA_COUNT; isa++) {

@@ -133,6 +133,8 @@ static void put_names(const struct tensor_names *names, struct kgen_text *text)
         kgen_text_puts(text, "\n");
         for (size_t part = 0; part < parts.count && !function.failed; part++)
             put_definition(item->name.data, function.data, parts.items[part].suffix, text);
+        if (kgen_emit_quantises(input, item->entry) && !function.failed)
+            put_definition(item->name.data, function.data, "_quantise", text);
         text->failed = text->failed || function.failed;
         kgen_text_free(&function);
         kgen_emit_parts_free(&parts);
@@ -159,6 +161,10 @@ static int write_header(const struct tensor_names *names, struct kgen_error *err
             continue;
         kgen_text_puts(file, "#include \"");
         kgen_emit_file_name(input->prefix, kgen_op_at(op)->name, ".h\"\n", file);
+    }
+    if (input->quantiser) {
+        kgen_text_puts(file, "#include \"");
+        kgen_emit_file_name(input->prefix, "quantise", ".h\"\n", file);
     }
     put_names(names, file);
     kgen_text_puts(file, "\n#endif\n");

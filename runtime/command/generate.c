@@ -11,6 +11,7 @@
 #include "gen/base/file.h"
 #include "runtime/command/dry_run.h"
 #include "runtime/command/interrupt.h"
+#include "runtime/command/locked.h"
 #include "runtime/command/output.h"
 #include "runtime/command/report/report.h"
 #include "runtime/command/tuning.h"
@@ -235,18 +236,10 @@ static int work(struct run *run, const char *folder)
 /* Gives the output folder, and creates it where it does not exist. */
 static int open_folder(const struct run *run, struct kgen_text *folder, struct kgen_error *error)
 {
-    if (kgen_emit_check_prefix(run->options->prefix, error) != 0)
+    if (kgen_output_folder(run->options, run->session->spec, folder, error) != 0)
         return -1;
-    if (run->options->output != NULL)
-        kgen_text_puts(folder, run->options->output);
-    else
-        kgen_text_printf(folder, "out/%s", run->session->spec->name);
-    if (folder->failed)
-        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-    while (folder->length > 1 && folder->data[folder->length - 1] == '/')
-        folder->data[--folder->length] = '\0';
-    if (!run->options->force &&
-        kgen_emit_check_folder(run->session->spec, run->options->prefix, folder->data, error) != 0)
+    if (!run->options->force && kgen_emit_check_folder(run->session->spec, run->options->prefix,
+                                                       run->options->quantiser, folder->data, error) != 0)
         return -1;
     return check_folder(folder->data, error);
 }
@@ -283,6 +276,8 @@ int kgen_command_generate(const struct kgen_options *options)
     int status;
     if (kgen_session_open(&session, options, options->arguments[0], &error) != 0)
         status = kgen_fail(&error);
+    else if (options->check || options->locked)
+        status = kgen_locked(&session, options);
     else if (check_isa(&session, options) != 0)
         status = KGEN_EXIT_NO_CANDIDATE;
     else

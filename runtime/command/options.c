@@ -81,10 +81,16 @@ static const struct option_info option_infos[] = {
      "add X to the logits of a token; may be repeated; -inf: never this token"},
     {"output", NULL, 'o', "PATH", IN(GENERATE) | IN(REPORT), NULL, FIELD(output), false,
      "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html)"},
+    {"locked", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(locked), false,
+     "write what kgen.lock in that folder says, the same bytes on any machine, and tune nothing"},
+    {"check", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(check), false,
+     "write nothing; exit status 1 where that folder is not what its kgen.lock makes now"},
     {"force", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(force), false,
      "replace files of that folder that kgen did not write"},
     {"prefix", NULL, 0, "NAME", IN(GENERATE), NULL, FIELD(prefix), true,
      "begin the names of functions and files with NAME, not with the name of the spec"},
+    {"with-quantiser", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(quantiser), true,
+     "also write C that quantises floats to affine weights, as MLX does"},
     {"peers", NULL, 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
      "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
     {"target", NULL, 0, "NAME", WITH_SPEC | IN(LIST) | OF_TEMPLATE | IN(NEW_TEMPLATE), kgen_read_target, 0,
@@ -276,7 +282,8 @@ static void write_reproduce(struct kgen_options *options, const char *const valu
     kgen_text_printf(&options->reproduce, "kgen %.*s", (int)strcspn(spec, "/"), spec);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (values[i] != NULL && option_infos[i].changes_output)
-            kgen_text_printf(&options->reproduce, " --%s %s", option_infos[i].name, base_name(values[i]));
+            kgen_text_printf(&options->reproduce, " --%s%s%s", option_infos[i].name,
+                             values[i][0] != '\0' ? " " : "", base_name(values[i]));
     }
 }
 
@@ -369,6 +376,16 @@ static int check_commands(const struct kgen_options *options, const char *const 
     if (options->retune && options->shards > 0)
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
                               "--retune and --shard exclude each other: a share chooses no winner");
+    if ((options->check || options->locked) &&
+        (options->dry_run || options->retune || options->time_limit_seconds > 0))
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                              "--%s changes nothing with --locked and --check, which tune nothing",
+                              options->dry_run  ? "dry-run"
+                              : options->retune ? "retune"
+                                                : "time-limit");
+    if (options->check && options->force)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                              "--force changes nothing with --check, which writes nothing");
     if (options->quiet && options->verbose)
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "-q and -v exclude each other");
     return 0;
@@ -472,7 +489,8 @@ void kgen_options_help(enum kgen_command command)
            "command is: kgen ./list. Options of kgen SPEC follow; kgen COMMAND --help shows those of a "
            "command.\n");
     print_options(IN(GENERATE));
-    printf("\nexit status: 0 done, 1 verification or tuning failed, 2 wrong usage or spec, 3 no candidate "
+    printf("\nexit status: 0 done, 1 verification or tuning failed or --check found a difference, 2 wrong "
+           "usage or spec, 3 no candidate "
            "for this\n"
            "machine, 4 done, with a search that the time limit ended early, 130 interrupted.\n");
 }

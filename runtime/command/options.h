@@ -49,6 +49,8 @@ struct kgen_options {
     unsigned shard, shards; /* the share to tune, from 0, of so many shares; shards 0: everything */
     const char *prefix;     /* of functions and files; NULL: none */
     bool retune, no_retune; /* time again what has a winner; not even what a noisy moment chose */
+    bool check, locked;     /* hold the folder against its lock; write it from its lock */
+    bool quantiser;         /* write one beside the kernels */
     bool force;             /* replace files that kgen did not write */
     bool no_cache, json, dry_run, quiet, verbose, help, version;
     bool all_layers; /* graph */

@@ -14,9 +14,27 @@ static struct kgen_emission *new_emission(const struct kgen_output *output, cons
         .command = output->options->reproduce.data,
         .machine = output->session->machine.name,
         .machine_isas = output->session->machine.isas,
+        .quantiser = output->options->quantiser,
         .isas = output->options->isa_given ? 1u << output->options->isa : 0,
     };
     return kgen_emission_new(&input, error);
+}
+
+int kgen_output_folder(const struct kgen_options *options, const struct kgen_spec *spec,
+                       struct kgen_text *folder, struct kgen_error *error)
+{
+    if (kgen_emit_check_prefix(options->prefix, error) != 0 ||
+        (options->quantiser && kgen_emit_check_quantiser(spec, error) != 0))
+        return -1;
+    if (options->output != NULL)
+        kgen_text_puts(folder, options->output);
+    else
+        kgen_text_printf(folder, "out/%s", spec->name);
+    if (folder->failed)
+        return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    while (folder->length > 1 && folder->data[folder->length - 1] == '/')
+        folder->data[--folder->length] = '\0';
+    return 0;
 }
 
 int kgen_output_write(const struct kgen_output *output, const char *folder, struct kgen_shipped *shipped,

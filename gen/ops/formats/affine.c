@@ -40,27 +40,38 @@ static void decode(const struct kgen_matrix *matrix, int64_t row, int64_t first,
     kgen_grouped_decode(matrix, row, first, count, offset, values, magnitudes);
 }
 
-/* As MLX quantises: the end of the range with the greater magnitude is met exactly where it is not 0. */
+/* As MLX quantises, bit for bit: the end of the range with the greater magnitude is met exactly where it is
+ * not 0. NaNs count neither as the least nor as the greatest. */
+static void choose_scale(float least, float most, int64_t bits, float *scale, float *bias)
+{
+    const float range = most - least, step = range / (float)((1 << bits) - 1);
+    *scale = step < 1e-7f ? 1e-7f : step;
+    *bias = least;
+    if (bits == 1)
+        return; /* MLX has no quantiser for 1 bit; checkpoints have the least and the range */
+    const bool least_is_greater = fabsf(least) > fabsf(most);
+    const float edge = least_is_greater ? least : most;
+    *scale = least_is_greater ? *scale : -*scale;
+    *bias = 0;
+    const float steps = rintf(edge / *scale);
+    if (fabsf(steps) > 0) {
+        *scale = edge / steps;
+        *bias = edge;
+    }
+}
+
 static void quantise(const struct kgen_matrix *matrix, int64_t row, const float *values)
 {
     const int64_t groups = matrix->K / matrix->group_size;
     for (int64_t g = 0; g < groups; g++) {
         const float *group = values + g * matrix->group_size;
-        float least = group[0], most = group[0];
-        for (int64_t i = 1; i < matrix->group_size; i++) {
-            least = fminf(least, group[i]);
-            most = fmaxf(most, group[i]);
+        float least = INFINITY, most = -INFINITY, scale, bias;
+        for (int64_t i = 0; i < matrix->group_size; i++) {
+            least = group[i] < least ? group[i] : least;
+            most = group[i] > most ? group[i] : most;
         }
-        const bool least_is_greater = fabsf(least) > fabsf(most);
-        float scale = fmaxf((most - least) / (float)((1 << matrix->bits) - 1), 1e-7f);
-        float edge = least_is_greater ? least : most, bias = 0;
-        scale = least_is_greater ? scale : -scale;
-        const float steps = rintf(edge / scale);
-        if (fabsf(steps) > 0) {
-            scale = edge / steps;
-            bias = edge;
-        }
-        kgen_grouped_store(matrix, row, g, group, scale, -bias / scale);
+        choose_scale(least, most, matrix->bits, &scale, &bias);
+        kgen_grouped_store(matrix, row, g, group, bias, scale, 0);
         kgen_dtype_store(matrix->arrays[KGEN_GROUPED_SCALES], matrix->scale_dtype, row * groups + g, scale);
         store_bias(matrix, row * groups + g, bias);
     }

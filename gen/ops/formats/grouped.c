@@ -102,14 +102,14 @@ void kgen_grouped_decode(const struct kgen_matrix *matrix, int64_t row, int64_t 
 }
 
 void kgen_grouped_store(const struct kgen_matrix *matrix, int64_t row, int64_t group, const float *values,
-                        float scale, float zero)
+                        float offset, float scale, float zero)
 {
     unsigned char *bits = (unsigned char *)matrix->arrays[KGEN_GROUPED_WEIGHTS] + row * weights_row(matrix);
     const float most = (float)((1 << matrix->bits) - 1);
     if (group == 0)
         memset(bits, 0, (size_t)weights_row(matrix));
     for (int64_t i = 0; i < matrix->group_size; i++) {
-        const float q = rintf(values[i] / scale + zero);
+        const float q = rintf((values[i] - offset) / scale + zero);
         kgen_packed_store(bits, matrix->bits, group * matrix->group_size + i,
                           (unsigned)fminf(fmaxf(q, 0.0f), most));
     }

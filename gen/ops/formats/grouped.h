@@ -25,9 +25,9 @@ typedef double kgen_grouped_offset(const struct kgen_matrix *matrix, int64_t gro
 void kgen_grouped_decode(const struct kgen_matrix *matrix, int64_t row, int64_t first, int64_t count,
                          kgen_grouped_offset *offset, double *values, double *magnitudes);
 
-/* Stores the integers of a group: q = rint(w / scale + zero), within 0 and 2^bits - 1. */
+/* Stores the integers of a group: q = rint((w - offset) / scale + zero), within 0 and 2^bits - 1. */
 void kgen_grouped_store(const struct kgen_matrix *matrix, int64_t row, int64_t group, const float *values,
-                        float scale, float zero);
+                        float offset, float scale, float zero);
 
 /* Names for templates: how C text reads the scales. */
 void kgen_grouped_names(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver);

@@ -34,7 +34,7 @@ static void quantise(const struct kgen_matrix *matrix, int64_t row, const float 
         for (int64_t i = 0; i < matrix->group_size; i++)
             greatest = fmaxf(greatest, fabsf(group[i]));
         const float scale = greatest > 0 ? greatest / most : 1;
-        kgen_grouped_store(matrix, row, g, group, scale, middle);
+        kgen_grouped_store(matrix, row, g, group, 0, scale, middle);
         kgen_dtype_store(matrix->arrays[KGEN_GROUPED_SCALES], matrix->scale_dtype, row * groups + g, scale);
     }
 }

@@ -45,7 +45,7 @@ static void quantise(const struct kgen_matrix *matrix, int64_t row, const float 
         }
         const float scale = greatest > least ? (greatest - least) / most : 1;
         const float zero = rintf(-least / scale);
-        kgen_grouped_store(matrix, row, g, group, scale, zero);
+        kgen_grouped_store(matrix, row, g, group, 0, scale, zero);
         kgen_dtype_store(matrix->arrays[KGEN_GROUPED_SCALES], matrix->scale_dtype, row * groups + g, scale);
         kgen_dtype_store(matrix->arrays[KGEN_GROUPED_BIASES], matrix->scale_dtype, row * groups + g, zero);
     }

@@ -141,8 +141,7 @@ static double median_compile_seconds(const struct kgen_report *report)
     return median;
 }
 
-/* Whether the kernels were proven as they are written: through the system's compiler. */
-static void print_shipped(const struct kgen_shipped *shipped)
+void kgen_report_print_shipped(const struct kgen_shipped *shipped)
 {
     if (shipped == NULL)
         return;
@@ -152,7 +151,7 @@ static void print_shipped(const struct kgen_shipped *shipped)
         printf("%u kernels proven as written, through %s\n", shipped->proven, shipped->compiler);
 }
 
-static json_t *shipped_json(const struct kgen_shipped *shipped)
+json_t *kgen_report_shipped_json(const struct kgen_shipped *shipped)
 {
     if (shipped == NULL)
         return json_null();
@@ -194,7 +193,7 @@ static void print_summary(const struct kgen_report *report)
     if (compile_seconds > 0)
         printf("from template to callable kernel: %.2f ms by %s (median)\n", compile_seconds * 1e3,
                kgen_engine_name(report->options->engine));
-    print_shipped(report->shipped);
+    kgen_report_print_shipped(report->shipped);
     if (report->folder != NULL)
         printf("written to %s/\n", report->folder);
 }
@@ -254,7 +253,7 @@ static int print_json(const struct kgen_report *report)
         kgen_effort_name(report->options->effort), "problems", problems, "candidates", "proven",
         (json_int_t)totals.proven, "timed", (json_int_t)totals.timed, "failed", (json_int_t)totals.failed,
         "compiled", (json_int_t)totals.compiled, "seconds", kgen_json_number(report->seconds), "through_cc",
-        shipped_json(report->shipped), "folder",
+        kgen_report_shipped_json(report->shipped), "folder",
         report->folder != NULL ? kgen_json_string(report->folder) : json_null()));
 }
 

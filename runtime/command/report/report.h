@@ -6,6 +6,8 @@
 #include "runtime/command/command.h"
 #include "runtime/tune/shipped.h"
 
+#include <jansson.h>
+
 /* How a run ended. The names stand in --json. */
 enum kgen_ending {
     KGEN_ENDED_DONE,         /* "done" */
@@ -26,6 +28,11 @@ struct kgen_report {
     const struct kgen_shipped *shipped; /* NULL where nothing was to be written */
     enum kgen_ending ending;
 };
+
+/* Whether the kernels were proven as they are written, through the system's compiler: a line, and an object
+ * of --json. shipped NULL: nothing, and null. */
+void kgen_report_print_shipped(const struct kgen_shipped *shipped);
+json_t *kgen_report_shipped_json(const struct kgen_shipped *shipped);
 
 /* Prints on stdout. Returns -1, with a message, where that fails. */
 int kgen_report_print(const struct kgen_report *report);
