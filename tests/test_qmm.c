@@ -314,34 +314,42 @@ static void test_faults_are_seen(void **state)
         enum kgen_isa isa;
         const char *from, *to;
         enum kgen_verdict verdict;
+        const char *detail;
     } cases[] = {
-        {"none", KGEN_ISA_AVX2, "m < count;", "m < count;", KGEN_PASSED},
-        {"skips the last row", KGEN_ISA_AVX2, "m < count;", "m < count - 1;", KGEN_UNWRITTEN_ELEMENT},
-        {"skips a row of a tail", KGEN_ISA_AVX2, "m < count;", "m < (count & ~1);", KGEN_UNWRITTEN_ELEMENT},
-        {"stores a row too many", KGEN_ISA_AVX2, "m < count;", "m <= count;", KGEN_WRITE_PAST_END},
+        {"none", KGEN_ISA_AVX2, "m < count;", "m < count;", KGEN_PASSED, ""},
+        {"skips the last row", KGEN_ISA_AVX2, "m < count;", "m < count - 1;", KGEN_UNWRITTEN_ELEMENT, ""},
+        {"skips a row of a tail", KGEN_ISA_AVX2, "m < count;", "m < (count & ~1);", KGEN_UNWRITTEN_ELEMENT,
+         ""},
+        {"stores a row too many", KGEN_ISA_AVX2, "m < count;", "m <= count;", KGEN_WRITE_PAST_END, ""},
         {"stores a whole tile always", KGEN_ISA_AVX2, "if (last - first == 16)", "if (1)",
-         KGEN_WRITE_PAST_END},
+         KGEN_WRITE_PAST_END, ""},
         {"a column of the tile before", KGEN_ISA_AVX2, "int i = first;", "int i = first - (first > 0);",
-         KGEN_WRITE_PAST_END},
-        {"takes N for the stride", KGEN_ISA_AVX2, "y += y_stride;", "y += y_stride - 3;",
-         KGEN_WRONG_ELEMENT},
+         KGEN_WRITE_PAST_END, ""},
+        {"takes N for the stride", KGEN_ISA_AVX2, "y += y_stride;", "y += y_stride - 3;", KGEN_WRONG_ELEMENT,
+         ""},
         {"takes another slice", KGEN_ISA_AVX2, "kv_cvt_f32(dot1_0_1)", "kv_cvt_f32(dot1_0_2)",
-         KGEN_WRONG_ELEMENT},
+         KGEN_WRONG_ELEMENT, ""},
         {"takes the lowest slice of another row", KGEN_ISA_AVX2, "kv_cvt_f32(dot1_0_0)",
-         "kv_cvt_f32(dot0_0_0)", KGEN_WRONG_ELEMENT},
+         "kv_cvt_f32(dot0_0_0)", KGEN_WRONG_ELEMENT, ""},
         {"takes the factor of the next row", KGEN_ISA_AVX2, "x_factor = slab_factor;",
-         "x_factor = slab_factor + (count > 2) * 2;", KGEN_WRONG_ELEMENT},
+         "x_factor = slab_factor + (count > 2) * 2;", KGEN_WRONG_ELEMENT, ""},
         {"takes the factor of the group before", KGEN_ISA_AVX2,
-         "slab_factor += ", "slab_factor += (group > 0) * ", KGEN_WRONG_ELEMENT},
+         "slab_factor += ", "slab_factor += (group > 0) * ", KGEN_WRONG_ELEMENT, ""},
         {"takes the scale of the group before", KGEN_ISA_AVX2,
-         "strip_scale += ", "strip_scale += (group > 0) * ", KGEN_WRONG_ELEMENT},
+         "strip_scale += ", "strip_scale += (group > 0) * ", KGEN_WRONG_ELEMENT, ""},
         {"prepares a row too few", KGEN_ISA_AVX2, "if (row < (int)rows) {", "if (row + 1 < (int)rows) {",
-         KGEN_WRONG_ELEMENT},
-        {"none", KGEN_ISA_GENERIC, "sums[m] = 0.0f", "sums[m] = 0.0f", KGEN_PASSED},
+         KGEN_WRONG_ELEMENT, ""},
+        {"none", KGEN_ISA_GENERIC, "sums[m] = 0.0f", "sums[m] = 0.0f", KGEN_PASSED, ""},
         {"begins with the sums of the row before", KGEN_ISA_GENERIC, "sums[m] = 0.0f", "sums[m] *= 0.5f",
-         KGEN_WRONG_ELEMENT},
+         KGEN_WRONG_ELEMENT, ""},
         {"writes another thread's columns", KGEN_ISA_GENERIC, "(size_t)y_stride + row]",
-         "(size_t)y_stride + row + (row & 1)]", KGEN_WRITE_PAST_END},
+         "(size_t)y_stride + row + (row & 1)]", KGEN_WRITE_PAST_END, ""},
+        {"stores a column too many, but not in the last row", KGEN_ISA_GENERIC,
+         "(size_t)y_stride + row] = sums[m];",
+         "(size_t)y_stride + row] = sums[m], y[(size_t)m * (size_t)y_stride + row + (m + 1 < (int)rows && "
+         "row + 1 == "
+         "row_end)] = sums[m];",
+         KGEN_WRITE_PAST_END, "lies between its rows"},
     };
     struct kgen_problem problem = quantised_problem(kgen_op_find("qmm"), 70, 192, 4, 64);
     kgen_problem_set(&problem, "M", 20);
@@ -352,6 +360,8 @@ static void test_faults_are_seen(void **state)
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++, executed++) {
         const struct kgen_verification v = prove_planted(&problem, cases[i].isa, cases[i].from, cases[i].to);
         assert_verdict(cases[i].name, &v, cases[i].verdict);
+        if (strstr(v.detail, cases[i].detail) == NULL)
+            fail_msg("%s: \"%s\" does not say \"%s\"", cases[i].name, v.detail, cases[i].detail);
     }
     assert_int_equal(executed, KGEN_COUNT_OF(cases));
 }
