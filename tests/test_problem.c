@@ -49,6 +49,14 @@ static struct kgen_problem rope_llama3(void)
 static struct kgen_problem sample(const struct kgen_op *op)
 {
     struct kgen_problem problem = qmv(4096, 12288, 4, 64);
+    if (op == kgen_op_find("qmm")) {
+        static const char *const names[] = {"M", "N", "K", "bits", "group_size"};
+        static const int64_t values[] = {512, 4096, 12288, 4, 64};
+        kgen_problem_init(&problem, op);
+        for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
+            kgen_problem_set(&problem, names[i], values[i]);
+        return problem;
+    }
     if (op == kgen_op_find("rope")) {
         problem = rope_llama3();
         kgen_problem_set(&problem, "rotary_dim", 64);

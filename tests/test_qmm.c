@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* qmm: its reference by hand, the proof of every kernel for every width, precision and bucket of rows, and of
+/* qmm: its reference by hand, the proof of kernels for every width, precision and bucket of rows, and of
  * kernels with a planted fault. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,8 +82,9 @@ static void test_fields(void **state)
         struct kgen_error error = {0};
         kgen_problem_set(&problem, "M", M);
         assert_int_equal(kgen_problem_check(&problem, NULL, 0, 0, &error), -1);
-        assert_string_equal(error.message, M == 0 ? "\"M\" of qmm must be an integer from 1 to 4096, not 0"
-                                                  : "\"M\" of qmm must be an integer from 1 to 4096, not 4097");
+        assert_string_equal(error.message, M == 0
+                                               ? "\"M\" of qmm must be an integer from 1 to 4096, not 0"
+                                               : "\"M\" of qmm must be an integer from 1 to 4096, not 4097");
     }
 }
 
@@ -109,7 +110,7 @@ static void test_rows_of_generators(void **state)
     assert_int_equal(remainders, 0xef);
 }
 
-/* ---- every kernel ---- */
+/* ---- right kernels ---- */
 
 /* Every width, group size and precision, with buckets of rows in turns, and rows of W that fill no tile. */
 static void add_groups(struct kgen_text *text, const char *layout, int step)
@@ -129,8 +130,9 @@ static void add_groups(struct kgen_text *text, const char *layout, int step)
                 shapes_add(text,
                            "{\"op\": \"qmm\", \"M\": %d, \"N\": %d, \"K\": %d, \"bits\": %d, "
                            "\"group_size\": %d, %s, \"activation_dtype\": \"%s\", \"layout\": \"%s\"}",
-                           buckets[(turn + turn / 8) % 8], rows[turn % 3], groups[g] * (turn % 2 == 0 ? 3 : 1),
-                           all_bits[b], groups[g], formats[(turn / 3 + b) % 3], activations[a], layout);
+                           buckets[(turn + turn / 8) % 8], rows[(turn + turn / 3) % 3],
+                           groups[g] * (turn % 2 == 0 ? 3 : 1), all_bits[b], groups[g],
+                           formats[(turn / 3 + b) % 3], activations[a], layout);
             }
         }
     }
@@ -189,7 +191,16 @@ static int report(size_t index, const struct kgen_outcome *outcome, const void *
     return 0;
 }
 
-static void prove_all(const struct kgen_text *problems, enum kgen_isa isa, size_t least)
+/* Keeps one of `every` variants, another one for each problem. */
+static void thin_out(struct kgen_variants *variants, size_t problem, size_t every)
+{
+    size_t kept = 0;
+    for (size_t i = problem % every; i < variants->count; i += every)
+        variants->items[kept++] = variants->items[i];
+    variants->count = kept > 0 ? kept : 1;
+}
+
+static void prove_all(const struct kgen_text *problems, enum kgen_isa isa, size_t every, size_t least)
 {
     struct kgen_error error = {0};
     struct kgen_spec *spec = shapes_spec(problems);
@@ -200,6 +211,7 @@ static void prove_all(const struct kgen_text *problems, enum kgen_isa isa, size_
         struct kgen_variants variants = {0};
         const struct kgen_problem *problem = &spec->entries[i].problem;
         assert_int_equal(kgen_variants_list(templates, problem, 1u << isa, &variants, &error), 0);
+        thin_out(&variants, i, every);
         struct batch batch = {problem, &variants, kgen_verify_cases_new(problem, SEED, &error), 0, 0};
         assert_non_null(batch.cases);
         const struct kgen_worker_options options = {.limit_seconds = 60};
@@ -220,12 +232,12 @@ static void prove_all(const struct kgen_text *problems, enum kgen_isa isa, size_
     kgen_spec_free(spec);
 }
 
-static void prove_tiles(enum kgen_isa isa, int step, size_t least)
+static void prove_tiles(enum kgen_isa isa, int step, size_t every, size_t least)
 {
     shapes_need(isa);
     struct kgen_text problems = {0};
     add_groups(&problems, "tiles16", step);
-    prove_all(&problems, isa, least);
+    prove_all(&problems, isa, every, least);
     kgen_text_free(&problems);
 }
 
@@ -236,28 +248,134 @@ static void test_generic(void **state)
     add_groups(&problems, "stored", 3);
     add_groups(&problems, "tiles16", 5);
     add_blocks(&problems);
-    prove_all(&problems, KGEN_ISA_GENERIC, 28 + 17 + 7);
+    prove_all(&problems, KGEN_ISA_GENERIC, 1, 28 + 17 + 7);
     kgen_text_free(&problems);
 }
 
 static void test_avx2(void **state)
 {
     (void)state;
-    prove_tiles(KGEN_ISA_AVX2, 1, 84);
+    prove_tiles(KGEN_ISA_AVX2, 5, 1, 17 * 9);
 }
 
 static void test_avx512(void **state)
 {
     (void)state;
-    prove_tiles(KGEN_ISA_AVX512, 1, 84);
+    prove_tiles(KGEN_ISA_AVX512, 1, 5, 84 * 4);
+}
+
+/* ---- planted faults ---- */
+
+/* Replaces the first `from` of a text by `to`. */
+static void plant(struct kgen_text *text, const char *from, const char *to)
+{
+    char *at = strstr(text->data, from);
+    if (at == NULL)
+        fail_msg("the kernel has no \"%s\":\n%s", from, text->data);
+    struct kgen_text planted = {0};
+    kgen_text_append(&planted, text->data, (size_t)(at - text->data));
+    kgen_text_puts(&planted, to);
+    kgen_text_puts(&planted, at + strlen(from));
+    kgen_text_free(text);
+    *text = planted;
+}
+
+/* The verdict on the first variant of a problem, with a fault. */
+static struct kgen_verification prove_planted(const struct kgen_problem *problem, enum kgen_isa isa,
+                                              const char *from, const char *to)
+{
+    struct kgen_error error = {0};
+    struct kgen_templates *templates = kgen_templates_open(NULL, "c", &error);
+    struct kgen_variants variants = {0};
+    struct kgen_text text = {0};
+    struct kgen_kernel kernel;
+    assert_non_null(templates);
+    assert_int_equal(kgen_variants_list(templates, problem, 1u << isa, &variants, &error), 0);
+    assert_true(variants.count > 0);
+    assert_int_equal(kgen_variant_callable_text(&variants.items[0], problem, "kernel", &text, &error), 0);
+    plant(&text, from, to);
+    struct kgen_code *code = kgen_jit_compile_read_only("planted", text.data, isa, &error);
+    if (code == NULL)
+        fail_msg("%s", error.message);
+    assert_int_equal(kgen_kernel_find(problem, code, "kernel", &kernel, &error), 0);
+    const struct kgen_verification result = prove(&kernel);
+    kgen_code_free(code);
+    kgen_text_free(&text);
+    kgen_variants_free(&variants);
+    kgen_templates_free(templates);
+    return result;
+}
+
+static void test_faults_are_seen(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum kgen_isa isa;
+        const char *from, *to;
+        enum kgen_verdict verdict;
+        const char *detail;
+    } cases[] = {
+        {"none", KGEN_ISA_AVX2, "m < count;", "m < count;", KGEN_PASSED, ""},
+        {"skips the last row", KGEN_ISA_AVX2, "m < count;", "m < count - 1;", KGEN_UNWRITTEN_ELEMENT, ""},
+        {"skips a row of a tail", KGEN_ISA_AVX2, "m < count;", "m < (count & ~1);", KGEN_UNWRITTEN_ELEMENT,
+         ""},
+        {"stores a row too many", KGEN_ISA_AVX2, "m < count;", "m <= count;", KGEN_WRITE_PAST_END, ""},
+        {"stores a whole tile always", KGEN_ISA_AVX2, "if (last - first == 16)", "if (1)",
+         KGEN_WRITE_PAST_END, ""},
+        {"a column of the tile before", KGEN_ISA_AVX2, "int i = first;", "int i = first - (first > 0);",
+         KGEN_WRITE_PAST_END, ""},
+        {"takes N for the stride", KGEN_ISA_AVX2, "y += y_stride;", "y += y_stride - 3;", KGEN_WRONG_ELEMENT,
+         ""},
+        {"takes another slice", KGEN_ISA_AVX2, "kv_cvt_f32(dot1_0_1)", "kv_cvt_f32(dot1_0_2)",
+         KGEN_WRONG_ELEMENT, ""},
+        {"takes the lowest slice of another row", KGEN_ISA_AVX2, "kv_cvt_f32(dot1_0_0)",
+         "kv_cvt_f32(dot0_0_0)", KGEN_WRONG_ELEMENT, ""},
+        {"takes the factor of the next row", KGEN_ISA_AVX2, "x_factor = slab_factor;",
+         "x_factor = slab_factor + (count > 2) * 2;", KGEN_WRONG_ELEMENT, ""},
+        {"takes the factor of the group before", KGEN_ISA_AVX2,
+         "slab_factor += ", "slab_factor += (group > 0) * ", KGEN_WRONG_ELEMENT, ""},
+        {"takes the scale of the group before", KGEN_ISA_AVX2,
+         "strip_scale += ", "strip_scale += (group > 0) * ", KGEN_WRONG_ELEMENT, ""},
+        {"prepares a row too few", KGEN_ISA_AVX2, "if (row < (int)rows) {", "if (row + 1 < (int)rows) {",
+         KGEN_WRONG_ELEMENT, ""},
+        {"none", KGEN_ISA_GENERIC, "sums[m] = 0.0f", "sums[m] = 0.0f", KGEN_PASSED, ""},
+        {"begins with the sums of the row before", KGEN_ISA_GENERIC, "sums[m] = 0.0f", "sums[m] *= 0.5f",
+         KGEN_WRONG_ELEMENT, ""},
+        {"writes another thread's columns", KGEN_ISA_GENERIC, "(size_t)y_stride + row]",
+         "(size_t)y_stride + row + (row & 1)]", KGEN_WRITE_PAST_END, ""},
+        {"stores a column too many, but not in the last row", KGEN_ISA_GENERIC,
+         "(size_t)y_stride + row] = sums[m];",
+         "(size_t)y_stride + row] = sums[m], y[(size_t)m * (size_t)y_stride + row + (m + 1 < (int)rows && "
+         "row + 1 == "
+         "row_end)] = sums[m];",
+         KGEN_WRITE_PAST_END, "lies between its rows"},
+    };
+    struct kgen_problem problem = quantised_problem(kgen_op_find("qmm"), 70, 192, 4, 64);
+    kgen_problem_set(&problem, "M", 20);
+    kgen_problem_set(&problem, "activation_dtype", KGEN_I24);
+    kgen_problem_set(&problem, "layout", KGEN_TILES16);
+    shapes_need(KGEN_ISA_AVX2);
+    size_t executed = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++, executed++) {
+        const struct kgen_verification v = prove_planted(&problem, cases[i].isa, cases[i].from, cases[i].to);
+        assert_verdict(cases[i].name, &v, cases[i].verdict);
+        if (strstr(v.detail, cases[i].detail) == NULL)
+            fail_msg("%s: \"%s\" does not say \"%s\"", cases[i].name, v.detail, cases[i].detail);
+    }
+    assert_int_equal(executed, KGEN_COUNT_OF(cases));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference_by_hand), cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_rows_of_generators), cmocka_unit_test(test_generic),
-        cmocka_unit_test(test_avx2),               cmocka_unit_test(test_avx512),
+        cmocka_unit_test(test_reference_by_hand),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_rows_of_generators),
+        cmocka_unit_test(test_generic),
+        cmocka_unit_test(test_avx2),
+        cmocka_unit_test(test_avx512),
+        cmocka_unit_test(test_faults_are_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,7 +156,19 @@ static void add_entry(struct sources *sources, size_t entry)
     }
 }
 
-/* Adds the function that packs weights, scales and biases, where an entry wants them in tiles. */
+/* The op whose source defines the function that packs: that of the first entry with tiles. */
+static const struct kgen_op *packing_op(const struct sources *sources)
+{
+    const struct kgen_spec *spec = sources->emission->input.spec;
+    for (size_t i = 0; i < spec->count; i++) {
+        if (kgen_problem_get(&spec->entries[i].problem, "layout") == KGEN_TILES16)
+            return spec->entries[i].problem.op;
+    }
+    return NULL;
+}
+
+/* Declares the function that packs weights, scales and biases, where an entry wants them in tiles, and adds
+ * it to the source of one op. */
 static int add_packing(struct sources *sources, struct kgen_error *error)
 {
     const struct kgen_emit_input *input = &sources->emission->input;
@@ -181,10 +193,11 @@ static int add_packing(struct sources *sources, struct kgen_error *error)
         "void %s(const void *stored, void *packed, size_t rows, size_t words, size_t word_bytes);\n",
         name.data);
     kgen_bind_text(&bindings, "function", name.data);
-    kgen_text_puts(&sources->kernels[KGEN_ISA_GENERIC], "\n");
-    const int result =
-        name.failed ? kgen_emit_fail_memory(error)
-                    : kgen_template_instantiate(tmpl, &bindings, &sources->kernels[KGEN_ISA_GENERIC], error);
+    int result = name.failed ? kgen_emit_fail_memory(error) : 0;
+    if (result == 0 && packing_op(sources) == sources->op) {
+        kgen_text_puts(&sources->kernels[KGEN_ISA_GENERIC], "\n");
+        result = kgen_template_instantiate(tmpl, &bindings, &sources->kernels[KGEN_ISA_GENERIC], error);
+    }
     kgen_bindings_free(&bindings);
     kgen_text_free(&name);
     return result;

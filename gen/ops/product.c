@@ -57,7 +57,7 @@ enum { BLOCK = 16 };
 struct block {
     const float *x; /* row 0 of the block */
     int64_t rows;
-    double *errors; /* [BLOCK, K]: of each activation, for every row of W alike */
+    double *errors;   /* [BLOCK, K]: of each activation, for every row of W alike */
     double *w, *size; /* a group of a row of W */
 };
 
@@ -132,8 +132,10 @@ void kgen_product_reference(const struct kgen_problem *problem, const struct kge
     const float *x = arguments->buffers[kgen_buffers_find(&list, "x")];
     const int64_t dtype = kgen_problem_get(problem, "activation_dtype");
     const int64_t rows = rows_of_call(problem, arguments);
-    const double levels =
-        dtype == KGEN_I8 ? 127 : dtype == KGEN_I16 ? 32767 : dtype == KGEN_I24 ? I24_LEVELS : 0;
+    const double levels = dtype == KGEN_I8    ? 127
+                          : dtype == KGEN_I16 ? 32767
+                          : dtype == KGEN_I24 ? I24_LEVELS
+                                              : 0;
     const int64_t block_rows = rows < BLOCK ? rows : BLOCK;
     double *errors = malloc((size_t)(block_rows * matrix.K + 2 * matrix.group_size) * sizeof *errors);
     if (errors == NULL)

@@ -28,7 +28,8 @@ static const struct kgen_scalar scalars[] = {
 const struct kgen_op kgen_op_qmm = {
     .name = "qmm",
     .summary = "Multiplies rows of activations by a quantised matrix: y[M,N] = x[M,K] W[N,K]^T.",
-    .formula = "y = x W^T, for the first `rows` rows of x and y, and rows row_begin to row_end of W [N, K], which are\n"
+    .formula = "y = x W^T, for the first `rows` rows of x and y, and rows row_begin to row_end of W [N, K], "
+               "which are\n"
                "columns of y: y[m * y_stride + row] is written for m from 0 to rows - 1.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),

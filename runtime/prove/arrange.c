@@ -58,13 +58,13 @@ static void arrange_strides(struct kgen_proof *p)
     for (size_t i = 0; i < p->buffers.count; i++) {
         struct kgen_problem_buffer *described = &p->buffers.items[i];
         if (described->strided_rows > 0)
-            described->bytes = ((described->strided_rows - 1) * p->stride + p->range) *
-                               kgen_dtype_bytes(described->dtype);
+            described->bytes =
+                ((described->strided_rows - 1) * p->stride + p->range) * kgen_dtype_bytes(described->dtype);
     }
 }
 
-static void arrange_memory(struct kgen_proof *p, size_t buffer, struct kgen_guard_buffer *memory, size_t bytes,
-                           bool read_only)
+static void arrange_memory(struct kgen_proof *p, size_t buffer, struct kgen_guard_buffer *memory,
+                           size_t bytes, bool read_only)
 {
     if (bytes == 0)
         return;
@@ -107,7 +107,8 @@ void kgen_proof_arrange(struct kgen_proof *p)
         arrange_buffer(p, i);
 }
 
-static void put_garbage(struct kgen_proof *p, const struct kgen_guard_buffer *memory, void *data, size_t bytes)
+static void put_garbage(struct kgen_proof *p, const struct kgen_guard_buffer *memory, void *data,
+                        size_t bytes)
 {
     static const int garbage[] = {0xff, 0x5a, 0x01};
     if (bytes == 0)
