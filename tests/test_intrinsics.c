@@ -111,8 +111,10 @@ static const char others[] =
     "{\"op\": \"swiglu\", \"size\": 1003},\n"
     "{\"op\": \"softmax\", \"size\": 133, \"rows\": 3},\n"
     "{\"op\": \"softmax\", \"size\": 3, \"rows\": 3},\n"
-    "{\"op\": \"attention_decode\", \"heads\": 9, \"kv_heads\": 1, \"head_dim\": 72, \"context\": 200},\n"
-    "{\"op\": \"attention_decode\", \"heads\": 3, \"kv_heads\": 3, \"head_dim\": 8, \"context\": 40},\n"
+    "{\"op\": \"attention_decode\", \"heads\": 9, \"kv_heads\": 1, \"head_dim\": 72, \"context\": 200, "
+    "\"cache_dtype\": \"f16\"},\n"
+    "{\"op\": \"attention_decode\", \"heads\": 3, \"kv_heads\": 3, \"head_dim\": 8, \"context\": 40, "
+    "\"cache_dtype\": \"bf16\"},\n"
     "{\"op\": \"add\", \"size\": 1003}";
 
 static size_t template_index(const struct suite *suite, const struct kgen_template *tmpl)

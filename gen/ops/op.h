@@ -55,7 +55,8 @@ enum kgen_role {
     KGEN_UPDATED,   /* read and written in place */
     KGEN_OUTPUT,    /* written, every element */
     KGEN_STATE,     /* kept between calls, such as a cache; read, and written where the op says */
-    KGEN_WORKSPACE, /* written by prepare, read by run and finish; its size is the kernel's to say */
+    KGEN_WORKSPACE, /* undefined before a call; of the parts that are given it, the last only reads it. Its
+                       size is the kernel's to say */
     KGEN_SCRATCH    /* of one thread, undefined at every call of run; its size is the kernel's to say */
 };
 

@@ -80,8 +80,10 @@ static void reference(const struct kgen_problem *problem, const struct kgen_argu
     const int y = kgen_buffers_find(&list, "y");
     const float *x = arguments->buffers[kgen_buffers_find(&list, "x")];
     const int64_t dtype = kgen_problem_get(problem, "activation_dtype"), group_size = matrix.group_size;
-    const double levels =
-        dtype == KGEN_I8 ? 127 : dtype == KGEN_I16 ? 32767 : dtype == KGEN_I24 ? I24_LEVELS : 0;
+    const double levels = dtype == KGEN_I8    ? 127
+                          : dtype == KGEN_I16 ? 32767
+                          : dtype == KGEN_I24 ? I24_LEVELS
+                                              : 0;
     const double c = (double)(group_size + matrix.K / group_size + 16);
     const double q_greatest = (double)kgen_matrix_unit_greatest(&matrix);
     double *errors = malloc((size_t)(matrix.K + 2 * group_size) * sizeof *errors);
