@@ -126,12 +126,13 @@ static double weigh(const struct shape *shape, const struct head *head, double *
 /* y = sum w_j v_j with w_j = p_j / sum p, p_j = exp(s_j - m), s_j = scale sum q k_j, m the greatest s_j. Keys
  * and values are those of the caches, rounded to their dtype: that rounding is not an error.
  *
- * s_j is off by c u S_j: S_j is the sum of the magnitudes, and c = head_dim + 24 roundings are met by a serial
- * sum, with the scale applied to q or to the sum. Whatever m a kernel subtracts falls out of w; the difference
- * is rounded once, so that p_j is off by |s_j - m| u. A kernel that meets a greater score block by block, or
- * puts parts of the positions together, multiplies p_j by exp(m - m') each time: the differences add up to no
- * more than |s_j - m|, and each factor adds 6 u, which is less than u for each position where blocks have 8
- * positions or more, with 24 u for the last of them. So the relative error of p_j is r_j = exp(u (c S_j + |s_j
+ * s_j is off by c u S_j: S_j is the sum of the magnitudes, and c = head_dim + 24 roundings are met by a
+ * serial sum, with the scale applied to q or to the sum. Whatever m a kernel subtracts falls out of w; the
+ * difference is rounded once, so that p_j is off by |s_j - m| u. A kernel that meets a greater score block by
+ * block, or puts parts of the positions together, multiplies p_j by exp(m - m') each time: the differences
+ * add up to no more than |s_j - m|, and each factor adds 6 u, which is less than u for each position where
+ * blocks have 8 positions or more, with 24 u for the last of them. So the relative error of p_j is r_j =
+ * exp(u (c S_j + |s_j
  * - m| + positions + 24)) - 1.
  *
  * The sums over positions may be serial, with a rounding for each position. The sum of p is off by R = sum
@@ -315,7 +316,8 @@ static void set(const struct shape *shape, const struct kgen_arguments *argument
                          cache_index(shape, b, position, i / shape->head_dim, i % shape->head_dim), value);
 }
 
-/* Makes the key of each position the first new one times a factor that grows by `slope` over the positions. */
+/* Makes the key of each position the first new one times a factor that grows by `slope` over the positions.
+ */
 static void fill_alike(const struct kgen_problem *problem, struct kgen_random *random,
                        struct kgen_arguments *arguments, float slope)
 {

@@ -14,13 +14,7 @@ enum {
 };
 
 /* The buffers of both ops, in the order of their tables. */
-enum {
-    KGEN_ATTENTION_Q,
-    KGEN_ATTENTION_K,
-    KGEN_ATTENTION_V,
-    KGEN_ATTENTION_K_CACHE,
-    KGEN_ATTENTION_V_CACHE
-};
+enum { KGEN_ATTENTION_Q, KGEN_ATTENTION_K, KGEN_ATTENTION_V, KGEN_ATTENTION_K_CACHE, KGEN_ATTENTION_V_CACHE };
 
 /* Positions lie in tiles of 16. In a tile, each head of keys has 16 positions side by side for each element,
  * and each head of values has its rows one after the other. */
@@ -34,14 +28,16 @@ enum {
         KGEN_SIZE_FIELD("kv_heads", "kv", KGEN_ATTENTION_HEADS_MAX, "heads of keys and values"),             \
         KGEN_SIZE_FIELD("head_dim", "d", KGEN_ATTENTION_HEAD_DIM_MAX,                                        \
                         "elements of a head, a multiple of 8"),                                              \
-        KGEN_SIZE_FIELD("context", "c", KGEN_ATTENTION_CONTEXT_MAX, "positions that the caches have room for")
+        KGEN_SIZE_FIELD("context", "c", KGEN_ATTENTION_CONTEXT_MAX,                                          \
+                        "positions that the caches have room for")
 #define KGEN_ATTENTION_CACHE_FIELDS                                                                          \
-    {                                                                                                        \
-        "scale", NULL, KGEN_FIELD_REAL, false, 0, 0, 1e6, NULL, "factor of the scores; 0: 1 / sqrt(head_dim)",   \
-            "s", false, true, NULL                                                                           \
-    }                                                                                                        \
-    , KGEN_CONSTANT_FIELD("cache_dtype", NULL, KGEN_F32, kgen_attention_cache_dtypes,                        \
-                          "of the elements of the caches", false, false)
+    {"scale", NULL,  KGEN_FIELD_REAL,                                                                        \
+     false,   0,     0,                                                                                      \
+     1e6,     NULL,  "factor of the scores; 0: 1 / sqrt(head_dim)",                                          \
+     "s",     false, true,                                                                                   \
+     NULL},                                                                                                  \
+        KGEN_CONSTANT_FIELD("cache_dtype", NULL, KGEN_F32, kgen_attention_cache_dtypes,                      \
+                            "of the elements of the caches", false, false)
 extern const int kgen_attention_cache_dtypes[];
 
 /* kgen_op's complete, check and names. The names are score_scale and group. */

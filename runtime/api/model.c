@@ -29,9 +29,11 @@ static int write_config(const struct kgen_checkpoint *checkpoint, const struct k
     const char *activations = options->activation_dtype != NULL ? options->activation_dtype : "i24";
     const char *usual_layout = strcmp(activations, "f32") == 0 ? "stored" : "tiles16";
     const char *layout = options->layout != NULL ? options->layout : usual_layout;
+    const char *caches = options->cache_dtype != NULL ? options->cache_dtype : "f16";
     char *written = NULL;
     if (config != NULL && json_object_set_new(config, "activation_dtype", json_string(activations)) == 0 &&
         json_object_set_new(config, "layout", json_string(layout)) == 0 &&
+        json_object_set_new(config, "cache_dtype", json_string(caches)) == 0 &&
         (options->context == 0 ||
          json_object_set_new(config, "context", json_integer(options->context)) == 0))
         written = json_dumps(config, JSON_INDENT(1));

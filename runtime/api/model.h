@@ -17,6 +17,7 @@ struct kgen_model {
 struct kgen_model_options {
     const char *activation_dtype; /* of products; NULL: "i24" */
     const char *layout;           /* of weights; NULL: "tiles16" for integers, else "stored" */
+    const char *cache_dtype;      /* of keys and values; NULL: "f16" */
     int64_t context; /* positions that the caches have room for; 0: the checkpoint's, at most 4096 */
     /* NULL, or is told of the nodes whose weights are loaded. */
     void (*progress)(void *context, size_t done, size_t count);

@@ -132,6 +132,11 @@ int kgen_read_context(const char *value, struct kgen_options *options, struct kg
     return read_field("context", "context", value, &options->spec.context, error);
 }
 
+int kgen_read_cache_type(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    return read_field("cache-type", "cache_dtype", value, &options->spec.cache_dtype, error);
+}
+
 int kgen_read_scale_dtype(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
     return read_field("scale-dtype", "scale_dtype", value, &options->spec.scale_dtype, error);
