@@ -242,8 +242,7 @@ static void fill_at(const struct kgen_problem *problem, struct kgen_random *rand
         float *from = arguments->buffers[b];
         void *cache = arguments->buffers[b + K_CACHE - K];
         kgen_random_fill_normal(random, from, rows * shape.row);
-        for (int64_t i = rows * shape.row; i < shape.rows * shape.row; i++)
-            from[i] = NAN;
+        kgen_random_fill_normal(random, from + rows * shape.row, (shape.rows - rows) * shape.row);
         for (int64_t j = 0; j < shape.room; j++) {
             for (int64_t i = 0; i < shape.row; i++)
                 kgen_dtype_store(cache, shape.cache_dtype,
@@ -273,11 +272,13 @@ static int64_t late_position(const struct kgen_problem *problem, struct kgen_ran
     return context - 1 - before - kgen_random_below(random, context / 4 + 1);
 }
 
+/* Fewer rows than may be, so that further ones are seen to be left alone. */
 static void fill_random(const struct kgen_problem *problem, struct kgen_random *random,
                         struct kgen_arguments *arguments)
 {
-    const int64_t position = late_position(problem, random);
-    fill_at(problem, random, arguments, position, rows_at(problem, position));
+    const int64_t position = late_position(problem, random), most = rows_at(problem, position);
+    fill_at(problem, random, arguments, position,
+            most > 1 ? most - 1 - kgen_random_below(random, (most + 3) / 4) : 1);
 }
 
 static void fill_first(const struct kgen_problem *problem, struct kgen_random *random,

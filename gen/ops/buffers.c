@@ -80,8 +80,9 @@ static void add_plain(const struct kgen_problem *problem, const struct kgen_buff
     count_elements(problem, declared->shape, &elements);
     buffer->bytes = (size_t)elements * width;
     if (problem->op->fixed_range) {
-        buffer->range_bytes =
-            declared->role == KGEN_OUTPUT ? buffer->bytes / kgen_problem_range_outer(problem) : 0;
+        buffer->range_bytes = declared->role == KGEN_OUTPUT && !problem->op->scattered
+                                  ? buffer->bytes / kgen_problem_range_outer(problem)
+                                  : 0;
         return;
     }
     struct kgen_problem more = *problem;

@@ -55,8 +55,8 @@ enum kgen_role {
     KGEN_UPDATED,   /* read and written in place */
     KGEN_OUTPUT,    /* written, every element */
     KGEN_STATE,     /* kept between calls, such as a cache; read, and written where the op says */
-    KGEN_WORKSPACE, /* undefined before a call; of the parts that are given it, the last only reads it. Its
-                       size is the kernel's to say */
+    KGEN_WORKSPACE, /* written by the first part that is given it, read by the others; its size is the
+                       kernel's to say */
     KGEN_SCRATCH    /* of one thread, undefined at every call of run; its size is the kernel's to say */
 };
 
@@ -92,7 +92,8 @@ struct kgen_arguments {
 };
 
 /* What a reference computes: for each output, updated and state buffer, by its index, the value of every
- * element and the bound on the error of a right kernel. An element of a state that is a NaN keeps its bits.
+ * element and the bound on the error of a right kernel. Where a NaN is expected, an element of a state keeps
+ * its bits, and one of an output is not written.
  * The arrays belong to the caller; others are NULL. */
 struct kgen_expected {
     double *values[KGEN_BUFFERS_MAX];
@@ -146,6 +147,7 @@ struct kgen_op {
     /* A kernel serves its problem's range only, whole or in parts: where things lie depends on it. Outputs
      * lie in the order of the range. */
     bool fixed_range;
+    bool scattered; /* of a fixed range: outputs do not lie in its order */
     /* NULL, or the field that says for how many positions a state has room. Kernels serve less room, too:
      * proofs and timings are done with less. */
     const char *room;

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #define OPS(ROW)                                                                                             \
-    ROW(qmv) ROW(dequantize) ROW(rms_norm) ROW(rope) ROW(swiglu) ROW(add) ROW(softmax) ROW(attention_decode)
+    ROW(qmv)                                                                                                 \
+    ROW(dequantize)                                                                                          \
+    ROW(rms_norm) ROW(rope) ROW(swiglu) ROW(add) ROW(softmax) ROW(attention_decode) ROW(attention_prefill)
 
 #define DECLARE(name) extern const struct kgen_op kgen_op_##name;
 #define ADDRESS(name) &kgen_op_##name,

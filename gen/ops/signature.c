@@ -37,12 +37,12 @@ const char *kgen_role_name(enum kgen_role role)
     return names[role];
 }
 
-/* Whether the part only reads the buffer. A workspace is written by all parts but the last that is given it.
- */
+/* Whether the part only reads the buffer. A workspace is written by the first part that is given it. */
 static bool is_read_only(const struct kgen_problem_buffer *buffer, unsigned part)
 {
+    const unsigned parts = buffer->declared->parts;
     if (buffer->role == KGEN_WORKSPACE)
-        return buffer->declared->parts < 2 * part;
+        return part != (parts & (0 - parts));
     return buffer->role == KGEN_INPUT || buffer->role == KGEN_WEIGHTS;
 }
 

@@ -225,9 +225,11 @@ static bool is_poison(const struct proof *p, size_t buffer, size_t element)
                   (const unsigned char *)&poison + offset % sizeof poison, width) == 0;
 }
 
-/* Whether an element of a state, for which a NaN is expected, is as it was before the call. */
+/* Whether an element for which a NaN is expected is as it was before the call. */
 static bool is_kept(const struct proof *p, size_t buffer, size_t element)
 {
+    if (p->buffers.items[buffer].role == KGEN_OUTPUT)
+        return is_poison(p, buffer, element);
     const size_t width = element_bytes(p, buffer);
     return p->buffers.items[buffer].role == KGEN_STATE &&
            memcmp((const unsigned char *)p->data[buffer] + element * width,
