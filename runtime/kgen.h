@@ -192,9 +192,9 @@ KGEN_API const struct kgen_function *kgen_plan_at(const struct kgen_plan *plan, 
  * ("self_attn.{q,k,v}_proj"), or the usual short one ("self_attn.qkv_proj", "mlp.gate_up_proj"); their rows
  * lie one matrix after the other.
  *
- * activation_dtype is the precision of a qmv: "f32", "i24", "i16" or "i8". NULL takes the most exact that the plan
- * has; ops without that field ignore it. Returns NULL with KGEN_NOT_FOUND where nothing, or more than one
- * function, is meant; the hint names what is near. */
+ * activation_dtype is the precision of a qmv: "f32", "i24", "i16" or "i8". NULL takes the most exact that the
+ * plan has; ops without that field ignore it. Returns NULL with KGEN_NOT_FOUND where nothing, or more than
+ * one function, is meant; the hint names what is near. */
 KGEN_API const struct kgen_function *kgen_plan_find(const struct kgen_plan *plan, const char *name,
                                                     const char *activation_dtype, struct kgen_status *status);
 

@@ -11,6 +11,7 @@
 #include "prove.h"
 
 #include "gen/ops/buffers.h"
+#include "gen/ops/dtype.h"
 
 #include <math.h>
 #include <string.h>
@@ -89,47 +90,99 @@ static void test_room(void **state)
     assert_int_equal(kgen_scalar_typical(&small, position), 99);
     assert_int_equal(kgen_scalar_typical(&great, position), KGEN_TYPICAL);
     const double row = 2 * 8 * sizeof(float);
-    assert_true(kgen_problem_bytes(&small) == row * (2 * 100 + 4));
-    assert_true(kgen_problem_bytes(&great) == row * (2 * KGEN_TYPICAL_ROOM + 4));
+    assert_true(kgen_problem_bytes(&small) == row * (2 * 112 + 4));
+    assert_true(kgen_problem_bytes(&great) == row * (2 * 1008 + 4));
+    struct kgen_problem half = small;
+    kgen_problem_set(&half, "cache_dtype", KGEN_F16);
+    assert_true(kgen_problem_bytes(&half) == row * (112 + 4));
 }
 
 /* ---- the reference ---- */
 
+/* Where an element of a position lies in the caches. */
+static size_t key_at(size_t kv_heads, size_t dim, size_t position, size_t kv, size_t i)
+{
+    return (position / 16 * kv_heads + kv) * 16 * dim + i * 16 + position % 16;
+}
+
+static size_t value_at(size_t kv_heads, size_t dim, size_t position, size_t kv, size_t i)
+{
+    return (position / 16 * kv_heads + kv) * 16 * dim + position % 16 * dim + i;
+}
+
+/* Position 17, in the second tile. The first pair of query heads sees one score of ln 3 and others of 0 or
+ * far below, the second equal ones. */
 static void test_reference_by_hand(void **state)
 {
     (void)state;
-    enum { HEADS = 4, KV_HEADS = 2, DIM = 8, CONTEXT = 4, ROW = KV_HEADS * DIM };
-    struct kgen_problem problem = problem_of(HEADS, KV_HEADS, DIM, CONTEXT);
-    kgen_problem_set_real(&problem, "scale", 1);
-    /* Position 1. The first pair of query heads sees scores of 0 and ln 3, the second equal ones. */
-    float q[HEADS * DIM] = {0}, k[ROW] = {0}, v[ROW], k_cache[CONTEXT * ROW], v_cache[CONTEXT * ROW];
-    for (int i = 0; i < CONTEXT * ROW; i++)
-        k_cache[i] = v_cache[i] = i < ROW ? 0 : NAN;
-    for (int i = 0; i < ROW; i++) {
-        v_cache[i] = 1;
-        v[i] = i < DIM ? 5 : 9;
-    }
-    q[0] = q[DIM] = 1;
-    k[0] = 1.0986122887f;
-    double y[HEADS * DIM], bound[HEADS * DIM], kept[2][CONTEXT * ROW], exact[2][CONTEXT * ROW] = {{0}};
-    const struct kgen_arguments arguments = {.buffers = {q, k, v, k_cache, v_cache}, .scalars = {1}};
-    struct kgen_expected expected = {.values = {[3] = kept[0], [4] = kept[1], [6] = y},
-                                     .bounds = {[3] = exact[0], [4] = exact[1], [6] = bound}};
-    problem.op->reference(&problem, &arguments, &expected);
-    for (int i = 0; i < HEADS * DIM; i++) {
-        assert_true(fabs(y[i] - (i < 2 * DIM ? 4 : 5)) < 1e-6);
-        assert_true(bound[i] > 0 && bound[i] < 1e-4);
-    }
-    for (int i = 0; i < ROW; i++) {
-        assert_true(kept[0][i] == 0 && kept[1][i] == 1);
-        assert_true(kept[0][ROW + i] == (double)k[i] && kept[1][ROW + i] == (double)v[i]);
-        assert_true(isnan(kept[0][2 * ROW + i]) && isnan(kept[1][3 * ROW + i]));
+    enum {
+        HEADS = 4,
+        KV_HEADS = 2,
+        DIM = 8,
+        CONTEXT = 20,
+        ROW = KV_HEADS * DIM,
+        CACHE = 32 * ROW,
+        LAST = 17
+    };
+    static const int64_t dtypes[] = {KGEN_F32, KGEN_F16, KGEN_BF16};
+    /* 1 + 2^-8 is a tie of bfloat16, 1 + 2^-11 one of binary16: the even number is 1. */
+    static const double kept_ones[][2] = {{1 + 0x1p-8, 1 + 0x1p-11}, {1 + 0x1p-8, 1}, {1, 1}};
+    for (size_t d = 0; d < KGEN_COUNT_OF(dtypes); d++) {
+        struct kgen_problem problem = problem_of(HEADS, KV_HEADS, DIM, CONTEXT);
+        kgen_problem_set_real(&problem, "scale", 1);
+        kgen_problem_set(&problem, "cache_dtype", dtypes[d]);
+        float q[HEADS * DIM] = {0}, k[ROW] = {0}, v[ROW];
+        static float k_cache[CACHE], v_cache[CACHE];
+        static double kept[2][CACHE], exact[2][CACHE];
+        for (size_t j = 0; j < 32; j++) {
+            for (size_t i = 0; i < ROW; i++) {
+                const size_t key = key_at(KV_HEADS, DIM, j, i / DIM, i % DIM);
+                const size_t value = value_at(KV_HEADS, DIM, j, i / DIM, i % DIM);
+                const bool far = j > 0 && i == 0;
+                kgen_dtype_store(k_cache, dtypes[d], (int64_t)key, j >= LAST ? NAN : far ? -64 : 0);
+                kgen_dtype_store(v_cache, dtypes[d], (int64_t)value, j >= LAST ? NAN : 1);
+            }
+        }
+        for (int i = 0; i < ROW; i++)
+            v[i] = i < DIM ? 5 : 19;
+        q[0] = q[DIM] = 1;
+        k[0] = 1.0986122887f;
+        k[1] = 1 + 0x1p-8f;
+        k[2] = 1 + 0x1p-11f;
+        double y[HEADS * DIM], bound[HEADS * DIM];
+        const struct kgen_arguments arguments = {.buffers = {q, k, v, k_cache, v_cache}, .scalars = {LAST}};
+        struct kgen_expected expected = {.values = {[3] = kept[0], [4] = kept[1], [7] = y},
+                                         .bounds = {[3] = exact[0], [4] = exact[1], [7] = bound}};
+        problem.op->reference(&problem, &arguments, &expected);
+        for (int i = 0; i < HEADS * DIM; i++) {
+            /* The rounding of ln 3 to the cache's dtype counts. */
+            const double three = exp(kept[0][key_at(KV_HEADS, DIM, LAST, 0, 0)]);
+            const double right = i < 2 * DIM ? (1 + three * 5) / (1 + three) : 2;
+            assert_true(fabs(y[i] - right) < 1e-6);
+            assert_true(bound[i] > 0 && bound[i] < 1e-4);
+        }
+        assert_true(fabs(kept[0][key_at(KV_HEADS, DIM, LAST, 0, 0)] - log(3)) < 0x1p-8);
+        for (size_t i = 0; i < 2; i++)
+            assert_true(kept[0][key_at(KV_HEADS, DIM, LAST, 0, 1 + i)] == kept_ones[d][i]);
+        assert_true(kept[0][key_at(KV_HEADS, DIM, 3, 0, 0)] == -64);
+        assert_true(kept[1][value_at(KV_HEADS, DIM, LAST, 1, 3)] == 19);
+        assert_true(kept[1][value_at(KV_HEADS, DIM, LAST - 1, 1, 3)] == 1);
+        assert_true(isnan(kept[0][key_at(KV_HEADS, DIM, LAST + 1, 0, 0)]));
+        assert_true(isnan(kept[1][value_at(KV_HEADS, DIM, 31, 1, 7)]));
     }
 }
 
 /* ---- kernels ---- */
 
-enum { HEADS = 6, KV_HEADS = 2, GROUP = HEADS / KV_HEADS, DIM = 24, ROW = KV_HEADS * DIM, ROOM = 1000 };
+enum {
+    HEADS = 6,
+    KV_HEADS = 2,
+    GROUP = HEADS / KV_HEADS,
+    DIM = 24,
+    ROW = KV_HEADS * DIM,
+    ROOM = 1000,
+    PARTS = 4
+};
 
 static enum fault {
     RIGHT,
@@ -144,34 +197,57 @@ static enum fault {
     APPENDS_NOTHING,
     APPENDS_TOO_EARLY,
     SWAPS_CACHES,
+    TRUNCATES,
+    FORGETS_THE_LAST_PART,
     CHANGES_THE_CACHE,
     CLEARS_WHAT_FOLLOWS
 } fault;
 
+static int64_t cache_dtype;
+
+/* As the caches round, or towards zero. */
+static void store(void *cache, size_t at, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits &= cache_dtype == KGEN_F16 ? 0xffffe000 : 0xffff0000;
+    if (fault == TRUNCATES)
+        memcpy(&value, &bits, sizeof bits);
+    kgen_dtype_store(cache, cache_dtype, (int64_t)at, value);
+}
+
+static float key_of(void *const *b, size_t position, size_t kv, size_t i)
+{
+    return (float)kgen_dtype_value(b[3], cache_dtype, (int64_t)key_at(KV_HEADS, DIM, position, kv, i));
+}
+
+static float value_of(void *const *b, size_t position, size_t kv, size_t i)
+{
+    return (float)kgen_dtype_value(b[4], cache_dtype, (int64_t)value_at(KV_HEADS, DIM, position, kv, i));
+}
+
 static void prepare(void *const *b, const int64_t *scalars)
 {
-    const size_t bytes = ROW * sizeof(float);
-    float *k_cache = (float *)b[3] + scalars[0] * ROW, *v_cache = (float *)b[4] + scalars[0] * ROW;
-    if (fault == APPENDS_NOTHING)
-        return;
-    if (fault == APPENDS_TOO_EARLY && scalars[0] > 0)
-        k_cache -= ROW, v_cache -= ROW;
-    memcpy(k_cache, b[fault == SWAPS_CACHES ? 2 : 1], bytes);
-    memcpy(v_cache, b[fault == SWAPS_CACHES ? 1 : 2], bytes);
-    if (fault == CLEARS_WHAT_FOLLOWS && scalars[0] == 0)
-        memset(k_cache + ROW, 0, bytes);
+    const size_t position = (size_t)(scalars[0] - (fault == APPENDS_TOO_EARLY && scalars[0] > 0));
+    const float *k = b[fault == SWAPS_CACHES ? 2 : 1], *v = b[fault == SWAPS_CACHES ? 1 : 2];
+    for (size_t i = 0; fault != APPENDS_NOTHING && i < ROW; i++) {
+        store(b[3], key_at(KV_HEADS, DIM, position, i / DIM, i % DIM), k[i]);
+        store(b[4], value_at(KV_HEADS, DIM, position, i / DIM, i % DIM), v[i]);
+        if (fault == CLEARS_WHAT_FOLLOWS && position == 0)
+            store(b[3], key_at(KV_HEADS, DIM, 1, i / DIM, i % DIM), 0);
+    }
 }
 
 /* One query head: the sums are kept up to date position by position. */
-static void attend(const float *q, const float *keys, const float *values, int64_t position, float *y)
+static void attend(void *const *b, const float *q, size_t kv, int64_t position, float *y)
 {
     const float scale = fault == DOES_NOT_SCALE ? 1 : 1 / sqrtf((float)DIM);
     float greatest = -3e38f, sum = 0, sums[DIM] = {0};
     const int64_t end = position + (fault == READS_ONE_MORE) - (fault == OMITS_THE_NEWEST && position > 0);
     for (int64_t j = fault == OMITS_THE_FIRST && position > 0; j <= end; j++) {
         float dots[8] = {0}, dot = 0;
-        for (int i = 0; i < DIM; i++)
-            dots[i % 8] += q[i] * keys[j * ROW + i];
+        for (size_t i = 0; i < DIM; i++)
+            dots[i % 8] += q[i] * key_of(b, (size_t)j, kv, i);
         for (int i = 0; i < 8; i++)
             dot += dots[i] * scale;
         const bool first = greatest < -1e38f;
@@ -181,24 +257,28 @@ static void attend(const float *q, const float *keys, const float *values, int64
         const float factor = first ? 0 : expf(greatest - next), weight = expf(dot - next);
         greatest = next;
         sum = sum * factor + weight;
-        for (int i = 0; i < DIM; i++)
-            sums[i] = sums[i] * factor + weight * values[j * ROW + i];
+        for (size_t i = 0; i < DIM; i++)
+            sums[i] = sums[i] * factor + weight * value_of(b, (size_t)j, kv, i);
     }
-    for (int i = 0; i < DIM; i++)
-        y[i] = sums[i] / sum + (fault == READS_A_STALE_ROW ? 0 * values[(position + 1) * ROW + i] : 0);
+    for (size_t i = 0; i < DIM; i++)
+        y[i] =
+            sums[i] / sum + (fault == READS_A_STALE_ROW ? 0 * value_of(b, (size_t)position + 1, kv, i) : 0);
 }
 
+/* The first part of the positions of a head stands for all of them. */
 static void run(void *const *b, const int64_t *scalars, size_t begin, size_t end)
 {
-    for (size_t kv = begin; kv < end; kv++) {
-        for (size_t g = 0; g < GROUP; g++) {
+    for (size_t part = begin; part < end; part++) {
+        const size_t kv = part / PARTS;
+        for (size_t g = 0; part % PARTS == 0 && g < GROUP; g++) {
             const size_t h = kv * GROUP + g;
             const size_t from = fault == TAKES_HEADS_IN_TURNS ? h % KV_HEADS : kv;
-            attend((const float *)b[0] + h * DIM, (const float *)b[3] + from * DIM,
-                   (const float *)b[4] + from * DIM, scalars[0], (float *)b[6] + h * DIM);
+            attend(b, (const float *)b[0] + h * DIM, from, scalars[0], (float *)b[7] + h * DIM);
         }
+        if (fault == FORGETS_THE_LAST_PART && part % PARTS == PARTS - 1 && scalars[0] > 0)
+            ((float *)b[7])[kv * GROUP * DIM] = 0;
         if (fault == CHANGES_THE_CACHE)
-            ((float *)b[3])[kv * DIM] += 1;
+            store(b[3], key_at(KV_HEADS, DIM, 0, kv, 0), 3);
     }
 }
 
@@ -222,20 +302,28 @@ static void test_kernels_are_proven(void **state)
         {"appends nothing", APPENDS_NOTHING, "cache["},
         {"appends one position too early", APPENDS_TOO_EARLY, "cache["},
         {"swaps the caches", SWAPS_CACHES, "cache["},
+        {"rounds towards zero", TRUNCATES, "cache["},
+        {"forgets the last part", FORGETS_THE_LAST_PART, "y["},
         {"changes the cache", CHANGES_THE_CACHE, "k_cache["},
         {"clears what follows", CLEARS_WHAT_FOLLOWS, "k_cache["},
     };
+    static const int64_t dtypes[] = {KGEN_F32, KGEN_F16, KGEN_BF16};
     size_t executed = 0;
-    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++, executed++) {
-        const struct kgen_kernel kernel = {
+    for (size_t i = 0; i < KGEN_COUNT_OF(dtypes) * KGEN_COUNT_OF(cases); i++, executed++) {
+        const size_t c = i % KGEN_COUNT_OF(cases);
+        struct kgen_kernel kernel = {
             .problem = problem_of(HEADS, KV_HEADS, DIM, ROOM), .run = run, .prepare = prepare};
-        fault = cases[i].fault;
+        cache_dtype = dtypes[i / KGEN_COUNT_OF(cases)];
+        kgen_problem_set(&kernel.problem, "cache_dtype", cache_dtype);
+        fault = cases[c].fault;
+        if (fault == TRUNCATES && cache_dtype == KGEN_F32)
+            cache_dtype = KGEN_BF16; /* the kernel keeps bfloat16 where float is asked for */
         const struct kgen_verification v = prove(&kernel);
-        assert_verdict(cases[i].name, &v, cases[i].detail == NULL ? KGEN_PASSED : KGEN_WRONG_ELEMENT);
-        if (cases[i].detail != NULL && strstr(v.detail, cases[i].detail) == NULL)
-            fail_msg("%s: \"%s\" does not say \"%s\"", cases[i].name, v.detail, cases[i].detail);
+        assert_verdict(cases[c].name, &v, cases[c].detail == NULL ? KGEN_PASSED : KGEN_WRONG_ELEMENT);
+        if (cases[c].detail != NULL && strstr(v.detail, cases[c].detail) == NULL)
+            fail_msg("%s: \"%s\" does not say \"%s\"", cases[c].name, v.detail, cases[c].detail);
     }
-    assert_int_equal(executed, 14);
+    assert_int_equal(executed, 48);
 }
 
 int main(void)

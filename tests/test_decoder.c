@@ -121,10 +121,11 @@ static struct kgen_context *open_estimate(struct api_fixture *fixture, int threa
 
 static struct kgen_model *open_with_rows(struct kgen_context *context, const char *path,
                                          const char *activation_dtype, const char *layout,
-                                         int64_t prompt_rows)
+                                         const char *cache_dtype, int64_t prompt_rows)
 {
     const struct kgen_model_options options = {.activation_dtype = activation_dtype,
                                                .layout = layout,
+                                               .cache_dtype = cache_dtype,
                                                .context = CONTEXT,
                                                .prompt_rows = prompt_rows};
     struct kgen_status status = {0};
@@ -136,9 +137,10 @@ static struct kgen_model *open_with_rows(struct kgen_context *context, const cha
 }
 
 static struct kgen_model *open_model(struct kgen_context *context, const char *path,
-                                     const char *activation_dtype, const char *layout)
+                                     const char *activation_dtype, const char *layout,
+                                     const char *cache_dtype)
 {
-    return open_with_rows(context, path, activation_dtype, layout, 1);
+    return open_with_rows(context, path, activation_dtype, layout, cache_dtype, 1);
 }
 
 static int64_t token_at(int64_t step, int64_t vocab)
@@ -167,7 +169,7 @@ static size_t check_shape(struct api_fixture *fixture, const struct shape_case *
     snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
     kgen_test_write_llama(path, &item->shape, SEED, &item->types);
     struct kgen_context *context = open_estimate(fixture, threads);
-    struct kgen_model *model = open_model(context, path, activation_dtype, layout);
+    struct kgen_model *model = open_model(context, path, activation_dtype, layout, "f32");
     struct llama_reference *reference = llama_reference_new(model->checkpoint, &item->shape, CONTEXT);
     struct kgen_error error = {0};
     size_t compared = 0;
@@ -216,7 +218,7 @@ static size_t check_prompts(struct api_fixture *fixture, const struct shape_case
     snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
     kgen_test_write_llama(path, &item->shape, SEED, &item->types);
     struct kgen_context *context = open_estimate(fixture, threads);
-    struct kgen_model *model = open_with_rows(context, path, activation_dtype, NULL, prompt_rows);
+    struct kgen_model *model = open_with_rows(context, path, activation_dtype, NULL, "f32", prompt_rows);
     struct llama_reference *reference = llama_reference_new(model->checkpoint, &item->shape, CONTEXT);
     struct kgen_error error = {0};
     size_t compared = 0;
@@ -258,6 +260,55 @@ static void test_prompts_are_right(void **state)
     assert_true(compared > 20000);
 }
 
+/* The caches have the dtype that is asked for, f16 where none is: as many bytes, and logits as near to those
+ * of exact keys and values as its rounding allows, but not equal to them. */
+static void test_cache_types(void **state)
+{
+    struct api_fixture *fixture = *state;
+    static const struct {
+        const char *dtype;
+        size_t bytes;
+        double least, most; /* the greatest difference, of the greatest logit */
+    } cases[] = {
+        {"f32", 4, 0, TOLERANCE}, {"f16", 2, 1e-6, 2e-3}, {"bf16", 2, 1e-4, 2e-2}, {NULL, 2, 1e-6, 2e-3}};
+    const struct shape_case *item = &shapes[0];
+    size_t executed = 0;
+    char path[128];
+    snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
+    kgen_test_write_llama(path, &item->shape, SEED, &item->types);
+    struct kgen_context *context = open_estimate(fixture, 2);
+    for (size_t c = 0; c < KGEN_COUNT_OF(cases); c++, executed++) {
+        struct kgen_model *model = open_model(context, path, "f32", "stored", cases[c].dtype);
+        struct llama_reference *reference = llama_reference_new(model->checkpoint, &item->shape, CONTEXT);
+        struct kgen_decoder_sizes sizes;
+        struct kgen_error error = {0};
+        double greatest = 0, difference = 0;
+        kgen_decoder_query(model->decoder, &sizes);
+        assert_int_equal(
+            sizes.caches,
+            2 * (size_t)(item->shape.layers * CONTEXT * item->shape.kv_heads * item->shape.head_dim) *
+                cases[c].bytes);
+        for (int64_t step = 0; step < CONTEXT; step++) {
+            const int64_t token = token_at(step, item->shape.vocab);
+            const float *logits = kgen_decoder_step(model->decoder, token, step, &error);
+            const double *expected = llama_reference_step(reference, token, step);
+            assert_non_null(logits);
+            for (int64_t i = 0; i < item->shape.vocab; i++) {
+                greatest = fmax(greatest, fabs(expected[i]));
+                difference = fmax(difference, fabs((double)logits[i] - expected[i]));
+            }
+        }
+        if (!(difference >= cases[c].least * greatest && difference <= cases[c].most * greatest))
+            fail_msg("case %zu, seed %llu: the logits differ by %.3g of the greatest", c,
+                     (unsigned long long)SEED, difference / greatest);
+        llama_reference_free(reference);
+        kgen_model_close(model);
+    }
+    kgen_close(context);
+    remove(path);
+    assert_int_equal(executed, 4);
+}
+
 /* Runs count steps from a position on, with tokens that depend on salt, and checks the last logits against
  * expected, which it fills where that is asked for. */
 static void run_steps(struct kgen_decoder *decoder, int64_t begin, int64_t count, int64_t salt,
@@ -288,7 +339,7 @@ static void test_begin_anew(void **state)
     snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
     kgen_test_write_llama(path, &shapes[0].shape, SEED, &shapes[0].types);
     struct kgen_context *context = open_estimate(fixture, 2);
-    struct kgen_model *model = open_model(context, path, NULL, NULL);
+    struct kgen_model *model = open_model(context, path, NULL, NULL, NULL);
     run_steps(model->decoder, 0, 7, 0, first, true);
     run_steps(model->decoder, 7, 6, 0, later, true);
     run_steps(model->decoder, 13, CONTEXT - 13, 1000, NULL, false);
@@ -310,7 +361,7 @@ static void test_limits(void **state)
     snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
     kgen_test_write_llama(path, &shapes[0].shape, SEED, &shapes[0].types);
     struct kgen_context *context = open_estimate(fixture, 1);
-    struct kgen_model *model = open_model(context, path, NULL, NULL);
+    struct kgen_model *model = open_model(context, path, NULL, NULL, NULL);
     static const struct {
         int64_t token, position;
         const char *message;
@@ -430,6 +481,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_logits_are_right, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_prompts_are_right, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_cache_types, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_begin_anew, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_limits, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_a_tensor_is_missing, api_setup, api_teardown),

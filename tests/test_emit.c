@@ -4,6 +4,7 @@
 #define _DEFAULT_SOURCE /* mkdtemp */
 #include "gen/base/file.h"
 #include "gen/emit/emit.h"
+#include "gen/ops/dtype.h"
 #include "gen/ops/format.h"
 #include "gen/ops/signature.h"
 #include "runtime/tune/timing_buffers.h"
@@ -75,7 +76,10 @@ static const char spec_text[] =
     "{\"op\": \"swiglu\", \"size\": 1003},\n"
     "{\"op\": \"add\", \"size\": 77},\n"
     "{\"op\": \"softmax\", \"rows\": 3, \"size\": 133},\n"
-    "{\"op\": \"attention_decode\", \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, \"context\": 90}\n"
+    "{\"op\": \"attention_decode\", \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, \"context\": 90},\n"
+    "{\"op\": \"attention_prefill\", \"M\": 12, \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, "
+    "\"context\": 90, "
+    "\"cache_dtype\": \"f16\"}\n"
     "]}\n";
 
 struct fixture {
@@ -251,7 +255,8 @@ static const char driver_head[] =
     "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include \"qmv_kernels.h\"\n"
     "#include \"dequantize_kernels.h\"\n#include \"rms_norm_kernels.h\"\n#include \"rope_kernels.h\"\n"
     "#include \"swiglu_kernels.h\"\n#include \"add_kernels.h\"\n#include \"softmax_kernels.h\"\n"
-    "#include \"attention_decode_kernels.h\"\n#include \"qmm_kernels.h\"\n"
+    "#include \"attention_decode_kernels.h\"\n#include \"attention_prefill_kernels.h\"\n"
+    "#include \"qmm_kernels.h\"\n"
     "static unsigned char input[1 << 20], packed[3][1 << 17];\n"
     "_Alignas(64) static unsigned char memory[1 << 20];\nstatic float output[1 << 18], updated[1 << 18];\n"
     "static void get(int i)\n{\n    char name[32];\n    sprintf(name, \"in%d.bin\", i);\n"
@@ -289,7 +294,8 @@ static void write_buffer(const struct fixture *fixture, const struct kgen_proble
                          function, buffer->name, buffer->name,
                          buffer->role == KGEN_SCRATCH ? " + sizeof memory / 2" : "");
     else if (buffer->role == KGEN_STATE)
-        kgen_text_printf(text, "        float *%s = (void *)(input + %zu);\n", buffer->name, offset);
+        kgen_text_printf(text, "        %s *%s = (void *)(input + %zu);\n", kgen_dtype_c_type(buffer->dtype),
+                         buffer->name, offset);
     else if (buffer->role == KGEN_OUTPUT || buffer->role == KGEN_UPDATED)
         kgen_text_printf(text, "        float *%s = %s;\n", buffer->name,
                          buffer->role == KGEN_OUTPUT ? "output" : "updated");
@@ -305,11 +311,12 @@ static void write_buffer(const struct fixture *fixture, const struct kgen_proble
 /* Calls the parts of a function, the range as two threads would. */
 static void write_calls(const struct kgen_problem *problem, const char *function, struct kgen_text *text)
 {
-    struct kgen_text prepare = {0}, run = {0};
+    struct kgen_text prepare = {0}, run = {0}, finish = {0};
     const char *name = problem->op->range_name, *separator = name[0] != '\0' ? "_" : "";
     const size_t range = kgen_problem_range(problem);
     kgen_signature_arguments(problem, KGEN_PREPARE, &prepare);
     kgen_signature_arguments(problem, KGEN_RUN, &run);
+    kgen_signature_arguments(problem, KGEN_FINISH, &finish);
     if (kgen_op_has_part(problem->op, KGEN_PREPARE))
         kgen_text_printf(text, "        %s_prepare(%s);\n", function, prepare.data);
     for (size_t part = 0; part < 2; part++)
@@ -317,6 +324,9 @@ static void write_calls(const struct kgen_problem *problem, const char *function
                          part == 0 ? "size_t " : "", name, separator, part * (range / 2),
                          part == 0 ? "size_t " : "", name, separator, part == 0 ? range / 2 : range, function,
                          run.data);
+    if (kgen_op_has_part(problem->op, KGEN_FINISH))
+        kgen_text_printf(text, "        %s_finish(%s);\n", function, finish.data);
+    kgen_text_free(&finish);
     kgen_text_free(&prepare);
     kgen_text_free(&run);
 }
@@ -418,7 +428,7 @@ static void compare_file(const struct fixture *fixture, const char *what, const 
     for (size_t i = 0; i < count; i++) {
         float value;
         memcpy(&value, output.data + sizeof value * i, sizeof value);
-        if (!(fabs((double)value - expected[i]) <= bound[i]))
+        if (!(fabs((double)value - expected[i]) <= bound[i]) && !(isnan(expected[i]) && isnan(value)))
             fail_msg("%s: entry %zu, %s[%zu] = %.9g, expected %.9g +- %.3g", what, entry, name, i,
                      (double)value, expected[i], bound[i]);
     }

@@ -196,6 +196,9 @@ static void test_text(void **state)
     kgen_test_expect("generate model.gguf -p abc -n 12 -q", 0, expected.data, NULL);
     kgen_text_free(&expected);
     json_decref(root);
+    root = generate("model.gguf -p abc -n 3 --cache-type bf16");
+    assert_int_equal(json_array_size(json_object_get(root, "tokens")), 3);
+    json_decref(root);
     root = generate("model.gguf -p abc -n 100 --context 9");
     assert_true(json_array_size(json_object_get(root, "tokens")) <= 9);
     json_decref(root);
@@ -290,6 +293,7 @@ static void test_bad_input(void **state)
         {"generate none.gguf -p a", 2, "none.gguf"},
         {"generate broken.gguf -p a", 2, "broken.gguf"},
         {"generate unknown.gguf --chat -p a", 2, "template"},
+        {"generate model.gguf -p a --cache-type i8", 2, "--cache-type"},
         {"generate model.gguf -p abcabcabcabc --context 3", 2, "room for 3 positions"},
         {"tune prompt.txt -p a", 2, "takes no option --prompt"},
     };

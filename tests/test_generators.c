@@ -39,7 +39,7 @@ static struct kgen_problem few(const struct kgen_op *op)
         const char *field;
         int64_t value;
     } values[] = {{"N", 3},
-                  {"M", 1},
+                  {"M", 12},
                   {"K", 256},
                   {"bits", 4},
                   {"group_size", 64},
@@ -84,6 +84,8 @@ static uint64_t run_generator(const struct kgen_problem *problem, const struct k
     for (size_t i = 0; i < list.count; i++) {
         for (size_t j = 0; expected.values[i] != NULL && j < list.items[i].bytes / 4; j++) {
             const double value = expected.values[i][j], bound = expected.bounds[i][j];
+            if (kgen_scalar_find(problem->op, "rows") >= 0 && isnan(value) && bound <= 0)
+                continue; /* an element that is not written */
             if (!isfinite(value) || !isfinite(bound) || fabs(value) > (double)FLT_MAX || bound < 0)
                 fail_msg("%s, %s: %s[%zu] is %g +- %g", problem->op->name, generator->name,
                          list.items[i].name, j, value, bound);

@@ -111,8 +111,12 @@ static const char others[] =
     "{\"op\": \"swiglu\", \"size\": 1003},\n"
     "{\"op\": \"softmax\", \"size\": 133, \"rows\": 3},\n"
     "{\"op\": \"softmax\", \"size\": 3, \"rows\": 3},\n"
-    "{\"op\": \"attention_decode\", \"heads\": 9, \"kv_heads\": 1, \"head_dim\": 72, \"context\": 200},\n"
-    "{\"op\": \"attention_decode\", \"heads\": 3, \"kv_heads\": 3, \"head_dim\": 8, \"context\": 40},\n"
+    "{\"op\": \"attention_decode\", \"heads\": 9, \"kv_heads\": 1, \"head_dim\": 72, \"context\": 200, "
+    "\"cache_dtype\": \"f16\"},\n"
+    "{\"op\": \"attention_decode\", \"heads\": 3, \"kv_heads\": 3, \"head_dim\": 8, \"context\": 40, "
+    "\"cache_dtype\": \"bf16\"},\n"
+    "{\"op\": \"attention_prefill\", \"M\": 20, \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 40, "
+    "\"context\": 90, \"cache_dtype\": \"f16\"},\n"
     "{\"op\": \"add\", \"size\": 1003}";
 
 static size_t template_index(const struct suite *suite, const struct kgen_template *tmpl)

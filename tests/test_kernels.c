@@ -127,9 +127,24 @@ static void add_others(struct kgen_text *text)
     for (size_t i = 0; i < KGEN_COUNT_OF(attentions); i++)
         shapes_add(text,
                    "{\"op\": \"attention_decode\", \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d, "
-                   "\"context\": %d%s}",
+                   "\"context\": %d, \"cache_dtype\": \"%s\"%s}",
                    attentions[i][0], attentions[i][1], attentions[i][2], attentions[i][3],
-                   i == 1 ? ", \"scale\": 0.5" : "");
+                   i % 3 == 0   ? "f16"
+                   : i % 3 == 1 ? "f32"
+                                : "bf16",
+                   i == 1 ? ", \"scale\": 0.5, \"key_parts\": 3" : "");
+    static const int prefills[][5] = {
+        {40, 9, 3, 64, 200}, {7, 8, 1, 40, 70}, {33, 3, 3, 8, 60}, {1, 2, 2, 72, 1}};
+    for (size_t i = 0; i < KGEN_COUNT_OF(prefills); i++)
+        shapes_add(
+            text,
+            "{\"op\": \"attention_prefill\", \"M\": %d, \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d, "
+            "\"context\": %d, \"cache_dtype\": \"%s\"%s}",
+            prefills[i][0], prefills[i][1], prefills[i][2], prefills[i][3], prefills[i][4],
+            i % 3 == 0   ? "f16"
+            : i % 3 == 1 ? "f32"
+                         : "bf16",
+            i == 1 ? ", \"scale\": 0.5, \"row_parts\": 3" : "");
     static const int dims[][2] = {{128, 128}, {64, 64}, {80, 20}, {96, 48}, {2, 2}, {256, 64}};
     for (size_t i = 0; i < KGEN_COUNT_OF(dims); i++) {
         for (int pairing = 0; pairing < 2; pairing++)

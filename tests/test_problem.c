@@ -62,9 +62,9 @@ static struct kgen_problem sample(const struct kgen_op *op)
         kgen_problem_set(&problem, "rotary_dim", 64);
         return problem;
     }
-    if (op == kgen_op_find("attention_decode")) {
-        static const char *const names[] = {"heads", "kv_heads", "head_dim", "context"};
-        static const int64_t values[] = {32, 4, 128, 4096};
+    if (op == kgen_op_find("attention_decode") || op == kgen_op_find("attention_prefill")) {
+        static const char *const names[] = {"heads", "kv_heads", "head_dim", "context", "M"};
+        static const int64_t values[] = {32, 4, 128, 4096, 256};
         kgen_problem_init(&problem, op);
         for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
             kgen_problem_set(&problem, names[i], values[i]);

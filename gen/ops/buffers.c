@@ -82,8 +82,9 @@ static void add_plain(const struct kgen_problem *problem, const struct kgen_buff
     if (problem->op->range_stride != NULL && declared->role == KGEN_OUTPUT)
         buffer->strided_rows = (size_t)elements / kgen_problem_range_outer(problem);
     if (problem->op->fixed_range) {
-        buffer->range_bytes =
-            declared->role == KGEN_OUTPUT ? buffer->bytes / kgen_problem_range_outer(problem) : 0;
+        buffer->range_bytes = declared->role == KGEN_OUTPUT && !problem->op->scattered
+                                  ? buffer->bytes / kgen_problem_range_outer(problem)
+                                  : 0;
         return;
     }
     struct kgen_problem more = *problem;

@@ -55,7 +55,8 @@ enum kgen_role {
     KGEN_UPDATED,   /* read and written in place */
     KGEN_OUTPUT,    /* written, every element */
     KGEN_STATE,     /* kept between calls, such as a cache; read, and written where the op says */
-    KGEN_WORKSPACE, /* written by prepare, read by run and finish; its size is the kernel's to say */
+    KGEN_WORKSPACE, /* written by the first part that is given it, read by the others; its size is the
+                       kernel's to say */
     KGEN_SCRATCH    /* of one thread, undefined at every call of run; its size is the kernel's to say */
 };
 
@@ -149,6 +150,7 @@ struct kgen_op {
     /* NULL, or the scalar that says how many elements lie from a row of an output to the next. The range
      * counts the last dimension of outputs then, which is a column of such rows. */
     const char *range_stride;
+    bool scattered; /* of a fixed range: outputs do not lie in its order */
     /* NULL, or the field that says for how many positions a state has room. Kernels serve less room, too:
      * proofs and timings are done with less. */
     const char *room;

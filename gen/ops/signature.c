@@ -37,11 +37,12 @@ const char *kgen_role_name(enum kgen_role role)
     return names[role];
 }
 
-/* Whether the part only reads the buffer. */
+/* Whether the part only reads the buffer. A workspace is written by the first part that is given it. */
 static bool is_read_only(const struct kgen_problem_buffer *buffer, unsigned part)
 {
+    const unsigned parts = buffer->declared->parts;
     if (buffer->role == KGEN_WORKSPACE)
-        return part != KGEN_PREPARE;
+        return part != (parts & (0 - parts));
     return buffer->role == KGEN_INPUT || buffer->role == KGEN_WEIGHTS;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads what a config says of attention: the room of the caches, and what the op cannot do. */
+/* Reads what a config says of attention: the room and the dtype of the caches, and what the op cannot do. */
 #include "gen/spec/reader.h"
 
 enum { CONTEXT_DEFAULT = 4096 };
@@ -22,6 +22,23 @@ static int read_context(const struct kgen_spec_reader *reader, json_t *config, i
         *context = kgen_problem_get(&problem, "context");
     if (reader->options->context != 0)
         *context = reader->options->context;
+    return 0;
+}
+
+/* The option, kgen's own key, or the default of the op. */
+static int read_cache_dtype(const struct kgen_spec_reader *reader, json_t *config, int64_t *dtype)
+{
+    struct kgen_problem problem;
+    struct kgen_json_path path = {NULL, "cache_dtype", 0};
+    json_t *own = json_object_get(config, "cache_dtype");
+    kgen_problem_init(&problem, kgen_op_find("attention_decode"));
+    if (own != NULL &&
+        kgen_spec_field(reader, &path, own, "the spec",
+                        kgen_spec_find_field("attention_decode", "cache_dtype"), &problem) != 0)
+        return -1;
+    *dtype = kgen_problem_get(&problem, "cache_dtype");
+    if (reader->options->cache_dtype != KGEN_CONSTANT_NONE)
+        *dtype = reader->options->cache_dtype;
     return 0;
 }
 
@@ -71,12 +88,13 @@ static int check_heads(struct kgen_spec_reader *reader, const struct kgen_spec_m
 
 int kgen_spec_attention_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
 {
-    int64_t context = 0;
+    int64_t context = 0, cache_dtype = KGEN_CONSTANT_NONE;
     bool fits = false, whole = false;
-    if (read_context(reader, config, &context) != 0 || check_heads(reader, model, context, &fits) != 0 ||
-        read_window(reader, config, context, &whole) != 0)
+    if (read_context(reader, config, &context) != 0 || read_cache_dtype(reader, config, &cache_dtype) != 0 ||
+        check_heads(reader, model, context, &fits) != 0 || read_window(reader, config, context, &whole) != 0)
         return -1;
-    return kgen_spec_add_quantity(reader, model, "context", "context", context) != 0
+    return kgen_spec_add_quantity(reader, model, "context", "context", context) != 0 ||
+                   kgen_spec_add_quantity(reader, model, "cache_dtype", "cache_dtype", cache_dtype) != 0
                ? -1
                : kgen_spec_add_quantity(reader, model, "attention_supported", NULL, fits && whole);
 }

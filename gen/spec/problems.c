@@ -55,14 +55,14 @@ static int check_keys(const struct kgen_spec_reader *reader, const struct kgen_j
 }
 
 /* The options that give fields, and whether a problem of the list took each. */
-static const char *const option_fields[] = {"bits",   "group_size", "scale_dtype", "activation_dtype",
-                                            "layout", "context"};
+static const char *const option_fields[] = {"bits",   "group_size",  "scale_dtype", "activation_dtype",
+                                            "layout", "cache_dtype", "context"};
 
 static bool is_given(const struct kgen_spec_options *options, size_t field)
 {
-    const int64_t values[] = {options->bits,        options->group_size,
-                              options->scale_dtype, options->activation_dtypes[0],
-                              options->layout,      options->context};
+    const int64_t values[] = {
+        options->bits,   options->group_size,  options->scale_dtype, options->activation_dtypes[0],
+        options->layout, options->cache_dtype, options->context};
     return values[field] != 0;
 }
 
@@ -104,6 +104,8 @@ static void set_defaults(const struct kgen_spec_reader *reader, struct kgen_prob
     if (reader->scale_dtype != KGEN_CONSTANT_NONE)
         kgen_problem_set(problem, "scale_dtype", reader->scale_dtype);
     kgen_problem_set(problem, "layout", reader->layout);
+    if (reader->options->cache_dtype != KGEN_CONSTANT_NONE)
+        kgen_problem_set(problem, "cache_dtype", reader->options->cache_dtype);
     kgen_problem_set(problem, "context", reader->options->context);
 }
 

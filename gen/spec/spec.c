@@ -182,6 +182,7 @@ static int check_options(const struct kgen_spec_reader *reader)
         check_option(reader, "group_size", options->group_size) != 0 ||
         check_option(reader, "scale_dtype", options->scale_dtype) != 0 ||
         check_option(reader, "layout", options->layout) != 0 ||
+        check_option(reader, "cache_dtype", options->cache_dtype) != 0 ||
         check_option(reader, "context", options->context) != 0)
         return -1;
     if (options->prompt_rows < 0 || options->prompt_rows > KGEN_SPEC_PROMPT_ROWS_MAX)

@@ -16,7 +16,8 @@ struct kgen_spec_options {
     int64_t group_size;
     int64_t scale_dtype;
     int64_t activation_dtypes[KGEN_SPEC_PRECISIONS_MAX];
-    int64_t layout; /* the last three are constants */
+    int64_t layout;
+    int64_t cache_dtype; /* the last four are constants */
     int64_t context;
     int64_t prompt_rows; /* of a model; 1: no batches */
 };
@@ -24,7 +25,7 @@ struct kgen_spec_options {
 #define KGEN_SPEC_PROMPT_ROWS_MAX 4096
 
 /* Reads one of these values from text: of the field "bits", "group_size", "scale_dtype", "activation_dtype",
- * "layout" or "context". Returns 0, or -1 and appends to expected what the field may have. */
+ * "layout", "cache_dtype" or "context". Returns 0, or -1 and appends to expected what the field may have. */
 int kgen_spec_option_parse(const char *field, const char *text, int64_t *value, struct kgen_text *expected);
 
 /* One distinct problem of a spec, and the tensors or steps of the model that it serves. */

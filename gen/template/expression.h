@@ -73,10 +73,11 @@ enum kgen_slot_kind { KGEN_SLOT_UNKNOWN, KGEN_SLOT_INTEGER, KGEN_SLOT_TEXT, KGEN
 /* What a name means at the moment. */
 struct kgen_slot {
     enum kgen_slot_kind kind;
-    int level;        /* of the block that named it; 0 for a binding */
-    int64_t value;    /* KGEN_SLOT_INTEGER */
-    const char *text; /* KGEN_SLOT_TEXT; of a KGEN_SLOT_INTEGER the name of the constant it prints as, or NULL */
-    size_t length;    /* of the text, which need not be terminated */
+    int level;     /* of the block that named it; 0 for a binding */
+    int64_t value; /* KGEN_SLOT_INTEGER */
+    const char
+        *text;     /* KGEN_SLOT_TEXT; of a KGEN_SLOT_INTEGER the name of the constant it prints as, or NULL */
+    size_t length; /* of the text, which need not be terminated */
     const struct kgen_binding *table; /* KGEN_SLOT_TABLE */
 };
 

@@ -31,10 +31,12 @@ static int write_config(const struct kgen_model *model, const struct kgen_model_
     const char *usual_layout = strcmp(model->activation_dtype, "f32") == 0 ? "stored" : "tiles16";
     const char *layout = options->layout != NULL ? options->layout : usual_layout;
     const int64_t prompt_rows = options->prompt_rows > 0 ? options->prompt_rows : USUAL_PROMPT_ROWS;
+    const char *caches = options->cache_dtype != NULL ? options->cache_dtype : "f16";
     char *written = NULL;
     if (config != NULL &&
         json_object_set_new(config, "activation_dtype", json_string(model->activation_dtype)) == 0 &&
         json_object_set_new(config, "layout", json_string(layout)) == 0 &&
+        json_object_set_new(config, "cache_dtype", json_string(caches)) == 0 &&
         (options->context == 0 ||
          json_object_set_new(config, "context", json_integer(options->context)) == 0) &&
         json_object_set_new(config, "prompt_rows", json_integer(prompt_rows)) == 0)

@@ -18,6 +18,7 @@ struct kgen_model {
 struct kgen_model_options {
     const char *activation_dtype; /* of products; NULL: "i24". It must outlive the model */
     const char *layout;           /* of weights; NULL: "tiles16" for integers, else "stored" */
+    const char *cache_dtype;      /* of keys and values; NULL: "f16" */
     int64_t context;     /* positions that the caches have room for; 0: the checkpoint's, at most 4096 */
     int64_t prompt_rows; /* tokens of a prompt that run at once; 0: 512, or the context where that is less */
     /* NULL, or is told of the nodes whose weights are loaded. */

@@ -3,10 +3,10 @@
  * shares the folder.
  *
  * A claim is a kernel lock on one byte of the file `claims`, which the kernel releases when its owner dies.
- * Where kernel locks cannot be relied on (locks.h), a claim is the file claims.d/<key>, which only one process
- * can create. The file names its owner. It no longer counts when that process is dead, or after KGEN_CLAIM_SECONDS where
- * its host is another one. Two processes may rarely take over the same file at once; then the work is done
- * twice. */
+ * Where kernel locks cannot be relied on (locks.h), a claim is the file claims.d/<key>, which only one
+ * process can create. The file names its owner. It no longer counts when that process is dead, or after
+ * KGEN_CLAIM_SECONDS where its host is another one. Two processes may rarely take over the same file at once;
+ * then the work is done twice. */
 #ifndef KGEN_CACHE_CLAIM_H
 #define KGEN_CACHE_CLAIM_H
 

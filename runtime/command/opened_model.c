@@ -111,6 +111,7 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
     const struct kgen_model_options model_options = {.activation_dtype =
                                                          name_of(options->spec.activation_dtypes[0]),
                                                      .layout = name_of(options->spec.layout),
+                                                     .cache_dtype = name_of(options->spec.cache_dtype),
                                                      .context = given < least_context ? least_context : given,
                                                      .prompt_rows = options->spec.prompt_rows,
                                                      .progress = show_loading,

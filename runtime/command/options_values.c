@@ -139,6 +139,11 @@ int kgen_read_prompt_rows(const char *value, struct kgen_options *options, struc
     return 0;
 }
 
+int kgen_read_cache_type(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    return read_field("cache-type", "cache_dtype", value, &options->spec.cache_dtype, error);
+}
+
 int kgen_read_scale_dtype(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
     return read_field("scale-dtype", "scale_dtype", value, &options->spec.scale_dtype, error);

@@ -79,8 +79,11 @@ const struct kgen_step kgen_dense_attention[] = {
     {.op = "attention_decode",
      .name = "self_attn.attention",
      .supported = "attention_supported",
-     .fields =
-         {{"heads", "heads"}, {"kv_heads", "kv_heads"}, {"head_dim", "head_dim"}, {"context", "context"}},
+     .fields = {{"heads", "heads"},
+                {"kv_heads", "kv_heads"},
+                {"head_dim", "head_dim"},
+                {"context", "context"},
+                {"cache_dtype", "cache_dtype"}},
      .tensors = {READS("q", "q"), READS("k", "k"), READS("v", "v"), READS("position", "position"),
                  WRITES("y", "attended", "heads,head_dim")},
      .states = {{"k_cache", "self_attn.k_cache", "kv_heads,head_dim"},

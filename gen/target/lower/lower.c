@@ -39,7 +39,10 @@ const char *kgen_lower_prelude(void)
            "if(u>0x7f800000)return s|0x7e00|(u>>13&0x3ff);"
            "if(u>=0x477ff000)return s|0x7c00;"
            "if(u<0x38800000){v.u=u;v.f+=0.5f;return s|(v.u-0x3f000000);}"
-           "return s|(u+0xfff+(u>>13&1)-0x38000000)>>13;}\n";
+           "return s|(u+0xfff+(u>>13&1)-0x38000000)>>13;}\n"
+           "static inline uint16_t kv_f32_to_bf16(float f){union{float f;uint32_t u;}v;v.f=f;"
+           "if((v.u&0x7fffffff)>0x7f800000)return v.u>>16|0x40;"
+           "return (v.u+0x7fff+(v.u>>16&1))>>16;}\n";
 }
 
 static bool is(const struct kgen_lowering *lowering, int token, const char *text)

@@ -34,7 +34,7 @@ static bool is_one_of(const struct kgen_lowering *lowering, int token, const cha
 
 bool kgen_c_is_conversion(const struct kgen_lowering *lowering, int token)
 {
-    static const char *const names[] = {"kv_f16_to_f32", "kv_bf16_to_f32", "kv_f32_to_f16"};
+    static const char *const names[] = {"kv_f16_to_f32", "kv_bf16_to_f32", "kv_f32_to_f16", "kv_f32_to_bf16"};
     return is_one_of(lowering, token, names, KGEN_COUNT_OF(names));
 }
 

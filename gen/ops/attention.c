@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+#include "gen/ops/attention.h"
+
+#include "gen/ops/bound.h"
+#include "gen/ops/dtype.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { HEAD_DIM_MULTIPLE = 8, TILE = 16 };
+enum {
+    Q = KGEN_ATTENTION_Q,
+    K = KGEN_ATTENTION_K,
+    V = KGEN_ATTENTION_V,
+    K_CACHE = KGEN_ATTENTION_K_CACHE,
+    V_CACHE = KGEN_ATTENTION_V_CACHE
+};
+
+const int kgen_attention_cache_dtypes[] = {KGEN_F32, KGEN_F16, KGEN_BF16, -1};
+
+/* What the fields say, for loops. */
+struct shape {
+    int64_t heads, kv_heads, head_dim, context, group, row;
+    int64_t room; /* positions of the tiles, the last of which may be larger than the context */
+    int64_t rows; /* the most that a call may have */
+    int64_t cache_dtype;
+    double scale;
+};
+
+static double usual_scale(const struct kgen_problem *problem)
+{
+    return 1 / sqrt((double)kgen_problem_get(problem, "head_dim"));
+}
+
+static struct shape shape_of(const struct kgen_problem *problem)
+{
+    struct shape shape = {.heads = kgen_problem_get(problem, "heads"),
+                          .kv_heads = kgen_problem_get(problem, "kv_heads"),
+                          .head_dim = kgen_problem_get(problem, "head_dim"),
+                          .context = kgen_problem_get(problem, "context"),
+                          .rows = kgen_problem_has(problem, "M") ? kgen_problem_get(problem, "M") : 1,
+                          .cache_dtype = kgen_problem_get(problem, "cache_dtype"),
+                          .scale = kgen_problem_real(problem, "scale")};
+    shape.group = shape.heads / shape.kv_heads;
+    shape.row = shape.kv_heads * shape.head_dim;
+    shape.room = (shape.context + TILE - 1) / TILE * TILE;
+    if (!(shape.scale > 0))
+        shape.scale = usual_scale(problem);
+    return shape;
+}
+
+/* The usual scale is 0, so that equal problems have equal text. */
+void kgen_attention_complete(struct kgen_problem *problem)
+{
+    const double scale = kgen_problem_real(problem, "scale"), usual = usual_scale(problem);
+    if (scale >= usual && scale <= usual)
+        kgen_problem_set_real(problem, "scale", 0);
+}
+
+int kgen_attention_check(const struct kgen_problem *problem, const struct kgen_check_place *place)
+{
+    const int64_t heads = kgen_problem_get(problem, "heads"),
+                  kv_heads = kgen_problem_get(problem, "kv_heads");
+    const int64_t head_dim = kgen_problem_get(problem, "head_dim");
+    if (heads % kv_heads != 0)
+        return kgen_check_fail(place, "%s: heads %lld is not a multiple of kv_heads %lld", problem->op->name,
+                               (long long)heads, (long long)kv_heads);
+    if (head_dim % HEAD_DIM_MULTIPLE != 0)
+        return kgen_check_fail(place, "%s: head_dim %lld is not a multiple of %d", problem->op->name,
+                               (long long)head_dim, HEAD_DIM_MULTIPLE);
+    return 0;
+}
+
+void kgen_attention_names(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver)
+{
+    const struct shape shape = shape_of(problem);
+    receiver->reals(receiver->context, "score_scale", &shape.scale, 1);
+    receiver->integer(receiver->context, "group", shape.group);
+    receiver->text(receiver->context, "cache_type", kgen_dtype_c_type(shape.cache_dtype));
+}
+
+/* Where an element of a position lies in a cache: b is K or V. */
+static int64_t cache_index(const struct shape *shape, int b, int64_t position, int64_t kv, int64_t i)
+{
+    const int64_t head = (position / TILE * shape->kv_heads + kv) * TILE * shape->head_dim;
+    const int64_t place = position % TILE;
+    return head + (b == K ? i * TILE + place : place * shape->head_dim + i);
+}
+
+/* ---- the reference ---- */
+
+/* A query head with its keys and values, which are those of the caches after the call. */
+struct head {
+    const float *q;
+    const double *keys, *values;
+    int64_t kv, last;
+};
+
+/* The weights of the positions, before they are divided by their sum, and bounds on their relative error.
+ * Returns the sum. */
+static double weigh(const struct shape *shape, const struct head *head, double *weights, double *errors)
+{
+    const double positions = (double)head->last + 1;
+    double greatest = -HUGE_VAL, sum = 0;
+    for (int64_t j = 0; j <= head->last; j++) {
+        const double *key = head->keys + cache_index(shape, K, j, head->kv, 0);
+        double dot = 0, size = 0;
+        for (int64_t i = 0; i < shape->head_dim; i++) {
+            const double product = (double)head->q[i] * key[i * TILE];
+            dot += product;
+            size += fabs(product) + (double)FLT_MIN * (1 + fabs(key[i * TILE]));
+        }
+        weights[j] = shape->scale * dot;
+        errors[j] = ((double)shape->head_dim + 24) * KGEN_UNIT * shape->scale * size;
+        greatest = fmax(greatest, weights[j]);
+    }
+    for (int64_t j = 0; j <= head->last; j++) {
+        errors[j] = expm1(errors[j] + KGEN_UNIT * (greatest - weights[j] + positions + 24));
+        weights[j] = exp(weights[j] - greatest);
+        sum += weights[j];
+    }
+    return sum;
+}
+
+/* y = sum w_j v_j with w_j = p_j / sum p, p_j = exp(s_j - m), s_j = scale sum q k_j, m the greatest s_j. Keys
+ * and values are those of the caches, rounded to their dtype: that rounding is not an error.
+ *
+ * s_j is off by c u S_j: S_j is the sum of the magnitudes, and c = head_dim + 24 roundings are met by a
+ * serial sum, with the scale applied to q or to the sum. Whatever m a kernel subtracts falls out of w; the
+ * difference is rounded once, so that p_j is off by |s_j - m| u. A kernel that meets a greater score block by
+ * block, or puts parts of the positions together, multiplies p_j by exp(m - m') each time: the differences
+ * add up to no more than |s_j - m|, and each factor adds 6 u, which is less than u for each position where
+ * blocks have 8 positions or more, with 24 u for the last of them. So the relative error of p_j is r_j =
+ * exp(u (c S_j + |s_j
+ * - m| + positions + 24)) - 1.
+ *
+ * The sums over positions may be serial, with a rounding for each position. The sum of p is off by R = sum
+ * w_j r_j and these, so that y is off by sum w_j |v_j| (r_j + R + (2 positions + 8) u), over 1 - R. What
+ * lies below the normal numbers may become 0. */
+static void attend(const struct shape *shape, const struct head *head, double *weights, double *errors,
+                   double *y, double *bound)
+{
+    const double sum = weigh(shape, head, weights, errors), positions = (double)head->last + 1;
+    double mean_error = 0;
+    for (int64_t j = 0; j <= head->last; j++) {
+        weights[j] /= sum;
+        mean_error += weights[j] * errors[j];
+    }
+    const double shared = mean_error + (2 * positions + 8) * KGEN_UNIT;
+    for (int64_t i = 0; i < shape->head_dim; i++) {
+        double size = 0, slack = positions;
+        y[i] = bound[i] = 0;
+        for (int64_t j = 0; j <= head->last; j++) {
+            const double value = head->values[cache_index(shape, V, j, head->kv, i)];
+            y[i] += weights[j] * value;
+            bound[i] += weights[j] * errors[j] * fabs(value);
+            size += weights[j] * fabs(value);
+            slack += fabs(value);
+        }
+        bound[i] = (bound[i] + shared * size) / (1 - fmin(mean_error, 0.5)) + (double)FLT_MIN * slack;
+    }
+}
+
+/* A value as a cache has it. */
+static double rounded(const struct shape *shape, float value)
+{
+    union {
+        float f32;
+        uint16_t half;
+    } stored;
+    kgen_dtype_store(&stored, shape->cache_dtype, 0, value);
+    return kgen_dtype_value(&stored, shape->cache_dtype, 0);
+}
+
+/* A cache after the call: the rows from the position on are new, the rest as it was. */
+static void append(const struct shape *shape, const struct kgen_arguments *arguments, int b, int64_t rows,
+                   double *values)
+{
+    const int64_t position = arguments->scalars[0];
+    const float *from = arguments->buffers[b];
+    for (int64_t i = 0; i < shape->room * shape->row; i++)
+        values[i] = kgen_dtype_value(arguments->buffers[b + K_CACHE - K], shape->cache_dtype, i);
+    for (int64_t j = 0; j < rows; j++) {
+        for (int64_t i = 0; i < shape->row; i++)
+            values[cache_index(shape, b, position + j, i / shape->head_dim, i % shape->head_dim)] =
+                rounded(shape, from[j * shape->row + i]);
+    }
+}
+
+/* The rows of a call. */
+static int64_t rows_of(const struct kgen_problem *problem, const struct kgen_arguments *arguments)
+{
+    return kgen_problem_has(problem, "M") ? arguments->scalars[1] : 1;
+}
+
+void kgen_attention_reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
+                              struct kgen_expected *expected, int y)
+{
+    const struct shape shape = shape_of(problem);
+    const int64_t position = arguments->scalars[0], rows = rows_of(problem, arguments);
+    const int64_t width = shape.heads * shape.head_dim;
+    double *weights = calloc(2 * (size_t)(position + rows), sizeof *weights);
+    double *errors = weights != NULL ? weights + position + rows : NULL;
+    double *own[2] = {NULL, NULL}, *caches[2];
+    for (int b = 0; b < 2; b++) {
+        caches[b] = expected->values[K_CACHE + b];
+        if (caches[b] == NULL)
+            caches[b] = own[b] = calloc((size_t)(shape.room * shape.row), sizeof *own[b]);
+        if (caches[b] != NULL)
+            append(&shape, arguments, K + b, rows, caches[b]);
+    }
+    const bool ready = weights != NULL && caches[0] != NULL && caches[1] != NULL;
+    for (int64_t i = 0; ready && i < rows * shape.heads; i++) {
+        const struct head head = {(const float *)arguments->buffers[Q] + i * shape.head_dim, caches[0],
+                                  caches[1], i % shape.heads / shape.group, position + i / shape.heads};
+        attend(&shape, &head, weights, errors, expected->values[y] + i * shape.head_dim,
+               expected->bounds[y] + i * shape.head_dim);
+    }
+    for (int64_t i = rows * width; i < shape.rows * width; i++)
+        expected->values[y][i] = NAN;
+    free(own[0]);
+    free(own[1]);
+    free(weights);
+}
+
+/* ---- inputs ---- */
+
+/* Random numbers; where no position is filled the caches hold NaNs, of which nothing may depend. */
+static void fill_at(const struct kgen_problem *problem, struct kgen_random *random,
+                    struct kgen_arguments *arguments, int64_t position, int64_t rows)
+{
+    const struct shape shape = shape_of(problem);
+    float *q = arguments->buffers[Q];
+    arguments->scalars[0] = position;
+    if (kgen_problem_has(problem, "M"))
+        arguments->scalars[1] = rows;
+    kgen_random_fill_normal(random, q, rows * shape.heads * shape.head_dim);
+    for (int64_t i = rows * shape.heads * shape.head_dim; i < shape.rows * shape.heads * shape.head_dim; i++)
+        q[i] = NAN;
+    for (int b = K; b <= V; b++) {
+        float *from = arguments->buffers[b];
+        void *cache = arguments->buffers[b + K_CACHE - K];
+        kgen_random_fill_normal(random, from, rows * shape.row);
+        kgen_random_fill_normal(random, from + rows * shape.row, (shape.rows - rows) * shape.row);
+        for (int64_t j = 0; j < shape.room; j++) {
+            for (int64_t i = 0; i < shape.row; i++)
+                kgen_dtype_store(cache, shape.cache_dtype,
+                                 cache_index(&shape, b, j, i / shape.head_dim, i % shape.head_dim),
+                                 j < position ? kgen_random_normal(random) : NAN);
+        }
+    }
+}
+
+/* As many rows as may be, unless the reference would take long. */
+static int64_t rows_at(const struct kgen_problem *problem, int64_t position)
+{
+    const int64_t work_max = 6000000;
+    const struct shape shape = shape_of(problem);
+    const int64_t room = shape.context - position;
+    const int64_t most = shape.rows < room ? shape.rows : room;
+    const int64_t cheap = work_max / (shape.heads * shape.head_dim * shape.context) + 1;
+    return most < cheap ? most : cheap;
+}
+
+/* One of the last quarter of positions, at no particular place in a block of them; of a call with many rows
+ * one of the third. */
+static int64_t late_position(const struct kgen_problem *problem, struct kgen_random *random)
+{
+    const int64_t context = kgen_problem_get(problem, "context");
+    const int64_t before = kgen_problem_get(problem, "M") > 1 ? context / 4 : 0;
+    return context - 1 - before - kgen_random_below(random, context / 4 + 1);
+}
+
+/* Fewer rows than may be, so that further ones are seen to be left alone. */
+static void fill_random(const struct kgen_problem *problem, struct kgen_random *random,
+                        struct kgen_arguments *arguments)
+{
+    const int64_t position = late_position(problem, random), most = rows_at(problem, position);
+    fill_at(problem, random, arguments, position,
+            most > 1 ? most - 1 - kgen_random_below(random, (most + 3) / 4) : 1);
+}
+
+static void fill_first(const struct kgen_problem *problem, struct kgen_random *random,
+                       struct kgen_arguments *arguments)
+{
+    fill_at(problem, random, arguments, 0, rows_at(problem, 0));
+}
+
+static void fill_last(const struct kgen_problem *problem, struct kgen_random *random,
+                      struct kgen_arguments *arguments)
+{
+    fill_at(problem, random, arguments, kgen_problem_get(problem, "context") - 1, 1);
+}
+
+/* Scores of some hundreds of either sign, of which exp itself overflows or is 0: only differences count. */
+static void fill_great(const struct kgen_problem *problem, struct kgen_random *random,
+                       struct kgen_arguments *arguments)
+{
+    const struct shape shape = shape_of(problem);
+    fill_random(problem, random, arguments);
+    const float factor = (float)(150 / sqrt((double)shape.head_dim) / shape.scale);
+    float *q = arguments->buffers[Q];
+    for (int64_t i = 0; i < rows_of(problem, arguments) * shape.heads * shape.head_dim; i++)
+        q[i] *= factor;
+}
+
+/* Sets the element of a filled position, in the caches or still to be appended. */
+static void set(const struct shape *shape, const struct kgen_arguments *arguments, int b, int64_t position,
+                int64_t i, float value)
+{
+    const int64_t first = arguments->scalars[0];
+    if (position >= first)
+        ((float *)arguments->buffers[b])[(position - first) * shape->row + i] = value;
+    else
+        kgen_dtype_store(arguments->buffers[b + K_CACHE - K], shape->cache_dtype,
+                         cache_index(shape, b, position, i / shape->head_dim, i % shape->head_dim), value);
+}
+
+/* Makes the key of each position the first new one times a factor that grows by `slope` over the positions.
+ */
+static void fill_alike(const struct kgen_problem *problem, struct kgen_random *random,
+                       struct kgen_arguments *arguments, float slope)
+{
+    const struct shape shape = shape_of(problem);
+    fill_random(problem, random, arguments);
+    const float *newest = arguments->buffers[K];
+    const int64_t last = arguments->scalars[0] + rows_of(problem, arguments) - 1;
+    for (int64_t j = last; j >= 0; j--) {
+        const float factor = 1 + slope * ((float)j / (float)(last + (last == 0)) - 1);
+        for (int64_t i = 0; j != arguments->scalars[0] && i < shape.row; i++)
+            set(&shape, arguments, K, j, i, newest[i] * factor);
+    }
+}
+
+/* Keys that are alike up to a factor, which grows with the position: each block of positions has a greater
+ * score than those before it, or a smaller one where the score of the query is negative. */
+static void fill_rising(const struct kgen_problem *problem, struct kgen_random *random,
+                        struct kgen_arguments *arguments)
+{
+    fill_alike(problem, random, arguments, 1);
+}
+
+/* Every position counts as much as any other, so that one too many or too few is seen. */
+static void fill_equal(const struct kgen_problem *problem, struct kgen_random *random,
+                       struct kgen_arguments *arguments)
+{
+    fill_alike(problem, random, arguments, 0);
+}
+
+/* Values up to the greatest that cannot overflow, tiny ones and zeros. */
+static void fill_extreme(const struct kgen_problem *problem, struct kgen_random *random,
+                         struct kgen_arguments *arguments)
+{
+    const struct shape shape = shape_of(problem);
+    const float great = shape.cache_dtype == KGEN_F16 ? 6e4f : 1e30f;
+    float value;
+    fill_random(problem, random, arguments);
+    for (int64_t j = 0; j < arguments->scalars[0] + rows_of(problem, arguments); j++) {
+        for (int64_t i = 0; i < shape.row; i++) {
+            kgen_random_fill_extreme(random, &value, 1, great);
+            set(&shape, arguments, V, j, i, value);
+        }
+    }
+}
+
+const struct kgen_generator kgen_attention_generators[KGEN_ATTENTION_GENERATORS] = {
+    {"random", fill_random, NULL},          {"first position", fill_first, NULL},
+    {"last position", fill_last, NULL},     {"great scores", fill_great, NULL},
+    {"rising scores", fill_rising, NULL},   {"equal keys", fill_equal, NULL},
+    {"extreme values", fill_extreme, NULL},
+};

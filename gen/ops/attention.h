@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* What attention_decode and attention_prefill share: caches, reference, inputs. */
+#ifndef KGEN_OPS_ATTENTION_H
+#define KGEN_OPS_ATTENTION_H
+
+#include "gen/ops/problem.h"
+
+enum {
+    KGEN_ATTENTION_HEADS_MAX = 4096,
+    KGEN_ATTENTION_HEAD_DIM_MAX = 576,
+    KGEN_ATTENTION_CONTEXT_MAX = 1 << 20,
+    KGEN_ATTENTION_PARTS_MAX = 64,
+    KGEN_ATTENTION_GENERATORS = 7
+};
+
+/* The buffers of both ops, in the order of their tables. */
+enum { KGEN_ATTENTION_Q, KGEN_ATTENTION_K, KGEN_ATTENTION_V, KGEN_ATTENTION_K_CACHE, KGEN_ATTENTION_V_CACHE };
+
+/* Positions lie in tiles of 16. In a tile, each head of keys has 16 positions side by side for each element,
+ * and each head of values has its rows one after the other. */
+#define KGEN_ATTENTION_K_CACHE_SHAPE "(context + 15) / 16, kv_heads, head_dim, 16"
+#define KGEN_ATTENTION_V_CACHE_SHAPE "(context + 15) / 16, kv_heads, 16, head_dim"
+
+/* The fields of both ops that say the shape and the caches; those of decode and prefill alone stand between
+ * and after them. */
+#define KGEN_ATTENTION_SHAPE_FIELDS                                                                          \
+    KGEN_SIZE_FIELD("heads", "h", KGEN_ATTENTION_HEADS_MAX, "query heads, a multiple of kv_heads"),          \
+        KGEN_SIZE_FIELD("kv_heads", "kv", KGEN_ATTENTION_HEADS_MAX, "heads of keys and values"),             \
+        KGEN_SIZE_FIELD("head_dim", "d", KGEN_ATTENTION_HEAD_DIM_MAX,                                        \
+                        "elements of a head, a multiple of 8"),                                              \
+        KGEN_SIZE_FIELD("context", "c", KGEN_ATTENTION_CONTEXT_MAX,                                          \
+                        "positions that the caches have room for")
+#define KGEN_ATTENTION_CACHE_FIELDS                                                                          \
+    {"scale", NULL,  KGEN_FIELD_REAL,                                                                        \
+     false,   0,     0,                                                                                      \
+     1e6,     NULL,  "factor of the scores; 0: 1 / sqrt(head_dim)",                                          \
+     "s",     false, true,                                                                                   \
+     NULL},                                                                                                  \
+        KGEN_CONSTANT_FIELD("cache_dtype", NULL, KGEN_F32, kgen_attention_cache_dtypes,                      \
+                            "of the elements of the caches", false, false)
+extern const int kgen_attention_cache_dtypes[];
+
+/* kgen_op's complete, check and names. The names are score_scale and group. */
+void kgen_attention_complete(struct kgen_problem *problem);
+int kgen_attention_check(const struct kgen_problem *problem, const struct kgen_check_place *place);
+void kgen_attention_names(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver);
+
+/* kgen_op's reference: appends rows of keys and values from a position on, then attends from each of them to
+ * all positions up to its own. attention_decode has one row, attention_prefill as many as its scalar `rows`
+ * says. y is the index of the output. Elements of y of further rows are NaNs. Writes nothing to values of
+ * caches that are NULL. */
+void kgen_attention_reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
+                              struct kgen_expected *expected, int y);
+
+/* The inputs that both ops are proven on. */
+extern const struct kgen_generator kgen_attention_generators[KGEN_ATTENTION_GENERATORS];
+
+#endif
