@@ -366,6 +366,40 @@ static void test_faults_are_seen(void **state)
     assert_int_equal(executed, KGEN_COUNT_OF(cases));
 }
 
+/* The check of a kernel that was proven before, of a large problem: right, and with a fault. */
+static void test_quick_check(void **state)
+{
+    (void)state;
+    struct kgen_problem problem = quantised_problem(kgen_op_find("qmm"), 4096, 4096, 4, 64);
+    kgen_problem_set(&problem, "M", 512);
+    struct kgen_error error = {0};
+    struct kgen_templates *templates = kgen_templates_open(NULL, "c", &error);
+    struct kgen_variants variants = {0};
+    struct kgen_verify_cases *cases = kgen_verify_cases_new_quick(&problem, SEED, &error);
+    assert_non_null(templates);
+    assert_non_null(cases);
+    assert_int_equal(kgen_variants_list(templates, &problem, 1u << KGEN_ISA_GENERIC, &variants, &error), 0);
+    for (int fault = 0; fault < 2; fault++) {
+        struct kgen_text text = {0};
+        struct kgen_kernel kernel;
+        struct kgen_verification result;
+        assert_int_equal(kgen_variant_callable_text(&variants.items[0], &problem, "kernel", &text, &error),
+                         0);
+        plant(&text, "+= scale *", fault ? "-= scale *" : "+= scale *");
+        struct kgen_code *code = kgen_jit_compile_read_only("planted", text.data, KGEN_ISA_GENERIC, &error);
+        assert_non_null(code);
+        assert_int_equal(kgen_kernel_find(&problem, code, "kernel", &kernel, &error), 0);
+        const struct kgen_verify_options options = {.threads = 1};
+        assert_int_equal(kgen_verify_with(cases, &kernel, &options, &result, &error), 0);
+        assert_verdict("quick", &result, fault ? KGEN_WRONG_ELEMENT : KGEN_PASSED);
+        kgen_code_free(code);
+        kgen_text_free(&text);
+    }
+    kgen_verify_cases_free(cases);
+    kgen_variants_free(&variants);
+    kgen_templates_free(templates);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_avx2),
         cmocka_unit_test(test_avx512),
         cmocka_unit_test(test_faults_are_seen),
+        cmocka_unit_test(test_quick_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
