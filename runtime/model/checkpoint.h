@@ -60,6 +60,11 @@ struct kgen_checkpoint_tensor {
      * set and no arrays. format is NULL where kgen has no format for the tensor. */
     struct kgen_matrix matrix;
     bool plain; /* kgen_checkpoint_values reads it */
+
+    /* How the rows are read; of no use to callers. */
+    int64_t dtype;                                       /* of a plain tensor */
+    const struct kgen_checkpoint_conversion *conversion; /* NULL: the arrays have the bytes of the matrix */
+    const unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX];
 };
 
 /* In the order of the file. */

@@ -107,9 +107,9 @@ static void check_left_over(struct check *check, const char **names, size_t coun
         const char *name = tensor.name;
         if (name[0] != '\0' && bsearch(&name, names, count, sizeof *names, compare_names) != NULL)
             continue;
+        if (kgen_checkpoint_is_of_rope(tensor.stored_name))
+            continue;
         kgen_text_puts(&what, "is in the file, and nothing in the model uses it");
-        if (kgen_gguf_text_is(tensor.stored_name, "rope_freqs.weight"))
-            kgen_text_puts(&what, ": factors of the frequencies of rope are not supported yet");
         add(check, name[0] != '\0' ? (struct kgen_gguf_text){name, strlen(name)} : tensor.stored_name, &what);
     }
 }
