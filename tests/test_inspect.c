@@ -74,11 +74,11 @@ static void test_text(void **state)
          "error: other.gguf: the architecture \"mamba\" is not supported"},
         {"inspect text.gguf", 2, NULL, "error: text.gguf: at byte 0: this is not a GGUF file"},
         {"inspect absent.gguf", 2, NULL, "absent.gguf: cannot open the file"},
-        {"inspect", 2, NULL, "an argument is missing: kgen inspect FILE"},
+        {"inspect", 2, NULL, "an argument is missing: kgen inspect CHECKPOINT"},
         {"inspect a b", 2, NULL, "one argument too many"},
         {"inspect whole.gguf --threads 2", 2, NULL, "kgen inspect takes no option --threads"},
-        {"inspect --help", 0, "usage: kgen inspect FILE [options]", NULL},
-        {"--help", 0, "kgen inspect FILE", NULL},
+        {"inspect --help", 0, "usage: kgen inspect CHECKPOINT [options]", NULL},
+        {"--help", 0, "kgen inspect CHECKPOINT", NULL},
     };
     (void)state;
     size_t cases = 0;

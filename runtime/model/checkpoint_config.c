@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes the config.json of a model from the metadata of a GGUF file. */
 #include "gen/ops/rope.h"
-#include "runtime/model/checkpoint_internal.h"
+#include "runtime/model/checkpoint_folder.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -365,21 +365,28 @@ static int find_architecture(struct maker *maker)
     return -1;
 }
 
-/* A spec's name: that of the file, without what it may not have. */
-static int set_name(const struct maker *maker)
+/* Without what a spec's name may not have. */
+void kgen_checkpoint_spec_name(const char *file, char name[KGEN_CHECKPOINT_SPEC_NAME_MAX])
 {
-    const char *source = kgen_gguf_source(maker->gguf), *slash = strrchr(source, '/');
-    char name[80];
-    snprintf(name, sizeof name, "%s", slash != NULL ? slash + 1 : source);
-    char *dot = strrchr(name, '.');
-    if (dot != NULL && strcmp(dot, ".gguf") == 0)
-        *dot = '\0';
+    snprintf(name, KGEN_CHECKPOINT_SPEC_NAME_MAX, "%s", file[0] != '\0' ? file : "model");
     for (char *c = name; *c != '\0'; c++) {
         const bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
         if (!letter && (c == name || strchr("-_.", *c) == NULL))
             *c = '_';
     }
-    return set(maker, "name", json_string(name[0] != '\0' ? name : "model"));
+}
+
+/* That of the file. */
+static int set_name(const struct maker *maker)
+{
+    const char *source = kgen_gguf_source(maker->gguf), *slash = strrchr(source, '/');
+    char file[KGEN_CHECKPOINT_SPEC_NAME_MAX], name[KGEN_CHECKPOINT_SPEC_NAME_MAX];
+    snprintf(file, sizeof file, "%s", slash != NULL ? slash + 1 : source);
+    char *dot = strrchr(file, '.');
+    if (dot != NULL && strcmp(dot, ".gguf") == 0)
+        *dot = '\0';
+    kgen_checkpoint_spec_name(file, name);
+    return set(maker, "name", json_string(name));
 }
 
 static int check_version(const struct maker *maker)
@@ -410,6 +417,8 @@ static int make(struct maker *maker)
 int kgen_checkpoint_config(const struct kgen_checkpoint *checkpoint, struct kgen_text *config,
                            struct kgen_error *error)
 {
+    if (checkpoint->folder != NULL)
+        return kgen_checkpoint_folder_config(checkpoint, config, error);
     struct kgen_error ignored = {0};
     struct maker maker = {.checkpoint = checkpoint,
                           .gguf = checkpoint->gguf,

@@ -19,24 +19,30 @@ static int64_t plain_dtype(uint32_t type)
     }
 }
 
-void kgen_checkpoint_describe(const struct kgen_gguf_tensor *stored, struct kgen_checkpoint_tensor *tensor)
+void kgen_checkpoint_set_matrix(struct kgen_checkpoint_tensor *tensor, uint32_t type, int64_t N, int64_t K)
 {
-    const struct kgen_checkpoint_conversion *conversion = kgen_checkpoint_conversion_of(stored->type->number);
-    tensor->dtype = plain_dtype(stored->type->number);
-    tensor->plain = tensor->dtype != KGEN_CONSTANT_NONE;
-    if (conversion == NULL || stored->rank != 2)
+    const struct kgen_checkpoint_conversion *conversion = kgen_checkpoint_conversion_of(type);
+    if (conversion == NULL)
         return;
     const struct kgen_format *format = kgen_format_find(conversion->scheme);
-    if (format->block_values != 0 && stored->dims[0] % format->block_values != 0)
+    if (format->block_values != 0 && K % format->block_values != 0)
         return; /* plain numbers, of any count in the file */
     tensor->matrix = (struct kgen_matrix){.format = format,
-                                          .N = stored->dims[1],
-                                          .K = stored->dims[0],
+                                          .N = N,
+                                          .K = K,
                                           .bits = conversion->bits,
                                           .group_size = kgen_checkpoint_conversion_group(conversion),
                                           .scale_dtype = conversion->scale_dtype};
     tensor->conversion = conversion->convert != NULL ? conversion : NULL;
-    tensor->arrays[0] = stored->data;
+    tensor->arrays[0] = tensor->data;
+}
+
+void kgen_checkpoint_describe(const struct kgen_gguf_tensor *stored, struct kgen_checkpoint_tensor *tensor)
+{
+    tensor->dtype = plain_dtype(stored->type->number);
+    tensor->plain = tensor->dtype != KGEN_CONSTANT_NONE;
+    if (stored->rank == 2)
+        kgen_checkpoint_set_matrix(tensor, stored->type->number, stored->dims[1], stored->dims[0]);
 }
 
 static int find(const struct kgen_checkpoint *checkpoint, const char *name,

@@ -86,5 +86,8 @@ bool kgen_checkpoint_name_from_gguf(struct kgen_gguf_text stored, char name[KGEN
 
 bool kgen_checkpoint_is_of_rope(struct kgen_gguf_text stored)
 {
-    return kgen_gguf_text_is(stored, "rope_freqs.weight");
+    static const char ending[] = ".rotary_emb.inv_freq";
+    const size_t size = sizeof ending - 1;
+    return kgen_gguf_text_is(stored, "rope_freqs.weight") ||
+           (stored.length > size && memcmp(stored.data + stored.length - size, ending, size) == 0);
 }
