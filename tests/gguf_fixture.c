@@ -266,6 +266,9 @@ void kgen_test_llama_values(struct kgen_test_gguf *file, const struct kgen_test_
     kgen_test_gguf_f32(file, key_of(shape, "attention.layer_norm_rms_epsilon", key),
                        shape->eps > 0 ? shape->eps : 1e-5f);
     kgen_test_gguf_f32(file, key_of(shape, "rope.freq_base", key), shape->theta > 0 ? shape->theta : 10000);
+    if (shape->rope_context > 0)
+        kgen_test_gguf_u32(file, key_of(shape, "rope.scaling.original_context_length", key),
+                           (uint32_t)shape->rope_context);
     if (shape->tokenizer != NULL)
         tokenizer_values(file, shape->tokenizer);
 }
@@ -273,13 +276,14 @@ void kgen_test_llama_values(struct kgen_test_gguf *file, const struct kgen_test_
 double kgen_test_rope_factor(const struct kgen_test_llama *shape, int64_t pair)
 {
     const double theta = shape->theta > 0 ? (double)shape->theta : 10000, factor = (double)shape->rope_factor;
-    const double wavelength = 2 * acos(-1.0) * pow(theta, 2 * (double)pair / (double)shape->head_dim),
-                 context = 8192;
-    if (shape->rope_factor <= 0 || wavelength < context / 4)
+    const double positions = shape->rope_context > 0 ? (double)shape->rope_context : 8192;
+    const double turns =
+        positions / (2 * acos(-1.0) * pow(theta, 2 * (double)pair / (double)shape->head_dim));
+    if (shape->rope_factor <= 0 || turns > 4)
         return 1;
-    if (wavelength > context / 1)
+    if (turns < 1)
         return factor;
-    const double smooth = (context / wavelength - 1) / (4 - 1);
+    const double smooth = (turns - 1) / (4 - 1);
     return 1 / ((1 - smooth) / factor + smooth);
 }
 

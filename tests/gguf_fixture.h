@@ -70,7 +70,8 @@ struct kgen_test_llama {
     bool tied;                                   /* there is no output.weight */
     const struct kgen_test_tokenizer *tokenizer; /* NULL: none */
     const char *architecture;                    /* NULL: "llama"; or "qwen2", "qwen3" */
-    float rope_factor; /* 0: none; else of Llama 3's scaling, whose factors rope_freqs.weight has */
+    float rope_factor;    /* 0: none; else of Llama 3's scaling, whose factors rope_freqs.weight has */
+    int64_t rope_context; /* 0: 8192; else the positions that the scaling is from, which the metadata say */
 };
 
 /* Numbers of ggml's types: KGEN_GGUF_TENSOR_Q4_0. */
@@ -83,8 +84,8 @@ struct kgen_test_llama_types {
 extern const struct kgen_test_llama kgen_test_small_llama;
 extern const struct kgen_test_llama_types kgen_test_mixed_types;
 
-/* The factor by which Llama 3's scaling divides the frequency of a pair: from 8192 positions, between 1 and 4
- * turns. 1 where the shape has no rope_factor. */
+/* The factor by which Llama 3's scaling divides the frequency of a pair: between 1 and 4 turns in its
+ * positions. 1 where the shape has no rope_factor. */
 double kgen_test_rope_factor(const struct kgen_test_llama *shape, int64_t pair);
 
 /* Adds the metadata, and the tensors; between the two a test may add its own. */

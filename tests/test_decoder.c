@@ -145,7 +145,8 @@ static const struct shape_case shapes[] = {
       .kv_heads = 2,
       .head_dim = 16,
       .vocab = 50,
-      .rope_factor = 32},
+      .rope_factor = 8,
+      .rope_context = 64},
      {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q8_0,
       KGEN_GGUF_TENSOR_F32}},
 };
