@@ -47,6 +47,12 @@ struct kgen_checkpoint *kgen_checkpoint_open(const char *path, struct kgen_error
 {
     if (is_folder(path))
         return make_of_folder(kgen_checkpoint_folder_open(path, error), error);
+    const char *dot = strrchr(path, '.');
+    if (dot != NULL && strcmp(dot, ".safetensors") == 0) {
+        kgen_error_set(error, KGEN_ERROR_SPEC, path, 0, 0, "a safetensors file alone is no model");
+        kgen_error_hint(error, "give its folder, which has a config.json, too");
+        return NULL;
+    }
     struct kgen_text image = {0};
     const int made = kgen_llama2c_read(path, &image, error);
     struct kgen_gguf *gguf = NULL;
@@ -54,9 +60,6 @@ struct kgen_checkpoint *kgen_checkpoint_open(const char *path, struct kgen_error
         gguf = kgen_gguf_open(path, error);
     else if (made > 0)
         gguf = kgen_gguf_parse(path, image.data, image.length, error);
-    const char *dot = strrchr(path, '.');
-    if (gguf == NULL && dot != NULL && strcmp(dot, ".safetensors") == 0)
-        kgen_error_hint(error, "of a model in safetensors files give the folder, which has a config.json");
     return make(gguf, &image, error);
 }
 
