@@ -133,3 +133,24 @@ enum kgen_test_exercised kgen_test_exercise(const void *data, size_t size, struc
     kgen_checkpoint_free(checkpoint);
     return result;
 }
+
+enum kgen_test_exercised kgen_test_exercise_folder(const char *config, size_t config_length, const void *data,
+                                                   size_t size, struct kgen_error *error)
+{
+    struct kgen_checkpoint *checkpoint =
+        kgen_checkpoint_parse_folder("hostile", config, config_length, data, size, error);
+    if (checkpoint == NULL) {
+        require_error(error);
+        return KGEN_TEST_REFUSED;
+    }
+    const unsigned char *begin = data;
+    for (size_t i = 0; i < kgen_checkpoint_tensor_count(checkpoint); i++) {
+        struct kgen_checkpoint_tensor tensor;
+        kgen_checkpoint_tensor_at(checkpoint, i, &tensor);
+        require(tensor.data >= begin && tensor.data <= begin + size, "a tensor is not in the file");
+        sum += tensor.bytes;
+    }
+    const enum kgen_test_exercised result = read_model(checkpoint, error);
+    kgen_checkpoint_free(checkpoint);
+    return result;
+}

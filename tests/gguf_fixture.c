@@ -232,22 +232,59 @@ static void tokenizer_values(struct kgen_test_gguf *file, const struct kgen_test
         kgen_test_gguf_string(file, "tokenizer.chat_template", tokenizer->chat_template);
 }
 
+static const char *architecture_of(const struct kgen_test_llama *shape)
+{
+    return shape->architecture != NULL ? shape->architecture : "llama";
+}
+
+static const char *key_of(const struct kgen_test_llama *shape, const char *key, char full[80])
+{
+    snprintf(full, 80, "%s.%s", architecture_of(shape), key);
+    return full;
+}
+
 void kgen_test_llama_values(struct kgen_test_gguf *file, const struct kgen_test_llama *shape)
 {
-    kgen_test_gguf_string(file, "general.architecture", "llama");
-    kgen_test_gguf_u32(file, "llama.embedding_length", (uint32_t)shape->hidden);
-    kgen_test_gguf_u32(file, "llama.feed_forward_length", (uint32_t)shape->intermediate);
-    kgen_test_gguf_u32(file, "llama.block_count", (uint32_t)shape->layers);
-    kgen_test_gguf_u32(file, "llama.attention.head_count", (uint32_t)shape->heads);
-    kgen_test_gguf_u32(file, "llama.attention.head_count_kv", (uint32_t)shape->kv_heads);
-    kgen_test_gguf_u32(file, "llama.attention.key_length", (uint32_t)shape->head_dim);
-    kgen_test_gguf_u32(file, "llama.attention.value_length", (uint32_t)shape->head_dim);
-    kgen_test_gguf_u32(file, "llama.rope.dimension_count", (uint32_t)shape->head_dim);
-    kgen_test_gguf_u32(file, "llama.context_length", shape->context > 0 ? (uint32_t)shape->context : 256);
-    kgen_test_gguf_f32(file, "llama.attention.layer_norm_rms_epsilon", shape->eps > 0 ? shape->eps : 1e-5f);
-    kgen_test_gguf_f32(file, "llama.rope.freq_base", shape->theta > 0 ? shape->theta : 10000);
+    const struct {
+        const char *key;
+        int64_t value;
+    } integers[] = {
+        {"embedding_length", shape->hidden},
+        {"feed_forward_length", shape->intermediate},
+        {"block_count", shape->layers},
+        {"attention.head_count", shape->heads},
+        {"attention.head_count_kv", shape->kv_heads},
+        {"attention.key_length", shape->head_dim},
+        {"attention.value_length", shape->head_dim},
+        {"rope.dimension_count", shape->head_dim},
+        {"context_length", shape->context > 0 ? shape->context : 256},
+    };
+    char key[80];
+    kgen_test_gguf_string(file, "general.architecture", architecture_of(shape));
+    for (size_t i = 0; i < KGEN_COUNT_OF(integers); i++)
+        kgen_test_gguf_u32(file, key_of(shape, integers[i].key, key), (uint32_t)integers[i].value);
+    kgen_test_gguf_f32(file, key_of(shape, "attention.layer_norm_rms_epsilon", key),
+                       shape->eps > 0 ? shape->eps : 1e-5f);
+    kgen_test_gguf_f32(file, key_of(shape, "rope.freq_base", key), shape->theta > 0 ? shape->theta : 10000);
+    if (shape->rope_context > 0)
+        kgen_test_gguf_u32(file, key_of(shape, "rope.scaling.original_context_length", key),
+                           (uint32_t)shape->rope_context);
     if (shape->tokenizer != NULL)
         tokenizer_values(file, shape->tokenizer);
+}
+
+double kgen_test_rope_factor(const struct kgen_test_llama *shape, int64_t pair)
+{
+    const double theta = shape->theta > 0 ? (double)shape->theta : 10000, factor = (double)shape->rope_factor;
+    const double positions = shape->rope_context > 0 ? (double)shape->rope_context : 8192;
+    const double turns =
+        positions / (2 * acos(-1.0) * pow(theta, 2 * (double)pair / (double)shape->head_dim));
+    if (shape->rope_factor <= 0 || turns > 4)
+        return 1;
+    if (turns < 1)
+        return factor;
+    const double smooth = (turns - 1) / (4 - 1);
+    return 1 / ((1 - smooth) / factor + smooth);
 }
 
 static void matrix(struct kgen_test_gguf *file, const char *name, uint32_t type, int64_t rows,
@@ -261,6 +298,43 @@ static void matrix(struct kgen_test_gguf *file, const char *name, uint32_t type,
 static void norm(struct kgen_test_gguf *file, const char *name, uint32_t type, int64_t size, uint64_t seed)
 {
     kgen_test_gguf_random(file, name, type, 1, &size, 0.1f, true, seed);
+}
+
+/* What a family has besides the weights of llama. */
+static void family_tensors(struct kgen_test_gguf *file, const struct kgen_test_llama *shape, int64_t layer,
+                           uint32_t type, uint64_t seed)
+{
+    const bool qwen2 = strcmp(architecture_of(shape), "qwen2") == 0;
+    const bool qwen3 = strcmp(architecture_of(shape), "qwen3") == 0;
+    const int64_t queries = shape->heads * shape->head_dim, keys = shape->kv_heads * shape->head_dim;
+    const struct {
+        const char *name;
+        bool has, is_norm;
+        int64_t size;
+    } vectors[] = {
+        {"attn_q.bias", qwen2, false, queries},
+        {"attn_k.bias", qwen2, false, keys},
+        {"attn_v.bias", qwen2, false, keys},
+        {"attn_q_norm.weight", qwen3, true, shape->head_dim},
+        {"attn_k_norm.weight", qwen3, true, shape->head_dim},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(vectors); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "blk.%lld.%s", (long long)layer, vectors[i].name);
+        if (vectors[i].has)
+            kgen_test_gguf_random(file, name, type, 1, &vectors[i].size, 0.3f, vectors[i].is_norm, seed);
+    }
+}
+
+static void rope_tensor(struct kgen_test_gguf *file, const struct kgen_test_llama *shape)
+{
+    const int64_t pairs = shape->head_dim / 2;
+    float factors[256];
+    require(pairs <= (int64_t)KGEN_COUNT_OF(factors), "heads are too large");
+    for (int64_t i = 0; i < pairs; i++)
+        factors[i] = (float)kgen_test_rope_factor(shape, i);
+    if (shape->rope_factor > 0)
+        kgen_test_gguf_tensor(file, "rope_freqs.weight", KGEN_GGUF_TENSOR_F32, 1, &pairs, factors);
 }
 
 void kgen_test_llama_tensors(struct kgen_test_gguf *file, const struct kgen_test_llama *shape, uint64_t seed,
@@ -292,7 +366,9 @@ void kgen_test_llama_tensors(struct kgen_test_gguf *file, const struct kgen_test
         norm(file, name, types->norm, hidden, seed);
         snprintf(name, sizeof name, "blk.%lld.ffn_norm.weight", (long long)layer);
         norm(file, name, types->norm, hidden, seed);
+        family_tensors(file, shape, layer, types->norm, seed);
     }
+    rope_tensor(file, shape);
     norm(file, "output_norm.weight", types->norm, hidden, seed);
     if (!shape->tied)
         matrix(file, "output.weight", types->output, shape->vocab, hidden, seed);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* GGUF files made by tests: piece by piece, or whole models of the architecture llama with random weights.
+/* GGUF files made by tests: piece by piece, or whole models of the architectures llama, qwen2 and
+ * qwen3 with random weights.
  * What cannot be done ends the program with a message. */
 #ifndef GGUF_FIXTURE_H
 #define GGUF_FIXTURE_H
@@ -68,6 +69,9 @@ struct kgen_test_llama {
     int64_t context;                             /* 0: 256 */
     bool tied;                                   /* there is no output.weight */
     const struct kgen_test_tokenizer *tokenizer; /* NULL: none */
+    const char *architecture;                    /* NULL: "llama"; or "qwen2", "qwen3" */
+    float rope_factor;    /* 0: none; else of Llama 3's scaling, whose factors rope_freqs.weight has */
+    int64_t rope_context; /* 0: 8192; else the positions that the scaling is from, which the metadata say */
 };
 
 /* Numbers of ggml's types: KGEN_GGUF_TENSOR_Q4_0. */
@@ -79,6 +83,10 @@ struct kgen_test_llama_types {
  * not tied; and Q4_0, Q4_1, Q8_0, Q8_0 (the embedding), F32. */
 extern const struct kgen_test_llama kgen_test_small_llama;
 extern const struct kgen_test_llama_types kgen_test_mixed_types;
+
+/* The factor by which Llama 3's scaling divides the frequency of a pair: between 1 and 4 turns in its
+ * positions. 1 where the shape has no rope_factor. */
+double kgen_test_rope_factor(const struct kgen_test_llama *shape, int64_t pair);
 
 /* Adds the metadata, and the tensors; between the two a test may add its own. */
 void kgen_test_llama_values(struct kgen_test_gguf *file, const struct kgen_test_llama *shape);

@@ -15,7 +15,8 @@
 
 struct layer {
     double *input_norm, *q, *k, *v, *o, *post_norm, *gate, *up, *down;
-    double *keys, *values; /* [positions][kv_heads][head_dim] */
+    double *q_bias, *k_bias, *v_bias, *q_norm, *k_norm; /* NULL: none */
+    double *keys, *values;                              /* [positions][kv_heads][head_dim] */
 };
 
 struct llama_reference {
@@ -85,6 +86,16 @@ static double *load_layer(const struct kgen_checkpoint *checkpoint, int64_t laye
     return load(checkpoint, name, rows, columns);
 }
 
+/* A vector that not all families have. */
+static double *load_optional(const struct kgen_checkpoint *checkpoint, int64_t layer, const char *what,
+                             int64_t size)
+{
+    char name[128];
+    struct kgen_checkpoint_tensor tensor;
+    snprintf(name, sizeof name, "model.layers.%lld.self_attn.%s", (long long)layer, what);
+    return kgen_checkpoint_find(checkpoint, name, &tensor) ? load(checkpoint, name, size, 1) : NULL;
+}
+
 struct llama_reference *llama_reference_new(const struct kgen_checkpoint *checkpoint,
                                             const struct kgen_test_llama *shape, int64_t positions)
 {
@@ -109,6 +120,11 @@ struct llama_reference *llama_reference_new(const struct kgen_checkpoint *checkp
             .gate = load_layer(checkpoint, i, "mlp.gate_proj", mlp, hidden),
             .up = load_layer(checkpoint, i, "mlp.up_proj", mlp, hidden),
             .down = load_layer(checkpoint, i, "mlp.down_proj", hidden, mlp),
+            .q_bias = load_optional(checkpoint, i, "q_proj.bias", q),
+            .k_bias = load_optional(checkpoint, i, "k_proj.bias", kv),
+            .v_bias = load_optional(checkpoint, i, "v_proj.bias", kv),
+            .q_norm = load_optional(checkpoint, i, "q_norm.weight", shape->head_dim),
+            .k_norm = load_optional(checkpoint, i, "k_norm.weight", shape->head_dim),
             .keys = numbers(positions * kv),
             .values = numbers(positions * kv),
         };
@@ -124,9 +140,10 @@ void llama_reference_free(struct llama_reference *r)
 {
     for (int64_t i = 0; i < r->shape.layers; i++) {
         const struct layer *layer = &r->layers[i];
-        double *const owned[] = {layer->input_norm, layer->q,         layer->k,     layer->v,
-                                 layer->o,          layer->post_norm, layer->gate,  layer->up,
-                                 layer->down,       layer->keys,      layer->values};
+        double *const owned[] = {layer->input_norm, layer->q,         layer->k,      layer->v,
+                                 layer->o,          layer->post_norm, layer->gate,   layer->up,
+                                 layer->down,       layer->q_bias,    layer->k_bias, layer->v_bias,
+                                 layer->q_norm,     layer->k_norm,    layer->keys,   layer->values};
         for (size_t j = 0; j < KGEN_COUNT_OF(owned); j++)
             free(owned[j]);
     }
@@ -147,6 +164,12 @@ static void multiply(const double *matrix, int64_t rows, int64_t columns, const 
     }
 }
 
+static void add(double *to, const double *x, int64_t size)
+{
+    for (int64_t i = 0; x != NULL && i < size; i++)
+        to[i] += x[i];
+}
+
 static void normalise(const double *x, const double *weight, int64_t size, double eps, double *y)
 {
     double sum = 0;
@@ -156,14 +179,28 @@ static void normalise(const double *x, const double *weight, int64_t size, doubl
         y[i] = x[i] / sqrt(sum / (double)size + eps) * weight[i];
 }
 
-static void rotate(double *x, int64_t heads, int64_t head_dim, double theta, int64_t position)
+static void rotate(const struct kgen_test_llama *shape, double *x, int64_t heads, double theta,
+                   int64_t position)
 {
-    for (int64_t i = 0; i < heads * head_dim; i += 2) {
-        const double angle = (double)position * pow(theta, -(double)(i % head_dim) / (double)head_dim);
-        const double a = x[i], b = x[i + 1];
-        x[i] = a * cos(angle) - b * sin(angle);
-        x[i + 1] = a * sin(angle) + b * cos(angle);
+    const int64_t d = shape->head_dim, half = d / 2;
+    const bool interleaved = shape->architecture == NULL || strcmp(shape->architecture, "llama") == 0;
+    for (int64_t i = 0; i < heads * half; i++) {
+        const int64_t pair = i % half;
+        double *head = x + i / half * d;
+        double *first = head + (interleaved ? 2 * pair : pair),
+               *second = head + (interleaved ? 2 * pair + 1 : pair + half);
+        const double frequency = pow(theta, -2 * (double)pair / (double)d),
+                     angle = (double)position * frequency / kgen_test_rope_factor(shape, pair);
+        const double a = *first, b = *second;
+        *first = a * cos(angle) - b * sin(angle);
+        *second = a * sin(angle) + b * cos(angle);
     }
+}
+
+static void normalise_heads(double *x, const double *weight, int64_t heads, int64_t head_dim, double eps)
+{
+    for (int64_t head = 0; weight != NULL && head < heads; head++)
+        normalise(x + head * head_dim, weight, head_dim, eps, x + head * head_dim);
 }
 
 static void attend(struct llama_reference *r, const struct layer *layer, int64_t head, int64_t position)
@@ -188,23 +225,23 @@ static void attend(struct llama_reference *r, const struct layer *layer, int64_t
         y[i] /= sum;
 }
 
-static void add(double *to, const double *x, int64_t size)
-{
-    for (int64_t i = 0; i < size; i++)
-        to[i] += x[i];
-}
-
 static void run_layer(struct llama_reference *r, const struct layer *layer, int64_t position, double eps,
                       double theta)
 {
     const struct kgen_test_llama *shape = &r->shape;
     const int64_t d = shape->head_dim, hidden = shape->hidden, kv = shape->kv_heads * d;
+    double *k = layer->keys + position * kv, *v = layer->values + position * kv;
     normalise(r->hidden, layer->input_norm, hidden, eps, r->normed);
     multiply(layer->q, shape->heads * d, hidden, r->normed, r->q);
-    multiply(layer->k, kv, hidden, r->normed, layer->keys + position * kv);
-    multiply(layer->v, kv, hidden, r->normed, layer->values + position * kv);
-    rotate(r->q, shape->heads, d, theta, position);
-    rotate(layer->keys + position * kv, shape->kv_heads, d, theta, position);
+    multiply(layer->k, kv, hidden, r->normed, k);
+    multiply(layer->v, kv, hidden, r->normed, v);
+    add(r->q, layer->q_bias, shape->heads * d);
+    add(k, layer->k_bias, kv);
+    add(v, layer->v_bias, kv);
+    normalise_heads(r->q, layer->q_norm, shape->heads, d, eps);
+    normalise_heads(k, layer->k_norm, shape->kv_heads, d, eps);
+    rotate(shape, r->q, shape->heads, theta, position);
+    rotate(shape, k, shape->kv_heads, theta, position);
     for (int64_t head = 0; head < shape->heads; head++)
         attend(r, layer, head, position);
     multiply(layer->o, hidden, shape->heads * d, r->attended, r->branch);

@@ -359,7 +359,7 @@ static void test_mismatches(void **state)
         {"model.layers.1.mlp.up_proj.weight", "is not in the file"},
         {"model.layers.1.mlp.down_proj.weight", "has the shape [96, 64], and the model wants [64, 96]"},
         {"model.norm.weight", "is Q8_0; F32, F16 and BF16 are read as vectors"},
-        {"rope_freqs.weight", "factors of the frequencies of rope are not supported yet"},
+        {"rope_factors_long.weight", "is in the file, and nothing in the model uses it"},
         {"blk.0.un?named", "is in the file, and nothing in the model uses it"},
         {"model.layers.5.mlp.up_proj.weight", "nothing in the model uses it"},
         {"model.layers.0.mlp.up_proj.bias", "nothing in the model uses it"},
@@ -380,7 +380,7 @@ static void test_mismatches(void **state)
         int64_t dims[2];
     } more[] = {
         {"blk.1.ffn_down.weight", KGEN_GGUF_TENSOR_Q4_1, 2, {64, 96}},
-        {"rope_freqs.weight", KGEN_GGUF_TENSOR_F32, 1, {8, 1}},
+        {"rope_factors_long.weight", KGEN_GGUF_TENSOR_F32, 1, {8, 1}},
         {"blk.0.un\nnamed", KGEN_GGUF_TENSOR_F32, 1, {8, 1}},
         {"blk.5.ffn_up.weight", KGEN_GGUF_TENSOR_Q4_1, 2, {64, 96}},
         {"blk.0.ffn_up.bias", KGEN_GGUF_TENSOR_F32, 1, {96, 1}},
@@ -427,12 +427,117 @@ static void test_no_format(void **state)
     assert_int_equal(cases, KGEN_COUNT_OF(types));
 }
 
+/* ---- factors of rope ---- */
+
+struct rope_case {
+    float factors[8];
+    uint32_t type;
+    int64_t count;
+    uint32_t context; /* 0: none */
+    float linear;
+    bool refused;
+    const char *value; /* of the config, NULL: none; or a part of the error */
+};
+
+static void check_rope(const struct rope_case *item, size_t index)
+{
+    struct kgen_test_gguf file = {0};
+    struct kgen_text text = {0}, config = {0};
+    struct kgen_error error = {0};
+    kgen_test_llama_values(&file, &kgen_test_small_llama);
+    if (item->context > 0)
+        kgen_test_gguf_u32(&file, "llama.rope.scaling.original_context_length", item->context);
+    kgen_test_gguf_f32(&file, "llama.rope.scale_linear", item->linear);
+    kgen_test_gguf_tensor(&file, "rope_freqs.weight", item->type, 1, &item->count, item->factors);
+    kgen_test_llama_tensors(&file, &kgen_test_small_llama, SEED, &kgen_test_mixed_types);
+    kgen_test_gguf_finish(&file, &text);
+    struct kgen_checkpoint *checkpoint = parse(&text);
+    const bool refused = kgen_checkpoint_config(checkpoint, &config, &error) != 0;
+    if (refused != item->refused || (refused && strstr(error.message, item->value) == NULL))
+        fail_msg("case %zu: %s", index, refused ? error.message : config.data);
+    if (!refused) {
+        json_t *root = json_loads(config.data, 0, NULL), *value = json_object_get(root, "rope_scaling");
+        json_t *wanted = item->value != NULL ? json_loads(item->value, 0, NULL) : NULL;
+        if (value != wanted && !json_equal(value, wanted))
+            fail_msg("case %zu: %s", index, config.data);
+        json_decref(wanted);
+        json_decref(root);
+        check(&text, NULL, 0);
+    }
+    kgen_checkpoint_free(checkpoint);
+    kgen_text_free(&config);
+    kgen_text_free(&text);
+}
+
+/* Files of Llama 3 have the scaling in a tensor alone. */
+static void test_rope_factors(void **state)
+{
+    static const struct rope_case table[] = {
+        {{1, 1, 1, 1, 1, 1, 4.6814826f, 8},
+         KGEN_GGUF_TENSOR_F32,
+         8,
+         0,
+         1,
+         false,
+         "{\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
+         "\"original_max_position_embeddings\": 8192}"},
+        {{1, 1, 1, 1, 3.2396418f, 8, 8, 8},
+         KGEN_GGUF_TENSOR_F32,
+         8,
+         1024,
+         1,
+         false,
+         "{\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.0, \"high_freq_factor\": 4.0, "
+         "\"original_max_position_embeddings\": 1024}"},
+        {{1, 1, 1, 1, 1, 1, 1, 1}, KGEN_GGUF_TENSOR_F32, 8, 0, 1, false, NULL},
+        {{1, 1, 2, 1, 1, 1, 4.6814826f, 8},
+         KGEN_GGUF_TENSOR_F32,
+         8,
+         0,
+         1,
+         true,
+         "the factor 2 for pair 2, and Llama 3's scaling by 8, from 8192 positions, has 1"},
+        {{1, 1, 1, 1, 1, 1, 4.7f, 8}, KGEN_GGUF_TENSOR_F32, 8, 0, 1, true, "the factor 4.7 for pair 6"},
+        {{1, 1, 1, 1, 1, 1, 4.6814826f, 8},
+         KGEN_GGUF_TENSOR_F32,
+         8,
+         1024,
+         1,
+         true,
+         "the factor 1 for pair 4"},
+        {{1, 1, 1, 1, 1, 1, NAN, 8}, KGEN_GGUF_TENSOR_F32, 8, 0, 1, true, "for pair 6"},
+        {{0.5f, 1, 1, 1, 1, 1, 1, 1}, KGEN_GGUF_TENSOR_F32, 8, 0, 1, true, "the factor 0.5 for pair 0"},
+        {{1, 1, 1, 1, 1, 1, 8},
+         KGEN_GGUF_TENSOR_F32,
+         7,
+         0,
+         1,
+         true,
+         "the first of 7, and rope turns 8 pairs"},
+        {{1}, KGEN_GGUF_TENSOR_F16, 8, 0, 1, true, "rope_freqs.weight is F16; only F32 is supported"},
+        {{1, 1, 1, 1, 1, 1, 4.6814826f, 8},
+         KGEN_GGUF_TENSOR_F32,
+         8,
+         0,
+         2,
+         true,
+         "besides linear scaling of rope"},
+    };
+    (void)state;
+    size_t cases = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(table); i++, cases++)
+        check_rope(&table[i], i);
+    assert_int_equal(cases, KGEN_COUNT_OF(table));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_config), cmocka_unit_test(test_metadata),   cmocka_unit_test(test_names),
+        cmocka_unit_test(test_config),    cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_names),
 
-        cmocka_unit_test(test_whole),  cmocka_unit_test(test_mismatches), cmocka_unit_test(test_no_format),
+        cmocka_unit_test(test_whole),     cmocka_unit_test(test_mismatches),
+        cmocka_unit_test(test_no_format), cmocka_unit_test(test_rope_factors),
     };
     return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
 }

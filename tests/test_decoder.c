@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Decoding in memory: small random models of the architecture llama, held against double precision. */
+/* Decoding in memory: small random models of GGUF's architectures, held against double precision. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -110,6 +110,45 @@ static const struct shape_case shapes[] = {
       .vocab = 60},
      {KGEN_GGUF_TENSOR_Q4_K, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q5_K, KGEN_GGUF_TENSOR_Q5_K,
       KGEN_GGUF_TENSOR_BF16}},
+    {"qwen2: biases, pairs of halves",
+     {.hidden = 96,
+      .intermediate = 160,
+      .layers = 2,
+      .heads = 3,
+      .kv_heads = 1,
+      .head_dim = 32,
+      .vocab = 70,
+      .eps = 1e-6f,
+      .theta = 1000000,
+      .tied = true,
+      .architecture = "qwen2"},
+     {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q8_0,
+      KGEN_GGUF_TENSOR_F32}},
+    {"qwen3: norms of q and k, heads that are not hidden / heads",
+     {.hidden = 64,
+      .intermediate = 96,
+      .layers = 2,
+      .heads = 4,
+      .kv_heads = 2,
+      .head_dim = 32,
+      .vocab = 50,
+      .eps = 1e-6f,
+      .theta = 1000000,
+      .architecture = "qwen3"},
+     {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q8_0,
+      KGEN_GGUF_TENSOR_F32}},
+    {"Llama 3's scaling",
+     {.hidden = 64,
+      .intermediate = 96,
+      .layers = 2,
+      .heads = 4,
+      .kv_heads = 2,
+      .head_dim = 16,
+      .vocab = 50,
+      .rope_factor = 8,
+      .rope_context = 64},
+     {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q8_0,
+      KGEN_GGUF_TENSOR_F32}},
 };
 
 static struct kgen_context *open_estimate(struct api_fixture *fixture, int threads)

@@ -10,12 +10,32 @@
 #include "command_fixture.h"
 #include "gen/base/file.h"
 #include "gguf_fixture.h"
+#include "safetensors_fixture.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 enum { SEED = 8 };
+
+/* A model as mlx-lm saves it. */
+static int write_folder(void)
+{
+    struct kgen_test_tensors tensors;
+    struct kgen_text text = {0}, config = {0};
+    kgen_test_qwen3_tensors(&tensors, 4);
+    kgen_test_safetensors_write(&tensors, SEED, &text);
+    kgen_test_qwen3_config("\"quantization\": {\"bits\": 4, \"group_size\": 32}, ", &config);
+    const int result =
+        kgen_folder_make("folder", NULL) != 0 ||
+                kgen_file_write("folder/model.safetensors", text.data, text.length, NULL) != 0 ||
+                kgen_file_write("folder/config.json", config.data, config.length, NULL) != 0
+            ? -1
+            : 0;
+    kgen_text_free(&text);
+    kgen_text_free(&config);
+    return result;
+}
 
 static int setup(void **state)
 {
@@ -39,7 +59,8 @@ static int setup(void **state)
     const int result = kgen_file_write("other.gguf", text.data, text.length, NULL);
     kgen_text_free(&text);
     kgen_test_put_file("text.gguf", "no model");
-    return result;
+    kgen_test_put_file("lone.safetensors", "no model");
+    return result != 0 ? result : write_folder();
 }
 
 static int teardown(void **state)
@@ -73,12 +94,21 @@ static void test_text(void **state)
         {"inspect other.gguf", 2, "3 x 2 x 4",
          "error: other.gguf: the architecture \"mamba\" is not supported"},
         {"inspect text.gguf", 2, NULL, "error: text.gguf: at byte 0: this is not a GGUF file"},
+        {"inspect folder", 0, "folder: safetensors, 1 file, ", NULL},
+        {"inspect folder/", 0, "model.layers.0.mlp.down_proj.weight", NULL},
+        {"inspect folder", 0, "affine 4-bit", NULL},
+        {"inspect folder", 0, "Qwen3ForCausalLM, 1 layers, hidden 32, 4 bits, group 32", NULL},
+        {"inspect folder", 0, "every weight of the model is there, and can be read", NULL},
+        {"inspect lone.safetensors", 2, NULL, "a safetensors file alone is no model"},
+        {"generate folder -p a", 2, NULL, "error: folder: text needs a tokenizer"},
+        {"perplexity folder -f text.gguf", 2, NULL, "error: folder: text needs a tokenizer"},
+        {"bench folder --tests tg4 --repeats 1 --tune-seconds 0.1 --no-cache", 0, "tg4", NULL},
         {"inspect absent.gguf", 2, NULL, "absent.gguf: cannot open the file"},
-        {"inspect", 2, NULL, "an argument is missing: kgen inspect FILE"},
+        {"inspect", 2, NULL, "an argument is missing: kgen inspect CHECKPOINT"},
         {"inspect a b", 2, NULL, "one argument too many"},
         {"inspect whole.gguf --threads 2", 2, NULL, "kgen inspect takes no option --threads"},
-        {"inspect --help", 0, "usage: kgen inspect FILE [options]", NULL},
-        {"--help", 0, "kgen inspect FILE", NULL},
+        {"inspect --help", 0, "usage: kgen inspect CHECKPOINT [options]", NULL},
+        {"--help", 0, "kgen inspect CHECKPOINT", NULL},
     };
     (void)state;
     size_t cases = 0;
@@ -137,6 +167,13 @@ static void test_json(void **state)
         assert_string_equal(json_string_value(json_array_get(value, 1)), "b?");
     }
     assert_true(tokens);
+    json_decref(root);
+    root = run_json("inspect folder --json", 0);
+    assert_string_equal(json_string_value(json_object_get(root, "container")), "safetensors");
+    assert_int_equal(json_integer_value(json_object_get(root, "files")), 1);
+    assert_true(json_is_null(json_object_get(root, "version")));
+    assert_int_equal(json_array_size(json_object_get(root, "tensors")), 13);
+    assert_true(json_is_true(json_object_get(root, "valid")));
     json_decref(root);
     root = run_json("inspect plain.gguf --json", 1);
     assert_true(json_is_false(json_object_get(root, "valid")));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* kgen inspect FILE: what a checkpoint holds, and whether it is a model that kgen reads. */
+/* kgen inspect CHECKPOINT: what a checkpoint holds, and whether it is a model that kgen reads. */
 #include <string.h>
 
 #include "runtime/command/inspect.h"
@@ -131,14 +131,28 @@ static void print_totals(const struct kgen_inspection *inspection)
     putchar('\n');
 }
 
-static int print(const struct kgen_inspection *inspection)
+/* The line of the file, or of the files, and what GGUF files say besides. */
+static int print_container(const struct kgen_inspection *inspection)
 {
     const struct kgen_gguf *gguf = kgen_checkpoint_gguf(inspection->checkpoint);
+    const char *source = kgen_checkpoint_source(inspection->checkpoint);
+    struct kgen_checkpoint_facts facts;
+    kgen_checkpoint_query(inspection->checkpoint, &facts);
+    if (gguf == NULL) {
+        printf("%s: %s, %zu file%s, %llu bytes\n\n", source, facts.container, facts.files,
+               kgen_plural(facts.files), (unsigned long long)facts.bytes);
+        return 0;
+    }
+    printf("%s: GGUF version %u, %zu bytes, data from byte %zu on, aligned to %llu\n\n", source,
+           (unsigned)kgen_gguf_version(gguf), kgen_gguf_size(gguf), kgen_gguf_data_begin(gguf),
+           (unsigned long long)kgen_gguf_alignment(gguf));
+    return print_metadata(gguf);
+}
+
+static int print(const struct kgen_inspection *inspection)
+{
     const struct kgen_checkpoint_mismatches *mismatches = &inspection->mismatches;
-    printf("%s: GGUF version %u, %zu bytes, data from byte %zu on, aligned to %llu\n\n",
-           kgen_gguf_source(gguf), (unsigned)kgen_gguf_version(gguf), kgen_gguf_size(gguf),
-           kgen_gguf_data_begin(gguf), (unsigned long long)kgen_gguf_alignment(gguf));
-    int result = print_metadata(gguf) != 0 || print_tensors(inspection->checkpoint) != 0 ? -1 : 0;
+    int result = print_container(inspection) != 0 || print_tensors(inspection->checkpoint) != 0 ? -1 : 0;
     if (inspection->config.length > 0)
         printf("config: %s\n\n", inspection->config.data);
     print_totals(inspection);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* kgen inspect FILE --json. */
+/* kgen inspect CHECKPOINT --json. */
 #include "runtime/command/inspect.h"
 
 /* Longer arrays are counted, not shown. */
@@ -51,7 +51,7 @@ static json_t *value_json(const struct kgen_gguf_value *value)
 static json_t *metadata_json(const struct kgen_gguf *gguf)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < kgen_gguf_value_count(gguf); i++) {
+    for (size_t i = 0; gguf != NULL && i < kgen_gguf_value_count(gguf); i++) {
         const struct kgen_gguf_value *value = kgen_gguf_value_at(gguf, i);
         json_array_append_new(list, json_pack("{s:o, s:s, s:o}", "key", text_json(value->key), "type",
                                               kgen_gguf_type_name(value->type), "value", value_json(value)));
@@ -100,6 +100,8 @@ static json_t *mismatches_json(const struct kgen_checkpoint_mismatches *mismatch
 json_t *kgen_inspect_json(const struct kgen_inspection *inspection)
 {
     const struct kgen_gguf *gguf = kgen_checkpoint_gguf(inspection->checkpoint);
+    struct kgen_checkpoint_facts facts;
+    kgen_checkpoint_query(inspection->checkpoint, &facts);
     char error[1200] = "";
     const bool read = inspection->spec != NULL;
     if (!read)
@@ -109,13 +111,15 @@ json_t *kgen_inspect_json(const struct kgen_inspection *inspection)
         json_array_append_new(warnings, kgen_json_string(inspection->spec->warnings[i]));
     json_t *config = inspection->config.length > 0 ? json_loads(inspection->config.data, 0, NULL) : NULL;
     return json_pack(
-        "{s:s, s:o, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:b}", "kgen",
+        "{s:s, s:o, s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:b}", "kgen",
         KGEN_VERSION, "file", kgen_json_string(kgen_checkpoint_source(inspection->checkpoint)), "container",
-        "GGUF", "version", (json_int_t)kgen_gguf_version(gguf), "bytes", (json_int_t)kgen_gguf_size(gguf),
-        "alignment", (json_int_t)kgen_gguf_alignment(gguf), "metadata", metadata_json(gguf), "tensors",
-        tensors_json(inspection->checkpoint), "types", types_json(inspection), "tensor_bytes",
-        (json_int_t)inspection->tensor_bytes, "config", config != NULL ? config : json_null(), "summary",
-        read ? kgen_json_string(inspection->spec->summary) : json_null(), "warnings", warnings, "error",
-        read ? json_null() : kgen_json_string(error), "mismatches", mismatches_json(&inspection->mismatches),
-        "valid", read && inspection->mismatches.count == 0);
+        facts.container, "files", (json_int_t)facts.files, "version",
+        gguf != NULL ? json_integer((json_int_t)kgen_gguf_version(gguf)) : json_null(), "bytes",
+        (json_int_t)facts.bytes, "alignment",
+        gguf != NULL ? json_integer((json_int_t)kgen_gguf_alignment(gguf)) : json_null(), "metadata",
+        metadata_json(gguf), "tensors", tensors_json(inspection->checkpoint), "types", types_json(inspection),
+        "tensor_bytes", (json_int_t)inspection->tensor_bytes, "config", config != NULL ? config : json_null(),
+        "summary", read ? kgen_json_string(inspection->spec->summary) : json_null(), "warnings", warnings,
+        "error", read ? json_null() : kgen_json_string(error), "mismatches",
+        mismatches_json(&inspection->mismatches), "valid", read && inspection->mismatches.count == 0);
 }

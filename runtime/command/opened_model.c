@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gen/base/clock.h"
@@ -98,6 +99,32 @@ static const char *name_of(int64_t constant)
     return constant != KGEN_CONSTANT_NONE ? kgen_constant_name(constant) : NULL;
 }
 
+static bool needs_text(const struct kgen_options *options)
+{
+    return options->command != KGEN_COMMAND_BENCH;
+}
+
+/* Before anything is tuned: the tokenizer of a folder is in files of other formats than GGUF. */
+static int check_text(const struct kgen_options *options, struct kgen_error *error)
+{
+    struct stat status;
+    const char *path = options->arguments[0];
+    if (!needs_text(options) || stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
+        return 0;
+    kgen_error_set(error, KGEN_ERROR_SPEC, path, 0, 0,
+                   "text needs a tokenizer, and tokenizer.json of a folder is not read yet");
+    kgen_error_hint(error, "a GGUF file has its tokenizer in it; kgen bench needs none");
+    return -1;
+}
+
+static int open_tokenizer(struct kgen_opened_model *opened, struct kgen_error *error)
+{
+    if (!needs_text(opened->options))
+        return 0;
+    opened->tokenizer = kgen_tokenizer_from_gguf(kgen_checkpoint_gguf(opened->model->checkpoint), error);
+    return opened->tokenizer != NULL ? 0 : -1;
+}
+
 int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_options *options,
                            int64_t least_context)
 {
@@ -105,6 +132,8 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
     struct kgen_error error = {0};
     const double begin = kgen_clock();
     const int64_t given = options->spec.context;
+    if (check_text(options, &error) != 0)
+        return kgen_fail(&error);
     opened->options = options;
     opened->live =
         !options->quiet && !options->verbose && isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL;
@@ -124,9 +153,7 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
     }
     if (opened->model == NULL)
         return fail_status(&status);
-    const struct kgen_gguf *gguf = kgen_checkpoint_gguf(opened->model->checkpoint);
-    opened->tokenizer = kgen_tokenizer_from_gguf(gguf, &error);
-    if (opened->tokenizer == NULL)
+    if (open_tokenizer(opened, &error) != 0)
         return kgen_fail(&error);
     opened->seconds = kgen_clock() - begin;
     say_plan(opened);

@@ -12,9 +12,9 @@ struct kgen_opened_model {
     const struct kgen_options *options;
     struct kgen_context *context;
     struct kgen_model *model;
-    struct kgen_tokenizer *tokenizer;
-    bool live;      /* a line on stderr, which is a terminal, is rewritten */
-    double seconds; /* from the start until the weights were loaded */
+    struct kgen_tokenizer *tokenizer; /* NULL of kgen bench, which has no text */
+    bool live;                        /* a line on stderr, which is a terminal, is rewritten */
+    double seconds;                   /* from the start until the weights were loaded */
 };
 
 /* Opens the checkpoint that the options name: tunes what is not in the cache, within --tune-seconds, and

@@ -181,7 +181,7 @@ static const struct {
     [KGEN_COMMAND_GRAPH] = {"graph", "graph SPEC [--all] [options]",
                             "print the graph of a decode step in Graphviz's DOT", 1, 1},
     [KGEN_COMMAND_TEXT] = {"generate", "generate CHECKPOINT -p TEXT [options]",
-                           "generate text from a checkpoint (GGUF)", 1, 1},
+                           "generate text from a checkpoint (GGUF, or a folder of safetensors)", 1, 1},
     [KGEN_COMMAND_BENCH] = {"bench", "bench CHECKPOINT [options]",
                             "time prompts and text of a checkpoint, as llama-bench does", 1, 1},
     [KGEN_COMMAND_PERPLEXITY] = {"perplexity", "perplexity CHECKPOINT -f FILE [options]",
@@ -192,9 +192,9 @@ static const struct {
                           "compile one variant, prove it and time it", 1, MAX_FILES},
     [KGEN_COMMAND_NEW_TEMPLATE] = {"new-template", "new-template OP NAME [--templates DIR] [options]",
                                    "write a template to begin with, which is right already", 2, 2},
-    [KGEN_COMMAND_INSPECT] = {"inspect", "inspect FILE [options]",
-                              "show what a GGUF file holds, and hold it against the model that it says it is",
-                              1, 1},
+    [KGEN_COMMAND_INSPECT] =
+        {"inspect", "inspect CHECKPOINT [options]",
+         "show what a checkpoint holds, and hold it against the model that it says it is", 1, 1},
 };
 
 static const char *command_label(enum kgen_command command)

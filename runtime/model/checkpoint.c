@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Opening checkpoints, and their tensors. */
-#include "runtime/model/checkpoint_internal.h"
+#include "runtime/model/checkpoint_folder.h"
 #include "runtime/model/llama2c.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Takes the file and the image. */
 static struct kgen_checkpoint *make(struct kgen_gguf *gguf, struct kgen_text *image, struct kgen_error *error)
@@ -22,8 +23,36 @@ static struct kgen_checkpoint *make(struct kgen_gguf *gguf, struct kgen_text *im
     return checkpoint;
 }
 
+/* Takes the folder. */
+static struct kgen_checkpoint *make_of_folder(struct kgen_checkpoint_folder *folder, struct kgen_error *error)
+{
+    struct kgen_checkpoint *checkpoint = folder != NULL ? calloc(1, sizeof *checkpoint) : NULL;
+    if (checkpoint != NULL) {
+        checkpoint->folder = folder;
+        return checkpoint;
+    }
+    if (folder != NULL)
+        kgen_error_set(error, KGEN_ERROR_MEMORY, folder->source, 0, 0, "out of memory");
+    kgen_checkpoint_folder_free(folder);
+    return NULL;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 struct kgen_checkpoint *kgen_checkpoint_open(const char *path, struct kgen_error *error)
 {
+    if (is_folder(path))
+        return make_of_folder(kgen_checkpoint_folder_open(path, error), error);
+    const char *dot = strrchr(path, '.');
+    if (dot != NULL && strcmp(dot, ".safetensors") == 0) {
+        kgen_error_set(error, KGEN_ERROR_SPEC, path, 0, 0, "a safetensors file alone is no model");
+        kgen_error_hint(error, "give its folder, which has a config.json, too");
+        return NULL;
+    }
     struct kgen_text image = {0};
     const int made = kgen_llama2c_read(path, &image, error);
     struct kgen_gguf *gguf = NULL;
@@ -46,11 +75,20 @@ struct kgen_checkpoint *kgen_checkpoint_parse(const char *source, const void *da
     return make(gguf, &image, error);
 }
 
+struct kgen_checkpoint *kgen_checkpoint_parse_folder(const char *source, const char *config,
+                                                     size_t config_length, const void *data, size_t size,
+                                                     struct kgen_error *error)
+{
+    return make_of_folder(kgen_checkpoint_folder_parse(source, config, config_length, data, size, error),
+                          error);
+}
+
 void kgen_checkpoint_free(struct kgen_checkpoint *checkpoint)
 {
     if (checkpoint == NULL)
         return;
     kgen_gguf_close(checkpoint->gguf);
+    kgen_checkpoint_folder_free(checkpoint->folder);
     kgen_text_free(&checkpoint->image);
     free(checkpoint);
 }
@@ -62,7 +100,16 @@ const struct kgen_gguf *kgen_checkpoint_gguf(const struct kgen_checkpoint *check
 
 const char *kgen_checkpoint_source(const struct kgen_checkpoint *checkpoint)
 {
-    return kgen_gguf_source(checkpoint->gguf);
+    return checkpoint->folder != NULL ? checkpoint->folder->source : kgen_gguf_source(checkpoint->gguf);
+}
+
+void kgen_checkpoint_query(const struct kgen_checkpoint *checkpoint, struct kgen_checkpoint_facts *facts)
+{
+    if (checkpoint->folder != NULL)
+        *facts = (struct kgen_checkpoint_facts){"safetensors", checkpoint->folder->file_count,
+                                                checkpoint->folder->bytes};
+    else
+        *facts = (struct kgen_checkpoint_facts){"GGUF", 1, kgen_gguf_size(checkpoint->gguf)};
 }
 
 static void fill_tensor(const struct kgen_gguf_tensor *stored, struct kgen_checkpoint_tensor *tensor)
@@ -83,18 +130,27 @@ static void fill_tensor(const struct kgen_gguf_tensor *stored, struct kgen_check
 
 size_t kgen_checkpoint_tensor_count(const struct kgen_checkpoint *checkpoint)
 {
-    return kgen_gguf_tensor_count(checkpoint->gguf);
+    return checkpoint->folder != NULL ? checkpoint->folder->count : kgen_gguf_tensor_count(checkpoint->gguf);
 }
 
 void kgen_checkpoint_tensor_at(const struct kgen_checkpoint *checkpoint, size_t index,
                                struct kgen_checkpoint_tensor *tensor)
 {
-    fill_tensor(kgen_gguf_tensor_at(checkpoint->gguf, index), tensor);
+    if (checkpoint->folder != NULL)
+        *tensor = checkpoint->folder->tensors[index];
+    else
+        fill_tensor(kgen_gguf_tensor_at(checkpoint->gguf, index), tensor);
 }
 
 bool kgen_checkpoint_find(const struct kgen_checkpoint *checkpoint, const char *name,
                           struct kgen_checkpoint_tensor *tensor)
 {
+    if (checkpoint->folder != NULL) {
+        const struct kgen_checkpoint_tensor *found = kgen_checkpoint_folder_find(checkpoint->folder, name);
+        if (found != NULL)
+            *tensor = *found;
+        return found != NULL;
+    }
     char stored_name[KGEN_CHECKPOINT_NAME_MAX];
     if (!kgen_checkpoint_name_to_gguf(name, stored_name))
         return false;

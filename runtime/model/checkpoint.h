@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A checkpoint: what the execution of a model needs of a file of weights, whatever its container. Tensors go
  * by their names in Hugging Face's checkpoints, which are those of the graph's weights:
- * "model.layers.3.self_attn.q_proj.weight". GGUF files of the architecture llama are read
- * today, and checkpoints of llama2.c of version 0 (runtime/model/llama2c.h).
+ * "model.layers.3.self_attn.q_proj.weight". Read are GGUF files of the architectures llama,
+ * qwen2 and qwen3; checkpoints of llama2.c of version 0 (runtime/model/llama2c.h); and folders as Hugging
+ * Face's libraries and mlx-lm save them, of families that specs know: config.json, and safetensors files with
+ * tensors of F32, F16 and BF16, or matrices that MLX quantised.
  *
  * A program opens the file, makes the config of it, reads that as a spec, checks the file against the graph,
  * and reads each weight of the graph:
@@ -23,19 +25,31 @@
 
 struct kgen_checkpoint;
 
-/* Maps a file. Returns NULL and fills error. The caller frees it; NULL is fine. */
+/* Maps a file, or the files of a folder: model.safetensors or, where there is none, those that
+ * model.safetensors.index.json names. Returns NULL and fills error. The caller frees it; NULL is fine. */
 struct kgen_checkpoint *kgen_checkpoint_open(const char *path, struct kgen_error *error);
 /* The same of bytes in memory, which are not copied and must outlive it. source is for errors. */
 struct kgen_checkpoint *kgen_checkpoint_parse(const char *source, const void *data, size_t size,
                                               struct kgen_error *error);
+/* The same of a folder: the texts of its config.json, which is copied, and of its model.safetensors. */
+struct kgen_checkpoint *kgen_checkpoint_parse_folder(const char *source, const char *config,
+                                                     size_t config_length, const void *data, size_t size,
+                                                     struct kgen_error *error);
 void kgen_checkpoint_free(struct kgen_checkpoint *checkpoint);
 
-/* The container, whose metadata also hold the tokenizer ("tokenizer.ggml.tokens"). Of a checkpoint of
- * llama2.c it is a GGUF file in memory with the same weights, without a tokenizer. It lives as long as the
- * checkpoint.
+/* The container as GGUF, NULL where the checkpoint is a folder. Its metadata also hold the tokenizer
+ * ("tokenizer.ggml.tokens"). Of a checkpoint of llama2.c it is a GGUF file in memory with the same weights,
+ * without a tokenizer. It lives as long as the checkpoint.
  */
 const struct kgen_gguf *kgen_checkpoint_gguf(const struct kgen_checkpoint *checkpoint);
 const char *kgen_checkpoint_source(const struct kgen_checkpoint *checkpoint);
+
+struct kgen_checkpoint_facts {
+    const char *container; /* "GGUF", "safetensors" */
+    size_t files;
+    uint64_t bytes; /* of those files */
+};
+void kgen_checkpoint_query(const struct kgen_checkpoint *checkpoint, struct kgen_checkpoint_facts *facts);
 
 /* Clears config and writes the text of a config.json that kgen_spec_parse reads, named after the file. Fails
  * where the architecture, or something that the metadata ask for, is not supported, and names it. What is
@@ -60,6 +74,11 @@ struct kgen_checkpoint_tensor {
      * set and no arrays. format is NULL where kgen has no format for the tensor. */
     struct kgen_matrix matrix;
     bool plain; /* kgen_checkpoint_values reads it */
+
+    /* How the rows are read; of no use to callers. */
+    int64_t dtype;                                       /* of a plain tensor */
+    const struct kgen_checkpoint_conversion *conversion; /* NULL: the arrays have the bytes of the matrix */
+    const unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX];
 };
 
 /* In the order of the file. */

@@ -90,6 +90,25 @@ static void check_weight(struct check *check, const struct kgen_graph_weight *we
     kgen_text_free(&what);
 }
 
+/* Whether a tensor is the head of a model whose head are its embeddings, with the same bytes. */
+static bool is_tied_head(const struct check *check, const struct kgen_checkpoint_tensor *tensor)
+{
+    struct kgen_checkpoint_tensor embedding;
+    const struct kgen_matrix *matrix = &tensor->matrix, *other = &embedding.matrix;
+    if (strcmp(tensor->name, "lm_head.weight") != 0 || matrix->format == NULL ||
+        !kgen_checkpoint_find(check->checkpoint, "model.embed_tokens.weight", &embedding) ||
+        matrix->format != other->format || matrix->N != other->N || matrix->K != other->K ||
+        matrix->bits != other->bits || matrix->group_size != other->group_size ||
+        matrix->scale_dtype != other->scale_dtype || tensor->conversion != NULL)
+        return false;
+    for (size_t i = 0; i < matrix->format->array_count; i++) {
+        const int64_t bytes = matrix->format->arrays[i].row_bytes(matrix) * matrix->N;
+        if (bytes > 0 && memcmp(tensor->arrays[i], embedding.arrays[i], (size_t)bytes) != 0)
+            return false;
+    }
+    return true;
+}
+
 static int compare_names(const void *a, const void *b)
 {
     const char *const *one = a, *const *other = b;
@@ -107,9 +126,9 @@ static void check_left_over(struct check *check, const char **names, size_t coun
         const char *name = tensor.name;
         if (name[0] != '\0' && bsearch(&name, names, count, sizeof *names, compare_names) != NULL)
             continue;
+        if (kgen_checkpoint_is_of_rope(tensor.stored_name) || is_tied_head(check, &tensor))
+            continue;
         kgen_text_puts(&what, "is in the file, and nothing in the model uses it");
-        if (kgen_gguf_text_is(tensor.stored_name, "rope_freqs.weight"))
-            kgen_text_puts(&what, ": factors of the frequencies of rope are not supported yet");
         add(check, name[0] != '\0' ? (struct kgen_gguf_text){name, strlen(name)} : tensor.stored_name, &what);
     }
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes the config.json of a model from the metadata of a GGUF file. */
-#include "runtime/model/checkpoint_internal.h"
+#include "gen/ops/rope.h"
+#include "runtime/model/checkpoint_folder.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +14,8 @@ static const struct architecture {
 } architectures[] = {
     /* Rows of q and k are stored in the order for interleaved pairs. */
     {"llama", "LlamaForCausalLM", "interleaved"},
+    {"qwen2", "Qwen2ForCausalLM", "half"},
+    {"qwen3", "Qwen3ForCausalLM", "half"},
 };
 
 /* Keys after the architecture's name, and those of the config that they become. */
@@ -230,6 +232,86 @@ static int read_scaling(const struct maker *maker)
     return set(maker, "rope_scaling", json_pack("{s:s, s:f}", "rope_type", "linear", "factor", factor));
 }
 
+/* The factors of rope_freqs.weight, by which the frequencies are divided: none at all, or those of Llama 3's
+ * scaling, whose files say them in no other way. The factor of the slowest pair is that of the scaling. Its
+ * other numbers are the same for all models of that family. */
+enum { LLAMA3_CONTEXT = 8192, ROPE_PAIRS_MAX = 4096 };
+
+static void set_llama3(const struct maker *maker, int64_t pairs, double theta, double factor, int64_t context,
+                       struct kgen_problem *rope)
+{
+    kgen_problem_init(rope, kgen_op_find("rope"));
+    kgen_problem_set(rope, "head_dim", integer_of(maker, "head_dim"));
+    kgen_problem_set(rope, "rotary_dim", 2 * pairs);
+    kgen_problem_set_real(rope, "theta", theta);
+    kgen_problem_set(rope, "scaling", KGEN_LLAMA3);
+    kgen_problem_set_real(rope, "factor", factor);
+    kgen_problem_set_real(rope, "low_freq_factor", 1);
+    kgen_problem_set_real(rope, "high_freq_factor", 4);
+    kgen_problem_set(rope, "original_max_position_embeddings", context);
+}
+
+/* Whether each factor is that of the scaling. The files have them in f32, computed in f32. */
+static int check_factors(const struct maker *maker, const float *factors, const struct kgen_problem *rope)
+{
+    struct kgen_problem unscaled = *rope;
+    kgen_problem_set(&unscaled, "scaling", KGEN_UNSCALED);
+    for (int64_t i = 0; i < kgen_problem_get(rope, "rotary_dim") / 2; i++) {
+        const double wanted = kgen_rope_frequency(&unscaled, i) / kgen_rope_frequency(rope, i);
+        if (fabs((double)factors[i] - wanted) <= 1e-4 * wanted)
+            continue;
+        fail(maker,
+             "rope_freqs.weight has the factor %g for pair %lld, and Llama 3's scaling by %g, from %lld "
+             "positions, has %g",
+             (double)factors[i], (long long)i, kgen_problem_real(rope, "factor"),
+             (long long)kgen_problem_get(rope, "original_max_position_embeddings"), wanted);
+        kgen_error_hint(maker->error, "other factors of the frequencies of rope are not supported");
+        return -1;
+    }
+    return 0;
+}
+
+static int read_factors(const struct maker *maker)
+{
+    const struct kgen_gguf_tensor *tensor = kgen_gguf_find_tensor(maker->gguf, "rope_freqs.weight");
+    float factors[ROPE_PAIRS_MAX];
+    int64_t context = LLAMA3_CONTEXT, pairs = integer_of(maker, "head_dim");
+    double theta = 10000, factor = 1;
+    if (tensor == NULL)
+        return 0;
+    if (read_integer(maker, "rope.dimension_count", &pairs) < 0)
+        return -1;
+    pairs /= 2;
+    if (tensor->type->number != KGEN_GGUF_TENSOR_F32)
+        return fail(maker, "rope_freqs.weight is %s; only F32 is supported", tensor->type->name);
+    if (tensor->rank != 1 || tensor->dims[0] != pairs || pairs > ROPE_PAIRS_MAX)
+        return fail(maker,
+                    "rope_freqs.weight has %u dimensions, the first of %lld, and rope turns %lld pairs",
+                    tensor->rank, (long long)tensor->dims[0], (long long)pairs);
+    if (json_object_get(maker->config, "rope_scaling") != NULL)
+        return fail(maker, "the file has rope_freqs.weight besides linear scaling of rope, which is not "
+                           "supported");
+    memcpy(factors, tensor->data, (size_t)pairs * sizeof *factors);
+    if (read_real(maker, "rope.freq_base", &theta) < 0 ||
+        read_integer(maker, "rope.scaling.original_context_length", &context) < 0)
+        return -1;
+    bool ones = true;
+    for (int64_t i = 0; i < pairs; i++) {
+        ones = ones && factors[i] >= 1 && factors[i] <= 1;
+        factor = fmax(factor, (double)factors[i]);
+    }
+    if (ones)
+        return 0;
+    struct kgen_problem rope;
+    set_llama3(maker, pairs, theta, factor, context, &rope);
+    if (check_factors(maker, factors, &rope) != 0)
+        return -1;
+    return set(maker, "rope_scaling",
+               json_pack("{s:s, s:f, s:f, s:f, s:I}", "rope_type", "llama3", "factor", factor,
+                         "low_freq_factor", 1.0, "high_freq_factor", 4.0, "original_max_position_embeddings",
+                         (json_int_t)context));
+}
+
 /* ---- tensors ---- */
 
 static int read_vocabulary(const struct maker *maker)
@@ -261,81 +343,6 @@ static int read_vocabulary(const struct maker *maker)
                : 0;
 }
 
-/* Whether a tensor is a matrix of the model, of which the config gives the format. Removes ".weight". */
-static bool is_matrix(const struct maker *maker, struct kgen_checkpoint_tensor *tensor)
-{
-    static const char prefix[] = "model.layers.";
-    char *ending = strrchr(tensor->name, '.');
-    if (tensor->rank != 2 || ending == NULL || strcmp(ending, ".weight") != 0)
-        return false;
-    *ending = '\0';
-    const size_t length = strlen(tensor->name);
-    if (length > 4 && strcmp(tensor->name + length - 4, "norm") == 0)
-        return false;
-    return strncmp(tensor->name, prefix, strlen(prefix)) != 0 ||
-           strtoll(tensor->name + strlen(prefix), NULL, 10) < integer_of(maker, "num_hidden_layers");
-}
-
-static bool formats_agree(const struct kgen_matrix *a, const struct kgen_matrix *b)
-{
-    return a->format == b->format && a->bits == b->bits && a->group_size == b->group_size &&
-           a->scale_dtype == b->scale_dtype;
-}
-
-/* The format of most matrices; its format is NULL where none of them has one. */
-static struct kgen_matrix base_format(const struct maker *maker)
-{
-    struct {
-        struct kgen_matrix format;
-        size_t uses;
-    } formats[16] = {0};
-    size_t count = 0, best = 0;
-    for (size_t i = 0; i < kgen_checkpoint_tensor_count(maker->checkpoint); i++) {
-        struct kgen_checkpoint_tensor tensor;
-        kgen_checkpoint_tensor_at(maker->checkpoint, i, &tensor);
-        if (tensor.matrix.format == NULL || !is_matrix(maker, &tensor))
-            continue;
-        size_t at = 0;
-        while (at < count && !formats_agree(&formats[at].format, &tensor.matrix))
-            at++;
-        if (at == KGEN_COUNT_OF(formats))
-            continue;
-        count = at == count ? count + 1 : count;
-        formats[at].format = tensor.matrix;
-        best = ++formats[at].uses > formats[best].uses ? at : best;
-    }
-    return formats[best].format;
-}
-
-static json_t *pack_format(const struct kgen_matrix *format)
-{
-    return json_pack("{s:I, s:I, s:s, s:s}", "bits", (json_int_t)format->bits, "group_size",
-                     (json_int_t)format->group_size, "mode", kgen_constant_name(format->format->scheme),
-                     "scale_dtype", kgen_constant_name(format->scale_dtype));
-}
-
-/* The format of most, and those of the others by their names. */
-static int read_formats(const struct maker *maker)
-{
-    const struct kgen_matrix base = base_format(maker);
-    if (base.format == NULL)
-        return set(maker, "overrides", json_pack("{s:b}", "*", 0));
-    json_t *object = pack_format(&base);
-    if (set(maker, "quantization", object) != 0)
-        return -1;
-    for (size_t i = 0; i < kgen_checkpoint_tensor_count(maker->checkpoint); i++) {
-        struct kgen_checkpoint_tensor tensor;
-        kgen_checkpoint_tensor_at(maker->checkpoint, i, &tensor);
-        if (!is_matrix(maker, &tensor) || formats_agree(&tensor.matrix, &base))
-            continue;
-        json_t *own = tensor.matrix.format != NULL ? pack_format(&tensor.matrix) : json_false();
-        if (own == NULL || json_object_set_new(object, tensor.name, own) != 0)
-            return kgen_error_set(maker->error, KGEN_ERROR_MEMORY, kgen_gguf_source(maker->gguf), 0, 0,
-                                  "out of memory");
-    }
-    return 0;
-}
-
 /* ---- the whole ---- */
 
 static int find_architecture(struct maker *maker)
@@ -354,25 +361,32 @@ static int find_architecture(struct maker *maker)
         }
     }
     fail(maker, "the architecture \"%s\" is not supported", kgen_gguf_show(name, shown, sizeof shown));
-    kgen_error_hint(maker->error, "llama is");
+    kgen_error_hint(maker->error, "llama, qwen2 and qwen3 are");
     return -1;
 }
 
-/* A spec's name: that of the file, without what it may not have. */
-static int set_name(const struct maker *maker)
+/* Without what a spec's name may not have. */
+void kgen_checkpoint_spec_name(const char *file, char name[KGEN_CHECKPOINT_SPEC_NAME_MAX])
 {
-    const char *source = kgen_gguf_source(maker->gguf), *slash = strrchr(source, '/');
-    char name[80];
-    snprintf(name, sizeof name, "%s", slash != NULL ? slash + 1 : source);
-    char *dot = strrchr(name, '.');
-    if (dot != NULL && strcmp(dot, ".gguf") == 0)
-        *dot = '\0';
+    snprintf(name, KGEN_CHECKPOINT_SPEC_NAME_MAX, "%s", file[0] != '\0' ? file : "model");
     for (char *c = name; *c != '\0'; c++) {
         const bool letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
         if (!letter && (c == name || strchr("-_.", *c) == NULL))
             *c = '_';
     }
-    return set(maker, "name", json_string(name[0] != '\0' ? name : "model"));
+}
+
+/* That of the file. */
+static int set_name(const struct maker *maker)
+{
+    const char *source = kgen_gguf_source(maker->gguf), *slash = strrchr(source, '/');
+    char file[KGEN_CHECKPOINT_SPEC_NAME_MAX], name[KGEN_CHECKPOINT_SPEC_NAME_MAX];
+    snprintf(file, sizeof file, "%s", slash != NULL ? slash + 1 : source);
+    char *dot = strrchr(file, '.');
+    if (dot != NULL && strcmp(dot, ".gguf") == 0)
+        *dot = '\0';
+    kgen_checkpoint_spec_name(file, name);
+    return set(maker, "name", json_string(name));
 }
 
 static int check_version(const struct maker *maker)
@@ -390,18 +404,21 @@ static int make(struct maker *maker)
     if (find_architecture(maker) != 0 || set_name(maker) != 0 ||
         set(maker, "architectures", json_pack("[s]", maker->architecture->config)) != 0 ||
         check_version(maker) != 0 || read_numbers(maker) != 0 || check_neutral(maker) != 0 ||
-        read_head(maker) != 0 || read_scaling(maker) != 0 || read_vocabulary(maker) != 0)
+        read_head(maker) != 0 || read_scaling(maker) != 0 || read_factors(maker) != 0 ||
+        read_vocabulary(maker) != 0)
         return -1;
     return set(maker, "rope_pairing", json_string(maker->architecture->rope_pairing)) != 0 ||
                    set(maker, "torch_dtype", json_string("float16")) != 0 ||
                    set(maker, "scale_dtype", json_string("f16")) != 0
                ? -1
-               : read_formats(maker);
+               : kgen_checkpoint_formats_write(maker->checkpoint, maker->config, maker->error);
 }
 
 int kgen_checkpoint_config(const struct kgen_checkpoint *checkpoint, struct kgen_text *config,
                            struct kgen_error *error)
 {
+    if (checkpoint->folder != NULL)
+        return kgen_checkpoint_folder_config(checkpoint, config, error);
     struct kgen_error ignored = {0};
     struct maker maker = {.checkpoint = checkpoint,
                           .gguf = checkpoint->gguf,

@@ -4,9 +4,13 @@
 
 #include "runtime/model/checkpoint.h"
 
+#include <jansson.h>
+
+/* Either gguf or folder is set. */
 struct kgen_checkpoint {
     struct kgen_gguf *gguf;
     struct kgen_text image; /* of gguf, where it was made of another container; else empty */
+    struct kgen_checkpoint_folder *folder;
 };
 
 /* checkpoint_convert.c: a type of ggml, and the format of kgen that holds the values of its blocks exactly.
@@ -31,7 +35,25 @@ extern const char kgen_checkpoint_types[];
 bool kgen_checkpoint_name_to_gguf(const char *name, char stored[KGEN_CHECKPOINT_NAME_MAX]);
 bool kgen_checkpoint_name_from_gguf(struct kgen_gguf_text stored, char name[KGEN_CHECKPOINT_NAME_MAX]);
 
-/* checkpoint_matrix.c: sets matrix and plain. */
+/* Whether a tensor only says the frequencies of rope, which the config has: rope_freqs.weight of GGUF files,
+ * which kgen_checkpoint_config holds against the scaling that it writes, and the buffers
+ * that older checkpoints of Hugging Face have, "model.layers.0.self_attn.rotary_emb.inv_freq", which follow
+ * from the config. */
+bool kgen_checkpoint_is_of_rope(struct kgen_gguf_text stored);
+
+/* checkpoint_formats.c: adds to a config, which has num_hidden_layers, the "quantization" that the matrices
+ * have: the format of most, and those of the others by their names. */
+int kgen_checkpoint_formats_write(const struct kgen_checkpoint *checkpoint, json_t *config,
+                                  struct kgen_error *error);
+#define KGEN_CHECKPOINT_SPEC_NAME_MAX 80
+
+/* checkpoint_config.c: a name that a spec may have, from that of a file. */
+void kgen_checkpoint_spec_name(const char *file, char name[KGEN_CHECKPOINT_SPEC_NAME_MAX]);
+
+/* checkpoint_matrix.c: sets what says how a matrix of one of ggml's types is read, where kgen has a format
+ * for it. data of the tensor is set. */
+void kgen_checkpoint_set_matrix(struct kgen_checkpoint_tensor *tensor, uint32_t type, int64_t N, int64_t K);
+/* checkpoint_matrix.c: sets what says how a tensor is read. */
 void kgen_checkpoint_describe(const struct kgen_gguf_tensor *stored, struct kgen_checkpoint_tensor *tensor);
 
 #endif

@@ -19,60 +19,63 @@ static int64_t plain_dtype(uint32_t type)
     }
 }
 
-void kgen_checkpoint_describe(const struct kgen_gguf_tensor *stored, struct kgen_checkpoint_tensor *tensor)
+void kgen_checkpoint_set_matrix(struct kgen_checkpoint_tensor *tensor, uint32_t type, int64_t N, int64_t K)
 {
-    const struct kgen_checkpoint_conversion *conversion = kgen_checkpoint_conversion_of(stored->type->number);
-    tensor->plain = plain_dtype(stored->type->number) != KGEN_CONSTANT_NONE;
-    if (conversion == NULL || stored->rank != 2)
+    const struct kgen_checkpoint_conversion *conversion = kgen_checkpoint_conversion_of(type);
+    if (conversion == NULL)
         return;
     const struct kgen_format *format = kgen_format_find(conversion->scheme);
-    if (format->block_values != 0 && stored->dims[0] % format->block_values != 0)
+    if (format->block_values != 0 && K % format->block_values != 0)
         return; /* plain numbers, of any count in the file */
     tensor->matrix = (struct kgen_matrix){.format = format,
-                                          .N = stored->dims[1],
-                                          .K = stored->dims[0],
+                                          .N = N,
+                                          .K = K,
                                           .bits = conversion->bits,
                                           .group_size = kgen_checkpoint_conversion_group(conversion),
                                           .scale_dtype = conversion->scale_dtype};
+    tensor->conversion = conversion->convert != NULL ? conversion : NULL;
+    tensor->arrays[0] = tensor->data;
 }
 
-static const struct kgen_gguf_tensor *find(const struct kgen_checkpoint *checkpoint, const char *name,
-                                           struct kgen_error *error)
+void kgen_checkpoint_describe(const struct kgen_gguf_tensor *stored, struct kgen_checkpoint_tensor *tensor)
 {
-    char stored_name[KGEN_CHECKPOINT_NAME_MAX];
-    const struct kgen_gguf_tensor *tensor = kgen_checkpoint_name_to_gguf(name, stored_name)
-                                                ? kgen_gguf_find_tensor(checkpoint->gguf, stored_name)
-                                                : NULL;
-    if (tensor == NULL)
-        kgen_error_set(error, KGEN_ERROR_SPEC, kgen_checkpoint_source(checkpoint), 0, 0,
-                       "there is no tensor %s", name);
-    return tensor;
+    tensor->dtype = plain_dtype(stored->type->number);
+    tensor->plain = tensor->dtype != KGEN_CONSTANT_NONE;
+    if (stored->rank == 2)
+        kgen_checkpoint_set_matrix(tensor, stored->type->number, stored->dims[1], stored->dims[0]);
+}
+
+static int find(const struct kgen_checkpoint *checkpoint, const char *name,
+                struct kgen_checkpoint_tensor *tensor, struct kgen_error *error)
+{
+    return kgen_checkpoint_find(checkpoint, name, tensor)
+               ? 0
+               : kgen_error_set(error, KGEN_ERROR_SPEC, kgen_checkpoint_source(checkpoint), 0, 0,
+                                "there is no tensor %s", name);
 }
 
 int kgen_checkpoint_values(const struct kgen_checkpoint *checkpoint, const char *name, float *values,
                            int64_t count, struct kgen_error *error)
 {
     const char *source = kgen_checkpoint_source(checkpoint);
-    const struct kgen_gguf_tensor *tensor = find(checkpoint, name, error);
-    if (tensor == NULL)
+    struct kgen_checkpoint_tensor tensor;
+    if (find(checkpoint, name, &tensor, error) != 0)
         return -1;
-    const int64_t dtype = plain_dtype(tensor->type->number);
-    if (dtype == KGEN_CONSTANT_NONE) {
+    if (!tensor.plain) {
         kgen_error_set(error, KGEN_ERROR_SPEC, source, 0, 0, "%s is %s, and is wanted as plain numbers", name,
-                       tensor->type->name);
+                       tensor.type);
         kgen_error_hint(error, "F32, F16 and BF16 are read as plain numbers");
         return -1;
     }
-    const int64_t elements = tensor->dims[0] * tensor->dims[1] * tensor->dims[2] * tensor->dims[3];
-    if (count != elements)
+    if (count != tensor.elements)
         return kgen_error_set(error, KGEN_ERROR_SPEC, source, 0, 0, "%s has %lld elements, not %lld", name,
-                              (long long)elements, (long long)count);
+                              (long long)tensor.elements, (long long)count);
     /* An element lies anywhere where the alignment of the file is 1. */
-    const size_t bytes = kgen_dtype_bytes(dtype);
+    const size_t bytes = kgen_dtype_bytes(tensor.dtype);
     for (int64_t i = 0; i < count; i++) {
         uint32_t element = 0;
-        memcpy(&element, tensor->data + (size_t)i * bytes, bytes);
-        values[i] = (float)kgen_dtype_value(&element, dtype, 0);
+        memcpy(&element, tensor.data + (size_t)i * bytes, bytes);
+        values[i] = (float)kgen_dtype_value(&element, tensor.dtype, 0);
     }
     return 0;
 }
@@ -80,14 +83,13 @@ int kgen_checkpoint_values(const struct kgen_checkpoint *checkpoint, const char 
 /* ---- matrices ---- */
 
 static int fail_format(const struct kgen_checkpoint *checkpoint, const char *name,
-                       const struct kgen_gguf_tensor *tensor, struct kgen_error *error)
+                       const struct kgen_checkpoint_tensor *tensor, struct kgen_error *error)
 {
     if (tensor->rank != 2)
         return kgen_error_set(error, KGEN_ERROR_SPEC, kgen_checkpoint_source(checkpoint), 0, 0,
-                              "%s has %u dimensions; a matrix has 2", name, tensor->rank);
+                              "%s has %zu dimensions; a matrix has 2", name, tensor->rank);
     kgen_error_set(error, KGEN_ERROR_SPEC, kgen_checkpoint_source(checkpoint), 0, 0,
-                   "%s is a matrix of type %s, which kgen has no weight format for", name,
-                   tensor->type->name);
+                   "%s is a matrix of type %s, which kgen has no weight format for", name, tensor->type);
     kgen_error_hint(error, "matrices may be %s", kgen_checkpoint_types);
     return -1;
 }
@@ -98,42 +100,46 @@ static bool formats_agree(const struct kgen_matrix *a, const struct kgen_matrix 
            a->scale_dtype == b->scale_dtype;
 }
 
+/* Reads one row into row `at` of the arrays of matrix. */
+static void read_row(const struct kgen_checkpoint_tensor *tensor, int64_t row,
+                     const struct kgen_matrix *matrix, int64_t at)
+{
+    const struct kgen_format *format = matrix->format;
+    unsigned char *rows[KGEN_FORMAT_ARRAYS_MAX] = {0};
+    for (size_t i = 0; i < format->array_count; i++) {
+        const int64_t bytes = format->arrays[i].row_bytes(matrix);
+        rows[i] = (unsigned char *)matrix->arrays[i] + at * bytes;
+        if (tensor->conversion == NULL && bytes > 0)
+            memcpy(rows[i], tensor->arrays[i] + row * bytes, (size_t)bytes);
+    }
+    if (tensor->conversion == NULL)
+        return;
+    const struct kgen_gguf_tensor_type *type = kgen_gguf_tensor_type(tensor->conversion->type);
+    const int64_t blocks = matrix->K / type->block_values;
+    tensor->conversion->convert(tensor->arrays[0] + row * blocks * type->block_bytes, blocks, rows);
+}
+
 int kgen_checkpoint_matrix(const struct kgen_checkpoint *checkpoint, const char *name, int64_t begin,
                            int64_t end, const struct kgen_matrix *matrix, int64_t at,
                            struct kgen_error *error)
 {
-    const struct kgen_gguf_tensor *stored = find(checkpoint, name, error);
-    if (stored == NULL)
+    struct kgen_checkpoint_tensor tensor;
+    if (find(checkpoint, name, &tensor, error) != 0)
         return -1;
-    struct kgen_checkpoint_tensor tensor = {0};
-    kgen_checkpoint_describe(stored, &tensor);
     if (tensor.matrix.format == NULL)
-        return fail_format(checkpoint, name, stored, error);
+        return fail_format(checkpoint, name, &tensor, error);
     const char *source = kgen_checkpoint_source(checkpoint);
     if (!formats_agree(&tensor.matrix, matrix))
         return kgen_error_set(error, KGEN_ERROR_SPEC, source, 0, 0,
                               "%s, a %s, is wanted in another format or with another number of columns", name,
-                              stored->type->name);
+                              tensor.type);
     if (begin < 0 || begin > end || end > tensor.matrix.N || at < 0 || end - begin > matrix->N - at)
         return kgen_error_set(
             error, KGEN_ERROR_SPEC, source, 0, 0,
             "%s has %lld rows, and rows %lld to %lld are wanted as rows of %lld from %lld on", name,
             (long long)tensor.matrix.N, (long long)begin, (long long)end, (long long)matrix->N,
             (long long)at);
-    const struct kgen_checkpoint_conversion *conversion = kgen_checkpoint_conversion_of(stored->type->number);
-    const int64_t blocks = matrix->K / stored->type->block_values;
-    const size_t row_bytes = (size_t)(blocks * stored->type->block_bytes);
-    const struct kgen_format *format = matrix->format;
-    for (int64_t row = begin; row < end; row++) {
-        unsigned char *rows[KGEN_FORMAT_ARRAYS_MAX] = {0};
-        for (size_t i = 0; i < format->array_count; i++)
-            rows[i] =
-                (unsigned char *)matrix->arrays[i] + (at + row - begin) * format->arrays[i].row_bytes(matrix);
-        const unsigned char *from = stored->data + (size_t)row * row_bytes;
-        if (conversion->convert != NULL)
-            conversion->convert(from, blocks, rows);
-        else
-            memcpy(rows[0], from, row_bytes);
-    }
+    for (int64_t row = begin; row < end; row++)
+        read_row(&tensor, row, matrix, at + row - begin);
     return 0;
 }

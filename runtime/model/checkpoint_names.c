@@ -18,6 +18,8 @@ static const struct {
     {"model.layers.%.self_attn.k_proj", "blk.%.attn_k"},
     {"model.layers.%.self_attn.v_proj", "blk.%.attn_v"},
     {"model.layers.%.self_attn.o_proj", "blk.%.attn_output"},
+    {"model.layers.%.self_attn.q_norm", "blk.%.attn_q_norm"},
+    {"model.layers.%.self_attn.k_norm", "blk.%.attn_k_norm"},
     {"model.layers.%.mlp.gate_proj", "blk.%.ffn_gate"},
     {"model.layers.%.mlp.up_proj", "blk.%.ffn_up"},
     {"model.layers.%.mlp.down_proj", "blk.%.ffn_down"},
@@ -80,4 +82,12 @@ bool kgen_checkpoint_name_to_gguf(const char *name, char stored[KGEN_CHECKPOINT_
 bool kgen_checkpoint_name_from_gguf(struct kgen_gguf_text stored, char name[KGEN_CHECKPOINT_NAME_MAX])
 {
     return translate(stored, false, name);
+}
+
+bool kgen_checkpoint_is_of_rope(struct kgen_gguf_text stored)
+{
+    static const char ending[] = ".rotary_emb.inv_freq";
+    const size_t size = sizeof ending - 1;
+    return kgen_gguf_text_is(stored, "rope_freqs.weight") ||
+           (stored.length > size && memcmp(stored.data + stored.length - size, ending, size) == 0);
 }

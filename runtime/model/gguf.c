@@ -2,28 +2,23 @@
 /* Opening GGUF files, and what they hold by name. gguf_parse.c reads the header, gguf_value.c the values. */
 #include "runtime/model/gguf_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static struct kgen_gguf *make(const char *source, const void *data, size_t size, bool mapped,
+/* Takes the map, which is empty where data is not the file's. */
+static struct kgen_gguf *make(const char *source, const void *data, size_t size, struct kgen_file_map map,
                               struct kgen_error *error)
 {
     struct kgen_gguf *gguf = calloc(1, sizeof *gguf);
     char *copy = strdup(source);
     if (gguf == NULL || copy == NULL) {
         kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory");
-        if (mapped)
-            munmap((void *)(uintptr_t)data, size);
+        kgen_file_map_close(&map);
         free(gguf);
         free(copy);
         return NULL;
     }
-    *gguf = (struct kgen_gguf){.source = copy, .data = data, .size = size, .mapped = mapped};
+    *gguf = (struct kgen_gguf){.source = copy, .data = data, .size = size, .map = map};
     if (kgen_gguf_read(gguf, error) == 0)
         return gguf;
     kgen_gguf_close(gguf);
@@ -32,50 +27,20 @@ static struct kgen_gguf *make(const char *source, const void *data, size_t size,
 
 struct kgen_gguf *kgen_gguf_parse(const char *source, const void *data, size_t size, struct kgen_error *error)
 {
-    return make(source, data, size, false, error);
-}
-
-static int io_error(struct kgen_error *error, const char *path, const char *what)
-{
-    return kgen_error_set(error, KGEN_ERROR_IO, path, 0, 0, "%s: %s", what, strerror(errno));
-}
-
-/* Maps a regular file that is not empty. */
-static int map_file(const char *path, int descriptor, void **data, size_t *size, struct kgen_error *error)
-{
-    struct stat status;
-    if (fstat(descriptor, &status) != 0)
-        return io_error(error, path, "cannot read the file");
-    if (!S_ISREG(status.st_mode))
-        return kgen_error_set(error, KGEN_ERROR_IO, path, 0, 0, "this is not a regular file");
-    if (status.st_size == 0)
-        return kgen_error_set(error, KGEN_ERROR_SPEC, path, 0, 0, "at byte 0: the file is empty");
-    *size = (size_t)status.st_size;
-    *data = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    return *data == MAP_FAILED ? io_error(error, path, "cannot map the file") : 0;
+    return make(source, data, size, (struct kgen_file_map){0}, error);
 }
 
 struct kgen_gguf *kgen_gguf_open(const char *path, struct kgen_error *error)
 {
-    /* Not to wait for the other end of a pipe. */
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) {
-        io_error(error, path, "cannot open the file");
-        return NULL;
-    }
-    void *data = NULL;
-    size_t size = 0;
-    const int result = map_file(path, descriptor, &data, &size, error);
-    close(descriptor);
-    return result == 0 ? make(path, data, size, true, error) : NULL;
+    struct kgen_file_map map;
+    return kgen_file_map_open(path, &map, error) == 0 ? make(path, map.data, map.size, map, error) : NULL;
 }
 
 void kgen_gguf_close(struct kgen_gguf *gguf)
 {
     if (gguf == NULL)
         return;
-    if (gguf->mapped)
-        munmap((void *)(uintptr_t)gguf->data, gguf->size);
+    kgen_file_map_close(&gguf->map);
     free(gguf->values);
     free(gguf->tensors);
     free(gguf->values_by_key);

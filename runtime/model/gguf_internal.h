@@ -2,13 +2,14 @@
 #ifndef KGEN_GGUF_INTERNAL_H
 #define KGEN_GGUF_INTERNAL_H
 
+#include "runtime/model/file_map.h"
 #include "runtime/model/gguf.h"
 
 struct kgen_gguf {
     char *source;
     const unsigned char *data;
     size_t size;
-    bool mapped; /* data is a map of its own */
+    struct kgen_file_map map; /* of data; empty: it is the caller's */
     uint32_t version;
     uint64_t alignment;
     size_t data_begin;

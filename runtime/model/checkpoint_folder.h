@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* A folder as Hugging Face's libraries and mlx-lm save a model: config.json, and its tensors in
+ * model.safetensors or in the files that model.safetensors.index.json names. The members are for the files
+ * checkpoint_folder*.c. */
+#ifndef KGEN_CHECKPOINT_FOLDER_H
+#define KGEN_CHECKPOINT_FOLDER_H
+
+#include "runtime/model/checkpoint_internal.h"
+#include "runtime/model/safetensors.h"
+
+struct kgen_checkpoint_folder {
+    char *source;    /* its path */
+    char *last_name; /* the last part of its real path */
+    json_t *config;
+    struct kgen_safetensors **files;
+    size_t file_count;
+    /* A packed matrix of MLX is one tensor, with its scales and biases. In the files' order; and sorted by
+     * the name stored. */
+    struct kgen_checkpoint_tensor *tensors;
+    const struct kgen_checkpoint_tensor **by_name;
+    size_t count;
+    uint64_t bytes; /* of the files */
+};
+
+/* checkpoint_folder.c. A model of one file in memory: data is not copied, config is. */
+struct kgen_checkpoint_folder *kgen_checkpoint_folder_open(const char *path, struct kgen_error *error);
+struct kgen_checkpoint_folder *kgen_checkpoint_folder_parse(const char *source, const char *config,
+                                                            size_t config_length, const void *data,
+                                                            size_t size, struct kgen_error *error);
+void kgen_checkpoint_folder_free(struct kgen_checkpoint_folder *folder);
+/* By the name stored; NULL where there is none. */
+const struct kgen_checkpoint_tensor *kgen_checkpoint_folder_find(const struct kgen_checkpoint_folder *folder,
+                                                                 const char *name);
+
+/* checkpoint_folder_tensors.c: makes tensors and by_name. Everything else is set. */
+int kgen_checkpoint_folder_describe(struct kgen_checkpoint_folder *folder, struct kgen_error *error);
+
+/* checkpoint_folder_config.c: writes the config of a checkpoint that is a folder. */
+int kgen_checkpoint_folder_config(const struct kgen_checkpoint *checkpoint, struct kgen_text *config,
+                                  struct kgen_error *error);
+
+#endif

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Makes small random models as mlx-lm saves them, with the logits that mlx-lm computes.
+
+    make_safetensors.py OUT [--large]
+
+OUT gets a folder for each model: config.json, model.safetensors (or shards and model.safetensors.index.json), and logits.f32, the logits
+of POSITIONS tokens in float32, [positions, vocab]; token i is (7919 i + 13) modulo the vocabulary. tests/test_mlx_models.c holds kgen's
+logits against these; the folders tests/models/* come from a run without --large. With --large the models are larger, for a check by
+hand: build/tests/test_mlx_models OUT/*.
+
+It needs python3 with numpy and mlx-lm (and "mlx[cpu]" where there is no GPU), and is not part of `make check`. All seeds are fixed.
+"""
+import argparse
+import importlib
+import json
+import pathlib
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+from mlx.utils import tree_flatten, tree_map_with_path
+from mlx_lm.utils import quantize_model
+
+POSITIONS = 32
+
+# What every model has, unless it says otherwise.
+SMALL = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
+         "rms_norm_eps": 1e-6, "vocab_size": 24, "max_position_embeddings": 64, "rope_theta": 10000.0, "tie_word_embeddings": True}
+LARGE = {"hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 4, "num_attention_heads": 8, "num_key_value_heads": 2,
+         "vocab_size": 3000}
+
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 64}
+
+
+def eight_bits(path, module):
+    """down_proj with 8 bits in groups of 32, o_proj not quantised, the others with the default."""
+    if path.endswith("down_proj"):
+        return {"bits": 8, "group_size": 32}
+    return hasattr(module, "to_quantized") and not path.endswith("o_proj")
+
+
+MODELS = [
+    # name, family, class, keys of the config, dtype of what is stored, bits, group_size, predicate, shards
+    ("qwen2-bf16", "qwen2", "Qwen2ForCausalLM", {}, mx.bfloat16, 0, 0, None, 1),
+    ("qwen2-q4", "qwen2", "Qwen2ForCausalLM", {"hidden_size": 64, "intermediate_size": 64, "tie_word_embeddings": False}, mx.bfloat16, 4, 64,
+     None, 1),
+    ("qwen3-q3-mixed", "qwen3", "Qwen3ForCausalLM", {"head_dim": 32, "rope_theta": 1e6}, mx.float16, 3, 32, eight_bits, 1),
+    ("qwen3-f32-shards", "qwen3", "Qwen3ForCausalLM", {"head_dim": 16, "tie_word_embeddings": False}, mx.float32, 0, 0, None, 2),
+    ("llama-q6", "llama", "LlamaForCausalLM", {"rope_scaling": LLAMA3}, mx.float32, 6, 32, None, 1),
+    ("llama-f16", "llama", "LlamaForCausalLM", {"attention_bias": True, "mlp_bias": True}, mx.float16, 0, 0, None, 1),
+]
+
+
+def make_weights(model):
+    """Random weights, of which outputs are about as great as inputs; norms near 1; biases."""
+    def make(name, weight):
+        if "norm" in name:
+            return 1 + 0.1 * mx.random.normal(weight.shape)
+        if name.endswith(".bias"):
+            return 0.3 * mx.random.normal(weight.shape)
+        return mx.random.normal(weight.shape) / weight.shape[-1] ** 0.5
+    model.update(tree_map_with_path(make, model.parameters()))
+
+
+def save(folder, weights, shards):
+    names = sorted(weights)
+    if shards == 1:
+        mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
+        return
+    files = {}
+    for i in range(shards):
+        file = f"model-{i + 1:05d}-of-{shards:05d}.safetensors"
+        part = names[i::shards]
+        mx.save_safetensors(str(folder / file), {name: weights[name] for name in part}, metadata={"format": "mlx"})
+        files.update({name: file for name in part})
+    index = {"metadata": {"total_size": sum(w.nbytes for w in weights.values())}, "weight_map": dict(sorted(files.items()))}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1) + "\n")
+
+
+def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, group_size, predicate, shards):
+    config = {"architectures": [architecture], "model_type": family, **SMALL, **keys, **(LARGE if large else {})}
+    module = importlib.import_module(f"mlx_lm.models.{family}")
+    mx.random.seed(seed)
+    model = module.Model(module.ModelArgs.from_dict(config))
+    make_weights(model)
+    model.set_dtype(dtype)
+    if bits:
+        model, config = quantize_model(model, config, group_size, bits, quant_predicate=predicate)
+        config["quantization_config"] = config["quantization"]
+    config["torch_dtype"] = {mx.bfloat16: "bfloat16", mx.float16: "float16", mx.float32: "float32"}[dtype]
+    weights = dict(tree_flatten(model.parameters()))
+    folder = out / name
+    folder.mkdir(parents=True, exist_ok=True)
+    save(folder, weights, shards)
+    (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    # The same weights, and all else in float32.
+    model.set_dtype(mx.float32)
+    tokens = [(7919 * i + 13) % config["vocab_size"] for i in range(POSITIONS)]
+    logits = model(mx.array([tokens]))[0].astype(mx.float32)
+    np.array(logits).tofile(folder / "logits.f32")
+    print(f"{name}: {sum(w.nbytes for w in weights.values())} bytes of weights, logits of {logits.shape}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--large", action="store_true")
+    options = parser.parse_args()
+    mx.set_default_device(mx.cpu)
+    for seed, model in enumerate(MODELS):
+        make_model(options.out, options.large, seed + 1, *model)
+
+
+main()
