@@ -8,6 +8,7 @@
 
 #include "gen/base/clock.h"
 #include "runtime/command/interrupt.h"
+#include "runtime/model/tokenizer/tokenizer_file.h"
 #include "runtime/model/tokenizer/vocabulary_gguf.h"
 
 static void say_log(void *context, int level, const char *message)
@@ -98,6 +99,28 @@ static const char *name_of(int64_t constant)
     return constant != KGEN_CONSTANT_NONE ? kgen_constant_name(constant) : NULL;
 }
 
+static int open_tokenizer(struct kgen_opened_model *opened, struct kgen_error *error)
+{
+    const char *path = opened->options->tokenizer;
+    const struct kgen_gguf *gguf = kgen_checkpoint_gguf(opened->model->checkpoint);
+    if (path == NULL && kgen_gguf_find(gguf, "tokenizer.ggml.model") == NULL) {
+        kgen_error_set(error, KGEN_ERROR_SPEC, opened->options->arguments[0], 0, 0,
+                       "the checkpoint has no tokenizer");
+        kgen_error_hint(error, "--tokenizer FILE names one");
+        return -1;
+    }
+    opened->tokenizer =
+        path != NULL ? kgen_tokenizer_from_file(path, error) : kgen_tokenizer_from_gguf(gguf, error);
+    if (opened->tokenizer == NULL)
+        return -1;
+    const size_t tokens = kgen_tokenizer_count(opened->tokenizer);
+    const int64_t rows = kgen_decoder_vocabulary(opened->model->decoder);
+    if (path == NULL || (int64_t)tokens <= rows)
+        return 0;
+    return kgen_error_set(error, KGEN_ERROR_SPEC, path, 0, 0,
+                          "the tokenizer has %zu tokens, and the model knows %lld", tokens, (long long)rows);
+}
+
 int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_options *options,
                            int64_t least_context)
 {
@@ -123,9 +146,7 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
     }
     if (opened->model == NULL)
         return fail_status(&status);
-    const struct kgen_gguf *gguf = kgen_checkpoint_gguf(opened->model->checkpoint);
-    opened->tokenizer = kgen_tokenizer_from_gguf(gguf, &error);
-    if (opened->tokenizer == NULL)
+    if (open_tokenizer(opened, &error) != 0)
         return kgen_fail(&error);
     opened->seconds = kgen_clock() - begin;
     say_plan(opened);

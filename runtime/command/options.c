@@ -48,6 +48,8 @@ static const struct option_info option_infos[] = {
      "read the prompt, or the text, from a file"},
     {"chat", NULL, 0, NULL, IN(TEXT), NULL, FIELD(chat), false,
      "the prompt is what a user says, in the chat template of the checkpoint"},
+    {"tokenizer", NULL, 0, "FILE", RUNNING, NULL, FIELD(tokenizer), false,
+     "another tokenizer than that of the checkpoint: tokenizer.json, tokenizer.bin of llama2.c, or GGUF"},
     {"tokens", NULL, 'n', "N", IN(TEXT), kgen_read_tokens, 0, false,
      "at most so many tokens of text (default: 128)"},
     {"tune-seconds", NULL, 0, "S", RUNNING, kgen_read_tune_seconds, 0, false,

@@ -50,9 +50,16 @@ static int encode_word(void *context, size_t begin, size_t length)
                            encoder->error);
 }
 
+static bool is_blank(char character)
+{
+    return character == ' ' || (character >= '\t' && character <= '\r');
+}
+
 static bool begins_with_space(const char *text, size_t length, bool plain)
 {
-    return text[0] == ' ' || (plain && length >= 3 && memcmp(text, SPACE, 3) == 0);
+    if (!plain)
+        return is_blank(text[0]);
+    return text[0] == ' ' || (length >= 3 && memcmp(text, SPACE, 3) == 0);
 }
 
 /* Puts a space before a piece where one belongs there, and spaces of plain text as U+2581. */
@@ -110,11 +117,6 @@ static int encode_piece(struct encoder *encoder, const char *text, size_t length
         return 0;
     encoder->text = text;
     return kgen_pretokenizer_split(tokenizer->pre, seen, length, encode_word, encoder, encoder->error);
-}
-
-static bool is_blank(char character)
-{
-    return character == ' ' || (character >= '\t' && character <= '\r');
 }
 
 static int encode(struct encoder *encoder, const char *text, size_t length, unsigned flags)
