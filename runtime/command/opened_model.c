@@ -139,6 +139,11 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
                                                      .progress = show_loading,
                                                      .progress_context = opened};
     opened->context = open_context(opened, &status);
+    if (opened->context != NULL && options->isa_given) {
+        if (kgen_check_isa(options, opened->context->machine.isas) != 0)
+            return KGEN_EXIT_NO_CANDIDATE;
+        opened->context->machine.isas = 1u << options->isa;
+    }
     if (opened->context != NULL) {
         kgen_opened_model_show(opened, "preparing the kernels");
         opened->model = kgen_model_open(opened->context, options->arguments[0], &model_options, &status);

@@ -89,7 +89,7 @@ static const struct option_info option_infos[] = {
      "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
     {"target", NULL, 0, "NAME", WITH_SPEC | IN(LIST), kgen_read_target, 0, false,
      "language of the kernels: c"},
-    {"isa", NULL, 0, "NAME", TUNING, kgen_read_isa, 0, true,
+    {"isa", NULL, 0, "NAME", TUNING | RUNNING, kgen_read_isa, 0, true,
      "only this instruction set: avx512, avx2, neon, generic (default: auto)"},
     {"engine", NULL, 0, "NAME", WITH_SPEC, kgen_read_engine, 0, true,
      "compile candidates with tcc in memory, or cc (default: tcc)"},
