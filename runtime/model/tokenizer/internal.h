@@ -119,6 +119,7 @@ struct kgen_merger {
     size_t part_capacity;
     uint64_t *queue;
     size_t queue_count, queue_capacity;
+    bool gave_unknown; /* the last token of the word is the unknown one */
 };
 void kgen_merger_free(struct kgen_merger *merger);
 /* Appends the tokens of a word, at least one byte long. */

@@ -198,18 +198,19 @@ static bool has_bytes(const struct kgen_tokenizer *tokenizer, const struct kgen_
     return true;
 }
 
-static int give(const struct kgen_tokenizer *tokenizer, const struct kgen_part *parts, size_t count,
+static int give(const struct kgen_tokenizer *tokenizer, struct kgen_merger *merger, size_t count,
                 const char *word, struct kgen_token_ids *ids, struct kgen_error *error)
 {
+    const struct kgen_part *parts = merger->parts;
     const unsigned flags = kgen_pretokenizer_flags(tokenizer->pre);
-    bool unknown = false;
     for (size_t i = 0; i < count; i++) {
         const struct kgen_part *part = &parts[i];
-        const bool before = unknown;
+        const bool before = merger->gave_unknown;
         int32_t token = part->symbol != KGEN_NO_SYMBOL ? tokenizer->symbols.list[part->symbol].token : -1;
-        unknown = token < 0 && (flags & KGEN_PRE_UNKNOWN) != 0 && tokenizer->unknown >= 0 &&
-                  !has_bytes(tokenizer, part, word);
+        const bool unknown = token < 0 && (flags & KGEN_PRE_UNKNOWN) != 0 && tokenizer->unknown >= 0 &&
+                             !has_bytes(tokenizer, part, word);
         token = unknown ? tokenizer->unknown : token;
+        merger->gave_unknown = unknown;
         if (unknown && before && (flags & KGEN_PRE_ONE_UNKNOWN) != 0)
             continue;
         if ((token >= 0 ? kgen_token_ids_push(ids, token, error)
@@ -234,7 +235,7 @@ static int merge_piece(const struct kgen_tokenizer *tokenizer, struct kgen_merge
         count = merge_short(tokenizer, word, merger->parts, count);
     else if (merge_long(tokenizer, merger, word, &count) < 0)
         return out_of_memory(error);
-    return give(tokenizer, merger->parts, count, word, ids, error);
+    return give(tokenizer, merger, count, word, ids, error);
 }
 
 int kgen_merge_word(const struct kgen_tokenizer *tokenizer, struct kgen_merger *merger, const char *word,
@@ -247,6 +248,7 @@ int kgen_merge_word(const struct kgen_tokenizer *tokenizer, struct kgen_merger *
         if (symbol != KGEN_NO_SYMBOL && tokenizer->symbols.list[symbol].token >= 0)
             return kgen_token_ids_push(ids, tokenizer->symbols.list[symbol].token, error);
     }
+    merger->gave_unknown = false;
     for (size_t done = 0, piece; done < length; done += piece) {
         piece = kgen_joints_piece(&tokenizer->joints, word + done, length - done);
         if (merge_piece(tokenizer, merger, word + done, piece, ids, error) < 0)

@@ -201,9 +201,14 @@ static int read_merges(struct kgen_json_reader *reader, const json_t *list)
             *text = (struct kgen_token_text){json_string_value(merge), json_string_length(merge)};
             continue;
         }
-        if (!json_is_string(left) || !json_is_string(right) || strchr(json_string_value(left), ' ') != NULL)
+        if (!json_is_string(left) || !json_is_string(right))
             return kgen_json_refuse(reader, "model.merges", "element %zu is not \"a b\" or [\"a\", \"b\"]",
                                     index);
+        /* Spaces are written otherwise, so that this one never applies. */
+        if (strchr(json_string_value(left), ' ') != NULL) {
+            *text = (struct kgen_token_text){"", 0};
+            continue;
+        }
         text->length = json_string_length(left) + json_string_length(right) + 1;
         kgen_text_append(&reader->joined, json_string_value(left), json_string_length(left));
         kgen_text_puts(&reader->joined, " ");

@@ -6,7 +6,8 @@
  * takes it. Pre-tokenizers: ByteLevel, Split, Digits, Punctuation, Metaspace, WhitespaceSplit.
  * Post-processors: TemplateProcessing, RobertaProcessing and BertProcessing with one token before and behind
  * a text at most, ByteLevel. What else is there is refused, with its key. Of added tokens those that are
- * special count as control tokens, the others as user-defined ones. */
+ * special count as control tokens, the others as user-defined ones; all are looked for in the text as it
+ * comes, as if their normalized were false. */
 #ifndef KGEN_VOCABULARY_JSON_H
 #define KGEN_VOCABULARY_JSON_H
 
