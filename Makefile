@@ -92,14 +92,14 @@ thread-sanitizer: test-deps ## run the tests that have threads under ThreadSanit
 # (test_machine) compare the processor with what the kernel says of it.
 VALGRIND_TESTS := $(filter-out tests/test_api_process.c,$(wildcard tests/test_api*.c)) \
 	$(filter-out tests/test_cache_commands.c,$(wildcard tests/test_cache*.c)) $(wildcard tests/test_checkpoint*.c tests/test_gguf*.c tests/test_safetensors*.c tests/test_spec*.c tests/test_template*.c) \
-	$(wildcard tests/test_tokenizer_*.c tests/test_tune*.c) $(patsubst %,tests/test_%.c,bandwidth chat device expression generators lower lower_count problem reference variant verify verify_broken worker)
+	$(filter-out tests/test_tokenizer_files.c,$(wildcard tests/test_tokenizer_*.c tests/test_tune*.c)) $(patsubst %,tests/test_%.c,bandwidth chat device expression generators lower lower_count problem reference variant verify verify_broken worker)
 valgrind: test-deps ## run the tests of the API, the cache, the specs and more under valgrind, leaks included
 	@$(MAKE) --no-print-directory REPORTS=build/valgrind-report RUNNER="sh tests/valgrind.sh" \
 		TESTS='$(VALGRIND_TESTS:%.c=build/%)' all run-tests
 
 FUZZ_SECONDS ?= 600
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/fuzz_*.c))
-fuzz: test-deps $(FUZZERS) ## fuzz what reads specs, templates, GGUF and safetensors files, and text, FUZZ_SECONDS each (default 600)
+fuzz: test-deps $(FUZZERS) ## fuzz what reads specs, templates, checkpoints, tokenizers and text, FUZZ_SECONDS each (default 600)
 	$(Q)for fuzzer in $(FUZZERS); do \
 		mkdir -p $$fuzzer.corpus; \
 		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 $$fuzzer.corpus || exit 1; \
@@ -109,7 +109,7 @@ fuzz: test-deps $(FUZZERS) ## fuzz what reads specs, templates, GGUF and safeten
 CHECKPOINTS := $(filter $(patsubst %,runtime/model/%.c,gguf% checkpoint% safetensors% file_map llama2c),$(RUNTIME)) tests/gguf_exercise.c
 $(BUILD)/fuzz_gguf: $(CHECKPOINTS) tests/gguf_fixture.c tests/ggml_blocks.c
 $(BUILD)/fuzz_safetensors: $(CHECKPOINTS) tests/safetensors_fixture.c
-$(BUILD)/fuzz_tokenizer: $(filter-out %_gguf.c,$(filter runtime/model/tokenizer/%.c,$(RUNTIME)))
+$(BUILD)/fuzz_tokenizer $(BUILD)/fuzz_tokenizer_json: $(filter-out %_gguf.c %_file.c,$(filter runtime/model/tokenizer/%.c,$(RUNTIME)))
 
 $(BUILD)/fuzz_%: tests/fuzz_%.c $(GEN) $(BUILD)/templates.c
 	@echo "  FUZZ    $@"

@@ -78,6 +78,10 @@ static const struct kgen_test_llama shape = {.hidden = 64,
                                              .tied = true,
                                              .tokenizer = &tokenizer};
 
+#define TOKENIZER_JSON                                                                                       \
+    "\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 7, \"b\": 1, \"ab\": 2}, \"merges\": [\"a b\"]}, "    \
+    "\"decoder\": {\"type\": \"ByteLevel\"}"
+
 static int setup(void **state)
 {
     (void)state;
@@ -89,6 +93,11 @@ static int setup(void **state)
     struct kgen_test_llama other = shape;
     other.tokenizer = &unknown;
     kgen_test_write_llama("unknown.gguf", &other, SEED, &kgen_test_mixed_types);
+    other.tokenizer = NULL;
+    kgen_test_write_llama("none.gguf", &other, SEED, &kgen_test_mixed_types);
+    kgen_test_put_file("tokenizer.json", "{" TOKENIZER_JSON "}");
+    kgen_test_put_file("large.json",
+                       "{" TOKENIZER_JSON ", \"added_tokens\": [{\"id\": 30, \"content\": \"x\"}]}");
     kgen_test_put_file("prompt.txt", "abc a");
     kgen_test_put_file("broken.gguf", "GGUF\3");
     return 0;
@@ -143,6 +152,45 @@ static void test_prompts(void **state)
                              cases[i].ids[j]);
         json_decref(root);
     }
+}
+
+/* Another tokenizer than that of the checkpoint. */
+static void test_other_tokenizer(void **state)
+{
+    (void)state;
+    static const char *const checkpoints[] = {"model.gguf", "none.gguf"};
+    static const int ids[] = {2, 7};
+    for (size_t i = 0; i < KGEN_COUNT_OF(checkpoints); i++) {
+        char line[128];
+        snprintf(line, sizeof line, "%s -p aba -n 1 --logit-bias 7=1e6 --tokenizer tokenizer.json",
+                 checkpoints[i]);
+        json_t *root = generate(line);
+        assert_ids(root, "prompt_tokens", ids, 2);
+        assert_string_equal(json_string_value(json_object_get(root, "text")), "a");
+        json_decref(root);
+    }
+    json_t *root = generate("model.gguf -p aba -n 1 --logit-bias 7=1e6 --tokenizer unknown.gguf");
+    static const int others[] = {22, 2};
+    assert_ids(root, "prompt_tokens", others, 2);
+    json_decref(root);
+    kgen_test_expect("generate none.gguf -p a --tune-seconds 0.01", 2, NULL,
+                     "the checkpoint has no tokenizer");
+    kgen_test_expect("generate none.gguf -p a --tune-seconds 0.01 --tokenizer large.json", 2, NULL,
+                     "large.json: the tokenizer has 31 tokens, and the model knows 30");
+    kgen_test_expect("generate none.gguf -p a --tune-seconds 0.01 --tokenizer prompt.txt", 2, NULL,
+                     "this is no tokenizer of llama2.c");
+}
+
+/* One instruction set gives the text of another. */
+static void test_isa(void **state)
+{
+    (void)state;
+    json_t *usual = generate("model.gguf -p abc -n 8"),
+           *plain = generate("model.gguf -p abc -n 8 --isa generic");
+    assert_true(json_equal(json_object_get(usual, "tokens"), json_object_get(plain, "tokens")));
+    json_decref(usual);
+    json_decref(plain);
+    kgen_test_expect("generate model.gguf -p abc --isa none", 2, NULL, "--isa");
 }
 
 /* The token of the greatest logit; *margin is how far the next one is. */
@@ -304,7 +352,8 @@ static void test_bad_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prompts),   cmocka_unit_test(test_tokens_are_the_greatest),
+        cmocka_unit_test(test_prompts),   cmocka_unit_test(test_other_tokenizer),
+        cmocka_unit_test(test_isa),       cmocka_unit_test(test_tokens_are_the_greatest),
         cmocka_unit_test(test_text),      cmocka_unit_test(test_sampling),
         cmocka_unit_test(test_bad_input),
     };

@@ -29,7 +29,7 @@ static const struct row rows[] = {
     {"gpt2", NULL, true, true, 6, false, false, NULL},
     {"gemma4", NULL, true, true, 6, false, false, NULL},
     {"gpt2", "unheard", true, true, 6, false, false, "the pre-tokenizer 'unheard' is not known"},
-    {"llama", "default", true, true, 6, false, false, "tokenizers of the kind 'llama' are not known"},
+    {"bert", "default", true, true, 6, false, false, "tokenizers of the kind 'bert' are not known"},
     {NULL, "smollm", true, true, 6, false, false, "tokenizers of the kind '' are not known"},
     {"gpt2", "smollm", false, true, 0, false, false, "there is no tokenizer.ggml.tokens"},
     {"gpt2", "smollm", true, false, 6, false, false, "there is no tokenizer.ggml.merges"},

@@ -41,6 +41,17 @@ static void reference(const struct kgen_problem *problem, const struct kgen_argu
     kgen_attention_reference(problem, arguments, expected, Y);
 }
 
+static void batched(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch)
+{
+    kgen_problem_init(batch, kgen_op_find("attention_prefill"));
+    for (size_t i = 0; i < KGEN_COUNT_OF(fields); i++) {
+        const struct kgen_field *field = kgen_op_field(batch->op, fields[i].name);
+        if (field != NULL) /* both divide their work in parts of their own */
+            *kgen_problem_value(batch, field) = problem->values[i];
+    }
+    kgen_problem_set(batch, "M", rows);
+}
+
 const struct kgen_op kgen_op_attention_decode = {
     .name = "attention_decode",
     .summary = "Attends from one position to all up to it, whose keys and values are in caches.",
@@ -64,6 +75,7 @@ const struct kgen_op kgen_op_attention_decode = {
     .fixed_range = true,
     .room = "context",
     .threaded = true,
+    .batched = batched,
     .complete = kgen_attention_complete,
     .check = kgen_attention_check,
     .names = kgen_attention_names,

@@ -58,7 +58,18 @@ static int add_batch(struct kgen_spec_reader *reader, struct kgen_graph_node *no
     return kgen_spec_add_problems(reader, node, &batch, node->batches, &node->batch_count);
 }
 
-/* Reads the option, or kgen's own key. */
+/* The positions that all caches have room for. */
+static int64_t least_context(const struct kgen_graph *graph)
+{
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < graph->state_count; i++) {
+        const int64_t context = kgen_problem_get(&graph->nodes[graph->states[i].node].problem, "context");
+        least = context < least ? context : least;
+    }
+    return least;
+}
+
+/* Reads the option, or kgen's own key. No more rows than the caches have room for. */
 static int read_rows(const struct kgen_spec_reader *reader, json_t *config, int64_t *rows)
 {
     *rows = 1;
@@ -66,6 +77,8 @@ static int read_rows(const struct kgen_spec_reader *reader, json_t *config, int6
         return -1;
     if (reader->options->prompt_rows != 0)
         *rows = reader->options->prompt_rows;
+    const int64_t context = least_context(reader->spec->graph);
+    *rows = *rows < context ? *rows : context;
     return 0;
 }
 

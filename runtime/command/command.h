@@ -48,6 +48,10 @@ void kgen_say_log(void *context, int level, const char *message);
 /* Prints the error and returns the exit status of its code. */
 int kgen_fail(const struct kgen_error *error);
 
+/* Whether isas, the instruction sets of the machine (bits 1 << isa), has the one that --isa asks for: 0, or
+ * -1 with the error printed. */
+int kgen_check_isa(const struct kgen_options *options, unsigned isas);
+
 /* Flushes stdout. Returns status, or KGEN_EXIT_FAILED with a message where the result could not be written.
  */
 int kgen_finish_output(int status);

@@ -39,22 +39,6 @@ static int check_folder(const char *folder, struct kgen_error *error)
     return descriptor < 0 ? -1 : 0;
 }
 
-static int check_isa(const struct kgen_session *session, const struct kgen_options *options)
-{
-    if (!options->isa_given || (session->machine.isas >> options->isa & 1) != 0)
-        return 0;
-    const struct kgen_isa_info *info = kgen_isa_info(options->isa);
-    struct kgen_error error = {0};
-    struct kgen_text has = {0};
-    kgen_isas_write(session->machine.isas, &has);
-    kgen_error_set(&error, KGEN_ERROR_CANDIDATE, NULL, 0, 0, "this machine cannot run %s (%s)", info->name,
-                   info->needs);
-    kgen_error_hint(&error, "it can run: %s", has.failed ? "" : has.data);
-    kgen_say_error(&error);
-    kgen_text_free(&has);
-    return -1;
-}
-
 /* The state of one run. */
 struct run {
     const struct kgen_options *options;
@@ -278,7 +262,7 @@ int kgen_command_generate(const struct kgen_options *options)
         status = kgen_fail(&error);
     else if (options->check || options->locked)
         status = kgen_locked(&session, options);
-    else if (check_isa(&session, options) != 0)
+    else if (kgen_check_isa(options, session.machine.isas) != 0)
         status = KGEN_EXIT_NO_CANDIDATE;
     else
         status = options->dry_run ? kgen_dry_run(&session, options) : run_all(&run);

@@ -67,3 +67,19 @@ int kgen_finish_output(int status)
     perror("kgen: error: cannot write the result");
     return KGEN_EXIT_FAILED;
 }
+
+int kgen_check_isa(const struct kgen_options *options, unsigned isas)
+{
+    if (!options->isa_given || (isas >> options->isa & 1) != 0)
+        return 0;
+    const struct kgen_isa_info *info = kgen_isa_info(options->isa);
+    struct kgen_error error = {0};
+    struct kgen_text has = {0};
+    kgen_isas_write(isas, &has);
+    kgen_error_set(&error, KGEN_ERROR_CANDIDATE, NULL, 0, 0, "this machine cannot run %s (%s)", info->name,
+                   info->needs);
+    kgen_error_hint(&error, "it can run: %s", has.failed ? "" : has.data);
+    kgen_say_error(&error);
+    kgen_text_free(&has);
+    return -1;
+}

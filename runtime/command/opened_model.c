@@ -9,6 +9,7 @@
 
 #include "gen/base/clock.h"
 #include "runtime/command/interrupt.h"
+#include "runtime/model/tokenizer/tokenizer_file.h"
 #include "runtime/model/tokenizer/vocabulary_gguf.h"
 
 static void say_log(void *context, int level, const char *message)
@@ -104,25 +105,45 @@ static bool needs_text(const struct kgen_options *options)
     return options->command != KGEN_COMMAND_BENCH;
 }
 
-/* Before anything is tuned: the tokenizer of a folder is in files of other formats than GGUF. */
-static int check_text(const struct kgen_options *options, struct kgen_error *error)
+static bool is_folder(const char *path)
 {
     struct stat status;
-    const char *path = options->arguments[0];
-    if (!needs_text(options) || stat(path, &status) != 0 || !S_ISDIR(status.st_mode))
-        return 0;
-    kgen_error_set(error, KGEN_ERROR_SPEC, path, 0, 0,
-                   "text needs a tokenizer, and tokenizer.json of a folder is not read yet");
-    kgen_error_hint(error, "a GGUF file has its tokenizer in it; kgen bench needs none");
-    return -1;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+/* Opens a tokenizer that is a file of its own, before anything is tuned. */
+static int open_own_tokenizer(struct kgen_opened_model *opened, struct kgen_error *error)
+{
+    const struct kgen_options *options = opened->options;
+    const char *path = options->tokenizer != NULL ? options->tokenizer : options->arguments[0];
+    if (!needs_text(options) || (options->tokenizer == NULL && !is_folder(path)))
+        return 0;
+    opened->tokenizer = kgen_tokenizer_from_file(path, error);
+    return opened->tokenizer != NULL ? 0 : -1;
+}
+
+/* Opens the tokenizer of the checkpoint, unless there is another. */
 static int open_tokenizer(struct kgen_opened_model *opened, struct kgen_error *error)
 {
+    const struct kgen_gguf *gguf = kgen_checkpoint_gguf(opened->model->checkpoint);
+    const char *source = opened->options->arguments[0];
     if (!needs_text(opened->options))
         return 0;
-    opened->tokenizer = kgen_tokenizer_from_gguf(kgen_checkpoint_gguf(opened->model->checkpoint), error);
-    return opened->tokenizer != NULL ? 0 : -1;
+    const bool own = opened->tokenizer != NULL;
+    if (!own && (gguf == NULL || kgen_gguf_find(gguf, "tokenizer.ggml.model") == NULL)) {
+        kgen_error_set(error, KGEN_ERROR_SPEC, source, 0, 0, "the checkpoint has no tokenizer");
+        kgen_error_hint(error, "--tokenizer FILE names one");
+        return -1;
+    }
+    if (!own && (opened->tokenizer = kgen_tokenizer_from_gguf(gguf, error)) == NULL)
+        return -1;
+    const size_t tokens = kgen_tokenizer_count(opened->tokenizer);
+    const int64_t rows = kgen_decoder_vocabulary(opened->model->decoder);
+    if (!own || (int64_t)tokens <= rows)
+        return 0;
+    return kgen_error_set(error, KGEN_ERROR_SPEC,
+                          opened->options->tokenizer != NULL ? opened->options->tokenizer : source, 0, 0,
+                          "the tokenizer has %zu tokens, and the model knows %lld", tokens, (long long)rows);
 }
 
 int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_options *options,
@@ -132,9 +153,9 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
     struct kgen_error error = {0};
     const double begin = kgen_clock();
     const int64_t given = options->spec.context;
-    if (check_text(options, &error) != 0)
-        return kgen_fail(&error);
     opened->options = options;
+    if (open_own_tokenizer(opened, &error) != 0)
+        return kgen_fail(&error);
     opened->live =
         !options->quiet && !options->verbose && isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL;
     const struct kgen_model_options model_options = {.activation_dtype =
@@ -146,6 +167,11 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
                                                      .progress = show_loading,
                                                      .progress_context = opened};
     opened->context = open_context(opened, &status);
+    if (opened->context != NULL && options->isa_given) {
+        if (kgen_check_isa(options, opened->context->machine.isas) != 0)
+            return KGEN_EXIT_NO_CANDIDATE;
+        opened->context->machine.isas = 1u << options->isa;
+    }
     if (opened->context != NULL) {
         kgen_opened_model_show(opened, "preparing the kernels");
         opened->model = kgen_model_open(opened->context, options->arguments[0], &model_options, &status);

@@ -34,6 +34,7 @@ struct kgen_options {
     size_t argument_count;
     const char *output, *target, *templates, *cache;
     const char *peers;                /* report */
+    const char *tokenizer;            /* of those that run a checkpoint; NULL: that of the checkpoint */
     const char *prompt, *prompt_file; /* generate, and the file of perplexity; NULL: not given */
     bool chat;
     int tokens; /* of text at most; 0: the default */

@@ -18,6 +18,7 @@ struct batch_call {
     const struct kgen_kernel *kernel; /* for several rows; NULL: the node runs row by row */
     struct kgen_arguments arguments;  /* its own; of row by row, those of the call for one row */
     int rows_scalar;                  /* -1: the range says how many */
+    int position_scalar;              /* -1: none */
     struct gathered gathered[KGEN_GRAPH_OPERANDS_MAX];
     size_t gathered_count;
     struct kgen_matrix rows;            /* selected rows of weights; the arrays are owned */
@@ -171,6 +172,7 @@ static int make_batched(struct kgen_decoder_batch *batch, size_t index, struct k
     kgen_problem_buffers(&call->kernel->problem, &buffers);
     const struct kgen_op *op = call->kernel->problem.op;
     call->rows_scalar = kgen_scalar_find(op, "rows");
+    call->position_scalar = kgen_scalar_find(op, "position");
     for (size_t i = 0; i < op->scalar_count; i++)
         call->arguments.scalars[i] = kgen_scalar_typical(&call->kernel->problem, &op->scalars[i]);
     bind_weights(one, &buffers, &call->arguments);
@@ -317,9 +319,8 @@ static int run_batched(struct kgen_decoder_batch *batch, size_t node, struct kge
     else
         kgen_problem_set_range(&kernel.problem, kgen_problem_range_outer(&kernel.problem) *
                                                     (size_t)batch->count / (size_t)batch->rows);
-    const int position = kgen_scalar_find(kernel.problem.op, "position");
-    if (position >= 0)
-        call->arguments.scalars[position] = batch->position;
+    if (call->position_scalar >= 0)
+        call->arguments.scalars[call->position_scalar] = batch->position;
     if (call->gathered_count > 0) {
         place_gathered(batch, call);
         kgen_team_run(decoder->team, copy_rows, &copying);
@@ -383,13 +384,23 @@ static int run_serial(struct kgen_decoder_batch *batch, size_t node, struct kgen
     return 0;
 }
 
+/* Whether a node's kernel for several rows serves the batch: its position may be as late as leaves room for
+ * all the rows that the kernel is for, also where a batch has fewer. */
+static bool is_served(const struct kgen_decoder_batch *batch, const struct batch_call *call)
+{
+    if (call->kernel == NULL || call->position_scalar < 0)
+        return call->kernel != NULL;
+    const struct kgen_problem *problem = &call->kernel->problem;
+    return batch->position <= kgen_scalar_maximum(problem, &problem->op->scalars[call->position_scalar]);
+}
+
 static int run_node(struct kgen_decoder_batch *batch, size_t node, struct kgen_error *error)
 {
     const struct batch_call *call = &batch->calls[node];
     const struct kgen_decoder_call *one = &batch->decoder->calls[node];
     if (call->last_only && !batch->is_last)
         return 0;
-    if (call->kernel != NULL)
+    if (is_served(batch, call))
         return run_batched(batch, node, error);
     if (call->last_only || call->keeps_state || one->selects_rows || one->kernel->problem.threads > 1)
         return run_serial(batch, node, error);

@@ -6,7 +6,7 @@
  * output.
  *
  * They become a GGUF file in memory, so that all that reads checkpoints reads them, too. It has no tokenizer:
- * llama2.c keeps that in a file of its own. */
+ * llama2.c keeps that in a file of its own, see tokenizer/vocabulary_llama2c.h. */
 #ifndef KGEN_LLAMA2C_H
 #define KGEN_LLAMA2C_H
 

@@ -3,6 +3,7 @@
 #ifndef KGEN_TOKENIZER_INTERNAL_H
 #define KGEN_TOKENIZER_INTERNAL_H
 
+#include "runtime/model/tokenizer/charsmap.h"
 #include "runtime/model/tokenizer/pretokenizer.h"
 #include "runtime/model/tokenizer/symbols.h"
 #include "runtime/model/tokenizer/tokenizer.h"
@@ -14,6 +15,7 @@ struct kgen_token {
     size_t begin; /* what it decodes to, in the symbols' bytes */
     uint32_t length;
     uint8_t type;
+    uint8_t strips; /* KGEN_STRIP_... */
 };
 
 /* Tokens whose text in a text stands for them, sorted by that text. */
@@ -23,8 +25,29 @@ struct kgen_specials {
     bool first[256]; /* whether one begins with this byte */
 };
 
+/* Which characters stand side by side in a token: bits by a hash of two. Where two never do, no merge crosses
+ * the place between them, so that text may be cut there. */
+#define KGEN_JOINT_BITS 20
+struct kgen_joints {
+    uint64_t *bits; /* NULL: text is not cut */
+};
+
+/* Of a unigram model. Nodes of the tree of all tokens are numbers, 0 is the root; a pair of a node and a byte
+ * has the next node. */
+struct kgen_unigram {
+    struct kgen_pairs nodes;
+    int32_t *tokens; /* of a node the token that ends there, or -1 */
+    double *scores;  /* one a token */
+    double unknown_score;
+};
+
 struct kgen_tokenizer {
+    enum kgen_tokenizer_kind kind;
     struct kgen_pretokenizer *pre;
+    struct kgen_joints joints;
+    uint32_t *ranks; /* of a SentencePiece vocabulary: one a token, 0 is the best score */
+    struct kgen_unigram unigram;
+    struct kgen_charsmap charsmap;
     struct kgen_symbols symbols;
     struct kgen_pairs pairs;
     struct kgen_token *tokens;
@@ -37,6 +60,42 @@ struct kgen_tokenizer {
     bool add_bos, add_eos, turn_goes_on; /* the last: "<|end|>" ends a message, not a turn */
     struct kgen_text chat_template;
 };
+
+/* joints.c */
+int kgen_joints_make(struct kgen_joints *joints);
+/* Joins the last character of a string and the first of another, or all neighbours in one. */
+void kgen_joints_add(struct kgen_joints *joints, const char *left, size_t left_length, const char *right,
+                     size_t right_length);
+void kgen_joints_add_all(struct kgen_joints *joints, const char *text, size_t length);
+/* The length of the first piece of a text, at least one byte long, whose neighbours may all be joined. */
+size_t kgen_joints_piece(const struct kgen_joints *joints, const char *text, size_t length);
+/* Bytes of the character that a byte of UTF-8 begins, at most length. */
+size_t kgen_character_length(const char *text, size_t length);
+
+/* scores.c: the order in which a vocabulary with scores merges. */
+int kgen_ranks_make(struct kgen_tokenizer *tokenizer, const struct kgen_vocabulary *vocabulary,
+                    struct kgen_error *error);
+
+/* unigram.c: memory for the words of one text. Zero-initialise it. */
+struct kgen_best {
+    double score;
+    uint32_t begin; /* of the last token, in the word */
+    int32_t token;
+};
+struct kgen_lattice {
+    struct kgen_best *best; /* one for each place of the word */
+    size_t capacity;
+};
+int kgen_unigram_make(struct kgen_tokenizer *tokenizer, const struct kgen_vocabulary *vocabulary,
+                      struct kgen_error *error);
+void kgen_unigram_free(struct kgen_unigram *unigram);
+/* Appends what a text is to a unigram model: characters replaced, spaces as U+2581. first: it begins the
+ * whole text. */
+void kgen_unigram_normalize(const struct kgen_tokenizer *tokenizer, const char *text, size_t length,
+                            bool first, struct kgen_text *normalized);
+int kgen_unigram_word(const struct kgen_tokenizer *tokenizer, struct kgen_lattice *lattice, const char *word,
+                      size_t length, struct kgen_token_ids *ids, struct kgen_error *error);
+void kgen_lattice_free(struct kgen_lattice *lattice);
 
 /* special.c */
 int kgen_specials_make(const struct kgen_tokenizer *tokenizer, bool control, struct kgen_specials *specials,
@@ -60,6 +119,7 @@ struct kgen_merger {
     size_t part_capacity;
     uint64_t *queue;
     size_t queue_count, queue_capacity;
+    bool gave_unknown; /* the last token of the word is the unknown one */
 };
 void kgen_merger_free(struct kgen_merger *merger);
 /* Appends the tokens of a word, at least one byte long. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Merging the parts of a word: always the pair of the lowest rank, of equal ones the leftmost. */
+/* Merging the parts of a word: always the pair of the lowest rank, of equal ones the leftmost. The rank of a
+ * pair is that of its merge, or where tokens have scores that of the token which the two make. */
 #include "runtime/model/tokenizer/internal.h"
 
 #include <stdlib.h>
@@ -22,20 +23,23 @@ static int out_of_memory(struct kgen_error *error)
 }
 
 /* What left and the part behind it, right, merge to. */
-static inline void rank(const struct kgen_tokenizer *tokenizer, struct kgen_part *left,
+static inline void rank(const struct kgen_tokenizer *tokenizer, const char *word, struct kgen_part *left,
                         const struct kgen_part *right)
 {
     const struct kgen_pair *pair = NULL;
+    if (tokenizer->ranks != NULL) {
+        const uint32_t symbol = right != NULL ? kgen_symbols_find(&tokenizer->symbols, word + left->begin,
+                                                                  (size_t)left->length + right->length)
+                                              : KGEN_NO_SYMBOL;
+        const int32_t token = symbol != KGEN_NO_SYMBOL ? tokenizer->symbols.list[symbol].token : -1;
+        left->rank = token >= 0 ? tokenizer->ranks[token] : KGEN_NO_RANK;
+        left->result = symbol;
+        return;
+    }
     if (right != NULL && left->symbol != KGEN_NO_SYMBOL && right->symbol != KGEN_NO_SYMBOL)
         pair = kgen_pairs_find(&tokenizer->pairs, left->symbol, right->symbol);
     left->rank = pair != NULL ? pair->rank : KGEN_NO_RANK;
     left->result = pair != NULL ? pair->result : KGEN_NO_SYMBOL;
-}
-
-/* Bytes of the character that a byte of UTF-8 begins. */
-static size_t character_length(unsigned char byte)
-{
-    return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
 }
 
 /* A part for each byte, or for each character of plain text. Returns how many, or 0 without memory. */
@@ -54,8 +58,7 @@ static size_t make_parts(const struct kgen_tokenizer *tokenizer, struct kgen_mer
     struct kgen_part *parts = merger->parts;
     size_t count = 0;
     for (size_t i = 0; i < length;) {
-        size_t bytes = plain ? character_length((unsigned char)word[i]) : 1;
-        bytes = bytes < length - i ? bytes : length - i;
+        const size_t bytes = plain ? kgen_character_length(word + i, length - i) : 1;
         const uint32_t symbol = bytes > 1 ? kgen_symbols_find(&tokenizer->symbols, word + i, bytes)
                                           : tokenizer->byte_symbol[(unsigned char)word[i]];
         parts[count++] =
@@ -63,12 +66,13 @@ static size_t make_parts(const struct kgen_tokenizer *tokenizer, struct kgen_mer
         i += bytes;
     }
     for (size_t i = 0; i < count; i++)
-        rank(tokenizer, &parts[i], i + 1 < count ? &parts[i + 1] : NULL);
+        rank(tokenizer, word, &parts[i], i + 1 < count ? &parts[i + 1] : NULL);
     return count;
 }
 
 /* Returns how many parts stay, at the front. */
-static size_t merge_short(const struct kgen_tokenizer *tokenizer, struct kgen_part *parts, size_t count)
+static size_t merge_short(const struct kgen_tokenizer *tokenizer, const char *word, struct kgen_part *parts,
+                          size_t count)
 {
     for (;;) {
         uint32_t best = KGEN_NO_RANK;
@@ -85,9 +89,9 @@ static size_t merge_short(const struct kgen_tokenizer *tokenizer, struct kgen_pa
         parts[at].length += parts[at + 1].length;
         count--;
         memmove(&parts[at + 1], &parts[at + 2], (count - at - 1) * sizeof *parts);
-        rank(tokenizer, &parts[at], at + 1 < count ? &parts[at + 1] : NULL);
+        rank(tokenizer, word, &parts[at], at + 1 < count ? &parts[at + 1] : NULL);
         if (at > 0)
-            rank(tokenizer, &parts[at - 1], &parts[at]);
+            rank(tokenizer, word, &parts[at - 1], &parts[at]);
     }
 }
 
@@ -131,7 +135,8 @@ static uint64_t dequeue(struct kgen_merger *merger)
     return least;
 }
 
-static int merge_long(const struct kgen_tokenizer *tokenizer, struct kgen_merger *merger, size_t *count)
+static int merge_long(const struct kgen_tokenizer *tokenizer, struct kgen_merger *merger, const char *word,
+                      size_t *count)
 {
     struct kgen_part *parts = merger->parts;
     merger->queue_count = 0;
@@ -154,11 +159,11 @@ static int merge_long(const struct kgen_tokenizer *tokenizer, struct kgen_merger
         right->length = 0;
         if (left->behind != NONE)
             parts[left->behind].before = (uint32_t)entry;
-        rank(tokenizer, left, left->behind != NONE ? &parts[left->behind] : NULL);
+        rank(tokenizer, word, left, left->behind != NONE ? &parts[left->behind] : NULL);
         if (enqueue(merger, parts, (uint32_t)entry) < 0)
             return -1;
         if (left->before != NONE) {
-            rank(tokenizer, &parts[left->before], left);
+            rank(tokenizer, word, &parts[left->before], left);
             if (enqueue(merger, parts, left->before) < 0)
                 return -1;
         }
@@ -172,12 +177,10 @@ static int merge_long(const struct kgen_tokenizer *tokenizer, struct kgen_merger
     return 0;
 }
 
-static int give(const struct kgen_tokenizer *tokenizer, const struct kgen_part *part, const char *word,
-                struct kgen_token_ids *ids, struct kgen_error *error)
+/* Appends the tokens of the bytes of a character that is none. */
+static int give_bytes(const struct kgen_tokenizer *tokenizer, const struct kgen_part *part, const char *word,
+                      struct kgen_token_ids *ids, struct kgen_error *error)
 {
-    const int32_t token = part->symbol != KGEN_NO_SYMBOL ? tokenizer->symbols.list[part->symbol].token : -1;
-    if (token >= 0)
-        return kgen_token_ids_push(ids, token, error);
     for (uint32_t i = 0; i < part->length; i++) {
         const int32_t byte_token = tokenizer->byte_token[(unsigned char)word[part->begin + i]];
         if (byte_token >= 0 && kgen_token_ids_push(ids, byte_token, error) < 0)
@@ -186,9 +189,53 @@ static int give(const struct kgen_tokenizer *tokenizer, const struct kgen_part *
     return 0;
 }
 
+static bool has_bytes(const struct kgen_tokenizer *tokenizer, const struct kgen_part *part, const char *word)
+{
+    for (uint32_t i = 0; i < part->length; i++) {
+        if (tokenizer->byte_token[(unsigned char)word[part->begin + i]] < 0)
+            return false;
+    }
+    return true;
+}
+
+static int give(const struct kgen_tokenizer *tokenizer, struct kgen_merger *merger, size_t count,
+                const char *word, struct kgen_token_ids *ids, struct kgen_error *error)
+{
+    const struct kgen_part *parts = merger->parts;
+    const unsigned flags = kgen_pretokenizer_flags(tokenizer->pre);
+    for (size_t i = 0; i < count; i++) {
+        const struct kgen_part *part = &parts[i];
+        const bool before = merger->gave_unknown;
+        int32_t token = part->symbol != KGEN_NO_SYMBOL ? tokenizer->symbols.list[part->symbol].token : -1;
+        const bool unknown = token < 0 && (flags & KGEN_PRE_UNKNOWN) != 0 && tokenizer->unknown >= 0 &&
+                             !has_bytes(tokenizer, part, word);
+        token = unknown ? tokenizer->unknown : token;
+        merger->gave_unknown = unknown;
+        if (unknown && before && (flags & KGEN_PRE_ONE_UNKNOWN) != 0)
+            continue;
+        if ((token >= 0 ? kgen_token_ids_push(ids, token, error)
+                        : give_bytes(tokenizer, part, word, ids, error)) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static bool only_newlines(const char *word, size_t length)
 {
     return word[0] == '\n' && memcmp(word, word + 1, length - 1) == 0;
+}
+
+static int merge_piece(const struct kgen_tokenizer *tokenizer, struct kgen_merger *merger, const char *word,
+                       size_t length, struct kgen_token_ids *ids, struct kgen_error *error)
+{
+    size_t count = make_parts(tokenizer, merger, word, length);
+    if (count == 0)
+        return out_of_memory(error);
+    if (count <= SHORT_WORD)
+        count = merge_short(tokenizer, word, merger->parts, count);
+    else if (merge_long(tokenizer, merger, word, &count) < 0)
+        return out_of_memory(error);
+    return give(tokenizer, merger, count, word, ids, error);
 }
 
 int kgen_merge_word(const struct kgen_tokenizer *tokenizer, struct kgen_merger *merger, const char *word,
@@ -201,15 +248,10 @@ int kgen_merge_word(const struct kgen_tokenizer *tokenizer, struct kgen_merger *
         if (symbol != KGEN_NO_SYMBOL && tokenizer->symbols.list[symbol].token >= 0)
             return kgen_token_ids_push(ids, tokenizer->symbols.list[symbol].token, error);
     }
-    size_t count = make_parts(tokenizer, merger, word, length);
-    if (count == 0)
-        return out_of_memory(error);
-    if (count <= SHORT_WORD)
-        count = merge_short(tokenizer, merger->parts, count);
-    else if (merge_long(tokenizer, merger, &count) < 0)
-        return out_of_memory(error);
-    for (size_t i = 0; i < count; i++) {
-        if (give(tokenizer, &merger->parts[i], word, ids, error) < 0)
+    merger->gave_unknown = false;
+    for (size_t done = 0, piece; done < length; done += piece) {
+        piece = kgen_joints_piece(&tokenizer->joints, word + done, length - done);
+        if (merge_piece(tokenizer, merger, word + done, piece, ids, error) < 0)
             return -1;
     }
     return 0;

@@ -11,6 +11,7 @@
 struct kgen_pretokenizer {
     unsigned flags;
     unsigned count;
+    bool limited; /* matching has PCRE2's usual limits */
     pcre2_code *stages[KGEN_PRE_STAGES];
 };
 
@@ -43,6 +44,46 @@ static void refuse_name(const char *source, const char *name, size_t length, str
     kgen_text_free(&known);
 }
 
+static pcre2_code *compile(const char *source, const char *pattern, struct kgen_error *error)
+{
+    int code;
+    size_t offset;
+    pcre2_code *stage = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP,
+                                      &code, &offset, NULL);
+    if (stage == NULL) {
+        char message[128];
+        pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof message);
+        kgen_error_set(error, code == PCRE2_ERROR_HEAP_FAILED ? KGEN_ERROR_MEMORY : KGEN_ERROR_SPEC, source,
+                       0, 0, "the pattern '%.100s' cannot be used, at %zu: %s", pattern, offset, message);
+        return NULL;
+    }
+    /* Where it cannot be compiled to machine code it is interpreted. */
+    pcre2_jit_compile(stage, PCRE2_JIT_COMPLETE);
+    return stage;
+}
+
+struct kgen_pretokenizer *kgen_pretokenizer_from_row(const char *source,
+                                                     const struct kgen_pretokenizer_row *row,
+                                                     struct kgen_error *error)
+{
+    struct kgen_pretokenizer *pretokenizer = calloc(1, sizeof *pretokenizer);
+    if (pretokenizer == NULL) {
+        kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory");
+        return NULL;
+    }
+    pretokenizer->flags = row->flags;
+    pretokenizer->limited = true;
+    for (size_t i = 0; i < KGEN_PRE_STAGES && row->patterns[i] != NULL; i++) {
+        pcre2_code *stage = compile(source, row->patterns[i], error);
+        if (stage == NULL) {
+            kgen_pretokenizer_free(pretokenizer);
+            return NULL;
+        }
+        pretokenizer->stages[pretokenizer->count++] = stage;
+    }
+    return pretokenizer;
+}
+
 struct kgen_pretokenizer *kgen_pretokenizer_new(const char *source, const char *name, size_t length,
                                                 struct kgen_error *error)
 {
@@ -51,29 +92,9 @@ struct kgen_pretokenizer *kgen_pretokenizer_new(const char *source, const char *
         refuse_name(source, name, length, error);
         return NULL;
     }
-    struct kgen_pretokenizer *pretokenizer = calloc(1, sizeof *pretokenizer);
-    if (pretokenizer == NULL) {
-        kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory");
-        return NULL;
-    }
-    pretokenizer->flags = row->flags;
-    for (size_t i = 0; i < KGEN_PRE_STAGES && row->patterns[i] != NULL; i++) {
-        int code;
-        size_t offset;
-        pcre2_code *stage = pcre2_compile((PCRE2_SPTR)row->patterns[i], PCRE2_ZERO_TERMINATED,
-                                          PCRE2_UTF | PCRE2_UCP, &code, &offset, NULL);
-        if (stage == NULL) {
-            char message[128];
-            pcre2_get_error_message(code, (PCRE2_UCHAR *)message, sizeof message);
-            kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "pattern %zu of '%.*s', at %zu: %s", i,
-                           (int)length, name, offset, message);
-            kgen_pretokenizer_free(pretokenizer);
-            return NULL;
-        }
-        /* Where it cannot be compiled to machine code it is interpreted. */
-        pcre2_jit_compile(stage, PCRE2_JIT_COMPLETE);
-        pretokenizer->stages[pretokenizer->count++] = stage;
-    }
+    struct kgen_pretokenizer *pretokenizer = kgen_pretokenizer_from_row(source, row, error);
+    if (pretokenizer != NULL)
+        pretokenizer->limited = false;
     return pretokenizer;
 }
 
@@ -89,6 +110,11 @@ void kgen_pretokenizer_free(struct kgen_pretokenizer *pretokenizer)
 unsigned kgen_pretokenizer_flags(const struct kgen_pretokenizer *pretokenizer)
 {
     return pretokenizer->flags;
+}
+
+unsigned kgen_pretokenizer_stages(const struct kgen_pretokenizer *pretokenizer)
+{
+    return pretokenizer->count;
 }
 
 struct splitter {
@@ -115,8 +141,9 @@ static int match(const struct splitter *splitter, const pcre2_code *stage, const
     if (found == PCRE2_ERROR_NOMATCH)
         return 0;
     if (found < 0)
-        return kgen_error_set(splitter->error, KGEN_ERROR_MEMORY, NULL, 0, 0,
-                              "the text could not be split into words (PCRE2 error %d)", found);
+        return kgen_error_set(splitter->error,
+                              splitter->pretokenizer->limited ? KGEN_ERROR_SPEC : KGEN_ERROR_MEMORY, NULL, 0,
+                              0, "the text could not be split into words (PCRE2 error %d)", found);
     const size_t *offsets = pcre2_get_ovector_pointer(splitter->data);
     *begin = offsets[0];
     *end = offsets[1];
@@ -157,6 +184,8 @@ int kgen_pretokenizer_split(const struct kgen_pretokenizer *pretokenizer, const 
     int result;
     if (splitter.data == NULL || splitter.match_context == NULL) {
         result = kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
+    } else if (pretokenizer->limited) {
+        result = split(&splitter, 0, 0, length);
     } else {
         /* The patterns go back at most once over what they have passed: no limit is needed. */
         pcre2_set_match_limit(splitter.match_context, UINT32_MAX);

@@ -2,6 +2,7 @@
 #include "runtime/model/tokenizer/alphabet.h"
 #include "runtime/model/tokenizer/internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,7 @@ static int add_token(struct maker *maker, size_t id)
     struct kgen_token *token = &tokenizer->tokens[id];
     const int32_t type = maker->vocabulary->types != NULL ? maker->vocabulary->types[id] : KGEN_TOKEN_NORMAL;
     token->type = type >= KGEN_TOKEN_NORMAL && type <= KGEN_TOKEN_BYTE ? (uint8_t)type : KGEN_TOKEN_UNDEFINED;
+    token->strips = maker->vocabulary->strips != NULL ? maker->vocabulary->strips[id] : 0;
     if (text->length > INT32_MAX)
         return kgen_error_set(maker->error, KGEN_ERROR_SPEC, maker->vocabulary->source, 0, 0,
                               "token %zu has %zu bytes", id, text->length);
@@ -88,6 +90,8 @@ static int add_token(struct maker *maker, size_t id)
         number = kgen_symbols_add(&tokenizer->symbols, maker->left.data, maker->left.length);
         if (number == KGEN_NO_SYMBOL)
             return out_of_memory(maker);
+        if (tokenizer->kind == KGEN_TOKENIZER_SENTENCEPIECE)
+            kgen_joints_add_all(&tokenizer->joints, text->data, text->length);
         if (tokenizer->symbols.list[number].token < 0)
             tokenizer->symbols.list[number].token = (int32_t)id;
     }
@@ -120,6 +124,9 @@ static int add_merge(struct maker *maker, size_t rank)
         return 0;
     const uint32_t left = kgen_symbols_add(symbols, maker->left.data, maker->left.length);
     const uint32_t right = kgen_symbols_add(symbols, maker->right.data, maker->right.length);
+    if (maker->plain && !maker->left.failed && !maker->right.failed)
+        kgen_joints_add(&maker->tokenizer->joints, maker->left.data, maker->left.length, maker->right.data,
+                        maker->right.length);
     kgen_text_append(&maker->left, maker->right.data, maker->right.length);
     if (left == KGEN_NO_SYMBOL || right == KGEN_NO_SYMBOL || maker->left.failed || maker->right.failed)
         return out_of_memory(maker);
@@ -169,7 +176,9 @@ static int add_special_ids(struct maker *maker)
     tokenizer->add_bos =
         vocabulary->add_bos == KGEN_TOKEN_ADD_YES || (flags & KGEN_PRE_ALWAYS_BOS) != 0 ||
         (vocabulary->add_bos == KGEN_TOKEN_ADD_DEFAULT && (flags & KGEN_PRE_BOS) != 0 && tokenizer->bos >= 0);
-    tokenizer->add_eos = vocabulary->add_eos == KGEN_TOKEN_ADD_YES;
+    tokenizer->add_eos =
+        vocabulary->add_eos == KGEN_TOKEN_ADD_YES ||
+        (vocabulary->add_eos == KGEN_TOKEN_ADD_DEFAULT && (flags & KGEN_PRE_EOS) != 0 && tokenizer->eos >= 0);
     if ((tokenizer->add_bos && tokenizer->bos < 0) || (tokenizer->add_eos && tokenizer->eos < 0))
         return kgen_error_set(maker->error, KGEN_ERROR_SPEC, vocabulary->source, 0, 0,
                               "the vocabulary wants text to %s with a token that it has not",
@@ -179,26 +188,54 @@ static int add_special_ids(struct maker *maker)
     return 0;
 }
 
-static int make(struct maker *maker)
+static int check(const struct maker *maker)
 {
     const struct kgen_vocabulary *vocabulary = maker->vocabulary;
-    struct kgen_tokenizer *tokenizer = maker->tokenizer;
     if (vocabulary->token_count == 0 || vocabulary->token_count > INT32_MAX / 2 ||
         vocabulary->merge_count > INT32_MAX / 4)
         return kgen_error_set(maker->error, KGEN_ERROR_SPEC, vocabulary->source, 0, 0,
                               "a vocabulary of %zu tokens and %zu merges", vocabulary->token_count,
                               vocabulary->merge_count);
-    tokenizer->pre =
-        kgen_pretokenizer_new(vocabulary->source, vocabulary->pre.data, vocabulary->pre.length, maker->error);
+    for (size_t i = 0; vocabulary->scores != NULL && i < vocabulary->token_count; i++) {
+        if (isnan(vocabulary->scores[i]))
+            return kgen_error_set(maker->error, KGEN_ERROR_SPEC, vocabulary->source, 0, 0,
+                                  "the score of token %zu is not a number", i);
+    }
+    return 0;
+}
+
+/* Makes what splits text, and room for the tokens. */
+static int make_room(struct maker *maker)
+{
+    const struct kgen_vocabulary *vocabulary = maker->vocabulary;
+    struct kgen_tokenizer *tokenizer = maker->tokenizer;
+    tokenizer->kind = vocabulary->kind;
+    tokenizer->pre = vocabulary->pre_row != NULL
+                         ? kgen_pretokenizer_from_row(vocabulary->source, vocabulary->pre_row, maker->error)
+                         : kgen_pretokenizer_new(vocabulary->source, vocabulary->pre.data,
+                                                 vocabulary->pre.length, maker->error);
     if (tokenizer->pre == NULL)
         return -1;
     maker->plain = (kgen_pretokenizer_flags(tokenizer->pre) & KGEN_PRE_PLAIN) != 0;
+    if (vocabulary->kind != KGEN_TOKENIZER_BPE && !maker->plain)
+        return kgen_error_set(maker->error, KGEN_ERROR_SPEC, vocabulary->source, 0, 0,
+                              "a vocabulary with scores needs a pre-tokenizer of plain text");
     tokenizer->tokens = calloc(vocabulary->token_count, sizeof *tokenizer->tokens);
     tokenizer->token_count = vocabulary->token_count;
     if (tokenizer->tokens == NULL ||
         kgen_symbols_reserve(&tokenizer->symbols, vocabulary->token_count + 256) < 0 ||
-        kgen_pairs_make(&tokenizer->pairs, vocabulary->merge_count) < 0)
+        kgen_pairs_make(&tokenizer->pairs, vocabulary->merge_count) < 0 ||
+        (maker->plain && kgen_joints_make(&tokenizer->joints) < 0))
         return out_of_memory(maker);
+    return 0;
+}
+
+static int make(struct maker *maker)
+{
+    const struct kgen_vocabulary *vocabulary = maker->vocabulary;
+    struct kgen_tokenizer *tokenizer = maker->tokenizer;
+    if (check(maker) < 0 || make_room(maker) < 0)
+        return -1;
     for (size_t i = 0; i < vocabulary->token_count; i++) {
         if (add_token(maker, i) < 0)
             return -1;
@@ -212,6 +249,13 @@ static int make(struct maker *maker)
     if (kgen_specials_make(tokenizer, false, &tokenizer->always, vocabulary->source, maker->error) < 0 ||
         kgen_specials_make(tokenizer, true, &tokenizer->special, vocabulary->source, maker->error) < 0 ||
         add_special_ids(maker) < 0)
+        return -1;
+    if ((vocabulary->kind == KGEN_TOKENIZER_SENTENCEPIECE &&
+         kgen_ranks_make(tokenizer, vocabulary, maker->error) < 0) ||
+        (vocabulary->kind == KGEN_TOKENIZER_UNIGRAM &&
+         kgen_unigram_make(tokenizer, vocabulary, maker->error) < 0) ||
+        kgen_charsmap_make(&tokenizer->charsmap, vocabulary->charsmap.data, vocabulary->charsmap.length,
+                           vocabulary->source, maker->error) < 0)
         return -1;
     kgen_text_append(&tokenizer->chat_template, vocabulary->chat_template.data,
                      vocabulary->chat_template.length);
@@ -243,6 +287,10 @@ void kgen_tokenizer_free(struct kgen_tokenizer *tokenizer)
     kgen_pretokenizer_free(tokenizer->pre);
     kgen_symbols_free(&tokenizer->symbols);
     kgen_pairs_free(&tokenizer->pairs);
+    free(tokenizer->joints.bits);
+    free(tokenizer->ranks);
+    kgen_unigram_free(&tokenizer->unigram);
+    kgen_charsmap_free(&tokenizer->charsmap);
     free(tokenizer->tokens);
     free(tokenizer->always.ids);
     free(tokenizer->special.ids);

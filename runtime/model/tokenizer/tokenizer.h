@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Text to tokens and back: BPE over bytes, or over characters with spaces as U+2581.
+/* Text to tokens and back: BPE over bytes, or over characters with spaces as U+2581, whose order is that of
+ * merges or of scores; and unigram models.
  *
  * A tokenizer is made from a vocabulary, whichever file that comes from. It never changes once it is made:
  * threads may share it. Text is bytes. Where they are not UTF-8, encoding reads what llama.cpp reads: a
@@ -35,16 +36,35 @@ enum kgen_token_add {
     KGEN_TOKEN_ADD_YES
 };
 
+enum kgen_tokenizer_kind {
+    KGEN_TOKENIZER_BPE,           /* by merges, the first of the list first */
+    KGEN_TOKENIZER_SENTENCEPIECE, /* two parts merge where that makes a token, that of the best score first */
+    KGEN_TOKENIZER_UNIGRAM        /* the tokens whose scores have the greatest sum */
+};
+
+/* White space beside a special token that belongs to it. */
+enum { KGEN_STRIP_LEFT = 1, KGEN_STRIP_RIGHT = 2 };
+
+struct kgen_pretokenizer_row;
+
 struct kgen_vocabulary {
     const char *source; /* for errors: the file; may be NULL */
+    enum kgen_tokenizer_kind kind;
     /* As stored: bytes as GPT-2's characters, or plain text where the pre-tokenizer wants that. A token's id
      * is its index. Of equal tokens encoding gives the first. Empty ones are never given. */
     const struct kgen_token_text *tokens;
-    const int32_t *types; /* one a token; NULL: all are normal */
+    const int32_t *types;  /* one a token; NULL: all are normal */
+    const float *scores;   /* one a token, of the kinds that have them; NULL: all are 0 */
+    const uint8_t *strips; /* one a token, KGEN_STRIP_...; NULL: none */
     size_t token_count;
     const struct kgen_token_text *merges; /* "a b", the first to be merged first */
     size_t merge_count;
-    struct kgen_token_text pre;         /* the pre-tokenizer's name, "smollm" */
+    struct kgen_token_text pre; /* the pre-tokenizer's name, "smollm" */
+    /* NULL, or the pre-tokenizer itself, in place of pre. The kinds with scores need one, with
+     * KGEN_PRE_PLAIN.
+     */
+    const struct kgen_pretokenizer_row *pre_row;
+    struct kgen_token_text charsmap;    /* of a unigram model: see charsmap.h; may be empty */
     int64_t bos, eos, unknown, padding; /* -1: there is none */
     enum kgen_token_add add_bos, add_eos;
     struct kgen_token_text chat_template; /* may be empty */
@@ -72,9 +92,10 @@ enum {
     KGEN_ENCODE_PARSE_SPECIAL = 2 /* the text of control tokens stands for them */
 };
 /* Appends the ids of a text. flags are KGEN_ENCODE_..., or 0. Texts of user-defined tokens always stand for
- * them; of several at one place the longest counts. A byte that no token has is left out. The time grows as
- * length * log(length) at worst. Fails with KGEN_ERROR_MEMORY, or KGEN_ERROR_USAGE for 1 GiB of text and
- * more. */
+ * them; of several at one place the longest counts. A byte that no token has is left out, or is the unknown
+ * token. The time grows as length * log(length) at worst, times the length of the longest token where there
+ * are scores. Fails with KGEN_ERROR_MEMORY, KGEN_ERROR_USAGE for 1 GiB of text and more, or KGEN_ERROR_SPEC
+ * where a pattern that comes from the file takes too long. */
 int kgen_tokenizer_encode(const struct kgen_tokenizer *tokenizer, const char *text, size_t length,
                           unsigned flags, struct kgen_token_ids *ids, struct kgen_error *error);
 

@@ -105,6 +105,12 @@ static unsigned read_loosely(const unsigned char *text, size_t length, uint32_t 
     return *code > 0x10FFFF ? 0 : bytes;
 }
 
+unsigned kgen_utf8_loose(const char *text, size_t length)
+{
+    uint32_t code;
+    return read_loosely((const unsigned char *)text, length, &code);
+}
+
 void kgen_utf8_repair(const char *text, size_t length, struct kgen_text *repaired)
 {
     size_t i = 0;

@@ -11,6 +11,8 @@
 unsigned kgen_utf8_character(const char *text, size_t length, unsigned *skip, bool *whole);
 bool kgen_utf8_valid(const char *text, size_t length);
 
+/* Bytes of the code point at the beginning of text by its bits alone; 0 where it is none. */
+unsigned kgen_utf8_loose(const char *text, size_t length);
 /* Appends what llama.cpp reads in a text: see tokenizer.h. It may hold surrogates. */
 void kgen_utf8_repair(const char *text, size_t length, struct kgen_text *repaired);
 /* Puts U+E000, of which patterns say the same, in the place of surrogates in repaired text. */
