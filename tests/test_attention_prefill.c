@@ -216,8 +216,8 @@ static void test_kernels_are_proven(void **state)
         {"reads a stale key", READS_A_STALE_KEY, KGEN_WRONG_ELEMENT, "y["},
         {"does not scale a tile", DOES_NOT_SCALE_A_TILE, KGEN_WRONG_ELEMENT, "y["},
         {"omits the last row", OMITS_THE_LAST_ROW, KGEN_UNWRITTEN_ELEMENT, "y["},
-        {"writes all rows", WRITES_ALL_ROWS, KGEN_WRONG_ELEMENT, "y["},
-        {"clears further rows", CLEARS_FURTHER_ROWS, KGEN_WRONG_ELEMENT, "y["},
+        {"writes all rows", WRITES_ALL_ROWS, KGEN_WRITE_PAST_END, "y["},
+        {"clears further rows", CLEARS_FURTHER_ROWS, KGEN_WRITE_PAST_END, "y["},
         {"appends one row too few", APPENDS_ONE_TOO_FEW, KGEN_WRONG_ELEMENT, "cache["},
         {"appends all rows", APPENDS_ALL, KGEN_WRONG_ELEMENT, "cache["},
     };

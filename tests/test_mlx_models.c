@@ -88,8 +88,10 @@ static void check(struct api_fixture *fixture, const char *folder, const char *a
     char text[1024];
     settings.threads = 2;
     struct kgen_context *context = api_open(&settings);
-    const struct kgen_model_options options = {
-        .activation_dtype = activation_dtype, .context = POSITIONS, .prompt_rows = prompt > 0 ? 8 : 1};
+    const struct kgen_model_options options = {.activation_dtype = activation_dtype,
+                                               .cache_dtype = "f32",
+                                               .context = POSITIONS,
+                                               .prompt_rows = prompt > 0 ? 8 : 1};
     struct kgen_model *model = kgen_model_open(context, folder, &options, &status);
     if (model == NULL)
         fail_msg("%s: %s", folder, kgen_status_format(&status, text, sizeof text));

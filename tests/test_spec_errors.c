@@ -94,7 +94,7 @@ static void test_list(void **state)
         {"{\"problems\": [], \"activations\": [\"i8\", \"i8\"]}", 1, 40, "names i8 twice", NULL},
         {"{\"problems\": [], \"activations\": [\"i8\", 8]}", 1, 40, "not 8", NULL},
         {LIST("5"), 1, 15, "a problem must be an object, not 5", NULL},
-        {LIST("{}"), 1, 15, "a problem needs \"op\"", "\"qmv\", \"dequantize\""},
+        {LIST("{}"), 1, 15, "a problem needs \"op\"", "\"qmv\", \"qmm\", \"dequantize\""},
         {LIST("{\"op\": \"qvm\"}"), 1, 22, "there is no op \"qvm\"", "did you mean \"qmv\"?"},
         {LIST("{\"op\": 1}"), 1, 22, "\"op\" must be a string, not 1", NULL},
         {LIST("{\"op\": \"qmv\", \"N\": 64, \"bits\": 4, \"group_size\": 64}"), 1, 15, "qmv needs \"K\"",

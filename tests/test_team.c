@@ -88,26 +88,30 @@ static void test_many_jobs(void **state)
     }
 }
 
-static void wait_for_all(void *context, size_t part, size_t parts, size_t thread)
+static void note_part(void *context, size_t part, size_t parts)
 {
     struct work *work = context;
-    (void)part;
+    atomic_fetch_add(&work->runs[part], 1);
     atomic_fetch_add(&work->sum, 1);
-    atomic_fetch_add(&work->inside[thread], 1);
     while (atomic_load(&work->sum) < parts)
         sched_yield();
 }
 
-/* Threads run at once: parts that wait for each other end, each on a thread of its own. */
-static void test_threads_run_at_once(void **state)
+/* Threads run at once: parts that wait for each other end. */
+static void test_threads_run_together(void **state)
 {
     (void)state;
     enum { THREADS = 4 };
     struct kgen_team *team = kgen_team_new(THREADS, NULL);
-    struct work work = {.threads = THREADS};
-    kgen_team_share(team, THREADS, wait_for_all, &work);
-    for (size_t i = 0; i < THREADS; i++)
-        assert_int_equal(work.inside[i], 1);
+    for (int i = 0; i < 20; i++) {
+        struct work work = {.threads = THREADS};
+        kgen_team_run_together(team, note_part, &work);
+        for (size_t part = 0; part < THREADS; part++)
+            assert_int_equal(work.runs[part], 1);
+    }
+    struct work alone = {.threads = 1};
+    kgen_team_run_together(NULL, note_part, &alone);
+    assert_int_equal(alone.runs[0], 1);
     kgen_team_free(team);
 }
 
@@ -133,7 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_part_once),
         cmocka_unit_test(test_many_jobs),
-        cmocka_unit_test(test_threads_run_at_once),
+        cmocka_unit_test(test_threads_run_together),
         cmocka_unit_test(test_number_of_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

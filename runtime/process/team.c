@@ -255,20 +255,31 @@ size_t kgen_team_parts(const struct kgen_team *team, size_t bytes)
     return parts < most ? parts : most;
 }
 
-/* Each thread takes a part and waits for the others. */
+/* A job whose parts begin when every thread has taken one. */
+struct meeting {
+    struct plain_job plain;
+    atomic_size_t arrived;
+};
+
 static void meet(void *context, size_t part, size_t parts, size_t thread)
 {
-    atomic_size_t *arrived = context;
+    struct meeting *meeting = context;
     (void)part;
-    (void)thread;
-    atomic_fetch_add(arrived, 1);
-    while (atomic_load(arrived) < parts)
+    atomic_fetch_add(&meeting->arrived, 1);
+    while (atomic_load(&meeting->arrived) < parts)
         sched_yield();
+    if (meeting->plain.job != NULL)
+        meeting->plain.job(meeting->plain.context, thread, parts);
+}
+
+void kgen_team_run_together(struct kgen_team *team, kgen_team_job *job, void *context)
+{
+    struct meeting meeting = {.plain = {job, context}};
+    kgen_team_share(team, team != NULL ? team->started + 1 : 1, meet, &meeting);
 }
 
 void kgen_team_wake(struct kgen_team *team)
 {
-    atomic_size_t arrived = 0;
     if (team != NULL)
-        kgen_team_share(team, team->started + 1, meet, &arrived);
+        kgen_team_run_together(team, NULL, NULL);
 }

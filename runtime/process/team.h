@@ -37,7 +37,10 @@ size_t kgen_team_threads(const struct kgen_team *team);
  * it as one part. A part belongs to no thread: each takes the next one that is left, so that a thread which
  * the system keeps waiting holds nobody up. */
 void kgen_team_run(struct kgen_team *team, kgen_team_job *job, void *context);
-/* The same with so many parts, KGEN_TEAM_PARTS_MAX at most. */
+/* The same, but each part is that of one thread and they run at once: for proofs. Where the system gave fewer threads
+ * than the team was made for, there are so many parts. */
+void kgen_team_run_together(struct kgen_team *team, kgen_team_job *job, void *context);
+/* The same as kgen_team_run with so many parts, KGEN_TEAM_PARTS_MAX at most. */
 void kgen_team_share(struct kgen_team *team, size_t parts, kgen_team_shared_job *job, void *context);
 /* The number of parts for a job that goes through so many bytes of memory: some for each thread, so that one
  * which is slower than the others takes fewer, and none too short. */

@@ -285,7 +285,7 @@ static int run_threads(struct kgen_proof *p)
 {
     announce(p, "several threads");
     kgen_proof_prepare(p);
-    kgen_team_run(p->team, run_part, p);
+    kgen_team_run_together(p->team, run_part, p);
     kgen_kernel_finish(&p->kernel, &p->arguments);
     return check_same(p, KGEN_THREADS_DIFFER);
 }
