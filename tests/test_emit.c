@@ -296,6 +296,13 @@ static void write_buffer(const struct fixture *fixture, const struct kgen_proble
         write_packing(fixture, problem, buffer->array, offset, text);
 }
 
+/* 77, or the greatest that it may be. */
+static int64_t scalar_of(const struct kgen_problem *problem, size_t scalar)
+{
+    const int64_t maximum = kgen_scalar_maximum(problem, &problem->op->scalars[scalar]);
+    return maximum < 77 ? maximum : 77;
+}
+
 /* Calls the parts of a function, the range as two threads would. */
 static void write_calls(const struct kgen_problem *problem, const char *function, struct kgen_text *text)
 {
@@ -334,7 +341,8 @@ static void write_entry(const struct fixture *fixture, size_t entry, const char 
     for (size_t i = 0; i < buffers.count; i++)
         write_buffer(fixture, problem, &buffers.items[i], inputs.offsets[i], function, text);
     for (size_t i = 0; i < problem->op->scalar_count; i++)
-        kgen_text_printf(text, "        int64_t %s = 77;\n", problem->op->scalars[i].name);
+        kgen_text_printf(text, "        int64_t %s = %lld;\n", problem->op->scalars[i].name,
+                         (long long)scalar_of(problem, i));
     write_calls(problem, function, text);
     for (size_t i = 0; i < buffers.count; i++) {
         if (buffers.items[i].role == KGEN_OUTPUT || buffers.items[i].role == KGEN_UPDATED)
@@ -421,7 +429,9 @@ static size_t compare_outputs(const struct fixture *fixture, const char *what, s
     for (size_t i = 0; i < fixture->spec->count; i++) {
         const struct kgen_problem stored = as_stored(&fixture->spec->entries[i].problem);
         struct kgen_timing_buffers inputs = {0};
-        struct kgen_arguments arguments = {.scalars = {77}};
+        struct kgen_arguments arguments = {0};
+        for (size_t scalar = 0; scalar < stored.op->scalar_count; scalar++)
+            arguments.scalars[scalar] = scalar_of(&stored, scalar);
         struct kgen_expected expected = {0};
         struct kgen_buffers buffers;
         kgen_problem_buffers(&stored, &buffers);
