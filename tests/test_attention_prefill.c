@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* attention_prefill: what a problem may be, its reference against attention_decode row by row, and the proof of
- * kernels, right ones and broken ones. */
+/* attention_prefill: what a problem may be, its reference against attention_decode row by row, and the proof
+ * of kernels, right ones and broken ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,15 @@
 #include <math.h>
 #include <string.h>
 
-enum { M = 9, HEADS = 4, KV_HEADS = 2, GROUP = HEADS / KV_HEADS, DIM = 8, ROW = KV_HEADS * DIM, WIDTH = HEADS * DIM };
+enum {
+    M = 9,
+    HEADS = 4,
+    KV_HEADS = 2,
+    GROUP = HEADS / KV_HEADS,
+    DIM = 8,
+    ROW = KV_HEADS * DIM,
+    WIDTH = HEADS * DIM
+};
 enum { ROOM = 300, PARTS = 8, SEED = 17 };
 
 static struct kgen_problem problem_of(const char *op, int64_t rows, int64_t context)
@@ -38,11 +46,8 @@ static void test_checks(void **state)
         int64_t rows, context;
         const char *message; /* NULL: it is a problem */
     } cases[] = {
-        {1, 1, NULL},
-        {512, 4096, NULL},
-        {16, 15, "M 16 is more than the context of 15"},
-        {0, 15, "\"M\""},
-        {513, 4096, "\"M\""},
+        {1, 1, NULL},     {512, 4096, NULL},    {16, 15, "M 16 is more than the context of 15"},
+        {0, 15, "\"M\""}, {513, 4096, "\"M\""},
     };
     size_t executed = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++, executed++) {
@@ -65,7 +70,8 @@ static void test_rows_are_those_of_decode(void **state)
     enum { CONTEXT = 40, CACHE = 48 * ROW, POSITION = 13, ROWS = 7 };
     static const int64_t dtypes[] = {KGEN_F32, KGEN_F16, KGEN_BF16};
     static float q[M * WIDTH], k[M * ROW], v[M * ROW], caches[2][CACHE];
-    static double kept[2][CACHE], exact[2][CACHE], y[M * WIDTH], bound[M * WIDTH], one[WIDTH], one_bound[WIDTH];
+    static double kept[2][CACHE], exact[2][CACHE], y[M * WIDTH], bound[M * WIDTH], one[WIDTH],
+        one_bound[WIDTH];
     struct kgen_random random = {SEED};
     size_t executed = 0;
     for (size_t d = 0; d < KGEN_COUNT_OF(dtypes); d++) {
@@ -80,14 +86,16 @@ static void test_rows_are_those_of_decode(void **state)
             kgen_dtype_store(caches[0], dtypes[d], i, kgen_random_normal(&random));
             kgen_dtype_store(caches[1], dtypes[d], i, kgen_random_normal(&random));
         }
-        const struct kgen_arguments call = {.buffers = {q, k, v, caches[0], caches[1]}, .scalars = {POSITION, ROWS}};
+        const struct kgen_arguments call = {.buffers = {q, k, v, caches[0], caches[1]},
+                                            .scalars = {POSITION, ROWS}};
         struct kgen_expected expected = {.values = {[3] = kept[0], [4] = kept[1], [6] = y},
                                          .bounds = {[3] = exact[0], [4] = exact[1], [6] = bound}};
         many.op->reference(&many, &call, &expected);
         for (int64_t r = 0; r < ROWS; r++, executed++) {
             static double after[2][CACHE];
             const struct kgen_arguments step = {
-                .buffers = {q + r * WIDTH, k + r * ROW, v + r * ROW, caches[0], caches[1]}, .scalars = {POSITION + r}};
+                .buffers = {q + r * WIDTH, k + r * ROW, v + r * ROW, caches[0], caches[1]},
+                .scalars = {POSITION + r}};
             struct kgen_expected alone = {.values = {[3] = after[0], [4] = after[1], [7] = one},
                                           .bounds = {[3] = exact[0], [4] = exact[1], [7] = one_bound}};
             single.op->reference(&single, &step, &alone);

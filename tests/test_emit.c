@@ -335,7 +335,10 @@ static void write_calls(const struct kgen_problem *problem, const char *function
 static int64_t value_of(const struct kgen_problem *problem, size_t scalar)
 {
     const struct kgen_scalar *declared = &problem->op->scalars[scalar];
-    return declared->typical != NULL ? kgen_scalar_typical(problem, declared) : 77;
+    const int64_t maximum = kgen_scalar_maximum(problem, declared);
+    if (declared->typical != NULL)
+        return kgen_scalar_typical(problem, declared);
+    return maximum < 77 ? maximum : 77;
 }
 
 /* Writes the block that calls one function on inputs from a file, and the file. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* attention_prefill: the attention of many positions at once, each over all positions up to it, with the caches
- * of attention_decode. */
+/* attention_prefill: the attention of many positions at once, each over all positions up to it, with the
+ * caches of attention_decode. */
 #include "gen/ops/attention.h"
 
 /* Timings have room for the typical position, of which these rows are a part. */
@@ -36,13 +36,13 @@ static int check(const struct kgen_problem *problem, const struct kgen_check_pla
 {
     const int64_t rows = kgen_problem_get(problem, "M"), context = kgen_problem_get(problem, "context");
     if (rows > context)
-        return kgen_check_fail(place, "attention_prefill: M %lld is more than the context of %lld", (long long)rows,
-                               (long long)context);
+        return kgen_check_fail(place, "attention_prefill: M %lld is more than the context of %lld",
+                               (long long)rows, (long long)context);
     return kgen_attention_check(problem, place);
 }
 
-/* A product and a sum for each element of a key and of a value, for each query head: of the last rows that the
- * context has room for. */
+/* A product and a sum for each element of a key and of a value, for each query head: of the last rows that
+ * the context has room for. */
 static double operations(const struct kgen_problem *problem)
 {
     const double rows = (double)kgen_problem_get(problem, "M");
