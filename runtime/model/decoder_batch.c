@@ -21,9 +21,14 @@ struct batch_call {
     int position_scalar;              /* -1: none */
     struct gathered gathered[KGEN_GRAPH_OPERANDS_MAX];
     size_t gathered_count;
-    struct kgen_matrix rows;            /* selected rows of weights; the arrays are owned */
-    unsigned char *workspace, *scratch; /* owned; of row by row, one for each thread */
-    bool last_only;                     /* writes what a step is run for */
+    struct kgen_matrix rows; /* selected rows of weights; the arrays are owned */
+    int workspace, scratch;  /* the buffers of that role, or -1 */
+    /* Of row by row, where prepare reads nothing but scalars: workspaces of all rows, which nodes with the
+     * same kernel share, and the batch that they are prepared for. */
+    struct batch_call *prepared_by; /* NULL: none; itself, or an earlier call */
+    unsigned char *prepared;        /* owned */
+    int64_t prepared_position, prepared_count;
+    bool last_only; /* writes what a step is run for */
     bool keeps_state;
 };
 
@@ -32,8 +37,9 @@ struct kgen_decoder_batch {
     int64_t rows; /* room */
     unsigned char *activations;
     size_t activation_bytes;
-    unsigned char *gathered; /* for the node at hand */
-    size_t gathered_bytes;
+    /* For the node at hand, as large as any needs. */
+    unsigned char *gathered, *workspace, *scratch;
+    size_t gathered_bytes, workspace_bytes, scratch_bytes;
     struct batch_call *calls; /* of each node */
     int64_t position;         /* of the first row of the batch at hand, and its rows */
     int64_t count;
@@ -89,30 +95,28 @@ static unsigned char *allocate(const struct kgen_decoder_batch *batch, size_t by
     return memory;
 }
 
-/* Gives the kernel its own workspace and scratch, so many of each. */
-static int bind_own(const struct kgen_decoder_batch *batch, struct batch_call *call,
-                    const struct kgen_kernel *kernel, size_t workspaces, size_t scratches,
-                    struct kgen_error *error)
+/* Notes what the kernel needs for itself, so many workspaces and scratches. */
+static void note_own(struct kgen_decoder_batch *batch, struct batch_call *call,
+                     const struct kgen_kernel *kernel, size_t workspaces, size_t scratches)
 {
-    if (kernel->workspace_bytes > 0 &&
-        (call->workspace = allocate(batch, kernel->workspace_bytes * workspaces, error)) == NULL)
-        return -1;
-    if (kernel->scratch_bytes > 0 &&
-        (call->scratch = allocate(batch, kernel->scratch_bytes * scratches, error)) == NULL)
-        return -1;
-    return 0;
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(&kernel->problem, &buffers);
+    call->workspace = kgen_buffers_of_role(&buffers, KGEN_WORKSPACE);
+    call->scratch = kgen_buffers_of_role(&buffers, KGEN_SCRATCH);
+    if (batch->workspace_bytes < kernel->workspace_bytes * workspaces)
+        batch->workspace_bytes = kernel->workspace_bytes * workspaces;
+    if (batch->scratch_bytes < kernel->scratch_bytes * scratches)
+        batch->scratch_bytes = kernel->scratch_bytes * scratches;
 }
 
 /* Sets the workspace and the scratch among arguments to those of a thread. */
-static void set_own(const struct batch_call *call, const struct kgen_kernel *kernel,
-                    const struct kgen_buffers *buffers, size_t thread, struct kgen_arguments *arguments)
+static void set_own(const struct kgen_decoder_batch *batch, const struct batch_call *call,
+                    const struct kgen_kernel *kernel, size_t thread, struct kgen_arguments *arguments)
 {
-    const int workspace = kgen_buffers_of_role(buffers, KGEN_WORKSPACE);
-    const int scratch = kgen_buffers_of_role(buffers, KGEN_SCRATCH);
-    if (workspace >= 0 && call->workspace != NULL)
-        arguments->buffers[workspace] = call->workspace + thread * kernel->workspace_bytes;
-    if (scratch >= 0 && call->scratch != NULL)
-        arguments->buffers[scratch] = call->scratch + thread * kernel->scratch_bytes;
+    if (call->workspace >= 0)
+        arguments->buffers[call->workspace] = batch->workspace + thread * kernel->workspace_bytes;
+    if (call->scratch >= 0)
+        arguments->buffers[call->scratch] = batch->scratch + thread * kernel->scratch_bytes;
 }
 
 /* Takes the weights and states of a batched call from the call for one row. */
@@ -177,11 +181,39 @@ static int make_batched(struct kgen_decoder_batch *batch, size_t index, struct k
         call->arguments.scalars[i] = kgen_scalar_typical(&call->kernel->problem, &op->scalars[i]);
     bind_weights(one, &buffers, &call->arguments);
     bind_tensors(batch, node, &buffers, call);
-    if ((one->selects_rows && bind_rows(batch, call, &buffers, error) != 0) ||
-        bind_own(batch, call, call->kernel, 1, batch->decoder->threads, error) != 0)
-        return -1;
-    set_own(call, call->kernel, &buffers, 0, &call->arguments);
-    return 0;
+    note_own(batch, call, call->kernel, 1, batch->decoder->threads);
+    return one->selects_rows ? bind_rows(batch, call, &buffers, error) : 0;
+}
+
+/* Whether prepare fills the workspace from scalars alone, such as the position. */
+static bool prepares_from_scalars(const struct kgen_op *op)
+{
+    bool workspace = false;
+    for (size_t i = 0; i < op->buffer_count; i++) {
+        if ((op->buffers[i].parts & KGEN_PREPARE) != 0 && op->buffers[i].role != KGEN_WORKSPACE)
+            return false;
+        workspace = workspace || op->buffers[i].role == KGEN_WORKSPACE;
+    }
+    return workspace;
+}
+
+/* Finds the workspaces of all rows of a node that runs row by row, or makes them. */
+static int bind_prepared(struct kgen_decoder_batch *batch, size_t index, struct kgen_error *error)
+{
+    struct batch_call *call = &batch->calls[index];
+    const struct kgen_decoder_call *calls = batch->decoder->calls;
+    const struct kgen_kernel *kernel = calls[index].kernel;
+    if (call->keeps_state || !prepares_from_scalars(kernel->problem.op))
+        return 0;
+    for (size_t i = 0; i < index && call->prepared_by == NULL; i++) {
+        if (batch->calls[i].prepared_by != NULL && calls[i].kernel == kernel)
+            call->prepared_by = batch->calls[i].prepared_by;
+    }
+    if (call->prepared_by != NULL)
+        return 0;
+    call->prepared_by = call;
+    call->prepared = allocate(batch, kernel->workspace_bytes * (size_t)batch->rows, error);
+    return call->prepared != NULL ? 0 : -1;
 }
 
 /* Whether a node keeps something from row to row, so that rows run one after the other. */
@@ -208,7 +240,19 @@ static int make_call(struct kgen_decoder_batch *batch, const struct kgen_decoder
         return make_batched(batch, index, error);
     }
     call->arguments = decoder->calls[index].arguments;
-    return bind_own(batch, call, decoder->calls[index].kernel, decoder->threads, decoder->threads, error);
+    note_own(batch, call, decoder->calls[index].kernel, decoder->threads, decoder->threads);
+    return bind_prepared(batch, index, error);
+}
+
+static int allocate_shared(struct kgen_decoder_batch *batch, struct kgen_error *error)
+{
+    unsigned char **memory[] = {&batch->gathered, &batch->workspace, &batch->scratch};
+    const size_t bytes[] = {batch->gathered_bytes, batch->workspace_bytes, batch->scratch_bytes};
+    for (size_t i = 0; i < KGEN_COUNT_OF(memory); i++) {
+        if (bytes[i] > 0 && (*memory[i] = allocate(batch, bytes[i], error)) == NULL)
+            return -1;
+    }
+    return 0;
 }
 
 int kgen_decoder_batch_new(struct kgen_decoder *decoder, const struct kgen_decoder_parts *parts,
@@ -232,10 +276,7 @@ int kgen_decoder_batch_new(struct kgen_decoder *decoder, const struct kgen_decod
         if (make_call(batch, parts, i, error) != 0)
             return -1;
     }
-    if (batch->gathered_bytes > 0 &&
-        (batch->gathered = allocate(batch, batch->gathered_bytes, error)) == NULL)
-        return -1;
-    return 0;
+    return allocate_shared(batch, error);
 }
 
 void kgen_decoder_batch_free(struct kgen_decoder *decoder)
@@ -245,13 +286,14 @@ void kgen_decoder_batch_free(struct kgen_decoder *decoder)
         return;
     const struct kgen_device_functions *device = decoder->device;
     for (size_t i = 0; batch->calls != NULL && i < decoder->graph->node_count; i++) {
-        device->deallocate(KGEN_MEMORY_SMALL, batch->calls[i].workspace, 0);
-        device->deallocate(KGEN_MEMORY_SMALL, batch->calls[i].scratch, 0);
+        device->deallocate(KGEN_MEMORY_SMALL, batch->calls[i].prepared, 0);
         for (size_t j = 0; j < KGEN_FORMAT_ARRAYS_MAX; j++)
             device->deallocate(KGEN_MEMORY_SMALL, batch->calls[i].rows.arrays[j], 0);
     }
     device->deallocate(KGEN_MEMORY_SMALL, batch->activations, batch->activation_bytes);
     device->deallocate(KGEN_MEMORY_SMALL, batch->gathered, batch->gathered_bytes);
+    device->deallocate(KGEN_MEMORY_SMALL, batch->workspace, batch->workspace_bytes);
+    device->deallocate(KGEN_MEMORY_SMALL, batch->scratch, batch->scratch_bytes);
     free(batch->calls);
     free(batch);
     decoder->batch = NULL;
@@ -325,6 +367,7 @@ static int run_batched(struct kgen_decoder_batch *batch, size_t node, struct kge
         place_gathered(batch, call);
         kgen_team_run(decoder->team, copy_rows, &copying);
     }
+    set_own(batch, call, &kernel, 0, &call->arguments);
     kgen_kernel_run_team(&kernel, &call->arguments, decoder->team);
     copying.back = true;
     if (call->gathered_count > 0)
@@ -350,6 +393,7 @@ static void set_row(const struct kgen_decoder_batch *batch, size_t index, const 
 struct rows_job {
     struct kgen_decoder_batch *batch;
     size_t node;
+    bool is_prepared;
 };
 
 static void run_rows_part(void *context, size_t part, size_t parts)
@@ -362,12 +406,30 @@ static void run_rows_part(void *context, size_t part, size_t parts)
     struct kgen_arguments arguments = call->arguments;
     struct kgen_buffers buffers;
     kgen_problem_buffers(&kernel->problem, &buffers);
-    set_own(call, kernel, &buffers, part, &arguments);
+    set_own(batch, call, kernel, part, &arguments);
     const size_t end = kgen_range_part(count, part + 1, parts);
     for (size_t row = kgen_range_part(count, part, parts); row < end; row++) {
         set_row(batch, job->node, &buffers, (int64_t)row, &arguments);
-        kgen_kernel_run_team(kernel, &arguments, NULL);
+        if (call->prepared_by != NULL)
+            arguments.buffers[call->workspace] = call->prepared_by->prepared + row * kernel->workspace_bytes;
+        if (!job->is_prepared)
+            kgen_kernel_prepare(kernel, &arguments);
+        kgen_kernel_run_divided(kernel, &arguments, NULL);
     }
+}
+
+/* Rows shared by all threads. */
+static void run_rows(struct kgen_decoder_batch *batch, size_t node)
+{
+    struct batch_call *owner = batch->calls[node].prepared_by;
+    struct rows_job job = {batch, node, false};
+    if (owner != NULL) {
+        job.is_prepared =
+            owner->prepared_position == batch->position && owner->prepared_count >= batch->count;
+        owner->prepared_position = batch->position;
+        owner->prepared_count = job.is_prepared ? owner->prepared_count : batch->count;
+    }
+    kgen_team_run(batch->decoder->team, run_rows_part, &job);
 }
 
 /* Rows one after the other, each by as many threads as the kernel is for. */
@@ -404,8 +466,7 @@ static int run_node(struct kgen_decoder_batch *batch, size_t node, struct kgen_e
         return run_batched(batch, node, error);
     if (call->last_only || call->keeps_state || one->selects_rows || one->kernel->problem.threads > 1)
         return run_serial(batch, node, error);
-    struct rows_job job = {batch, node};
-    kgen_team_run(batch->decoder->team, run_rows_part, &job);
+    run_rows(batch, node);
     return 0;
 }
 
