@@ -253,8 +253,9 @@ static void test_second_run(void **state)
         const char *line, *out;
     } after[] = {
         {"explain good.json --cache kept", "chosen: "},
-        {"explain good.json add --cache kept", "1. add"},
-        {"explain good.json model.layers.1.a_norm.weight --cache kept", "2. rms_norm"},
+        {"explain good.json add --cache kept", "1. add size=100\n   1 thread, "},
+        {"explain good.json model.layers.1.a_norm.weight --cache kept",
+         "2. rms_norm size=33\n   layers.*.a_norm; 1 thread, "},
         {"explain good.json 2 --cache kept", "2. rms_norm"},
         {"explain good.json --cache kept --json", "\"reason\""},
         {"cache list --cache kept", "2 winners"},

@@ -74,8 +74,8 @@ static const struct {
     /* A file, with what it includes; its lines. */
     {"expand own.c.in " ADD, 0, "/* kernel */", NULL},
     {"expand ./own.c.in " ADD " times=2 --json", 0, "\"variant\": \"own generic times=2\"", NULL},
-    {"expand own.c.in " ADD " --lines", 0, "    1 part.inc:1  | /* kernel */\n    2 own.c.in:6  | void kernel(",
-     NULL},
+    {"expand own.c.in " ADD " --lines", 0,
+     "    1 part.inc:1  | /* kernel */\n    2 own.c.in:6  | void kernel(", NULL},
     {"expand none.c.in " ADD, 2, NULL, "none.c.in"},
     {"expand own.c.in " ADD " --effort measure", 2, NULL, "kgen expand takes no option --effort"},
     /* What is run. */
@@ -98,7 +98,7 @@ static const struct {
     {"run " ADD " refused --templates bad --engine cc", 1, "bad/c/refused.c.in:7: line 4, column ", NULL},
     {"run " ADD " included --templates bad", 1,
      "bad/c/sum.inc:3: line 5 of the text, included at bad/c/included.c.in:7: TinyCC: 'nothing'", NULL},
-    {"run --help", 0, "usage: kgen run SPEC PROBLEM", NULL},
+    {"run --help", 0, "usage: kgen run PROBLEM|SPEC [PROBLEM] [TEMPLATE]", NULL},
     {"expand --help", 0, "--lines", NULL},
 };
 

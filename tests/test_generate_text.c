@@ -320,7 +320,8 @@ static void test_bad_input(void **state)
         const char *err;
     } cases[] = {
         {"generate", 2, "an argument is missing"},
-        {"generate model.gguf", 2, "the prompt is empty"},
+        {"generate none.gguf", 2, "there is no prompt"},
+        {"generate model.gguf -f empty.txt", 2, "the prompt is empty"},
         {"generate model.gguf -p a -f prompt.txt", 2, "exclude each other"},
         {"generate model.gguf -p a -n 0", 2, "--tokens cannot be '0'"},
         {"generate model.gguf -p a --tune-seconds x", 2, "--tune-seconds cannot be 'x'"},
@@ -345,6 +346,7 @@ static void test_bad_input(void **state)
         {"generate model.gguf -p abcabcabcabc --context 3", 2, "room for 3 positions"},
         {"tune prompt.txt -p a", 2, "takes no option --prompt"},
     };
+    kgen_test_put_file("empty.txt", "");
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++)
         kgen_test_expect(cases[i].line, cases[i].status, NULL, cases[i].err);
 }

@@ -267,6 +267,8 @@ static void wrong_calls_are_refused(void **state)
         {"m.json --check -o nowhere", 2, "hint: kgen SPEC -o DIR writes it"},
         {"m.json --locked", 2, "out/m/kgen.lock: cannot open"},
         {"m.json --check -o base --prefix big", 2, "base/big_kgen.lock: cannot open"},
+        {"m.json --check -o base --prefix big", 2, "hint: the folder has kgen.lock: leave --prefix out"},
+        {"m.json --check -o prefixed", 2, "hint: the folder has own_kgen.lock: give --prefix own"},
         {"m.json --check -o base --prefix 2x", 2, "'2x' cannot begin the names"},
         {"m.json --check -o base --isa avx2", 2, "the lock was made without '--isa avx2', by: kgen m.json"},
         {"m.json --check -o base --effort patient", 2, "hint: leave the option out"},
@@ -285,7 +287,8 @@ static void wrong_calls_are_refused(void **state)
     check_shell(
         "mkdir -p more less; sed 's/, {\"op\": \"add\", \"size\": 78}/&, {\"op\": \"add\", \"size\": 79}/' "
         "m.json >more/m.json; cp more/m.json more/n.json; sed 's/, {\"op\": \"add\", \"size\": 78}//' m.json "
-        ">less/m.json");
+        ">less/m.json; mkdir -p prefixed/example; touch prefixed/kgen.lock.txt prefixed/_kgen.lock; "
+        "echo {} >prefixed/own_kgen.lock");
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++)
         kgen_test_expect(cases[i].line, cases[i].status, NULL, cases[i].err);
     assert_false(kgen_test_exists("nowhere"));

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -84,6 +85,16 @@ static void failures_are_told(void **state)
     snprintf(line, sizeof line, "%s -o bad --json", options);
     kgen_test_expect(line, 1, "\"status\": \"failed\"", NULL);
     kgen_test_expect(line, 1, "\"failed\": 1", NULL);
+}
+
+static void one_kernel_is_no_plural(void **state)
+{
+    (void)state;
+    use_compiler("counting-cc");
+    kgen_test_put_file("one.json", "{\"problems\": [{\"op\": \"add\", \"size\": 77}]}");
+    kgen_test_expect("one.json --isa generic --effort estimate --no-cache -o one", 0,
+                     "\n1 kernel proven as written, through ", NULL);
+    assert_int_equal(unlink("compilations"), 0);
 }
 
 static void a_proof_is_remembered(void **state)
@@ -189,6 +200,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(failures_are_told),
+        cmocka_unit_test(one_kernel_is_no_plural),
         cmocka_unit_test(a_proof_is_remembered),
         cmocka_unit_test(the_header_counts),
         cmocka_unit_test(without_a_compiler_it_says_so),

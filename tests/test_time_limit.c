@@ -153,7 +153,7 @@ static const struct {
     {"--help", 0, "4 done, with a search that the time limit ended early", ""},
     {"tune --help", 0, "--retune [PROBLEM]", ""},
     {"cache --help", 0, "remove all of it, or the records that --problem and --machine select", ""},
-    {"cache clear --problem nothing", 0, "0 records removed", ""},
+    {"cache clear --problem nothing", 0, "0 records removed", "'nothing' selects no record"},
     {"cache list --problem rms_norm", 0, "1 winner among", ""},
     {"cache clear --problem rms_norm --dry-run", 0, "would be removed", ""},
     {"cache list --problem rms_norm", 0, "1 winner among", ""},

@@ -4,6 +4,8 @@
 #include "gen/emit/internal.h"
 #include "gen/emit/lock_internal.h"
 
+#include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +215,36 @@ static int read_text(struct kgen_lock_reader *reader)
     return result;
 }
 
+/* Hints at what to do about a lock that cannot be read: there may be one of another prefix beside it. */
+static void hint_at_other_lock(const char *path, struct kgen_error *error)
+{
+    static const char lock[] = "kgen.lock";
+    char found[NAME_MAX + 1] = "";
+    struct kgen_text folder = {0};
+    const char *slash = strrchr(path, '/');
+    kgen_text_printf(&folder, "%.*s", slash != NULL ? (int)(slash + 1 - path) : 2,
+                     slash != NULL ? path : "./");
+    DIR *listing = folder.failed ? NULL : opendir(folder.data);
+    for (const struct dirent *file; listing != NULL && (file = readdir(listing)) != NULL;) {
+        const size_t length = strlen(file->d_name), end = sizeof lock - 1;
+        if (length < end || strcmp(file->d_name + length - end, lock) != 0 ||
+            (length > end && (length == end + 1 || file->d_name[length - end - 1] != '_')))
+            continue;
+        if (found[0] == '\0' || strcmp(file->d_name, found) < 0)
+            snprintf(found, sizeof found, "%s", file->d_name);
+    }
+    if (listing != NULL)
+        closedir(listing);
+    kgen_text_free(&folder);
+    if (found[0] == '\0')
+        kgen_error_hint(error, "kgen SPEC -o DIR writes it with the sources");
+    else if (strcmp(found, lock) == 0)
+        kgen_error_hint(error, "the folder has kgen.lock: leave --prefix out");
+    else
+        kgen_error_hint(error, "the folder has %s: give --prefix %.*s", found,
+                        (int)(strlen(found) - sizeof lock), found);
+}
+
 int kgen_lock_read(const char *path, const char *prefix, const struct kgen_spec *spec,
                    const struct kgen_templates *templates, struct kgen_lock *lock, struct kgen_error *error)
 {
@@ -228,7 +260,7 @@ int kgen_lock_read(const char *path, const char *prefix, const struct kgen_spec 
     int result = lock->entries != NULL ? 0 : kgen_emit_fail_memory(reader.error);
     lock->count = spec->count;
     if (result == 0 && kgen_file_read(path, KGEN_LOCK_BYTES_MAX, &reader.text, reader.error) != 0) {
-        kgen_error_hint(reader.error, "kgen SPEC -o DIR writes it with the sources");
+        hint_at_other_lock(path, reader.error);
         result = -1;
     }
     if (result == 0)

@@ -93,9 +93,9 @@ static int print_entry(const struct explanation *explanation, size_t index,
     int result = problem.failed || reason.failed ? -1 : 0;
     if (result == 0) {
         printf("%zu. %s\n", index + 1, problem.data);
-        printf("   %s; %d %s, %.4g MB a call, ranked by %s times\n", entry->tensors,
-               (int)entry->problem.threads, entry->problem.threads == 1 ? "thread" : "threads",
-               kgen_problem_bytes(&entry->problem) * 1e-6,
+        printf("   %s%s%d %s, %.4g MB a call, ranked by %s times\n", entry->tensors,
+               entry->tensors[0] != '\0' ? "; " : "", (int)entry->problem.threads,
+               entry->problem.threads == 1 ? "thread" : "threads", kgen_problem_bytes(&entry->problem) * 1e-6,
                kgen_timing_is_cold(&entry->problem) ? "cold" : "hot");
         printf("   %zu candidate%s: %zu passed, %zu timed, %zu failed, %zu not tried\n", evidence->candidates,
                kgen_plural(evidence->candidates), evidence->passed, evidence->timed, evidence->failed,

@@ -203,6 +203,11 @@ static void say_rates(const struct generation *generation)
 static int run(struct generation *generation)
 {
     struct kgen_error error = {0};
+    if (generation->options->prompt == NULL && generation->options->prompt_file == NULL) {
+        kgen_error_set(&error, KGEN_ERROR_USAGE, NULL, 0, 0, "there is no prompt");
+        kgen_error_hint(&error, "-p gives its text, -f a file");
+        return kgen_fail(&error);
+    }
     const int opened = kgen_opened_model_open(&generation->opened, generation->options, 0);
     if (opened != KGEN_EXIT_DONE)
         return opened;

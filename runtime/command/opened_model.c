@@ -86,7 +86,8 @@ static void say_plan(const struct kgen_opened_model *opened)
     if (opened->options->quiet)
         return;
     if (facts.search_seconds > 0)
-        kgen_say("kgen: tuned %zu kernels for this machine in %.1f s%s", facts.searched, facts.search_seconds,
+        kgen_say("kgen: tuned %zu kernel%s for this machine in %.1f s%s", facts.searched,
+                 kgen_plural(facts.searched), facts.search_seconds,
                  facts.time_was_up ? "; the time was up, and a later run goes on"
                                    : "; later runs start from the cache");
     if (facts.fallbacks > 0)

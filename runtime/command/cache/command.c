@@ -73,6 +73,9 @@ static int clear(const struct kgen_cache_call *call)
     if (selects ? remove_selected(call, &count, &error) != 0
                 : !call->options->dry_run && kgen_cache_clear(call->session->cache, &error) != 0)
         return kgen_fail(&error);
+    if (count == 0 && call->options->problem != NULL && !call->options->quiet)
+        kgen_say("kgen: '%s' selects no record, which know no tensors; kgen cache list shows their problems",
+                 call->options->problem);
     if (call->options->json)
         return kgen_json_print(json_pack("{s:I}", "removed", (json_int_t)count)) == 0 ? KGEN_EXIT_DONE
                                                                                       : KGEN_EXIT_FAILED;

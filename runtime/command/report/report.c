@@ -148,7 +148,8 @@ void kgen_report_print_shipped(const struct kgen_shipped *shipped)
     if (shipped->reason[0] != '\0')
         printf("not proven through cc: %s\n", shipped->reason);
     else if (shipped->failed_entry == SIZE_MAX)
-        printf("%u kernels proven as written, through %s\n", shipped->proven, shipped->compiler);
+        printf("%u kernel%s proven as written, through %s\n", shipped->proven, kgen_plural(shipped->proven),
+               shipped->compiler);
 }
 
 json_t *kgen_report_shipped_json(const struct kgen_shipped *shipped)
