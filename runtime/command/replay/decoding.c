@@ -25,9 +25,9 @@ int kgen_replay_encode(const struct kgen_opened_model *opened, const struct kgen
         text = &rendered;
     }
     if (result == 0)
-        result = kgen_tokenizer_encode(opened->tokenizer, text->data, text->length,
-                                       chat ? KGEN_ENCODE_PARSE_SPECIAL : KGEN_ENCODE_ADD_SPECIAL, ids,
-                                       error);
+        result =
+            kgen_tokenizer_encode(opened->tokenizer, text->data, text->length,
+                                  chat ? KGEN_ENCODE_PARSE_SPECIAL : KGEN_ENCODE_ADD_SPECIAL, ids, error);
     kgen_text_free(&rendered);
     return result;
 }
@@ -80,9 +80,9 @@ int kgen_replay_greatest(const float *logits, int64_t vocabulary, int32_t token,
     }
     const double difference = (double)logits[of] - others;
     *best = greatest;
-    *margin = difference < -MARGIN_MAX                             ? -MARGIN_MAX
+    *margin = difference < -MARGIN_MAX                       ? -MARGIN_MAX
               : difference > MARGIN_MAX || isnan(difference) ? MARGIN_MAX
-                                                                   : difference;
+                                                             : difference;
     return 0;
 }
 
@@ -164,8 +164,7 @@ static int judge(const struct kgen_replay *replay, const struct kgen_pack_prompt
     result->margin_shift = fmax(result->margin_shift, fabs(margin - then));
     if (best == stored)
         return 0;
-    struct kgen_replay_difference *grown =
-        realloc(result->differences, (result->count + 1) * sizeof *grown);
+    struct kgen_replay_difference *grown = realloc(result->differences, (result->count + 1) * sizeof *grown);
     if (grown == NULL)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     const bool explained = then < replay->tolerance && -margin < replay->tolerance;
@@ -203,8 +202,7 @@ static int compare_prompt(const struct kgen_replay *replay, const struct kgen_pa
                           struct kgen_replay_result *result, struct kgen_error *error)
 {
     struct kgen_token_ids ids = {0};
-    const int encoded =
-        kgen_replay_encode(&replay->opened, prompt, replay->pack.settings.chat, &ids, error);
+    const int encoded = kgen_replay_encode(&replay->opened, prompt, replay->pack.settings.chat, &ids, error);
     result->same_prompt = ids.count == prompt->prompt.count &&
                           memcmp(ids.ids, prompt->prompt.ids, ids.count * sizeof *ids.ids) == 0;
     kgen_token_ids_free(&ids);

@@ -37,8 +37,7 @@ json_t *kgen_replay_dispatch(const struct kgen_model *model)
     for (size_t i = 0; i < graph->node_count && !failed; i++) {
         const struct kgen_graph_node *node = &graph->nodes[i];
         const struct kgen_function *one = &functions[node->entries[0]];
-        const struct kgen_function *several =
-            node->batch_count > 0 ? &functions[node->batches[0]] : NULL;
+        const struct kgen_function *several = node->batch_count > 0 ? &functions[node->batches[0]] : NULL;
         json_t *entry = find(list, node->label, one->name.data);
         if (entry != NULL) {
             const json_int_t count = json_integer_value(json_object_get(entry, "count"));

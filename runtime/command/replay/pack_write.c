@@ -55,15 +55,16 @@ static json_t *prompt_json(const struct kgen_pack_prompt *prompt)
     json_t *margins = json_array();
     for (size_t i = 0; i < prompt->tokens.count; i++)
         json_array_append_new(margins, kgen_json_number(prompt->margins[i]));
-    return json_pack(
-        "{s:s%, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "text", prompt->text.data != NULL ? prompt->text.data : "", prompt->text.length,
-        "prompt_tokens", kgen_pack_ids_json(&prompt->prompt), "tokens", kgen_pack_ids_json(&prompt->tokens),
-        "margins", margins, "ended", prompt->ended, "prompt_seconds", kgen_json_number(times->prompt_seconds),
-        "first_token_seconds", kgen_json_number(times->first_token_seconds), "text_seconds",
-        kgen_json_number(times->text_seconds), "prompt_tokens_per_second",
-        kgen_json_positive(kgen_rate((double)prompt->prompt.count, times->prompt_seconds)),
-        "text_tokens_per_second",
-        kgen_json_positive(kgen_rate((double)(prompt->tokens.count - 1), times->text_seconds)));
+    return json_pack("{s:s%, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "text",
+                     prompt->text.data != NULL ? prompt->text.data : "", prompt->text.length, "prompt_tokens",
+                     kgen_pack_ids_json(&prompt->prompt), "tokens", kgen_pack_ids_json(&prompt->tokens),
+                     "margins", margins, "ended", prompt->ended, "prompt_seconds",
+                     kgen_json_number(times->prompt_seconds), "first_token_seconds",
+                     kgen_json_number(times->first_token_seconds), "text_seconds",
+                     kgen_json_number(times->text_seconds), "prompt_tokens_per_second",
+                     kgen_json_positive(kgen_rate((double)prompt->prompt.count, times->prompt_seconds)),
+                     "text_tokens_per_second",
+                     kgen_json_positive(kgen_rate((double)(prompt->tokens.count - 1), times->text_seconds)));
 }
 
 int kgen_pack_write(const struct kgen_pack *pack, const char *path, struct kgen_error *error)
@@ -71,12 +72,11 @@ int kgen_pack_write(const struct kgen_pack *pack, const char *path, struct kgen_
     json_t *prompts = json_array();
     for (size_t i = 0; i < pack->count; i++)
         json_array_append_new(prompts, prompt_json(&pack->prompts[i]));
-    json_t *root = json_pack("{s:i, s:s, s:o, s:o, s:o, s:O, s:o, s:o}", "kgen_pack", KGEN_PACK_VERSION,
-                             "kgen", pack->version, "machine", kgen_json_machine(&pack->machine),
-                             "checkpoint", kgen_pack_identity_json(&pack->identity), "settings",
-                             kgen_pack_settings_json(&pack->settings), "dispatch", pack->dispatch,
-                             "peak_memory_megabytes", kgen_json_positive(pack->peak_megabytes), "prompts",
-                             prompts);
+    json_t *root = json_pack(
+        "{s:i, s:s, s:o, s:o, s:o, s:O, s:o, s:o}", "kgen_pack", KGEN_PACK_VERSION, "kgen", pack->version,
+        "machine", kgen_json_machine(&pack->machine), "checkpoint", kgen_pack_identity_json(&pack->identity),
+        "settings", kgen_pack_settings_json(&pack->settings), "dispatch", pack->dispatch,
+        "peak_memory_megabytes", kgen_json_positive(pack->peak_megabytes), "prompts", prompts);
     char *dumped = root != NULL ? json_dumps(root, JSON_INDENT(1)) : NULL;
     struct kgen_text text = {0};
     if (dumped != NULL) {

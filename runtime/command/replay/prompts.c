@@ -64,10 +64,9 @@ static int read_list(const char *path, const struct kgen_text *text, struct kgen
                                 place.column > 0 ? place.column : 1, "not valid JSON: %s", place.text);
     for (size_t i = 0; result == 0 && i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
-        result = json_is_string(item)
-                     ? add(pack, json_string_value(item), json_string_length(item), error)
-                     : kgen_error_set(error, KGEN_ERROR_USAGE, path, 0, 0,
-                                      "element %zu of the list must be a string", i);
+        result = json_is_string(item) ? add(pack, json_string_value(item), json_string_length(item), error)
+                                      : kgen_error_set(error, KGEN_ERROR_USAGE, path, 0, 0,
+                                                       "element %zu of the list must be a string", i);
     }
     json_decref(list);
     if (result != 0)

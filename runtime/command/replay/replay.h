@@ -10,8 +10,8 @@
 struct kgen_replay_difference {
     size_t position; /* in the response, from 0 */
     int32_t stored, now;
-    double margin; /* of the stored token then */
-    double lead;   /* of the new token over the stored one now; not negative */
+    double margin;  /* of the stored token then */
+    double lead;    /* of the new token over the stored one now; not negative */
     bool explained; /* both are below the tolerance */
 };
 
@@ -19,8 +19,8 @@ struct kgen_replay_difference {
 struct kgen_replay_result {
     struct kgen_replay_difference *differences; /* owned */
     size_t count, explained;                    /* of them */
-    bool same_prompt;    /* the tokenizer gives the tokens of the pack for its text */
-    double margin_shift; /* the greatest change of a margin */
+    bool same_prompt;                           /* the tokenizer gives the tokens of the pack for its text */
+    double margin_shift;                        /* the greatest change of a margin */
     struct kgen_pack_times times;
 };
 

@@ -107,7 +107,8 @@ static int record(struct kgen_replay *replay)
     const struct kgen_options *options = &replay->options;
     struct kgen_pack *pack = &replay->pack;
     struct kgen_error error = {0};
-    if (check_record(options, &error) != 0 || kgen_pack_read_prompts(options->prompt_file, pack, &error) != 0 ||
+    if (check_record(options, &error) != 0 ||
+        kgen_pack_read_prompts(options->prompt_file, pack, &error) != 0 ||
         identify(options->arguments[0], &pack->identity, &error) != 0)
         return kgen_fail(&error);
     const int opened = kgen_opened_model_open(&replay->opened, options, 0);

@@ -76,43 +76,39 @@ static json_t *differences_json(const struct kgen_replay_result *result)
     json_t *list = json_array();
     for (size_t i = 0; i < result->count; i++) {
         const struct kgen_replay_difference *each = &result->differences[i];
-        json_array_append_new(list, json_pack("{s:I, s:i, s:i, s:o, s:o, s:s}", "position",
-                                              (json_int_t)each->position, "stored_token", each->stored,
-                                              "token", each->now, "stored_margin",
-                                              kgen_json_number(each->margin), "lead",
-                                              kgen_json_number(each->lead), "judgement",
-                                              each->explained ? "explained" : "drift"));
+        json_array_append_new(
+            list, json_pack("{s:I, s:i, s:i, s:o, s:o, s:s}", "position", (json_int_t)each->position,
+                            "stored_token", each->stored, "token", each->now, "stored_margin",
+                            kgen_json_number(each->margin), "lead", kgen_json_number(each->lead), "judgement",
+                            each->explained ? "explained" : "drift"));
     }
     return list;
 }
 
 static json_t *times_json(const struct kgen_pack_prompt *prompt, const struct kgen_pack_times *times)
 {
-    return json_pack(
-        "{s:o, s:o, s:o, s:o, s:o}", "prompt_seconds", kgen_json_number(times->prompt_seconds),
-        "first_token_seconds", kgen_json_number(times->first_token_seconds), "text_seconds",
-        kgen_json_number(times->text_seconds), "prompt_tokens_per_second",
-        kgen_json_positive(kgen_rate((double)prompt->prompt.count, times->prompt_seconds)),
-        "text_tokens_per_second",
-        kgen_json_positive(kgen_rate((double)(prompt->tokens.count - 1), times->text_seconds)));
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "prompt_seconds", kgen_json_number(times->prompt_seconds),
+                     "first_token_seconds", kgen_json_number(times->first_token_seconds), "text_seconds",
+                     kgen_json_number(times->text_seconds), "prompt_tokens_per_second",
+                     kgen_json_positive(kgen_rate((double)prompt->prompt.count, times->prompt_seconds)),
+                     "text_tokens_per_second",
+                     kgen_json_positive(kgen_rate((double)(prompt->tokens.count - 1), times->text_seconds)));
 }
 
 static json_t *prompt_json(const struct kgen_replay *replay, size_t index)
 {
     const struct kgen_pack_prompt *prompt = &replay->pack.prompts[index];
     const struct kgen_replay_result *result = &replay->results[index];
-    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "text",
-                     prompt->text.data != NULL ? prompt->text.data : "", "result", outcome(result),
-                     "same_prompt_tokens", result->same_prompt, "prompt_token_count",
-                     (json_int_t)prompt->prompt.count, "token_count", (json_int_t)prompt->tokens.count,
-                     "differences", differences_json(result), "margin_shift",
-                     kgen_json_number(result->margin_shift), "now", times_json(prompt, &result->times),
-                     "then", times_json(prompt, &prompt->times), "prompt_speed_ratio",
-                     kgen_json_positive(
-                         kgen_replay_ratio(result->times.prompt_seconds, prompt->times.prompt_seconds)),
-                     "text_speed_ratio",
-                     kgen_json_positive(
-                         kgen_replay_ratio(result->times.text_seconds, prompt->times.text_seconds)));
+    return json_pack(
+        "{s:s, s:s, s:b, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "text",
+        prompt->text.data != NULL ? prompt->text.data : "", "result", outcome(result), "same_prompt_tokens",
+        result->same_prompt, "prompt_token_count", (json_int_t)prompt->prompt.count, "token_count",
+        (json_int_t)prompt->tokens.count, "differences", differences_json(result), "margin_shift",
+        kgen_json_number(result->margin_shift), "now", times_json(prompt, &result->times), "then",
+        times_json(prompt, &prompt->times), "prompt_speed_ratio",
+        kgen_json_positive(kgen_replay_ratio(result->times.prompt_seconds, prompt->times.prompt_seconds)),
+        "text_speed_ratio",
+        kgen_json_positive(kgen_replay_ratio(result->times.text_seconds, prompt->times.text_seconds)));
 }
 
 /* The dispatch of this run, with the variants of the pack: null where the pack has no such node. */
@@ -150,14 +146,12 @@ int kgen_replay_print_json(const struct kgen_replay *replay)
     return kgen_json_print(json_pack(
         "{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}",
         "pack", replay->path, "checkpoint", replay->opened.options->arguments[0], "drift",
-        kgen_replay_drifts(&sums), "prompt_count", (json_int_t)pack->count, "tokens",
-        (json_int_t)sums.tokens, "different_tokens", (json_int_t)sums.different, "explained_tokens",
-        (json_int_t)sums.explained, "tolerance", kgen_json_number(replay->tolerance), "same_machine",
-        same_machine(replay), "now",
+        kgen_replay_drifts(&sums), "prompt_count", (json_int_t)pack->count, "tokens", (json_int_t)sums.tokens,
+        "different_tokens", (json_int_t)sums.different, "explained_tokens", (json_int_t)sums.explained,
+        "tolerance", kgen_json_number(replay->tolerance), "same_machine", same_machine(replay), "now",
         side_json(KGEN_VERSION, &replay->opened.context->machine, &replay->settings, kgen_peak_megabytes(),
                   sums.now),
-        "then",
-        side_json(pack->version, &pack->machine, &pack->settings, pack->peak_megabytes, sums.then),
+        "then", side_json(pack->version, &pack->machine, &pack->settings, pack->peak_megabytes, sums.then),
         "prompt_speed_ratio", kgen_json_positive(kgen_replay_ratio(sums.prompt_now, sums.prompt_then)),
         "text_speed_ratio", kgen_json_positive(kgen_replay_ratio(sums.text_now, sums.text_then)),
         "time_ratio", kgen_json_positive(ratio), "slower_than",
@@ -198,10 +192,10 @@ static void add_rates(struct kgen_table *table, double count, double now, double
 static void print_prompts(const struct kgen_replay *replay)
 {
     static const struct kgen_column columns[] = {
-        {"#", true, 0},        {"prompt", false, 28}, {"result", false, 0},        {"tokens", true, 0},
-        {"different", true, 0}, {"text/s", true, 0},   {"then", true, 0},           {"ratio", true, 0},
-        {"prompt/s", true, 0}, {"then", true, 0},     {"ratio", true, 0},          {"first token ms", true, 0},
-        {"then", true, 0},     {"margin shift", true, 0}};
+        {"#", true, 0},         {"prompt", false, 28},    {"result", false, 0}, {"tokens", true, 0},
+        {"different", true, 0}, {"text/s", true, 0},      {"then", true, 0},    {"ratio", true, 0},
+        {"prompt/s", true, 0},  {"then", true, 0},        {"ratio", true, 0},   {"first token ms", true, 0},
+        {"then", true, 0},      {"margin shift", true, 0}};
     struct kgen_table table = {.columns = columns, .column_count = KGEN_COUNT_OF(columns)};
     for (size_t i = 0; i < replay->finished; i++) {
         const struct kgen_pack_prompt *prompt = &replay->pack.prompts[i];
