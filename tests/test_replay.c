@@ -384,6 +384,38 @@ static void test_explained(void **state)
     json_decref(root);
 }
 
+/* The coarsest of what rounds, then and now, says what is explained. */
+static void test_tolerance(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *activations, *caches, *options;
+        double expected;
+    } cases[] = {
+        {"\"i24\"", "\"f32\"", "", 0.001},
+        {"\"f32\"", "\"f32\"", "", 0.001},
+        {"\"i24\"", "\"f32\"", "--cache-type f16", 0.02},
+        {"\"i24\"", "\"bf16\"", "--cache-type f32", 0.1},
+        {"\"i16\"", "\"f16\"", "", 0.05},
+        {"\"i24\"", "\"f16\"", "--activation-dtype i8", 0.5},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        char line[160];
+        json_t *pack = load("pack.json");
+        set(pack, "settings.activation_dtype", cases[i].activations);
+        set(pack, "settings.cache_dtype", cases[i].caches);
+        save(pack, "changed.json");
+        snprintf(line, sizeof line, "replay changed.json model.gguf --json --tune-seconds 0.01 %s",
+                 cases[i].options);
+        struct kgen_test_outcome outcome = kgen_test_run(line); /* with drift or without */
+        json_t *root = json_loads(outcome.out.data, 0, NULL);
+        if (json_real_value(json_object_get(root, "tolerance")) != cases[i].expected)
+            fail_msg("case %zu: %s%s", i, outcome.out.data, outcome.err.data);
+        json_decref(root);
+        kgen_test_outcome_free(&outcome);
+    }
+}
+
 static void test_bad_packs(void **state)
 {
     (void)state;
@@ -572,12 +604,12 @@ static void test_interrupted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pack),        cmocka_unit_test(test_agreement),
-        cmocka_unit_test(test_json_fields), cmocka_unit_test(test_drift),
-        cmocka_unit_test(test_explained),   cmocka_unit_test(test_bad_packs),
-        cmocka_unit_test(test_bad_input),   cmocka_unit_test(test_output),
-        cmocka_unit_test(test_slower_than), cmocka_unit_test(test_other_machine),
-        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_pack),          cmocka_unit_test(test_agreement),
+        cmocka_unit_test(test_json_fields),   cmocka_unit_test(test_drift),
+        cmocka_unit_test(test_explained),     cmocka_unit_test(test_tolerance),
+        cmocka_unit_test(test_bad_packs),     cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_output),        cmocka_unit_test(test_slower_than),
+        cmocka_unit_test(test_other_machine), cmocka_unit_test(test_interrupted),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -10,7 +10,7 @@
 
 enum kgen_exit {
     KGEN_EXIT_DONE = 0,
-    KGEN_EXIT_FAILED = 1,       /* verification or tuning failed */
+    KGEN_EXIT_FAILED = 1,       /* verification or tuning failed; a difference was found */
     KGEN_EXIT_USAGE = 2,        /* the command line, the spec, or a file or folder of the user */
     KGEN_EXIT_NO_CANDIDATE = 3, /* nothing to run on this machine */
     KGEN_EXIT_TIME_LIMIT = 4,   /* done, with a search that the time limit ended early */

@@ -502,8 +502,8 @@ void kgen_options_help(enum kgen_command command)
            "command is: kgen ./list. Options of kgen SPEC follow; kgen COMMAND --help shows those of a "
            "command.\n");
     print_options(IN(GENERATE));
-    printf("\nexit status: 0 done, 1 verification or tuning failed or --check found a difference, 2 wrong "
-           "usage or spec, 3 no candidate "
+    printf("\nexit status: 0 done, 1 verification or tuning failed, or --check or kgen replay found a "
+           "difference, 2 wrong usage or spec, 3 no candidate "
            "for this\n"
            "machine, 4 done, with a search that the time limit ended early, 130 interrupted.\n");
 }

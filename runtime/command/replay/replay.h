@@ -51,9 +51,9 @@ bool kgen_replay_drifts(const struct kgen_replay_sums *sums);
 /* then / now, for which greater is faster; 0 where a time is not known. */
 double kgen_replay_ratio(double now, double then);
 
-/* The greatest difference of two logits that another order of the same sums is taken to explain, for
- * activations of a precision, a constant. */
-double kgen_replay_tolerance(int64_t activation_dtype);
+/* The greatest difference of two logits that another order of the same sums is taken to explain: that of the
+ * activations' precision or of the caches' dtype, whichever is greater. */
+double kgen_replay_tolerance(const struct kgen_pack_settings *settings);
 
 /* The settings that a model was opened with. */
 void kgen_replay_settings(const struct kgen_opened_model *opened, struct kgen_pack_settings *settings);

@@ -12,16 +12,17 @@
 /* The default of -n. */
 enum { USUAL_TOKENS = 128 };
 
-double kgen_replay_tolerance(int64_t activation_dtype)
+/* README.md says what was seen. What rounds most decides: a value beside the middle of two integers, or of
+ * two numbers of the caches, becomes the other one. */
+double kgen_replay_tolerance(const struct kgen_pack_settings *settings)
 {
-    switch (activation_dtype) {
-    case KGEN_I8:
-        return 0.5;
-    case KGEN_I16:
-        return 0.05;
-    default:
-        return 0.02;
-    }
+    const double of_activations = settings->activation_dtype == KGEN_I8    ? 0.5
+                                  : settings->activation_dtype == KGEN_I16 ? 0.05
+                                                                           : 0.001;
+    const double of_caches = settings->cache_dtype == KGEN_BF16  ? 0.1
+                             : settings->cache_dtype == KGEN_F16 ? 0.02
+                                                                 : 0;
+    return of_activations > of_caches ? of_activations : of_caches;
 }
 
 void kgen_replay_settings(const struct kgen_opened_model *opened, struct kgen_pack_settings *settings)
@@ -246,8 +247,8 @@ static int replay_pack(struct kgen_replay *replay)
     if (opened != KGEN_EXIT_DONE)
         return opened;
     kgen_replay_settings(&replay->opened, &replay->settings);
-    const double now = kgen_replay_tolerance(replay->settings.activation_dtype),
-                 then = kgen_replay_tolerance(pack->settings.activation_dtype);
+    const double now = kgen_replay_tolerance(&replay->settings),
+                 then = kgen_replay_tolerance(&pack->settings);
     replay->tolerance = now > then ? now : then;
     replay->results = calloc(pack->count, sizeof *replay->results);
     replay->dispatch = kgen_replay_dispatch(replay->opened.model);
