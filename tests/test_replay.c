@@ -482,6 +482,7 @@ static void test_bad_input(void **state)
         {"replay --record -o new.json model.gguf", "--record needs -f PROMPTS"},
         {"replay --record -o new.json pack.json model.gguf -f prompts.txt", "one argument too many"},
         {"replay --record -o new.json model.gguf -f prompts.txt --slower-than 2", "exclude each other"},
+        {"replay --record -o nowhere/new.json none.gguf -f prompts.txt", "nowhere/new.json"},
         {"replay --record -o new.json model.gguf -f blank.txt", "there is no prompt in this file"},
         {"replay --record -o new.json model.gguf -f bad.txt", "bad.txt:2: a prompt must be UTF-8"},
         {"replay --record -o new.json model.gguf -f cut-list.txt", "cut-list.txt:1:"},

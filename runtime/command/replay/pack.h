@@ -37,8 +37,7 @@ struct kgen_pack_times {
 struct kgen_pack_prompt {
     struct kgen_text text; /* UTF-8, without NUL */
     struct kgen_token_ids prompt, tokens;
-    double *margins; /* of each token: its logit less the greatest of the others; capacity of tokens at least
-                      */
+    double *margins; /* of each token: its logit less the greatest of the others; owned */
     bool ended;      /* by a token that ends the text, which is the last of tokens */
     struct kgen_pack_times times;
 };
@@ -74,8 +73,9 @@ int kgen_pack_check_identity(const struct kgen_pack *pack, const char *path,
                              const struct kgen_pack_identity *identity, const char *source,
                              struct kgen_error *error);
 
-/* Fails with KGEN_ERROR_USAGE where path is there and is neither an empty file nor a pack of any version. */
-int kgen_pack_check_output(const char *path, struct kgen_error *error);
+/* Fails with KGEN_ERROR_USAGE where path is there and is neither an empty file nor a pack of any version,
+ * which force allows, and with KGEN_ERROR_IO where no file can be written beside it. */
+int kgen_pack_check_output(const char *path, bool force, struct kgen_error *error);
 /* Writes a file: under a temporary name, then renamed. */
 int kgen_pack_write(const struct kgen_pack *pack, const char *path, struct kgen_error *error);
 

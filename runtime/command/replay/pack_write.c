@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "gen/base/file.h"
 #include "gen/ops/constant.h"
@@ -92,7 +93,8 @@ int kgen_pack_write(const struct kgen_pack *pack, const char *path, struct kgen_
     return result;
 }
 
-int kgen_pack_check_output(const char *path, struct kgen_error *error)
+/* Fails where the file that is there is no pack. */
+static int check_is_pack(const char *path, struct kgen_error *error)
 {
     struct stat status;
     struct kgen_text text = {0};
@@ -109,4 +111,18 @@ int kgen_pack_check_output(const char *path, struct kgen_error *error)
     }
     kgen_text_free(&text);
     return result;
+}
+
+int kgen_pack_check_output(const char *path, bool force, struct kgen_error *error)
+{
+    struct kgen_text name = {0};
+    if (!force && check_is_pack(path, error) != 0)
+        return -1;
+    const int file = kgen_file_create_temporary(path, &name, error);
+    if (file >= 0) {
+        close(file);
+        unlink(name.data);
+    }
+    kgen_text_free(&name);
+    return file >= 0 ? 0 : -1;
 }

@@ -65,7 +65,7 @@ json_t *kgen_replay_dispatch(const struct kgen_model *model);
 
 /* ---- decoding ---- */
 
-/* The tokens of a prompt's text. Fails where there are none. */
+/* Appends the tokens of a prompt's text. */
 int kgen_replay_encode(const struct kgen_opened_model *opened, const struct kgen_pack_prompt *prompt,
                        bool chat, struct kgen_token_ids *ids, struct kgen_error *error);
 
@@ -77,10 +77,10 @@ int kgen_replay_warm_up(const struct kgen_opened_model *opened, const struct kge
 const float *kgen_replay_prompt(const struct kgen_opened_model *opened, const struct kgen_token_ids *ids,
                                 struct kgen_error *error);
 
-/* The token of the greatest logit, of equal ones the first, and by how much the greatest of the others is
- * less than that of a token, which is *token where that is not negative, else the greatest. *margin is
- * negative where another token than *token is the greatest. Fails with KGEN_ERROR_COMPILE, which is no fault
- * of the user, where a logit is no number. Returns the token in *best. */
+/* Sets *best to the token of the greatest logit, of equal ones the first, and *margin to the logit of a token
+ * less the greatest of the others: of token, or where that is negative of *best. A negative margin says that
+ * another token is the greatest. Fails with KGEN_ERROR_COMPILE, which is no fault of the user, where a logit
+ * is NaN or +inf. */
 int kgen_replay_greatest(const float *logits, int64_t vocabulary, int32_t token, int32_t *best,
                          double *margin, struct kgen_error *error);
 

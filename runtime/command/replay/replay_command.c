@@ -53,7 +53,7 @@ static int check_record(const struct kgen_options *options, struct kgen_error *e
     const char *missing = options->output == NULL ? "-o PACK.json" : "-f PROMPTS";
     if (options->argument_count == 1 && options->output != NULL && options->prompt_file != NULL &&
         options->slower_than == 0)
-        return options->force ? 0 : kgen_pack_check_output(options->output, error);
+        return kgen_pack_check_output(options->output, options->force, error);
     if (options->argument_count > 1)
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "one argument too many: '%s'",
                        options->arguments[1]);
