@@ -28,15 +28,12 @@ static int write_config(const struct kgen_model *model, const struct kgen_model_
         return -1;
     }
     json_t *config = json_loadb(stored.data, stored.length, 0, NULL);
-    const char *usual_layout = strcmp(model->activation_dtype, "f32") == 0 ? "stored" : "tiles16";
-    const char *layout = options->layout != NULL ? options->layout : usual_layout;
     const int64_t prompt_rows = options->prompt_rows > 0 ? options->prompt_rows : USUAL_PROMPT_ROWS;
-    const char *caches = options->cache_dtype != NULL ? options->cache_dtype : "f16";
     char *written = NULL;
     if (config != NULL &&
         json_object_set_new(config, "activation_dtype", json_string(model->activation_dtype)) == 0 &&
-        json_object_set_new(config, "layout", json_string(layout)) == 0 &&
-        json_object_set_new(config, "cache_dtype", json_string(caches)) == 0 &&
+        json_object_set_new(config, "layout", json_string(model->layout)) == 0 &&
+        json_object_set_new(config, "cache_dtype", json_string(model->cache_dtype)) == 0 &&
         (options->context == 0 ||
          json_object_set_new(config, "context", json_integer(options->context)) == 0) &&
         json_object_set_new(config, "prompt_rows", json_integer(prompt_rows)) == 0)
@@ -95,6 +92,9 @@ static int open_parts(struct kgen_model *model, struct kgen_context *context, co
         return -1;
     struct kgen_text config = {0};
     model->activation_dtype = options->activation_dtype != NULL ? options->activation_dtype : "i24";
+    const char *usual_layout = strcmp(model->activation_dtype, "f32") == 0 ? "stored" : "tiles16";
+    model->layout = options->layout != NULL ? options->layout : usual_layout;
+    model->cache_dtype = options->cache_dtype != NULL ? options->cache_dtype : "f16";
     if (write_config(model, options, &config, error) == 0)
         model->spec = kgen_spec_parse(path, config.data, config.length, NULL, error);
     if (model->spec != NULL && check(model, error) == 0)

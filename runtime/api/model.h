@@ -12,11 +12,13 @@ struct kgen_model {
     struct kgen_spec *spec;
     struct kgen_plan *plan;
     struct kgen_decoder *decoder;
-    const char *activation_dtype; /* of products; not owned */
+    /* Of products, of weights, of keys and values: what the options said, or their defaults. Not owned. */
+    const char *activation_dtype, *layout, *cache_dtype;
 };
 
 struct kgen_model_options {
-    const char *activation_dtype; /* of products; NULL: "i24". It must outlive the model */
+    /* The strings must outlive the model. */
+    const char *activation_dtype; /* of products; NULL: "i24" */
     const char *layout;           /* of weights; NULL: "tiles16" for integers, else "stored" */
     const char *cache_dtype;      /* of keys and values; NULL: "f16" */
     int64_t context;     /* positions that the caches have room for; 0: the checkpoint's, at most 4096 */

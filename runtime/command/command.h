@@ -10,7 +10,7 @@
 
 enum kgen_exit {
     KGEN_EXIT_DONE = 0,
-    KGEN_EXIT_FAILED = 1,       /* verification or tuning failed */
+    KGEN_EXIT_FAILED = 1,       /* verification or tuning failed; a difference was found */
     KGEN_EXIT_USAGE = 2,        /* the command line, the spec, or a file or folder of the user */
     KGEN_EXIT_NO_CANDIDATE = 3, /* nothing to run on this machine */
     KGEN_EXIT_TIME_LIMIT = 4,   /* done, with a search that the time limit ended early */
@@ -31,6 +31,7 @@ int kgen_command_inspect(const struct kgen_options *options);
 int kgen_command_text(const struct kgen_options *options);
 int kgen_command_bench(const struct kgen_options *options);
 int kgen_command_perplexity(const struct kgen_options *options);
+int kgen_command_replay(const struct kgen_options *options);
 int kgen_command_expand(const struct kgen_options *options);
 int kgen_command_run(const struct kgen_options *options);
 int kgen_command_new_template(const struct kgen_options *options);

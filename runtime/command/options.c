@@ -25,7 +25,7 @@
 #define OF_TEMPLATE (IN(EXPAND) | IN(RUN))
 #define READING_SPEC (WITH_SPEC | IN(GRAPH) | OF_TEMPLATE)
 /* Those that run a checkpoint. */
-#define RUNNING (IN(TEXT) | IN(BENCH) | IN(PERPLEXITY))
+#define RUNNING (IN(TEXT) | IN(BENCH) | IN(PERPLEXITY) | IN(REPLAY))
 #define READING_MODEL (READING_SPEC | RUNNING)
 #define WITHOUT_KERNELS (IN(GRAPH) | IN(INSPECT))
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
@@ -46,13 +46,17 @@ struct option_info {
 
 static const struct option_info option_infos[] = {
     {"prompt", NULL, 'p', "TEXT", IN(TEXT), NULL, FIELD(prompt), false, "the text to go on from"},
-    {"file", NULL, 'f', "FILE", IN(TEXT) | IN(PERPLEXITY), NULL, FIELD(prompt_file), false,
-     "read the prompt, or the text, from a file"},
-    {"chat", NULL, 0, NULL, IN(TEXT), NULL, FIELD(chat), false,
+    {"file", NULL, 'f', "FILE", IN(TEXT) | IN(PERPLEXITY) | IN(REPLAY), NULL, FIELD(prompt_file), false,
+     "read the prompt, or the text, from a file; of replay the prompts, one a line or a JSON list"},
+    {"record", NULL, 0, NULL, IN(REPLAY), NULL, FIELD(record), false,
+     "make a pack: run the prompts of -f, and write the file of -o"},
+    {"slower-than", NULL, 0, "RATIO", IN(REPLAY), kgen_read_slower_than, 0, false,
+     "exit status 1 where the run takes more than RATIO times the seconds of the pack"},
+    {"chat", NULL, 0, NULL, IN(TEXT) | IN(REPLAY), NULL, FIELD(chat), false,
      "the prompt is what a user says, in the chat template of the checkpoint"},
     {"tokenizer", NULL, 0, "FILE", RUNNING, NULL, FIELD(tokenizer), false,
      "another tokenizer than that of the checkpoint: tokenizer.json, tokenizer.bin of llama2.c, or GGUF"},
-    {"tokens", NULL, 'n', "N", IN(TEXT), kgen_read_tokens, 0, false,
+    {"tokens", NULL, 'n', "N", IN(TEXT) | IN(REPLAY), kgen_read_tokens, 0, false,
      "at most so many tokens of text (default: 128)"},
     {"tune-seconds", NULL, 0, "S", RUNNING, kgen_read_tune_seconds, 0, false,
      "seconds that a first run may tune (default: 5)"},
@@ -81,14 +85,15 @@ static const struct option_info option_infos[] = {
      "of the random numbers (default: another one each time, which --json gives)"},
     {"logit-bias", NULL, 0, "ID=X,...", IN(TEXT), kgen_read_logit_bias, 0, false,
      "add X to the logits of a token; may be repeated; -inf: never this token"},
-    {"output", NULL, 'o', "PATH", IN(GENERATE) | IN(REPORT), NULL, FIELD(output), false,
-     "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html)"},
+    {"output", NULL, 'o', "PATH", IN(GENERATE) | IN(REPORT) | IN(REPLAY), NULL, FIELD(output), false,
+     "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html); of replay "
+     "the pack"},
     {"locked", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(locked), false,
      "write what kgen.lock in that folder says, the same bytes on any machine, and tune nothing"},
     {"check", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(check), false,
      "write nothing; exit status 1 where that folder is not what its kgen.lock makes now"},
-    {"force", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(force), false,
-     "replace files of that folder that kgen did not write"},
+    {"force", NULL, 0, NULL, IN(GENERATE) | IN(REPLAY), NULL, FIELD(force), false,
+     "replace files of that folder that kgen did not write; of replay, a file that is no pack"},
     {"prefix", NULL, 0, "NAME", IN(GENERATE), NULL, FIELD(prefix), true,
      "begin the names of functions and files with NAME, not with the name of the spec"},
     {"with-quantiser", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(quantiser), true,
@@ -188,6 +193,10 @@ static const struct {
                             "time prompts and text of a checkpoint, as llama-bench does", 1, 1},
     [KGEN_COMMAND_PERPLEXITY] = {"perplexity", "perplexity CHECKPOINT -f FILE [options]",
                                  "how well a checkpoint foretells a text, as llama-perplexity does", 1, 1},
+    [KGEN_COMMAND_REPLAY] = {"replay",
+                             "replay PACK.json CHECKPOINT | --record -o PACK.json CHECKPOINT -f FILE",
+                             "hold the tokens and the speed of a checkpoint against a pack, or make one", 1,
+                             2},
     [KGEN_COMMAND_EXPAND] = {"expand", "expand TEMPLATE PROBLEM|SPEC [PROBLEM] [PARAM=VALUE ...] [options]",
                              "print the text of a template for a problem", 2, MAX_FILES},
     [KGEN_COMMAND_RUN] = {"run", "run PROBLEM|SPEC [PROBLEM] [TEMPLATE] [PARAM=VALUE ...] [options]",
@@ -493,8 +502,8 @@ void kgen_options_help(enum kgen_command command)
            "command is: kgen ./list. Options of kgen SPEC follow; kgen COMMAND --help shows those of a "
            "command.\n");
     print_options(IN(GENERATE));
-    printf("\nexit status: 0 done, 1 verification or tuning failed or --check found a difference, 2 wrong "
-           "usage or spec, 3 no candidate "
+    printf("\nexit status: 0 done, 1 verification or tuning failed, or --check or kgen replay found a "
+           "difference, 2 wrong usage or spec, 3 no candidate "
            "for this\n"
            "machine, 4 done, with a search that the time limit ended early, 130 interrupted.\n");
 }

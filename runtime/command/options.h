@@ -21,6 +21,7 @@ enum kgen_command {
     KGEN_COMMAND_TEXT,
     KGEN_COMMAND_BENCH,
     KGEN_COMMAND_PERPLEXITY,
+    KGEN_COMMAND_REPLAY,
     KGEN_COMMAND_EXPAND,
     KGEN_COMMAND_RUN,
     KGEN_COMMAND_NEW_TEMPLATE,
@@ -42,6 +43,8 @@ struct kgen_options {
     const char *tests;    /* bench; NULL: the usual ones */
     int repeats;          /* bench; 0: the default */
     int64_t window, skip; /* perplexity; 0 and -1: the default */
+    bool record;          /* replay: make a pack */
+    double slower_than;   /* replay; 0: time does not count */
     struct kgen_sampling sampling;
     struct kgen_logit_bias *biases; /* of sampling; owned */
     bool seed_given;
@@ -52,7 +55,7 @@ struct kgen_options {
     bool retune, no_retune; /* time again what has a winner; not even what a noisy moment chose */
     bool check, locked;     /* hold the folder against its lock; write it from its lock */
     bool quantiser;         /* write one beside the kernels */
-    bool force;             /* replace files that kgen did not write */
+    bool force;             /* replace files that kgen did not write; a file that is no pack */
     bool no_cache, json, dry_run, quiet, verbose, help, version;
     bool all_layers; /* graph */
     bool lines;      /* expand */

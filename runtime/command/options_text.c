@@ -51,6 +51,16 @@ int kgen_read_skip(const char *value, struct kgen_options *options, struct kgen_
     return 0;
 }
 
+int kgen_read_slower_than(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    char *end;
+    const double ratio = strtod(value, &end);
+    if (end == value || *end != '\0' || !isfinite(ratio) || ratio <= 0)
+        return kgen_option_error(error, "slower-than", value, "a number greater than 0, such as 1.2");
+    options->slower_than = ratio;
+    return 0;
+}
+
 /* ---- how tokens are chosen ---- */
 
 /* A finite number from least to most. */
