@@ -47,8 +47,9 @@ struct kgen_format {
     /* The only ones; 0: the problem says them, and has at most 8 bits in groups of at least 32. */
     int64_t bits, group_size, scale_dtype;
     int64_t unit_greatest; /* the greatest magnitude of integers of KGEN_WEIGHTS_UNIT; 0: 2^(bits+1) */
-    /* A format of one array whose rows are blocks of so many values and bytes; 0 for others. Kernels for all
-     * such formats get the values of a block from the format's file values_<scheme>.inc. */
+    /* A format whose rows of weights are blocks of so many values and bytes; 0 for others. Its scales are in
+     * the blocks, or in a second array, "scales", one byte for each group of a block. Kernels for all such
+     * formats get the values of a block from the format's file values_<scheme>.inc. */
     int64_t block_values, block_bytes;
     bool tiles; /* there are kernels for the layout tiles16 */
     /* Decodes count weights of a row from column first on. values gets each weight, magnitudes the sum of
