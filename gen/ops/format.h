@@ -52,6 +52,9 @@ struct kgen_format {
      * formats get the values of a block from the format's file values_<scheme>.inc. */
     int64_t block_values, block_bytes;
     bool tiles; /* there are kernels for the layout tiles16 */
+    /* In a config with this mode a tensor with an object of its own has MLX's defaults, affine with 4 bits in
+     * groups of 64, as far as its object says nothing else. (Other schemes are inherited.) */
+    bool affine_beside;
     /* Decodes count weights of a row from column first on. values gets each weight, magnitudes the sum of
      * the magnitudes of the terms of which a kernel makes it up. */
     void (*decode)(const struct kgen_matrix *matrix, int64_t row, int64_t first, int64_t count,

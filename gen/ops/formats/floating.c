@@ -200,6 +200,7 @@ static void fill(const struct kgen_matrix *matrix, enum kgen_weights_kind kind, 
         .unit_greatest = greatest,                                                                           \
         .block_values = VALUES,                                                                              \
         .block_bytes = VALUES * (bit_count) / 8,                                                             \
+        .affine_beside = true,                                                                               \
         .decode = decode,                                                                                    \
         .quantise = quantise,                                                                                \
         .fill = fill,                                                                                        \
