@@ -58,10 +58,8 @@ static const char spec_text[] =
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 768, \"scheme\": \"q2_k\"},\n"
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"iq4_nl\"},\n"
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"ggml_mxfp4\"},\n"
-    "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"mxfp4\"},\n"
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"mxfp8\"},\n"
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"nvfp4\"},\n"
-    "{\"op\": \"dequantize\", \"N\": 3, \"K\": 288, \"scheme\": \"nvfp4\"},\n"
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"f32\", \"scale_dtype\": \"f32\"},\n"
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"f16\"},\n"
     "{\"op\": \"qmv\", \"N\": 7, \"K\": 288, \"scheme\": \"bf16\", \"scale_dtype\": \"bf16\"},\n"
@@ -77,13 +75,11 @@ static const char spec_text[] =
     "{\"op\": \"rms_norm\", \"size\": 64, \"rows\": 5, \"weight_plus_one\": true},\n"
     "{\"op\": \"rope\", \"heads\": 5, \"head_dim\": 128},\n"
     "{\"op\": \"rope\", \"heads\": 3, \"head_dim\": 80, \"rotary_dim\": 20, \"pairing\": \"interleaved\"},\n"
-    "{\"op\": \"swiglu\", \"size\": 1003},\n"
-    "{\"op\": \"add\", \"size\": 77},\n"
+    "{\"op\": \"swiglu\", \"size\": 1003}, {\"op\": \"add\", \"size\": 77},\n"
     "{\"op\": \"softmax\", \"rows\": 3, \"size\": 133},\n"
     "{\"op\": \"attention_decode\", \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, \"context\": 90},\n"
     "{\"op\": \"attention_prefill\", \"M\": 12, \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, "
-    "\"context\": 90, "
-    "\"cache_dtype\": \"f16\"}\n"
+    "\"context\": 90, \"cache_dtype\": \"f16\"}\n"
     "]}\n";
 
 struct fixture {
