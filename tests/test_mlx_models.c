@@ -24,8 +24,9 @@
 enum { POSITIONS = 32, LOGITS_BYTES_MAX = 64 << 20 };
 
 static const char *const shipped[] = {
-    "tests/models/qwen2-bf16",       "tests/models/qwen2-q4", "tests/models/qwen3-q3-mixed",
-    "tests/models/qwen3-f32-shards", "tests/models/llama-q6", "tests/models/llama-f16",
+    "tests/models/qwen2-bf16",        "tests/models/qwen2-q4", "tests/models/qwen3-q3-mixed",
+    "tests/models/qwen3-f32-shards",  "tests/models/llama-q6", "tests/models/llama-f16",
+    "tests/models/qwen3-mxfp4-mixed",
 };
 static const char *const *folders = shipped;
 static size_t folder_count = KGEN_COUNT_OF(shipped);
@@ -88,8 +89,10 @@ static void check(struct api_fixture *fixture, const char *folder, const char *a
     char text[1024];
     settings.threads = 2;
     struct kgen_context *context = api_open(&settings);
-    const struct kgen_model_options options = {
-        .activation_dtype = activation_dtype, .context = POSITIONS, .prompt_rows = prompt > 0 ? 8 : 1};
+    const struct kgen_model_options options = {.activation_dtype = activation_dtype,
+                                               .cache_dtype = "f32",
+                                               .context = POSITIONS,
+                                               .prompt_rows = prompt > 0 ? 8 : 1};
     struct kgen_model *model = kgen_model_open(context, folder, &options, &status);
     if (model == NULL)
         fail_msg("%s: %s", folder, kgen_status_format(&status, text, sizeof text));
