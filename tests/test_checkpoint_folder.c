@@ -57,6 +57,22 @@ static void apply(const struct change *change, struct kgen_test_tensors *tensors
     }
 }
 
+/* Makes the packed matrices those of a floating-point mode, of bits in groups of so many: scales are bytes,
+ * and there are no biases. */
+static void make_floating(struct kgen_test_tensors *tensors, int64_t bits, int64_t group_size)
+{
+    kgen_test_qwen3_tensors(tensors, bits);
+    for (size_t i = tensors->count; i-- > 0;) {
+        struct kgen_test_tensor *tensor = &tensors->items[i];
+        if (strstr(tensor->name, ".scales") != NULL) {
+            tensor->dtype = "U8";
+            tensor->shape[1] = 32 / group_size;
+        } else if (strstr(tensor->name, ".biases") != NULL) {
+            kgen_test_tensor_remove(tensors, tensor->name);
+        }
+    }
+}
+
 /* Opens the model, and appends the error or the mismatches to said. */
 static void open_changed(const struct change *change, const struct kgen_test_tensors *tensors,
                          struct kgen_text *said)
@@ -129,14 +145,14 @@ static void test_changes(void **state)
         {"", 0, "model.layers.0.mlp.extra.weight", '+', "BF16", 2, {4, 4}, "nothing in the model uses it"},
         {"", 0, "lone.scales", '+', "F16", 2, {4, 4}, "lone.scales: is in the file"},
         {FOUR, 4, Q_PROJ ".scales", '-', NULL, 0, {0}, Q_PROJ ".weight: has the shape [32, 4]"},
-        {"\"quantization\": {\"bits\": 4, \"group_size\": 32, \"mode\": \"mxfp4\"}, ",
+        {"\"quantization\": {\"bits\": 4, \"group_size\": 32, \"mode\": \"mxfp6\"}, ",
          4,
          NULL,
          0,
          NULL,
          0,
          {0},
-         Q_PROJ ".weight: is a matrix of type mxfp4"},
+         Q_PROJ ".weight: is a matrix of type U32"},
         /* What cannot be read. */
         {"",
          4,
@@ -200,6 +216,51 @@ static void test_changes(void **state)
         kgen_text_free(&said);
     }
     assert_int_equal(cases, KGEN_COUNT_OF(table));
+}
+
+#define MODE(mode, more) "\"quantization\": {\"mode\": \"" mode "\"" more "}, "
+
+/* MLX's floating-point modes. */
+static void test_modes(void **state)
+{
+    static const struct {
+        const char *more;
+        int64_t bits, group_size;
+        const char *edited, *dtype; /* another dtype of a tensor; "": another shape, NULL: one more */
+        const char *message;        /* NULL: all is there */
+    } table[] = {
+        {MODE("mxfp4", ", \"bits\": 4, \"group_size\": 32"), 4, 32, NULL, NULL, NULL},
+        {MODE("mxfp8", ", \"bits\": 8, \"group_size\": 32"), 8, 32, NULL, NULL, NULL},
+        {MODE("nvfp4", ", \"bits\": 4, \"group_size\": 16"), 4, 16, NULL, NULL, NULL},
+        {MODE("mxfp8", ""), 8, 32, NULL, NULL, NULL},
+        {MODE("mxfp4", ", \"bits\": 4, \"group_size\": 16"), 4, 16, NULL, NULL,
+         "is mxfp4 with 4 bits in groups of 16"},
+        {MODE("mxfp4", ""), 4, 32, Q_PROJ ".scales", "F16",
+         "is F16 of 2 dimensions; scales are matrices of U8"},
+        {MODE("mxfp4", ""), 4, 32, Q_PROJ ".scales", "", "has the shape [32, 2], and the weight"},
+        {MODE("mxfp4", ""), 4, 32, Q_PROJ ".biases", NULL, "is beside weights of the mode mxfp4"},
+        {MODE("mxfp4", ", \"" Q_PROJ "\": {\"group_size\": 32}"), 4, 32, NULL, NULL,
+         Q_PROJ ".scales is U8 of 2 dimensions; scales are matrices of F16"},
+    };
+    (void)state;
+    for (size_t i = 0; i < KGEN_COUNT_OF(table); i++) {
+        const struct change change = {.more = table[i].more};
+        struct kgen_test_tensors tensors;
+        struct kgen_text said = {0};
+        make_floating(&tensors, table[i].bits, table[i].group_size);
+        if (table[i].edited != NULL && table[i].dtype == NULL)
+            kgen_test_tensor_add(&tensors, table[i].edited, "U8", 2, 32, 1);
+        else if (table[i].edited != NULL && table[i].dtype[0] == '\0')
+            kgen_test_tensor_find(&tensors, table[i].edited)->shape[1] = 2;
+        else if (table[i].edited != NULL)
+            kgen_test_tensor_find(&tensors, table[i].edited)->dtype = table[i].dtype;
+        open_changed(&change, &tensors, &said);
+        const char *got = said.data != NULL ? said.data : "";
+        if (table[i].message == NULL ? got[0] != '\0' : strstr(got, table[i].message) == NULL)
+            fail_msg("case %zu: \"%s\", expected \"%s\"", i, got,
+                     table[i].message != NULL ? table[i].message : "");
+        kgen_text_free(&said);
+    }
 }
 
 /* A head beside tied embeddings may only be the same. */
@@ -397,9 +458,8 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_changes),
-        cmocka_unit_test(test_the_same_head),
-        cmocka_unit_test(test_packed_bytes),
+        cmocka_unit_test(test_changes),       cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_the_same_head), cmocka_unit_test(test_packed_bytes),
         cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests_name("folders of safetensors", tests, NULL, NULL);

@@ -116,6 +116,15 @@ static double allowed(const struct kgen_matrix *matrix, double least, double gre
     case KGEN_GGML_MXFP4: /* the scale is less than double what it must be, and the widest step is a third */
         error = most / 3;
         break;
+    case KGEN_MXFP4: /* as of ggml's, and half of the widest step of e4m3 is 16 of 448 */
+        error = most / 3;
+        break;
+    case KGEN_MXFP8:
+        error = most * 2 * 16 / 448;
+        break;
+    case KGEN_NVFP4: /* the scale is at most 17/16 of what it must be */
+        error = most / 6 * 17 / 16;
+        break;
     default: /* with 1 bit there are -scale and 0 */
         error = matrix->bits == 1 ? most : most / (middle - 1) / 2;
         break;

@@ -158,7 +158,7 @@ static void test_describe(void **state)
         {"qmv", "bits", "1, 2, 3, 4, 5, 6, 8, 16 or 32"},
         {"qmv", "scheme",
          "\"affine\", \"symmetric\", \"zero_point\", \"q8_0\", \"q6_k\", \"q3_k\", \"q2_k\", \"iq4_nl\", "
-         "\"ggml_mxfp4\", \"f32\", \"f16\" or \"bf16\""},
+         "\"ggml_mxfp4\", \"mxfp4\", \"mxfp8\", \"nvfp4\", \"f32\", \"f16\" or \"bf16\""},
         {"rms_norm", "residual", "true or false"},
         {"rms_norm", "eps", "a number from 1e-12 to 1"},
     };
@@ -212,7 +212,8 @@ static void test_check(void **state)
         {qmv(1, 96, 4, 48), "\"group_size\" of qmv must be 16, 32, 64 or 128, not 48"},
         {mode, "\"scheme\" of qmv must be \"affine\", \"symmetric\", \"zero_point\", \"q8_0\", \"q6_k\", "
                "\"q3_k\", \"q2_k\", "
-               "\"iq4_nl\", \"ggml_mxfp4\", \"f32\", \"f16\" or \"bf16\", not \"i8\""},
+               "\"iq4_nl\", \"ggml_mxfp4\", \"mxfp4\", \"mxfp8\", \"nvfp4\", \"f32\", \"f16\" or \"bf16\", "
+               "not \"i8\""},
         {threads, "threads 0"},
         {odd, "rotary_dim 63 is not a positive even number"},
         {wide, "rotary_dim 130 is more than head_dim 128"},

@@ -28,6 +28,9 @@ static const char *const names[KGEN_CONSTANT_COUNT] = {
     [KGEN_IQ4_NL] = "iq4_nl",
     [KGEN_GGML_MXFP4] = "ggml_mxfp4",
     [KGEN_I24] = "i24",
+    [KGEN_MXFP4] = "mxfp4",
+    [KGEN_MXFP8] = "mxfp8",
+    [KGEN_NVFP4] = "nvfp4",
 };
 
 const char *kgen_constant_name(int64_t constant)

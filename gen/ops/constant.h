@@ -29,8 +29,11 @@ enum kgen_constant {
     KGEN_Q3_K,
     KGEN_Q2_K,
     KGEN_IQ4_NL,     /* w = d * number[q], ggml's blocks of 32 */
-    KGEN_GGML_MXFP4, /* the same with a power of two; MLX has mxfp4 in arrays of groups */
+    KGEN_GGML_MXFP4, /* the same with a power of two */
     KGEN_I24,
+    KGEN_MXFP4, /* MLX's floating-point modes: arrays of numbers and of scales, which are bytes */
+    KGEN_MXFP8,
+    KGEN_NVFP4,
     KGEN_CONSTANT_COUNT
 };
 

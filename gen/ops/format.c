@@ -20,6 +20,9 @@ enum { BITS_MAX = 8, GROUP_MIN = 32 };
     ROW(q2_k, KGEN_Q2_K)             \
     ROW(iq4_nl, KGEN_IQ4_NL)         \
     ROW(ggml_mxfp4, KGEN_GGML_MXFP4) \
+    ROW(mxfp4, KGEN_MXFP4)           \
+    ROW(mxfp8, KGEN_MXFP8)           \
+    ROW(nvfp4, KGEN_NVFP4)           \
     ROW(f32, KGEN_F32)               \
     ROW(f16, KGEN_F16)               \
     ROW(bf16, KGEN_BF16)

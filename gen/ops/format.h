@@ -47,10 +47,14 @@ struct kgen_format {
     /* The only ones; 0: the problem says them, and has at most 8 bits in groups of at least 32. */
     int64_t bits, group_size, scale_dtype;
     int64_t unit_greatest; /* the greatest magnitude of integers of KGEN_WEIGHTS_UNIT; 0: 2^(bits+1) */
-    /* A format of one array whose rows are blocks of so many values and bytes; 0 for others. Kernels for all
-     * such formats get the values of a block from the format's file values_<scheme>.inc. */
+    /* A format whose rows of weights are blocks of so many values and bytes; 0 for others. Its scales are in
+     * the blocks, or in a second array, "scales", one byte for each group of a block. Kernels for all such
+     * formats get the values of a block from the format's file values_<scheme>.inc. */
     int64_t block_values, block_bytes;
     bool tiles; /* there are kernels for the layout tiles16 */
+    /* In a config with this mode a tensor with an object of its own has MLX's defaults, affine with 4 bits in
+     * groups of 64, as far as its object says nothing else. (Other schemes are inherited.) */
+    bool affine_beside;
     /* Decodes count weights of a row from column first on. values gets each weight, magnitudes the sum of
      * the magnitudes of the terms of which a kernel makes it up. */
     void (*decode)(const struct kgen_matrix *matrix, int64_t row, int64_t first, int64_t count,

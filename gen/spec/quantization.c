@@ -15,8 +15,9 @@
 #define PATTERN_MAX 128
 #define STARS_MAX 4
 
-/* The default of MLX where a config has bits and no group_size. */
+/* The defaults of MLX: where a config has bits and no group_size, and beside its floating-point modes. */
 #define DEFAULT_GROUP_SIZE 64
+#define DEFAULT_BITS 4
 
 static const char *const format_names[] = {"bits", "group_size", "scheme", "mode", "scale_dtype", "scales"};
 
@@ -224,6 +225,8 @@ int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_sp
     json_t *own = json_object_get(formats->quantization, tensor);
     if (own != NULL) {
         struct kgen_json_path path = {NULL, formats->key, 0}, member = {&path, tensor, 0};
+        if (json_is_object(own) && kgen_format_find(format->scheme)->affine_beside)
+            *format = (struct kgen_spec_format){true, DEFAULT_BITS, DEFAULT_GROUP_SIZE, KGEN_AFFINE, 0};
         if (read_tensor(reader, &member, own, format) != 0)
             return -1;
         if (json_object_set(formats->seen, tensor, own) != 0)

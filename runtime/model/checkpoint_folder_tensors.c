@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The tensors of a model's folder: plain ones, and matrices that MLX packed, which are three tensors:
- * "X.weight" of uint32, "X.scales" and "X.biases". */
+/* The tensors of a model's folder: plain ones, and matrices that MLX packed, which are several tensors:
+ * "X.weight" of uint32, "X.scales" and, in the mode affine, "X.biases". */
 #include "gen/ops/dtype.h"
 #include "gen/ops/formats/grouped.h"
 #include "runtime/model/checkpoint_folder.h"
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* MLX's, where a config says bits and no group_size. */
-enum { BITS_MAX = 8, GROUP_DEFAULT = 64, GROUP_MAX = 1 << 20 };
+/* The defaults are MLX's. */
+enum { BITS_MAX = 8, BITS_DEFAULT = 4, GROUP_DEFAULT = 64, GROUP_MAX = 1 << 20 };
 
 /* A tensor of a file. */
 struct stored {
@@ -138,13 +138,30 @@ struct packing {
     const char *mode;
 };
 
+/* The format of kgen that has the mode's bytes, or NULL. */
+static const struct kgen_format *format_of(const struct packing *packing)
+{
+    static const enum kgen_constant schemes[] = {KGEN_AFFINE, KGEN_MXFP4, KGEN_MXFP8, KGEN_NVFP4};
+    for (size_t i = 0; i < KGEN_COUNT_OF(schemes); i++) {
+        if (strcmp(kgen_constant_name(schemes[i]), packing->mode) == 0)
+            return kgen_format_find(schemes[i]);
+    }
+    return NULL;
+}
+
+/* A mode that is said alone has its own bits and groups, which MLX takes then. */
 static void read_packing(const json_t *object, struct packing *packing)
 {
     const json_t *bits = json_object_get(object, "bits"), *group = json_object_get(object, "group_size");
     const char *mode = json_string_value(json_object_get(object, "mode"));
+    packing->mode = mode != NULL ? mode : packing->mode;
+    const struct kgen_format *format = mode != NULL ? format_of(packing) : NULL;
+    if (format != NULL && format->bits != 0) {
+        packing->bits = format->bits;
+        packing->group_size = format->group_size;
+    }
     packing->bits = json_is_integer(bits) ? json_integer_value(bits) : packing->bits;
     packing->group_size = json_is_integer(group) ? json_integer_value(group) : packing->group_size;
-    packing->mode = mode != NULL ? mode : packing->mode;
 }
 
 static int find_packing(const struct describer *describer, const struct stored *stored,
@@ -156,7 +173,11 @@ static int find_packing(const struct describer *describer, const struct stored *
     read_packing(describer->quantization, packing);
     ends_with(stored->tensor->name, ".weight", &before);
     snprintf(name, sizeof name, "%.*s", (int)before, stored->tensor->name);
-    read_packing(json_object_get(describer->quantization, name), packing);
+    const json_t *own = json_object_get(describer->quantization, name);
+    const struct kgen_format *format = format_of(packing);
+    if (json_is_object(own) && format != NULL && format->affine_beside)
+        *packing = (struct packing){BITS_DEFAULT, GROUP_DEFAULT, "affine"};
+    read_packing(own, packing);
     if (packing->bits >= 1 && packing->bits <= BITS_MAX && packing->group_size >= 1 &&
         packing->group_size <= GROUP_MAX)
         return 0;
@@ -166,7 +187,7 @@ static int find_packing(const struct describer *describer, const struct stored *
 }
 
 /* What people see as the type, by mode and bits. */
-static const char *type_of(const struct packing *packing)
+static const char *type_of(const struct packing *packing, const struct kgen_format *format)
 {
     static const char *const affine[BITS_MAX + 1] = {"",
                                                      "affine 1-bit",
@@ -177,12 +198,9 @@ static const char *type_of(const struct packing *packing)
                                                      "affine 6-bit",
                                                      "affine 7-bit",
                                                      "affine 8-bit"};
-    static const char *const modes[] = {"mxfp4", "mxfp8", "nvfp4"};
-    for (size_t i = 0; i < KGEN_COUNT_OF(modes); i++) {
-        if (strcmp(modes[i], packing->mode) == 0)
-            return modes[i];
-    }
-    return strcmp(packing->mode, "affine") == 0 ? affine[packing->bits] : "U32";
+    if (format == NULL)
+        return "U32";
+    return format->scheme == KGEN_AFFINE ? affine[packing->bits] : kgen_constant_name(format->scheme);
 }
 
 static int64_t scale_dtype_of(const struct stored *stored)
@@ -194,16 +212,19 @@ static int64_t scale_dtype_of(const struct stored *stored)
     return KGEN_CONSTANT_NONE;
 }
 
-/* Scales or biases: [N, K / group_size], in f16, bf16 or f32. */
+/* Scales or biases: [N, K / group_size], of the dtypes of which there is one in the text, "F16, BF16 or F32".
+ */
 static int check_part(const struct describer *describer, const struct stored *part, const char *what,
-                      const struct stored *weight, const struct kgen_matrix *matrix)
+                      const char *dtypes, const struct stored *weight, const struct kgen_matrix *matrix)
 {
     if (part == NULL)
         return fail(describer, weight, "is packed, and has no %s beside it", what);
     const struct kgen_safetensors_tensor *tensor = part->tensor;
-    if (scale_dtype_of(part) == KGEN_CONSTANT_NONE || tensor->rank != 2)
-        return fail(describer, part, "is %s of %zu dimensions; %s are matrices of F16, BF16 or F32",
-                    tensor->dtype->name, tensor->rank, what);
+    const bool byte = strcmp(tensor->dtype->name, "U8") == 0;
+    const bool known = strcmp(dtypes, "U8") == 0 ? byte : scale_dtype_of(part) != KGEN_CONSTANT_NONE;
+    if (!known || tensor->rank != 2)
+        return fail(describer, part, "is %s of %zu dimensions; %s are matrices of %s", tensor->dtype->name,
+                    tensor->rank, what, dtypes);
     if (tensor->shape[0] != matrix->N || tensor->shape[1] != matrix->K / matrix->group_size)
         return fail(describer, part,
                     "has the shape [%lld, %lld], and the weight, with %lld bits in groups of %lld, wants "
@@ -214,7 +235,45 @@ static int check_part(const struct describer *describer, const struct stored *pa
     return 0;
 }
 
-/* A packed matrix. Of other modes than affine kgen has no format, and their parts are what they are. */
+/* A matrix of the mode affine: its scales and biases have one dtype. */
+static int check_affine(const struct describer *describer, const struct stored *stored,
+                        const struct stored *scales, const struct stored *biases, struct kgen_matrix *matrix)
+{
+    static const char dtypes[] = "F16, BF16 or F32";
+    matrix->scale_dtype = scale_dtype_of(scales);
+    if (check_part(describer, scales, "scales", dtypes, stored, matrix) != 0 ||
+        check_part(describer, biases, "biases", dtypes, stored, matrix) != 0)
+        return -1;
+    if (scale_dtype_of(biases) != matrix->scale_dtype)
+        return fail(describer, biases, "is %s, and the scales are %s", biases->tensor->dtype->name,
+                    scales->tensor->dtype->name);
+    return 0;
+}
+
+/* A matrix of a floating-point mode, which has bits, groups and scales of its own, and no biases. */
+static int check_floating(const struct describer *describer, const struct stored *stored,
+                          const struct stored *scales, const struct stored *biases,
+                          struct kgen_matrix *matrix)
+{
+    const struct kgen_format *format = matrix->format;
+    const char *mode = kgen_constant_name(format->scheme);
+    matrix->scale_dtype = format->scale_dtype;
+    if (matrix->bits != format->bits || matrix->group_size != format->group_size) {
+        fail(describer, stored, "is %s with %lld bits in groups of %lld", mode, (long long)matrix->bits,
+             (long long)matrix->group_size);
+        kgen_error_hint(describer->error, "%s has %lld bits in groups of %lld", mode, (long long)format->bits,
+                        (long long)format->group_size);
+        return -1;
+    }
+    if (biases != NULL)
+        return fail(describer, biases, "is beside weights of the mode %s, which has no biases", mode);
+    if (matrix->K % format->block_values != 0)
+        return fail(describer, stored, "has rows of %lld values; of the mode %s kgen reads multiples of %lld",
+                    (long long)matrix->K, mode, (long long)format->block_values);
+    return check_part(describer, scales, "scales", "U8", stored, matrix);
+}
+
+/* A packed matrix. Of a mode that kgen has no format for the parts are what they are. */
 static int describe_packed(const struct describer *describer, const struct stored *stored,
                            const struct stored *scales, const struct stored *biases,
                            struct kgen_checkpoint_tensor *described)
@@ -223,8 +282,9 @@ static int describe_packed(const struct describer *describer, const struct store
     if (find_packing(describer, stored, &packing) != 0)
         return -1;
     const struct kgen_safetensors_tensor *tensor = stored->tensor;
+    const struct kgen_format *format = format_of(&packing);
     const int64_t columns = tensor->shape[1];
-    described->type = type_of(&packing);
+    described->type = type_of(&packing, format);
     described->bytes += scales->tensor->bytes + (biases != NULL ? biases->tensor->bytes : 0);
     if (columns > KGEN_SIZE_MAX || columns * 32 % (packing.bits * packing.group_size) != 0)
         return fail(describer, stored,
@@ -232,24 +292,20 @@ static int describe_packed(const struct describer *describer, const struct store
                     (long long)columns, (long long)packing.group_size, (long long)packing.bits);
     described->shape[1] = columns * 32 / packing.bits;
     described->elements = described->shape[0] * described->shape[1];
-    if (strcmp(packing.mode, "affine") != 0)
+    if (format == NULL)
         return 0;
-    struct kgen_matrix matrix = {.format = kgen_format_find(KGEN_AFFINE),
+    struct kgen_matrix matrix = {.format = format,
                                  .N = described->shape[0],
                                  .K = described->shape[1],
                                  .bits = packing.bits,
-                                 .group_size = packing.group_size,
-                                 .scale_dtype = scale_dtype_of(scales)};
-    if (check_part(describer, scales, "scales", stored, &matrix) != 0 ||
-        check_part(describer, biases, "biases", stored, &matrix) != 0)
+                                 .group_size = packing.group_size};
+    const bool affine = format->scheme == KGEN_AFFINE;
+    if ((affine ? check_affine : check_floating)(describer, stored, scales, biases, &matrix) != 0)
         return -1;
-    if (scale_dtype_of(biases) != matrix.scale_dtype)
-        return fail(describer, biases, "is %s, and the scales are %s", biases->tensor->dtype->name,
-                    scales->tensor->dtype->name);
     described->matrix = matrix;
     described->arrays[KGEN_GROUPED_WEIGHTS] = tensor->data;
     described->arrays[KGEN_GROUPED_SCALES] = scales->tensor->data;
-    described->arrays[KGEN_GROUPED_BIASES] = biases->tensor->data;
+    described->arrays[KGEN_GROUPED_BIASES] = affine ? biases->tensor->data : NULL;
     return 0;
 }
 

@@ -41,8 +41,19 @@ def eight_bits(path, module):
     return hasattr(module, "to_quantized") and not path.endswith("o_proj")
 
 
+def floating_modes(path, module):
+    """down_proj in mxfp8, o_proj in nvfp4, q_proj with 8 bits of affine, the others with the default."""
+    if path.endswith("down_proj"):
+        return {"bits": 8, "group_size": 32, "mode": "mxfp8"}
+    if path.endswith("o_proj"):
+        return {"bits": 4, "group_size": 16, "mode": "nvfp4"}
+    if path.endswith("q_proj"):
+        return {"bits": 8, "group_size": 32}
+    return hasattr(module, "to_quantized")
+
+
 MODELS = [
-    # name, family, class, keys of the config, dtype of what is stored, bits, group_size, predicate, shards
+    # name, family, class, keys of the config, dtype of what is stored, bits, group_size, predicate, shards; a mode other than affine
     ("qwen2-bf16", "qwen2", "Qwen2ForCausalLM", {}, mx.bfloat16, 0, 0, None, 1),
     ("qwen2-q4", "qwen2", "Qwen2ForCausalLM", {"hidden_size": 64, "intermediate_size": 64, "tie_word_embeddings": False}, mx.bfloat16, 4, 64,
      None, 1),
@@ -50,6 +61,7 @@ MODELS = [
     ("qwen3-f32-shards", "qwen3", "Qwen3ForCausalLM", {"head_dim": 16, "tie_word_embeddings": False}, mx.float32, 0, 0, None, 2),
     ("llama-q6", "llama", "LlamaForCausalLM", {"rope_scaling": LLAMA3}, mx.float32, 6, 32, None, 1),
     ("llama-f16", "llama", "LlamaForCausalLM", {"attention_bias": True, "mlp_bias": True}, mx.float16, 0, 0, None, 1),
+    ("qwen3-mxfp4-mixed", "qwen3", "Qwen3ForCausalLM", {"head_dim": 16}, mx.bfloat16, 4, 32, floating_modes, 1, "mxfp4"),
 ]
 
 
@@ -79,7 +91,13 @@ def save(folder, weights, shards):
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1) + "\n")
 
 
-def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, group_size, predicate, shards):
+def embed_in_float32():
+    """MLX decodes embeddings of its floating-point modes as bfloat16, which holds them, and goes on in it; logits are to be float32."""
+    call = nn.QuantizedEmbedding.__call__
+    nn.QuantizedEmbedding.__call__ = lambda self, x: call(self, x).astype(mx.float32)
+
+
+def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, group_size, predicate, shards, mode="affine"):
     config = {"architectures": [architecture], "model_type": family, **SMALL, **keys, **(LARGE if large else {})}
     module = importlib.import_module(f"mlx_lm.models.{family}")
     mx.random.seed(seed)
@@ -87,7 +105,7 @@ def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, 
     make_weights(model)
     model.set_dtype(dtype)
     if bits:
-        model, config = quantize_model(model, config, group_size, bits, quant_predicate=predicate)
+        model, config = quantize_model(model, config, group_size, bits, mode=mode, quant_predicate=predicate)
         config["quantization_config"] = config["quantization"]
     config["torch_dtype"] = {mx.bfloat16: "bfloat16", mx.float16: "float16", mx.float32: "float32"}[dtype]
     weights = dict(tree_flatten(model.parameters()))
@@ -109,6 +127,7 @@ def main():
     parser.add_argument("--large", action="store_true")
     options = parser.parse_args()
     mx.set_default_device(mx.cpu)
+    embed_in_float32()
     for seed, model in enumerate(MODELS):
         make_model(options.out, options.large, seed + 1, *model)
 
