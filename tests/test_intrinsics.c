@@ -84,6 +84,22 @@ static void add_matrices(struct kgen_text *text)
                    long_rows[i][0], long_rows[i][1], long_rows[i][2], formats[i % 3]);
 }
 
+/* Several rows of activations, few and more than a block of them. */
+static void add_rows(struct kgen_text *text)
+{
+    static const char *const activations[] = {"i8", "i24", "f32", "i16"};
+    for (int i = 0; i < 8; i++)
+        shapes_add(text,
+                   "{\"op\": \"qmm\", \"M\": %d, \"N\": 37, \"K\": 320, \"bits\": %d, \"group_size\": %d, "
+                   "\"scheme\": "
+                   "\"%s\", \"activation_dtype\": \"%s\", \"layout\": \"tiles16\"}",
+                   i < 4 ? 16 : 70,
+                   i % 3 == 0   ? 4
+                   : i % 3 == 1 ? 8
+                                : 3,
+                   i % 2 == 0 ? 32 : 64, i % 2 == 0 ? "affine" : "symmetric", activations[i % 4]);
+}
+
 /* Every format whose rows are blocks. */
 static void add_blocks(struct kgen_text *text)
 {
@@ -183,7 +199,14 @@ static void choose_kernels(struct suite *suite, size_t entry)
     kgen_variants_free(&variants);
 }
 
-/* Every value must have been met that there is. */
+/* Values that an instruction set has too few registers for. */
+static bool is_beyond(const struct suite *suite, const char *tmpl, const char *param, int64_t value)
+{
+    return suite->isa == KGEN_ISA_AVX2 && strcmp(tmpl, "qmm_tiles") == 0 &&
+           strcmp(param, "rows_at_once") == 0 && value == 8;
+}
+
+/* Every other value must have been met that there is. */
 static void check_coverage(const struct suite *suite)
 {
     size_t values = 0;
@@ -194,7 +217,8 @@ static void check_coverage(const struct suite *suite)
         for (size_t i = 0; i < kgen_template_param_count(tmpl); i++) {
             const struct kgen_param *param = kgen_template_param(tmpl, i);
             for (size_t v = 0; v < param->count; v++, values++) {
-                if (!suite->has[t][i][v])
+                if (!suite->has[t][i][v] &&
+                    !is_beyond(suite, kgen_template_name(tmpl), param->name, (int64_t)param->values[v]))
                     fail_msg("no problem of this test has a variant of %s for %s with %s=%lld",
                              kgen_template_name(tmpl), kgen_isa_info(suite->isa)->name, param->name,
                              (long long)param->values[v]);
@@ -269,6 +293,7 @@ static void open_suite(struct suite *suite, enum kgen_isa isa)
     struct kgen_error error = {0};
     suite->isa = isa;
     add_matrices(&problems);
+    add_rows(&problems);
     add_blocks(&problems);
     shapes_add(&problems, "%s", others);
     suite->spec = shapes_spec(&problems);

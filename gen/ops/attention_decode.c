@@ -41,7 +41,7 @@ static void reference(const struct kgen_problem *problem, const struct kgen_argu
     kgen_attention_reference(problem, arguments, expected, Y);
 }
 
-static void batched(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch)
+static bool batched(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch)
 {
     kgen_problem_init(batch, kgen_op_find("attention_prefill"));
     for (size_t i = 0; i < KGEN_COUNT_OF(fields); i++) {
@@ -50,6 +50,7 @@ static void batched(const struct kgen_problem *problem, int64_t rows, struct kge
             *kgen_problem_value(batch, field) = problem->values[i];
     }
     kgen_problem_set(batch, "M", rows);
+    return true;
 }
 
 const struct kgen_op kgen_op_attention_decode = {

@@ -97,10 +97,11 @@ void kgen_problem_set_range(struct kgen_problem *problem, size_t range)
     kgen_problem_set(problem, problem->op->range, (int64_t)range);
 }
 
-void kgen_problem_multiply_range(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch)
+bool kgen_problem_multiply_range(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch)
 {
     *batch = *problem;
     kgen_problem_set(batch, problem->op->range, kgen_problem_get(problem, problem->op->range) * rows);
+    return true;
 }
 
 int64_t kgen_scalar_minimum(const struct kgen_problem *problem, const struct kgen_scalar *scalar)

@@ -83,7 +83,7 @@ size_t kgen_problem_range_inner(const struct kgen_problem *problem);
 /* Makes it the same problem with another value of the field that the range counts. */
 void kgen_problem_set_range(struct kgen_problem *problem, size_t range);
 /* For tables of ops, as batched: the same problem with so many times the range. */
-void kgen_problem_multiply_range(const struct kgen_problem *problem, int64_t rows,
+bool kgen_problem_multiply_range(const struct kgen_problem *problem, int64_t rows,
                                  struct kgen_problem *batch);
 
 /* Evaluates an expression of integers, names of integer fields, + - * / ( ), comparisons == != < > with

@@ -51,9 +51,8 @@ static int add_batch(struct kgen_spec_reader *reader, struct kgen_graph_node *no
     struct kgen_problem batch;
     if (node->status != KGEN_GRAPH_DERIVED || node->problem.op->batched == NULL)
         return 0;
-    node->problem.op->batched(&node->problem, rows, &batch);
-    if (!is_problem(&batch) || !has_rows(reader->spec->graph, node, &batch) ||
-        !has_same_weights(node, &batch))
+    if (!node->problem.op->batched(&node->problem, rows, &batch) || !is_problem(&batch) ||
+        !has_rows(reader->spec->graph, node, &batch) || !has_same_weights(node, &batch))
         return 0;
     return kgen_spec_add_problems(reader, node, &batch, node->batches, &node->batch_count);
 }

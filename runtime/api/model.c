@@ -67,18 +67,26 @@ static int load(struct kgen_model *model, const struct kgen_context *context,
                 const struct kgen_model_options *options, struct kgen_error *error)
 {
     const struct kgen_kernel **kernels = calloc(model->plan->count + 1, sizeof *kernels);
-    if (kernels == NULL)
+    bool *plain = calloc(model->plan->count + 1, sizeof *plain);
+    if (kernels == NULL || plain == NULL) {
+        free(kernels);
+        free(plain);
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
-    for (size_t i = 0; i < model->plan->count; i++)
+    }
+    for (size_t i = 0; i < model->plan->count; i++) {
         kernels[i] = &model->plan->functions[i].kernel;
+        plain[i] = model->plan->functions[i].isa == KGEN_ISA_GENERIC;
+    }
     const struct kgen_decoder_parts parts = {.graph = model->spec->graph,
                                              .kernels = kernels,
+                                             .plain = plain,
                                              .checkpoint = model->checkpoint,
                                              .threads = context->settings.threads,
                                              .progress = options->progress,
                                              .progress_context = options->progress_context};
     model->decoder = kgen_decoder_new(&parts, error);
     free(kernels);
+    free(plain);
     return model->decoder != NULL ? 0 : -1;
 }
 

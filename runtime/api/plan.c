@@ -205,6 +205,7 @@ static int take(struct making *making, size_t index, const struct kgen_load *loa
     making->served[index] = true;
     function->kernel = load->kernel;
     function->origin = choice->origin;
+    function->isa = choice->variant.isa;
     function->seconds = choice->seconds;
     function->checked = load->check != KGEN_CHECK_NONE;
     function->error_of_bound = choice->error_of_bound > load->verification.error_of_bound

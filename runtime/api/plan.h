@@ -10,6 +10,7 @@ struct kgen_function {
     struct kgen_kernel kernel; /* its problem has the threads it was tuned for */
     struct kgen_text name, problem_text, tensors, variant;
     enum kgen_origin origin;
+    enum kgen_isa isa;
     bool checked;
     double error_of_bound, seconds, calls;
 };

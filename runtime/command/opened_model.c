@@ -171,7 +171,7 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
     if (opened->context != NULL && options->isa_given) {
         if (kgen_check_isa(options, opened->context->machine.isas) != 0)
             return KGEN_EXIT_NO_CANDIDATE;
-        opened->context->machine.isas = 1u << options->isa;
+        opened->context->machine.isas = 1u << options->isa | 1u << KGEN_ISA_GENERIC;
     }
     if (opened->context != NULL) {
         kgen_opened_model_show(opened, "preparing the kernels");

@@ -13,8 +13,10 @@ struct kgen_decoder; /* used by one thread at a time */
 /* What a decoder is made of. */
 struct kgen_decoder_parts {
     const struct kgen_graph *graph;
-    /* The kernel of each entry of the spec that the graph belongs to, by the entry's index. */
+    /* The kernel of each entry of the spec that the graph belongs to, by the entry's index, and whether it is
+     * plain C: a node whose rows vectors compute one by one does not use plain C for several at once. */
     const struct kgen_kernel *const *kernels;
+    const bool *plain;
     const struct kgen_checkpoint *checkpoint; /* from it a step reads the row of its token */
     int threads;                              /* that the kernels were tuned for */
     /* NULL, or is told after each node how many of the nodes are loaded. */

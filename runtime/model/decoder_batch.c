@@ -235,7 +235,7 @@ static int make_call(struct kgen_decoder_batch *batch, const struct kgen_decoder
     for (size_t i = 0; i < node->tensor_count; i++)
         call->last_only = call->last_only || tensor_at(batch, node->tensors[i].index)->result;
     call->keeps_state = keeps_state(decoder->graph, index);
-    if (node->batch_count > 0) {
+    if (node->batch_count > 0 && (!parts->plain[node->batches[0]] || parts->plain[node->entries[0]])) {
         call->kernel = parts->kernels[node->batches[0]];
         return make_batched(batch, index, error);
     }
