@@ -9,17 +9,20 @@
 
 #define FILE_LIMIT ((size_t)64 << 20)
 
+/* The room is a power of two. */
 static int add(struct kgen_pack *pack, const char *text, size_t length, struct kgen_error *error)
 {
-    struct kgen_pack_prompt *grown = realloc(pack->prompts, (pack->count + 1) * sizeof *grown);
-    if (grown != NULL) {
+    const size_t count = pack->count;
+    if ((count & (count - 1)) == 0) {
+        struct kgen_pack_prompt *grown = realloc(pack->prompts, (count > 0 ? 2 * count : 1) * sizeof *grown);
+        if (grown == NULL)
+            return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
         pack->prompts = grown;
-        grown[pack->count] = (struct kgen_pack_prompt){0};
-        kgen_text_append(&grown[pack->count++].text, text, length);
     }
-    return grown == NULL || grown[pack->count - 1].text.failed
-               ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory")
-               : 0;
+    struct kgen_pack_prompt *prompt = &pack->prompts[pack->count++];
+    *prompt = (struct kgen_pack_prompt){0};
+    kgen_text_append(&prompt->text, text, length);
+    return prompt->text.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory") : 0;
 }
 
 /* Whether JSON can hold the text as it is. */
