@@ -26,31 +26,39 @@ struct scoring {
 
 /* ---- the windows ---- */
 
-/* Runs the window that begins at an id, from an empty cache. */
+/* Runs the window that begins at an id, from an empty cache: what does not count as a prompt, then token by
+ * token. */
 static int score_window(struct scoring *scoring, int64_t begin, struct kgen_error *error)
 {
     struct kgen_decoder *decoder = scoring->opened.model->decoder;
-    const int32_t *ids = scoring->ids.ids;
+    int32_t *ids = scoring->ids.ids + begin;
     const int64_t rest = (int64_t)scoring->ids.count - begin;
     const int64_t length = rest < scoring->window ? rest : scoring->window;
-    /* The last id has no next one. Where none would count, nothing is run. */
-    for (int64_t i = 0; scoring->skip < length - 1 && i < length - 1 && !kgen_interrupted; i++) {
-        const bool replaced = i == 0 && kgen_tokenizer_adds_bos(scoring->opened.tokenizer);
-        const int64_t id = replaced ? kgen_tokenizer_bos(scoring->opened.tokenizer) : ids[begin + i];
-        const float *logits = kgen_decoder_step(decoder, id, i, error);
-        if (logits == NULL)
-            return -1;
+    if (scoring->skip >= length - 1) /* the last id has no next one: none would count */
+        return 0;
+    const int32_t first = ids[0];
+    if (kgen_tokenizer_adds_bos(scoring->opened.tokenizer))
+        ids[0] = (int32_t)kgen_tokenizer_bos(scoring->opened.tokenizer);
+    int result = 0;
+    if (scoring->skip > 0 && kgen_decoder_prompt(decoder, ids, (size_t)scoring->skip, 0, error) == NULL)
+        result = -1;
+    scoring->steps += scoring->skip;
+    for (int64_t i = scoring->skip; result == 0 && i < length - 1 && !kgen_interrupted; i++) {
+        const float *logits = kgen_decoder_step(decoder, ids[i], i, error);
+        if (logits == NULL) {
+            result = -1;
+            break;
+        }
         scoring->steps++;
-        if (i < scoring->skip)
-            continue;
-        const double loss = kgen_likelihood_add(&scoring->likelihood, logits,
-                                                kgen_decoder_vocabulary(decoder), ids[begin + i + 1]);
+        const double loss =
+            kgen_likelihood_add(&scoring->likelihood, logits, kgen_decoder_vocabulary(decoder), ids[i + 1]);
         if (!(loss == loss))
-            return kgen_error_set(error, KGEN_ERROR_SPEC, NULL, 0, 0,
-                                  "the model gives logits that are no numbers, at token %lld",
-                                  (long long)(begin + i));
+            result = kgen_error_set(error, KGEN_ERROR_SPEC, NULL, 0, 0,
+                                    "the model gives logits that are no numbers, at token %lld",
+                                    (long long)(begin + i));
     }
-    return 0;
+    ids[0] = first;
+    return result;
 }
 
 static int score(struct scoring *scoring, struct kgen_error *error)
