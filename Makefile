@@ -132,7 +132,8 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libkgen.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
-install: $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## install the command, the library and the specs under PREFIX (default /usr/local)
+DOCUMENTS := README.md CHANGELOG.md LICENSE specs/README.md templates/README.md bench/README.md $(wildcard runtime/*.md)
+install: $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## install the command, the library, the specs and the documents under PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -d $(DESTDIR)$(PREFIX)/share/kgen/specs $(DESTDIR)$(PREFIX)/share/kgen/examples $(DESTDIR)$(PREFIX)/share/kgen/records
 	install -m 755 $(BUILD)/kgen $(DESTDIR)$(PREFIX)/bin/kgen
@@ -144,7 +145,7 @@ install: $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJO
 	install -m 644 $(BUILD)/kgen.pc $(DESTDIR)$(LIBDIR)/pkgconfig/kgen.pc
 	install -m 644 tests/examples/*.c $(DESTDIR)$(PREFIX)/share/kgen/examples
 	install -m 644 specs/*.json specs/README.md $(DESTDIR)$(PREFIX)/share/kgen/specs
-
+	for file in $(DOCUMENTS); do install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/doc/kgen/$$file; done
 	for file in runtime/records/*.jsonl; do [ ! -e $$file ] || install -m 644 $$file $(DESTDIR)$(PREFIX)/share/kgen/records; done
 
 records: all ## tune the specs that ship on this machine, patiently, and keep the winners in runtime/records
@@ -153,7 +154,7 @@ records: all ## tune the specs that ship on this machine, patiently, and keep th
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/kgen $(DESTDIR)$(PREFIX)/include/kgen.h $(DESTDIR)$(LIBDIR)/pkgconfig/kgen.pc
 	rm -f $(DESTDIR)$(LIBDIR)/libkgen.a $(DESTDIR)$(LIBDIR)/libkgen.so $(DESTDIR)$(LIBDIR)/libkgen.so.$(API_MAJOR)
-	rm -rf $(DESTDIR)$(PREFIX)/share/kgen
+	rm -rf $(DESTDIR)$(PREFIX)/share/kgen $(DESTDIR)$(PREFIX)/share/doc/kgen
 
 kgen: $(BUILD)/kgen
 	$(Q)cp $< $@

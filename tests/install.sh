@@ -8,7 +8,8 @@ prefix=$folder/prefix
 unset MAKEFLAGS MAKELEVEL MFLAGS 2>/dev/null || true
 make -s install PREFIX="$prefix" BUILD=build CFLAGS="-O2 -g" >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
 
-for file in bin/kgen include/kgen.h lib/libkgen.a lib/libkgen.so lib/pkgconfig/kgen.pc share/kgen/specs/qwen.json; do
+for file in bin/kgen include/kgen.h lib/libkgen.a lib/libkgen.so lib/pkgconfig/kgen.pc share/kgen/specs/qwen.json \
+    share/doc/kgen/README.md share/doc/kgen/templates/README.md share/doc/kgen/runtime/text.md; do
     [ -e "$prefix/$file" ] || { echo "$file is not installed"; exit 1; }
 done
 
