@@ -100,24 +100,24 @@ static void add_contract(struct sources *sources)
     kgen_text_puts(header, " */\n");
 }
 
-/* Declares the public functions of an entry, below a comment with its tensors and its problem. */
+/* Declares the public functions of an entry, below a comment with its tensors and its problem, whose threads
+ * belong to the kernels. */
 static void add_public(struct sources *sources, size_t entry)
 {
     const struct kgen_spec_entry *item = &sources->emission->input.spec->entries[entry];
-    struct kgen_problem shown = item->problem;
     struct kgen_text name = {0}, problem = {0};
-    shown.threads = 1;
     kgen_emit_function_name(&sources->emission->input, entry, &name);
-    kgen_problem_write(&shown, &problem);
+    kgen_problem_write(&item->problem, &problem);
     kgen_text_puts(&sources->header, "\n/* ");
     if (item->tensors[0] != '\0')
         kgen_text_printf(&sources->header, "%s\n * ", item->tensors);
     if (name.failed || problem.failed) {
         sources->header.failed = true;
     } else {
-        for (const char *at = problem.data; *at != '\0'; at++)
+        const char *end = strstr(problem.data, ",\"threads\":");
+        for (const char *at = problem.data; at != end && *at != '\0'; at++)
             kgen_text_printf(&sources->header, "%c%s", *at, *at == ',' ? " " : "");
-        kgen_text_puts(&sources->header, " */\n");
+        kgen_text_puts(&sources->header, end != NULL ? "} */\n" : " */\n");
         declare(&item->problem, name.data, &sources->header);
         kgen_emit_dispatch(sources->emission, entry, &sources->dispatch);
     }
