@@ -208,7 +208,7 @@ static uint64_t next_random(uint64_t *state)
 /* Runs kgen, and kills it after some milliseconds. True where it was still running. */
 static bool run_and_kill(unsigned milliseconds)
 {
-    const pid_t child = kgen_test_start("tune small.json --cache killed -q", "killed");
+    const pid_t child = kgen_test_start("tune small.json --cache killed -q --no-retune", "killed");
     nanosleep(&(struct timespec){.tv_nsec = (long)milliseconds * 1000000}, NULL);
     struct kgen_text before = {0}, after = {0};
     const bool any = kgen_file_read("killed/records.jsonl", 1 << 26, &before, NULL) == 0;
@@ -240,7 +240,7 @@ static void kill_runs(size_t kills, size_t *completed)
         while (run_and_kill(5 + (unsigned)(next_random(&random) % 250)) && ++done < kills)
             continue;
         /* What is left is done at once: no lock of the dead is in the way. */
-        kgen_test_expect("tune small.json --cache killed -q", 0, NULL, NULL);
+        kgen_test_expect("tune small.json --cache killed -q --no-retune", 0, NULL, NULL);
         const struct census census = take_census("killed/records.jsonl");
         assert_int_equal(census.torn, 0);
         assert_int_equal(census.repeated, 0);
