@@ -19,7 +19,7 @@
 
 /* Both activations of a matrix, one after the other. */
 #define TWICE(name, calls, tensors)                                                                          \
-    {name "_f32", calls, tensors},                                                                           \
+    {name "_i24", calls, tensors},                                                                           \
     {                                                                                                        \
         name "_i8", calls, tensors                                                                           \
     }
@@ -121,7 +121,7 @@ static bool have_configs(void)
 static void same_as(const char *config, const char *shipped)
 {
     static const struct kgen_spec_options options = {
-        .bits = 4, .group_size = 64, .activation_dtypes = {KGEN_F32, KGEN_I8}};
+        .bits = 4, .group_size = 64, .activation_dtypes = {KGEN_I24, KGEN_I8}};
     struct kgen_spec *spec = spec_read(config, &options), *other = spec_read(shipped, NULL);
     assert_int_equal(spec->count, other->count);
     assert_true(spec->count > 0);
