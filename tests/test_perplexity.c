@@ -14,8 +14,11 @@
 #include <string.h>
 
 #include "command_fixture.h"
+#include "gen/base/file.h"
 #include "llama_reference.h"
+#include "runtime/model/divergence.h"
 #include "runtime/model/likelihood.h"
+#include "runtime/model/logits_file.h"
 
 #define SEED UINT64_C(75)
 /* Of -log p: what the logits of test_decoder may differ by, twice, with room to spare. */
@@ -168,6 +171,143 @@ static void test_against_double_precision(void **state)
                      0, "20 of 45 tokens, windows of 9", "i8 activations");
 }
 
+/* ---- files of logits ---- */
+
+/* What a step of 16 bits may lose of log p, which reach over 16. */
+#define STEP_ERROR (16.0 / 65535)
+
+static void check_rows(const struct kgen_logits_file *file)
+{
+    struct kgen_error error = {0};
+    struct kgen_checkpoint *checkpoint = kgen_checkpoint_open("model.gguf", &error);
+    assert_non_null(checkpoint);
+    struct llama_reference *reference = llama_reference_new(checkpoint, &shape, 64);
+    size_t rows = 0;
+    for (int64_t i = 0; i < (int64_t)file->windows * file->window; i++) {
+        const int64_t position = i % file->window;
+        assert_int_equal(kgen_logits_file_id(file, i), letters[i] - 'a');
+        const double *logits = llama_reference_step(reference, letters[i] - 'a', position);
+        double log_p[KGEN_COUNT_OF(tokens)], sum = 0;
+        if (position < file->window / 2 || position == file->window - 1)
+            continue;
+        kgen_logits_file_row(file, i / file->window, position, log_p);
+        for (int64_t j = 0; j < shape.vocab; j++)
+            sum += exp(logits[j]);
+        for (int64_t j = 0; j < shape.vocab; j++)
+            if (!(fabs(log_p[j] - (logits[j] - log(sum))) < TOLERANCE + STEP_ERROR))
+                fail_msg("token %lld, log p of %lld: %.9f, expected %.9f, seed %llu", (long long)i,
+                         (long long)j, log_p[j], logits[j] - log(sum), (unsigned long long)SEED);
+        rows++;
+    }
+    llama_reference_free(reference);
+    kgen_checkpoint_free(checkpoint);
+    assert_int_equal(rows, 5 * 4);
+}
+
+static void test_logits_are_kept(void **state)
+{
+    (void)state;
+    kgen_test_expect(
+        "perplexity model.gguf -f text.txt --window 9 --tune-seconds 0.01 --save-logits base.bin", 0,
+        "20 of 45 tokens", "");
+    struct kgen_logits_file file = {0};
+    struct kgen_error error = {0};
+    assert_int_equal(kgen_logits_file_open(&file, "base.bin", &error), 0);
+    assert_int_equal(file.window, 9);
+    assert_int_equal(file.windows, 5);
+    assert_int_equal(file.vocabulary, shape.vocab);
+    check_rows(&file);
+    kgen_logits_file_close(&file);
+}
+
+/* The divergence that the command prints, and the same from the two files. */
+static void test_divergence(void **state)
+{
+    (void)state;
+    static const struct window_case same = {"model.gguf", "--window 9 --kl-divergence base.bin", 9, 4, 20};
+    static const struct window_case other = {
+        "model.gguf", "--window 9 --activation-dtype i8 --kl-divergence base.bin --save-logits i8.bin", 9, 4,
+        20};
+    json_t *root = perplexity(&same), *result = json_object_get(root, "kl_divergence");
+    assert_int_equal((int64_t)number(result, "positions"), 20);
+    assert_true(fabs(number(result, "mean")) < STEP_ERROR);
+    assert_true(number(result, "same_top") == 1);
+    json_decref(root);
+    root = perplexity(&other);
+    struct kgen_logits_file a = {0}, b = {0};
+    struct kgen_error error = {0};
+    assert_int_equal(kgen_logits_file_open(&a, "base.bin", &error), 0);
+    assert_int_equal(kgen_logits_file_open(&b, "i8.bin", &error), 0);
+    double sum = 0;
+    for (int64_t i = 0; i < 20; i++) {
+        double p[KGEN_COUNT_OF(tokens)], q[KGEN_COUNT_OF(tokens)];
+        kgen_logits_file_row(&a, i / 4, 4 + i % 4, p);
+        kgen_logits_file_row(&b, i / 4, 4 + i % 4, q);
+        for (int64_t j = 0; j < shape.vocab; j++)
+            sum += exp(p[j]) * (p[j] - q[j]);
+    }
+    kgen_logits_file_close(&a);
+    kgen_logits_file_close(&b);
+    const double mean = number(json_object_get(root, "kl_divergence"), "mean");
+    json_decref(root);
+    if (!(mean > 1e-9) || !(fabs(mean - sum / 20) < STEP_ERROR))
+        fail_msg("mean %.9f, expected %.9f, seed %llu", mean, sum / 20, (unsigned long long)SEED);
+    kgen_test_expect(
+        "perplexity model.gguf -f text.txt --window 9 --tune-seconds 0.01 --kl-divergence base.bin", 0,
+        "20 positions, same most likely token in 100.00 %", "");
+}
+
+static void test_divergence_sums(void **state)
+{
+    (void)state;
+    static const float logits[] = {0, 0}, swapped[] = {-1, 1}, nan[] = {0, NAN};
+    const double even[] = {log(0.5), log(0.5)}, sure[] = {0, -40};
+    struct kgen_divergence divergence = {0};
+    assert_true(isnan(kgen_divergence_mean(&divergence)));
+    assert_true(fabs(kgen_divergence_add(&divergence, even, logits, 2)) < 1e-15);
+    assert_true(fabs(kgen_divergence_add(&divergence, sure, logits, 2) - log(2)) < 1e-15);
+    assert_true(fabs(kgen_divergence_add(&divergence, sure, swapped, 2) - log(1 + exp(2))) < 1e-14);
+    assert_int_equal(divergence.count, 3);
+    assert_int_equal(divergence.same_top, 2);
+    assert_true(fabs(kgen_divergence_mean(&divergence) - (log(2) + log(1 + exp(2))) / 3) < 1e-14);
+    assert_true(divergence.greatest > 2 && kgen_divergence_error(&divergence) > 0);
+    assert_true(isnan(kgen_divergence_add(&divergence, even, nan, 2)));
+}
+
+static void test_bad_logits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments, *err;
+    } cases[] = {
+        {"--window 9 --kl-divergence none.bin", "none.bin"},
+        {"--window 9 --kl-divergence text.txt", "text.txt: this is no whole file of logits"},
+        {"--window 9 --kl-divergence cut.bin", "cut.bin: this is no whole file of logits: its length"},
+        {"--window 8 --kl-divergence base.bin",
+         "windows of 9 tokens and a vocabulary of 10, not of 8 and 10"},
+        {"--window 9 --skip 3 --kl-divergence base.bin", "--skip cannot be 3"},
+        {"--window 100 --skip 10 --save-logits x.bin", "--skip cannot be 10"},
+        {"--window 64 --save-logits x.bin --context 64", "take whole windows"},
+        {"--window 9 --save-logits none/x.bin", "none/x.bin"},
+    };
+    struct kgen_text text = {0};
+    struct kgen_error error = {0};
+    assert_int_equal(kgen_file_read("base.bin", 1 << 20, &text, &error), 0);
+    assert_int_equal(kgen_file_write("cut.bin", text.data, text.length - 1, &error), 0);
+    kgen_text_free(&text);
+    kgen_test_put_file("other.txt", "hgfedcbahcfaedgbfhdcagehbcfdegahfcbedghacdebh");
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        char line[256];
+        snprintf(line, sizeof line, "perplexity model.gguf -f text.txt --tune-seconds 0.01 %s",
+                 cases[i].arguments);
+        kgen_test_expect(line, 2, NULL, cases[i].err);
+        assert_false(kgen_test_exists("x.bin"));
+    }
+    kgen_test_expect(
+        "perplexity model.gguf -f other.txt --tune-seconds 0.01 --window 9 --kl-divergence base.bin", 2, NULL,
+        "another text: token 44 differs");
+}
+
 static void test_bad_input(void **state)
 {
     (void)state;
@@ -224,6 +364,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sums),
         cmocka_unit_test(test_against_double_precision),
+        cmocka_unit_test(test_logits_are_kept), /* makes base.bin */
+        cmocka_unit_test(test_divergence),
+        cmocka_unit_test(test_divergence_sums),
+        cmocka_unit_test(test_bad_logits),
         cmocka_unit_test(test_bad_input),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

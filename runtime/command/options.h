@@ -40,11 +40,12 @@ struct kgen_options {
     bool chat;
     int tokens; /* of text at most; 0: the default */
     double tune_seconds;
-    const char *tests;    /* bench; NULL: the usual ones */
-    int repeats;          /* bench; 0: the default */
-    int64_t window, skip; /* perplexity; 0 and -1: the default */
-    bool record;          /* replay: make a pack */
-    double slower_than;   /* replay; 0: time does not count */
+    const char *tests;                       /* bench; NULL: the usual ones */
+    int repeats;                             /* bench; 0: the default */
+    int64_t window, skip;                    /* perplexity; 0 and -1: the default */
+    const char *save_logits, *kl_divergence; /* files of perplexity; NULL: none */
+    bool record;                             /* replay: make a pack */
+    double slower_than;                      /* replay; 0: time does not count */
     struct kgen_sampling sampling;
     struct kgen_logit_bias *biases; /* of sampling; owned */
     bool seed_given;
