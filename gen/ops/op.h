@@ -154,6 +154,9 @@ struct kgen_op {
     /* NULL, or the field that says for how many positions a state has room. Kernels serve less room, too:
      * proofs and timings are done with less. */
     const char *room;
+    /* NULL, or an expression of fields: a call reads at most so many of these positions, or all of them where
+     * it is 0. Timings need no more room than that; proofs have room for others, too. */
+    const char *room_read;
     bool threaded; /* one call is long enough for several threads */
 
     /* NULL, or sets what follows from other fields where a spec does not say it. */
