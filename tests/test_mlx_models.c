@@ -26,7 +26,8 @@ enum { POSITIONS = 32, LOGITS_BYTES_MAX = 64 << 20 };
 static const char *const shipped[] = {
     "tests/models/qwen2-bf16",        "tests/models/qwen2-q4", "tests/models/qwen3-q3-mixed",
     "tests/models/qwen3-f32-shards",  "tests/models/llama-q6", "tests/models/llama-f16",
-    "tests/models/qwen3-mxfp4-mixed",
+    "tests/models/qwen3-mxfp4-mixed", "tests/models/mistral-window", "tests/models/gemma3",
+    "tests/models/gemma2", "tests/models/phi3", "tests/models/glm4",
 };
 static const char *const *folders = shipped;
 static size_t folder_count = KGEN_COUNT_OF(shipped);
