@@ -61,7 +61,10 @@ static const struct {
     {"gemma2", "attention.sliding_window", "sliding_window", true},
     {"gemma2", "attn_logit_softcapping", "attn_logit_softcapping", false},
     {"gemma2", "final_logit_softcapping", "final_logit_softcapping", false},
+    {"gemma2", "attention.sliding_window_pattern", "sliding_window_pattern", true},
     {"gemma3", "attention.sliding_window", "sliding_window", true},
+    {"gemma3", "attention.sliding_window_pattern", "sliding_window_pattern", true},
+    {"gemma3", "final_logit_softcapping", "final_logit_softcapping", false},
     {"gemma3", "rope.freq_base_swa", "rope_local_base_freq", false},
     {"phi3", "attention.sliding_window", "sliding_window", true},
 };

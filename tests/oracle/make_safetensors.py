@@ -31,7 +31,7 @@ LARGE = {"hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 4, 
          "vocab_size": 3000}
 
 # mlx-lm rounds the root of Gemma 3's hidden_size to bfloat16, which holds 8.
-GEMMA = {"hidden_size": 64, "head_dim": 16, "query_pre_attn_scalar": 24, "hidden_activation": "gelu_pytorch_tanh"}
+GEMMA = {"hidden_size": 64, "head_dim": 16, "hidden_activation": "gelu_pytorch_tanh"}
 TWO_LAYERS = {"num_hidden_layers": 2}
 
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -72,10 +72,10 @@ MODELS = [
     # A window in the first layer.
     ("mistral-window", "mistral", "MistralForCausalLM", {**TWO_LAYERS, "layer_types": ["sliding_attention", "full_attention"],
      "sliding_window": 8}, mx.bfloat16, 0, 0, None, 1),
-    ("gemma3", "gemma3_text", "Gemma3ForCausalLM", {**TWO_LAYERS, **GEMMA, "sliding_window": 8, "sliding_window_pattern": 2,
+    ("gemma3", "gemma3_text", "Gemma3ForCausalLM", {**TWO_LAYERS, **GEMMA, "query_pre_attn_scalar": 24, "sliding_window": 8, "sliding_window_pattern": 2,
      "rope_theta": 1e6, "rope_local_base_freq": 100.0, "rope_scaling": {"rope_type": "linear", "factor": 8.0}}, mx.bfloat16, 0, 0, None, 1),
     # mlx-lm gives Gemma 2 no window.
-    ("gemma2", "gemma2", "Gemma2ForCausalLM", {**TWO_LAYERS, **GEMMA, "sliding_window": 64, "attn_logit_softcapping": 2.0,
+    ("gemma2", "gemma2", "Gemma2ForCausalLM", {**TWO_LAYERS, **GEMMA, "query_pre_attn_scalar": 16, "sliding_window": 64, "attn_logit_softcapping": 2.0,
      "final_logit_softcapping": 3.0}, mx.bfloat16, 0, 0, None, 1),
     ("phi3", "phi3", "Phi3ForCausalLM", {"head_dim": 16, "partial_rotary_factor": 0.75, "tie_word_embeddings": False}, mx.bfloat16, 0, 0, None, 1),
     ("glm4", "glm4", "Glm4ForCausalLM", {**TWO_LAYERS, "head_dim": 16, "attention_bias": True, "partial_rotary_factor": 0.5,
