@@ -121,6 +121,13 @@ static void add_others(struct kgen_text *text)
         shapes_add(text, "{\"op\": \"softmax\", \"size\": %d, \"rows\": 3}", sizes[i]);
         shapes_add(text, "{\"op\": \"swiglu\", \"size\": %d}", sizes[i]);
         shapes_add(text, "{\"op\": \"add\", \"size\": %d}", sizes[i]);
+        shapes_add(text, "{\"op\": \"layer_norm\", \"size\": %d, \"rows\": 3, \"bias\": %s}", sizes[i],
+                   i % 2 == 0 ? "true" : "false");
+        shapes_add(text, "{\"op\": \"geglu\", \"size\": %d, \"exact\": %s}", sizes[i],
+                   i % 2 == 0 ? "true" : "false");
+        shapes_add(text, "{\"op\": \"clamped_swiglu\", \"size\": %d}", sizes[i]);
+        shapes_add(text, "{\"op\": \"scale\", \"size\": %d, \"factor\": 33.5}", sizes[i]);
+        shapes_add(text, "{\"op\": \"softcap\", \"size\": %d, \"cap\": 3}", sizes[i]);
     }
     static const int attentions[][4] = {{32, 8, 128, 4096}, {8, 1, 64, 300},  {7, 1, 40, 70},
                                         {3, 3, 8, 40},      {10, 2, 576, 90}, {2, 2, 72, 1}};

@@ -179,14 +179,25 @@ static int choose_scales(struct kgen_spec_reader *reader, json_t *config)
     return 0;
 }
 
+static bool is_known_type(const char *type)
+{
+    for (size_t i = 0; type != NULL && kgen_families[i] != NULL; i++) {
+        if (strcmp(kgen_families[i]->model_type, type) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Of a model of several parts, such as text and images, the text's. It inherits the keys that only the whole
- * has. Returns a new reference, or NULL. */
+ * has. The config of a text that no family knows is left as it is. Returns a new reference, or NULL. */
 static json_t *find_text_config(struct kgen_spec_reader *reader, json_t *root)
 {
     json_t *text = NULL;
     const int found = kgen_spec_object(reader, NULL, root, KGEN_SPEC_TEXT_CONFIG, &text);
-    if (found <= 0)
-        return found == 0 ? json_incref(root) : NULL;
+    if (found < 0)
+        return NULL;
+    if (found == 0 || !is_known_type(json_string_value(json_object_get(text, "model_type"))))
+        return json_incref(root);
     json_t *whole = json_copy(root), *own = json_copy(text);
     bool failed = whole == NULL || own == NULL;
     if (!failed) {
