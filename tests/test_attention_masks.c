@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The window, the soft cap and the sinks of attention_decode and attention_prefill: the reference by hand, and
- * the proof of kernels, right ones and broken ones. */
+/* The window, the soft cap and the sinks of attention_decode and attention_prefill: the reference by hand,
+ * and the proof of kernels, right ones and broken ones. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,8 +126,8 @@ static void test_reference_by_hand(void **state)
         struct kgen_expected expected = {.values = {[8] = y}, .bounds = {[8] = bound}};
         problem.op->reference(&problem, &arguments, &expected);
         const double great = exp(softcap * tanh(3 / softcap)), sink = exp(1);
-        const double right = past ? WINDOW / (WINDOW + sink)
-                                  : (WINDOW - 1 + 5 * great) / (WINDOW - 1 + great + sink);
+        const double right =
+            past ? WINDOW / (WINDOW + sink) : (WINDOW - 1 + 5 * great) / (WINDOW - 1 + great + sink);
         for (int i = 0; i < WIDTH; i++) {
             assert_true(fabs(y[i] - right) < 1e-9);
             assert_true(bound[i] > 0 && bound[i] < 1e-4);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Models as mlx-lm saves them, and some of them as GGUF files, held against the logits that mlx-lm computes in float32. tests/models/ is what
- * tests/oracle/make_safetensors.py writes; other folders that it wrote may be named as arguments. */
+/* Models as mlx-lm saves them, and some of them as GGUF files, held against the logits that mlx-lm computes
+ * in float32. tests/models/ is what tests/oracle/make_safetensors.py writes; other folders that it wrote may
+ * be named as arguments. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,10 +28,18 @@
 enum { POSITIONS = 32, LOGITS_BYTES_MAX = 64 << 20 };
 
 static const char *const shipped[] = {
-    "tests/models/qwen2-bf16",        "tests/models/qwen2-q4", "tests/models/qwen3-q3-mixed",
-    "tests/models/qwen3-f32-shards",  "tests/models/llama-q6", "tests/models/llama-f16",
-    "tests/models/qwen3-mxfp4-mixed", "tests/models/mistral-window", "tests/models/gemma3",
-    "tests/models/gemma2", "tests/models/phi3", "tests/models/glm4",
+    "tests/models/qwen2-bf16",
+    "tests/models/qwen2-q4",
+    "tests/models/qwen3-q3-mixed",
+    "tests/models/qwen3-f32-shards",
+    "tests/models/llama-q6",
+    "tests/models/llama-f16",
+    "tests/models/qwen3-mxfp4-mixed",
+    "tests/models/mistral-window",
+    "tests/models/gemma3",
+    "tests/models/gemma2",
+    "tests/models/phi3",
+    "tests/models/glm4",
 };
 static const char *const *folders = shipped;
 static size_t folder_count = KGEN_COUNT_OF(shipped);
@@ -102,8 +111,7 @@ static void check(struct api_fixture *fixture, const char *folder, const char *p
     if (model == NULL)
         fail_msg("%s: %s", path, kgen_status_format(&status, text, sizeof text));
     const double worst = run_model(model, folder, prompt);
-    print_message("%s, %s, prompt %zu: %.2g of the greatest logit\n", path, activation_dtype, prompt,
-                  worst);
+    print_message("%s, %s, prompt %zu: %.2g of the greatest logit\n", path, activation_dtype, prompt, worst);
     if (!(worst <= TOLERANCE))
         fail_msg("%s, %s: %g, more than %g", path, activation_dtype, worst, TOLERANCE);
     kgen_model_close(model);
@@ -172,7 +180,13 @@ static const struct of_gguf {
     int64_t layers, hidden;
     struct number numbers[8];
 } of_gguf[] = {
-    {"tests/models/gemma3", "gemma3", gemma_names, true, 0.816496580927726 /* sqrt(16 / 24) */, 2, 64,
+    {"tests/models/gemma3",
+     "gemma3",
+     gemma_names,
+     true,
+     0.816496580927726 /* sqrt(16 / 24) */,
+     2,
+     64,
      {{"attention.sliding_window", 8, true},
       {"attention.sliding_window_pattern", 2, true},
       {"attention.key_length", 16, true},
@@ -180,13 +194,25 @@ static const struct of_gguf {
       {"rope.freq_base", 1e6, false},
       {"rope.freq_base_swa", 100, false},
       {"rope.scaling.factor", 8, false}}},
-    {"tests/models/gemma2", "gemma2", gemma_names, true, 1, 2, 64,
+    {"tests/models/gemma2",
+     "gemma2",
+     gemma_names,
+     true,
+     1,
+     2,
+     64,
      {{"attention.sliding_window", 64, true},
       {"attention.key_length", 16, true},
       {"attention.value_length", 16, true},
       {"attn_logit_softcapping", 2, false},
       {"final_logit_softcapping", 3, false}}},
-    {"tests/models/phi3", "phi3", phi3_names, false, 1, 1, 32,
+    {"tests/models/phi3",
+     "phi3",
+     phi3_names,
+     false,
+     1,
+     1,
+     32,
      {{"attention.sliding_window", 64, true}, {"rope.dimension_count", 12, true}}},
     {"tests/models/glm4", "glm4", glm4_names, false, 1, 2, 32, {{"rope.dimension_count", 8, true}}},
 };
@@ -194,8 +220,10 @@ static const struct of_gguf {
 static void put_numbers(struct kgen_test_gguf *file, const struct of_gguf *model)
 {
     static const struct number shared[] = {
-        {"feed_forward_length", 32, true},    {"attention.head_count", 2, true},
-        {"attention.head_count_kv", 1, true}, {"context_length", 64, true},
+        {"feed_forward_length", 32, true},
+        {"attention.head_count", 2, true},
+        {"attention.head_count_kv", 1, true},
+        {"context_length", 64, true},
         {"attention.layer_norm_rms_epsilon", 1e-6, false},
     };
     char key[80];
@@ -250,8 +278,7 @@ static void put_tensor(struct kgen_test_gguf *file, const struct of_gguf *model,
                  gguf_name(model, tensor->name + strlen(prefix) + 2));
     else
         snprintf(name, sizeof name, "%s", gguf_name(model, tensor->name));
-    assert_int_equal(
-        kgen_checkpoint_values(checkpoint, tensor->name, values, tensor->elements, &error), 0);
+    assert_int_equal(kgen_checkpoint_values(checkpoint, tensor->name, values, tensor->elements, &error), 0);
     for (int64_t i = 0; i < tensor->elements && tensor->rank == 1; i++) {
         values[i] += model->gemma && strstr(tensor->name, "norm") != NULL ? 1 : 0;
         values[i] *= q_norm ? (float)model->q_norm : 1;

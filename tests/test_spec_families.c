@@ -82,8 +82,8 @@ static const struct {
      "self_attn.q_rope",
      "rope_h4_d32_r32_half_t10000 rope_h4_d32_r32_half_t1000000_linear_f8 rope_h4_d32_r32_half_t10000 "
      "rope_h4_d32_r32_half_t1000000_linear_f8"},
-    {"\"model_type\": \"gemma3_text\", " SHAPE
-     ", \"layer_types\": [\"full_attention\", \"full_attention\", \"full_attention\", \"sliding_attention\"], "
+    {"\"model_type\": \"gemma3_text\", " SHAPE ", \"layer_types\": [\"full_attention\", \"full_attention\", "
+                                               "\"full_attention\", \"sliding_attention\"], "
      "\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\", \"rope_theta\": 2000}, "
      "\"sliding_attention\": {\"rope_type\": \"default\", \"rope_theta\": 500}}",
      "self_attn.q_rope", "rope_h4_d32_r32_half_t2000 rope_h4_d32_r32_half_t500"},
@@ -174,7 +174,8 @@ static void test_errors(void **state)
     } errors[] = {
         {"{\"model_type\": \"mistral\", " SHAPE ",\n\"layer_types\": [\"full_attention\"]}",
          "must be an array with the kind of each of 4 layers", 2},
-        {"{\"model_type\": \"mistral\", " SHAPE ",\n\"layer_types\": [\"full_attention\",\n\"full_attention\", "
+        {"{\"model_type\": \"mistral\", " SHAPE
+         ",\n\"layer_types\": [\"full_attention\",\n\"full_attention\", "
          "\"full_attention\", \"chunked_attention\"]}",
          "the kind of layer \"chunked_attention\" is not supported", 3},
         {"{\"model_type\": \"gemma2\", " SHAPE ",\n\"query_pre_attn_scalar\": 0}",

@@ -53,14 +53,14 @@ extern const int kgen_attention_cache_dtypes[];
 
 /* The fields of both ops that say which positions count, and how much. They come last. */
 #define KGEN_ATTENTION_MASK_FIELDS                                                                           \
-    {"window", NULL, KGEN_FIELD_INTEGER,                                                                     \
-     false,    0,    0,                                                                                      \
-     1 << 20,  NULL, "positions up to its own that a query sees; 0: all",                                    \
+    {"window", NULL,  KGEN_FIELD_INTEGER,                                                                    \
+     false,    0,     0,                                                                                     \
+     1 << 20,  NULL,  "positions up to its own that a query sees; 0: all",                                   \
      "w",      false, false,                                                                                 \
      NULL},                                                                                                  \
-        {"softcap", NULL, KGEN_FIELD_REAL,                                                                   \
-         false,     0,    0,                                                                                 \
-         1e6,       NULL, "scores s become softcap * tanh(s / softcap); 0: they do not",                     \
+        {"softcap", NULL,  KGEN_FIELD_REAL,                                                                  \
+         false,     0,     0,                                                                                \
+         1e6,       NULL,  "scores s become softcap * tanh(s / softcap); 0: they do not",                    \
          "sc",      false, false,                                                                            \
          NULL},                                                                                              \
     {                                                                                                        \
@@ -79,8 +79,8 @@ void kgen_attention_names(const struct kgen_problem *problem, const struct kgen_
 
 /* kgen_op's reference: appends rows of keys and values from a position on, then attends from each of them to
  * the positions up to its own that it sees. attention_decode has one row, attention_prefill as many as its
- * scalar `rows` says. y is the index of the output. Elements of y of further rows are NaNs. Writes nothing to values of
- * caches that are NULL. */
+ * scalar `rows` says. y is the index of the output. Elements of y of further rows are NaNs. Writes nothing to
+ * values of caches that are NULL. */
 void kgen_attention_reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                               struct kgen_expected *expected, int y);
 

@@ -40,8 +40,7 @@ static double operations(const struct kgen_problem *problem)
 static void reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                       struct kgen_expected *expected)
 {
-    kgen_attention_reference(problem, arguments, expected,
-                             Y + (kgen_problem_get(problem, "sinks") != 0));
+    kgen_attention_reference(problem, arguments, expected, Y + (kgen_problem_get(problem, "sinks") != 0));
 }
 
 static bool batched(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch)

@@ -55,8 +55,7 @@ static double operations(const struct kgen_problem *problem)
 static void reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                       struct kgen_expected *expected)
 {
-    kgen_attention_reference(problem, arguments, expected,
-                             Y + (kgen_problem_get(problem, "sinks") != 0));
+    kgen_attention_reference(problem, arguments, expected, Y + (kgen_problem_get(problem, "sinks") != 0));
 }
 
 const struct kgen_op kgen_op_attention_prefill = {
@@ -72,7 +71,8 @@ const struct kgen_op kgen_op_attention_prefill = {
         "v_cache[j / 16][kv][j % 16][i]. The range counts pairs: part p of the rows for the heads kv is\n"
         "kv * row_parts + p.\n"
         "With window, j begins at position + i + 1 - window, and nothing depends on elements that no row\n"
-        "sees. With softcap, a score s becomes softcap * tanh(s / softcap). With sinks, sinks[h] is one more\n"
+        "sees. With softcap, a score s becomes softcap * tanh(s / softcap). With sinks, sinks[h] is one "
+        "more\n"
         "score of the softmax, whose value is 0.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),

@@ -23,9 +23,9 @@ static double operations(const struct kgen_problem *problem)
 }
 
 /* By the tangent, gelu(g) = g * sigmoid(s) with s = g (a + b g^2). The sigmoid S is off by (1 - S) times what
- * s is off, 6 u |s|; the rest has 16 roundings. Below s = -87 it is less than FLT_MIN, and a kernel may give 0
- * or clamp. By the error function, gelu(g) = g * P(g), with the normal distribution P. A kernel may have
- * it by a formula that is off by 1.5e-7 / 2 for all g, which is less than 2 u, besides up to 10 roundings: the
+ * s is off, 6 u |s|; the rest has 16 roundings. Below s = -87 it is less than FLT_MIN, and a kernel may give
+ * 0 or clamp. By the error function, gelu(g) = g * P(g), with the normal distribution P. A kernel may have it
+ * by a formula that is off by 1.5e-7 / 2 for all g, which is less than 2 u, besides up to 10 roundings: the
  * bound is one on P, not relative to it. */
 static void reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                       struct kgen_expected *expected)

@@ -134,8 +134,9 @@ static const size_t proof_ranges[] = {1, 2, 3, 7, 0};
 const struct kgen_op kgen_op_layer_norm = {
     .name = "layer_norm",
     .summary = "Normalises rows by their mean and standard deviation.",
-    .formula = "y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * weight, for rows row_begin to row_end.\n"
-               "With bias: y += bias at the end.\n",
+    .formula =
+        "y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps) * weight, for rows row_begin to row_end.\n"
+        "With bias: y += bias at the end.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),
     .buffers = buffers,

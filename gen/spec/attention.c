@@ -51,7 +51,8 @@ static int read_layer_types(const struct kgen_spec_reader *reader, json_t *list,
 {
     struct kgen_json_path path = {NULL, "layer_types", 0};
     if (!json_is_array(list) || (int64_t)json_array_size(list) != layers)
-        return kgen_spec_fail(reader, &path, "\"layer_types\" must be an array with the kind of each of %lld layers",
+        return kgen_spec_fail(reader, &path,
+                              "\"layer_types\" must be an array with the kind of each of %lld layers",
                               (long long)layers);
     for (size_t i = 0; i < json_array_size(list); i++) {
         struct kgen_json_path element = {&path, NULL, i};
@@ -126,8 +127,7 @@ static int read_scores(const struct kgen_spec_reader *reader, json_t *config, st
     double size = 0;
     int64_t sinks = 0;
     const int found = kgen_spec_real(reader, NULL, config, scalar, &size);
-    if (found < 0 ||
-        read_real_field(reader, config, "attn_logit_softcapping", "softcap", attention) != 0 ||
+    if (found < 0 || read_real_field(reader, config, "attn_logit_softcapping", "softcap", attention) != 0 ||
         kgen_spec_evaluate(reader, model, -1, "sinks", &sinks) != 0)
         return -1;
     if (found > 0 && !(size >= 1e-6 && size <= 1e9))

@@ -288,11 +288,8 @@ static const struct {
     const char *name, *gating;
     bool exact;
 } activations[] = {
-    {"silu", "swiglu", false},
-    {"swish", "swiglu", false},
-    {"gelu_pytorch_tanh", "geglu", false},
-    {"gelu_new", "geglu", false},
-    {"gelu", "geglu", true},
+    {"silu", "swiglu", false},    {"swish", "swiglu", false}, {"gelu_pytorch_tanh", "geglu", false},
+    {"gelu_new", "geglu", false}, {"gelu", "geglu", true},
 };
 
 static int read_activation(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
@@ -377,8 +374,8 @@ int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struc
         read_keys(reader, config, model) != 0 ||
         kgen_spec_position_read(reader, config, model, &position_supported) != 0 ||
         kgen_spec_add_quantity(reader, model, "position_supported", NULL, position_supported) != 0 ||
-        kgen_spec_attention_read(reader, config, model) != 0 ||
-        read_activation(reader, config, model) != 0 || read_ends(reader, config, model) != 0)
+        kgen_spec_attention_read(reader, config, model) != 0 || read_activation(reader, config, model) != 0 ||
+        read_ends(reader, config, model) != 0)
         return -1;
     return read_norm(reader, config, model);
 }

@@ -153,8 +153,7 @@ bool kgen_spec_nonfinite(const struct kgen_spec_reader *reader, const struct kge
                          const json_t *value, double *number)
 {
     struct kgen_json_place place;
-    return kgen_json_marked(value, number) &&
-           find_place(reader, path, &place) == 0 &&
+    return kgen_json_marked(value, number) && find_place(reader, path, &place) == 0 &&
            reader->text[place.begin] != '"';
 }
 

@@ -234,10 +234,10 @@ static int add_bias(struct kgen_derivation *derivation, size_t product, const st
         const struct part *part = group->parts[i];
         struct kgen_text weight = {0};
         kgen_text_printf(&weight, "%s.bias", part->matrix->name);
-        result = weight.failed ? kgen_spec_fail_memory(derivation->reader)
-                               : kgen_derive_weight(derivation, node, "b", weight.data,
-                                                    whole ? &group->rows : &part->rows, 1, KGEN_GRAPH_PLAIN,
-                                                    NULL);
+        result = weight.failed
+                     ? kgen_spec_fail_memory(derivation->reader)
+                     : kgen_derive_weight(derivation, node, "b", weight.data,
+                                          whole ? &group->rows : &part->rows, 1, KGEN_GRAPH_PLAIN, NULL);
         kgen_text_free(&weight);
         if (result != 0)
             return -1;

@@ -130,7 +130,8 @@ int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, str
         return -1;
     struct kgen_json_path whole_path = {&parameters_path, "full_attention", 0};
     json_t *whole = NULL;
-    if (parameters != NULL && kgen_spec_object(reader, &parameters_path, parameters, whole_path.key, &whole) < 0)
+    if (parameters != NULL &&
+        kgen_spec_object(reader, &parameters_path, parameters, whole_path.key, &whole) < 0)
         return -1;
     int result = 0;
     if (whole != NULL)

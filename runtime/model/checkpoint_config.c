@@ -13,12 +13,9 @@ static const struct architecture {
     const char *name, *config, *rope_pairing;
 } architectures[] = {
     /* Rows of q and k are stored in the order for interleaved pairs. */
-    {"llama", "LlamaForCausalLM", "interleaved"},
-    {"qwen2", "Qwen2ForCausalLM", "half"},
-    {"qwen3", "Qwen3ForCausalLM", "half"},
-    {"gemma2", "Gemma2ForCausalLM", "half"},
-    {"gemma3", "Gemma3ForCausalLM", "half"},
-    {"phi3", "Phi3ForCausalLM", "half"},
+    {"llama", "LlamaForCausalLM", "interleaved"}, {"qwen2", "Qwen2ForCausalLM", "half"},
+    {"qwen3", "Qwen3ForCausalLM", "half"},        {"gemma2", "Gemma2ForCausalLM", "half"},
+    {"gemma3", "Gemma3ForCausalLM", "half"},      {"phi3", "Phi3ForCausalLM", "half"},
     {"glm4", "Glm4ForCausalLM", "interleaved"},
 };
 
@@ -199,8 +196,9 @@ static int read_own(const struct maker *maker)
             continue;
         const int found = own_keys[i].integer ? read_integer(maker, own_keys[i].key, &integer)
                                               : read_real(maker, own_keys[i].key, &real);
-        if (found < 0 || (found == 1 && set(maker, own_keys[i].config,
-                                            own_keys[i].integer ? json_integer(integer) : json_real(real)) != 0))
+        if (found < 0 ||
+            (found == 1 && set(maker, own_keys[i].config,
+                               own_keys[i].integer ? json_integer(integer) : json_real(real)) != 0))
             return -1;
     }
     return 0;
@@ -480,8 +478,8 @@ static int make(struct maker *maker)
     if (find_architecture(maker) != 0 || set_name(maker) != 0 ||
         set(maker, "architectures", json_pack("[s]", maker->architecture->config)) != 0 ||
         check_version(maker) != 0 || read_numbers(maker) != 0 || check_neutral(maker) != 0 ||
-        read_own(maker) != 0 || read_head(maker) != 0 || set_gemma(maker) != 0 || read_scaling(maker) != 0 || read_factors(maker) != 0 ||
-        read_vocabulary(maker) != 0)
+        read_own(maker) != 0 || read_head(maker) != 0 || set_gemma(maker) != 0 || read_scaling(maker) != 0 ||
+        read_factors(maker) != 0 || read_vocabulary(maker) != 0)
         return -1;
     return set(maker, "rope_pairing", json_string(maker->architecture->rope_pairing)) != 0 ||
                    set(maker, "torch_dtype", json_string("float16")) != 0 ||

@@ -30,8 +30,8 @@ int64_t kgen_checkpoint_conversion_group(const struct kgen_checkpoint_conversion
 /* The types that kgen_checkpoint_matrix reads, for messages: "Q4_0, Q4_1 and Q8_0". */
 extern const char kgen_checkpoint_types[];
 
-/* checkpoint_names.c: the name of a tensor in a GGUF file, from Hugging Face's, and the other way round, as its
- * architecture has them; where gguf is NULL, as any has. Return false where there is none. */
+/* checkpoint_names.c: the name of a tensor in a GGUF file, from Hugging Face's, and the other way round, as
+ * its architecture has them; where gguf is NULL, as any has. Return false where there is none. */
 bool kgen_checkpoint_name_to_gguf(const struct kgen_gguf *gguf, const char *name,
                                   char stored[KGEN_CHECKPOINT_NAME_MAX]);
 bool kgen_checkpoint_name_from_gguf(const struct kgen_gguf *gguf, struct kgen_gguf_text stored,

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "%" stands for the number of a layer. ".weight" or ".bias" follows. Of the rows that are for an architecture,
- * the first counts. */
+/* "%" stands for the number of a layer. ".weight" or ".bias" follows. Of the rows that are for an
+ * architecture, the first counts. */
 static const struct {
     const char *name, *stored;
     const char *only; /* NULL, or the architectures of GGUF that the row is for */
@@ -71,7 +71,8 @@ static void fill_in(const char *pattern, struct kgen_gguf_text layer, const char
 /* Whether a row is for an architecture; without data it stands for any. */
 static bool is_for(const char *only, struct kgen_gguf_text architecture)
 {
-    for (const char *at = only; at != NULL && architecture.data != NULL && *at != '\0'; at += strspn(at, " ")) {
+    for (const char *at = only; at != NULL && architecture.data != NULL && *at != '\0';
+         at += strspn(at, " ")) {
         const size_t length = strcspn(at, " ");
         if (length == architecture.length && memcmp(at, architecture.data, length) == 0)
             return true;

@@ -16,13 +16,13 @@ const struct kgen_config_key kgen_dense_keys[] = {
     DERIVED("qkv_bias", "attention_bias"),
     DERIVED("mlp_bias", "0"),
     FLAG("tied", "tie_word_embeddings"),
-    DERIVED("qk_norm", "0"), /* an RMSNorm on each head of q and k */
-    DERIVED("sparse", "0"),  /* the layer has no gated mlp */
-    DERIVED("fused_qkv", "0"), /* q, k and v are rows of one tensor */
-    DERIVED("post_norms", "0"), /* the family has norms of its own between attention and mlp */
-    DERIVED("norm_plus_one", "0"), /* the weights of norms are stored less one */
+    DERIVED("qk_norm", "0"),          /* an RMSNorm on each head of q and k */
+    DERIVED("sparse", "0"),           /* the layer has no gated mlp */
+    DERIVED("fused_qkv", "0"),        /* q, k and v are rows of one tensor */
+    DERIVED("post_norms", "0"),       /* the family has norms of its own between attention and mlp */
+    DERIVED("norm_plus_one", "0"),    /* the weights of norms are stored less one */
     DERIVED("embedding_scaled", "0"), /* embeddings are multiplied by the root of hidden_size */
-    DERIVED("sinks", "0"), /* each query head has a score of its own */
+    DERIVED("sinks", "0"),            /* each query head has a score of its own */
     KEYS_END,
 };
 

@@ -64,7 +64,8 @@ const struct kgen_family kgen_family_gemma2 = {
     .own = keys,
     .recipe = &kgen_gemma_recipe,
     .gating = "geglu",
-    .standards = "{\"head_dim\": 256, \"query_pre_attn_scalar\": 256, \"attn_logit_softcapping\": 50.0,"
-                 " \"final_logit_softcapping\": 30.0, \"sliding_window\": 4096, \"sliding_window_pattern\": 2,"
-                 " \"max_position_embeddings\": 8192, \"hidden_activation\": \"gelu_pytorch_tanh\"}",
+    .standards =
+        "{\"head_dim\": 256, \"query_pre_attn_scalar\": 256, \"attn_logit_softcapping\": 50.0,"
+        " \"final_logit_softcapping\": 30.0, \"sliding_window\": 4096, \"sliding_window_pattern\": 2,"
+        " \"max_position_embeddings\": 8192, \"hidden_activation\": \"gelu_pytorch_tanh\"}",
 };

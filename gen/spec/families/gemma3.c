@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Gemma 3, its text: layers with a window, which have a base of rope of their own, and every sixth without. */
+/* Gemma 3, its text: layers with a window, which have a base of rope of their own, and every sixth without.
+ */
 #include "gen/spec/families/family.h"
 
 static const struct kgen_config_key keys[] = {
@@ -25,7 +26,8 @@ const struct kgen_family kgen_family_gemma3 = {
     .own = keys,
     .recipe = &kgen_gemma_recipe,
     .gating = "geglu",
-    .standards = "{\"query_pre_attn_scalar\": 256, \"rope_theta\": 1000000.0, \"rope_local_base_freq\": 10000.0,"
-                 " \"sliding_window\": 4096, \"sliding_window_pattern\": 6, \"max_position_embeddings\": 131072,"
-                 " \"hidden_activation\": \"gelu_pytorch_tanh\"}",
+    .standards =
+        "{\"query_pre_attn_scalar\": 256, \"rope_theta\": 1000000.0, \"rope_local_base_freq\": 10000.0,"
+        " \"sliding_window\": 4096, \"sliding_window_pattern\": 6, \"max_position_embeddings\": 131072,"
+        " \"hidden_activation\": \"gelu_pytorch_tanh\"}",
 };

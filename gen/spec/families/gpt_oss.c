@@ -43,6 +43,7 @@ const struct kgen_family kgen_family_gpt_oss = {
     .own = keys,
     .recipe = &recipe,
     .other_weights = "model.layers.*.mlp.*",
-    .standards = "{\"attention_bias\": true, \"head_dim\": 64, \"rope_theta\": 150000.0, \"sliding_window\": 128,"
-                 " \"sliding_window_pattern\": 2}",
+    .standards =
+        "{\"attention_bias\": true, \"head_dim\": 64, \"rope_theta\": 150000.0, \"sliding_window\": 128,"
+        " \"sliding_window_pattern\": 2}",
 };
