@@ -26,12 +26,9 @@ static void write_problems(const struct kgen_spec *spec, const char *step, struc
         if (strcmp(node->label, step) != 0)
             continue;
         kgen_text_clear(&name);
-        struct kgen_problem problem = node->problem;
-        if (node->status == KGEN_GRAPH_DERIVED) {
-            kgen_problem_complete(&problem);
-            kgen_problem_name(&problem, &name);
-        }
-        if (node->status != KGEN_GRAPH_DERIVED)
+        if (node->status == KGEN_GRAPH_DERIVED)
+            kgen_problem_name(&node->problem, &name);
+        else
             kgen_text_puts(&name, kgen_graph_status_name(node->status));
         if (last.data == NULL || strcmp(last.data, name.data) != 0)
             kgen_text_printf(text, "%s%s", text->length > 0 ? " " : "", name.data);

@@ -267,9 +267,11 @@ static int add_step(struct kgen_derivation *derivation, const struct kgen_step *
             kgen_derive_field(derivation, node, step->fields[i].field, value) != 0)
             return -1;
     }
-    if (added->status == KGEN_GRAPH_DERIVED &&
-        kgen_spec_check_problem(derivation->reader, NULL, &added->problem, added->label) != 0)
-        return -1;
+    if (added->status == KGEN_GRAPH_DERIVED) {
+        kgen_problem_complete(&added->problem);
+        if (kgen_spec_check_problem(derivation->reader, NULL, &added->problem, added->label) != 0)
+            return -1;
+    }
     return kgen_derive_inputs(derivation, step, node) != 0 || add_weights(derivation, step, node) != 0 ||
                    add_states(derivation, step, node) != 0
                ? -1
