@@ -59,9 +59,18 @@ static const char spec_text[] =
     "{\"op\": \"rope\", \"heads\": 3, \"head_dim\": 80, \"rotary_dim\": 20, \"pairing\": \"interleaved\"},\n"
     "{\"op\": \"swiglu\", \"size\": 1003}, {\"op\": \"add\", \"size\": 77},\n"
     "{\"op\": \"softmax\", \"rows\": 3, \"size\": 133},\n"
+    "{\"op\": \"layer_norm\", \"rows\": 3, \"size\": 133}, {\"op\": \"layer_norm\", \"size\": 64, \"bias\": "
+    "true},\n"
+    "{\"op\": \"geglu\", \"size\": 77}, {\"op\": \"geglu\", \"size\": 77, \"exact\": true},\n"
+    "{\"op\": \"clamped_swiglu\", \"size\": 77}, {\"op\": \"scale\", \"size\": 77, \"factor\": 3},\n"
+    "{\"op\": \"softcap\", \"size\": 77},\n"
     "{\"op\": \"attention_decode\", \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, \"context\": 90},\n"
     "{\"op\": \"attention_prefill\", \"M\": 12, \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, "
-    "\"context\": 90, \"cache_dtype\": \"f16\"}\n"
+    "\"context\": 90, \"cache_dtype\": \"f16\"},\n"
+    "{\"op\": \"attention_decode\", \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, \"context\": 90, "
+    "\"window\": 21, \"softcap\": 3, \"sinks\": true},\n"
+    "{\"op\": \"attention_prefill\", \"M\": 12, \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, "
+    "\"context\": 90, \"window\": 21, \"softcap\": 3, \"sinks\": true}\n"
     "]}\n";
 
 #endif

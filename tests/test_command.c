@@ -32,10 +32,10 @@ static const struct {
     {"good.json", "{\"name\": \"good\", \"problems\": [" ADD_PROBLEM
                   ", {\"op\": \"rms_norm\", \"size\": 33, \"tensors\": \"layers.*.a_norm\"}]}\n"},
     {"list", PROBLEMS(ADD_PROBLEM)},
-    {"window.json",
+    {"relu.json",
      "{\"architectures\": [\"MistralForCausalLM\"], \"hidden_size\": 64, \"intermediate_size\": 64, "
      "\"vocab_size\": 64, \"num_hidden_layers\": 1, \"num_attention_heads\": 2, "
-     "\"sliding_window\": 16, \"max_position_embeddings\": 64, "
+     "\"hidden_act\": \"relu\", \"max_position_embeddings\": 64, "
      "\"quantization\": {\"bits\": 4, \"group_size\": 32}}\n"},
     {"malformed.json", "{\n  \"problems\": [\n    {\"op\": }\n  ]\n}\n"},
     {"matrix.json", QMV(", \"bits\": 4, \"group_size\": 64")},
@@ -453,15 +453,15 @@ static void test_specs_from_elsewhere(void **state)
 static void test_json_carries_warnings(void **state)
 {
     (void)state;
-    static const char *const lines[] = {"window.json -n --json -q",
-                                        "window.json --json -q --effort estimate --no-cache -o window-out"};
+    static const char *const lines[] = {"relu.json -n --json -q",
+                                        "relu.json --json -q --effort estimate --no-cache -o relu-out"};
     for (size_t i = 0; i < KGEN_COUNT_OF(lines); i++) {
         struct kgen_test_outcome outcome = kgen_test_run(lines[i]);
         json_t *root = json_loads(outcome.out.data, 0, NULL);
         const json_t *warnings = json_object_get(root, "warnings");
         if (json_array_size(warnings) == 0)
             fail_msg("kgen %s: no warnings in:\n%s%s", lines[i], outcome.out.data, outcome.err.data);
-        assert_non_null(strstr(json_string_value(json_array_get(warnings, 0)), "sliding"));
+        assert_non_null(strstr(json_string_value(json_array_get(warnings, 0)), "relu"));
         json_decref(root);
         kgen_test_outcome_free(&outcome);
     }

@@ -121,6 +121,13 @@ static void add_others(struct kgen_text *text)
         shapes_add(text, "{\"op\": \"softmax\", \"size\": %d, \"rows\": 3}", sizes[i]);
         shapes_add(text, "{\"op\": \"swiglu\", \"size\": %d}", sizes[i]);
         shapes_add(text, "{\"op\": \"add\", \"size\": %d}", sizes[i]);
+        shapes_add(text, "{\"op\": \"layer_norm\", \"size\": %d, \"rows\": 3, \"bias\": %s}", sizes[i],
+                   i % 2 == 0 ? "true" : "false");
+        shapes_add(text, "{\"op\": \"geglu\", \"size\": %d, \"exact\": %s}", sizes[i],
+                   i % 2 == 0 ? "true" : "false");
+        shapes_add(text, "{\"op\": \"clamped_swiglu\", \"size\": %d}", sizes[i]);
+        shapes_add(text, "{\"op\": \"scale\", \"size\": %d, \"factor\": 33.5}", sizes[i]);
+        shapes_add(text, "{\"op\": \"softcap\", \"size\": %d, \"cap\": 3}", sizes[i]);
     }
     static const int attentions[][4] = {{32, 8, 128, 4096}, {8, 1, 64, 300},  {7, 1, 40, 70},
                                         {3, 3, 8, 40},      {10, 2, 576, 90}, {2, 2, 72, 1}};
@@ -145,6 +152,14 @@ static void add_others(struct kgen_text *text)
             : i % 3 == 1 ? "f32"
                          : "bf16",
             i == 1 ? ", \"scale\": 0.5, \"row_parts\": 3" : "");
+    static const char *const masks[] = {"\"window\": 37", "\"softcap\": 2, \"sinks\": true, \"window\": 70",
+                                        "\"sinks\": true, \"cache_dtype\": \"f16\"",
+                                        "\"softcap\": 30, \"window\": 1, \"cache_dtype\": \"bf16\""};
+    for (size_t i = 0; i < KGEN_COUNT_OF(masks); i++) {
+        static const char shape[] = "\"heads\": 6, \"kv_heads\": 2, \"head_dim\": 40, \"context\": 300";
+        shapes_add(text, "{\"op\": \"attention_decode\", %s, %s}", shape, masks[i]);
+        shapes_add(text, "{\"op\": \"attention_prefill\", \"M\": 37, %s, %s}", shape, masks[i]);
+    }
     static const int dims[][2] = {{128, 128}, {64, 64}, {80, 20}, {96, 48}, {2, 2}, {256, 64}};
     for (size_t i = 0; i < KGEN_COUNT_OF(dims); i++) {
         for (int pairing = 0; pairing < 2; pairing++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Models as mlx-lm saves them, held against the logits that mlx-lm computes in float32. tests/models/ is what
- * tests/oracle/make_safetensors.py writes; other folders that it wrote may be named as arguments. */
+/* Models as mlx-lm saves them, and some of them as GGUF files, held against the logits that mlx-lm computes
+ * in float32. tests/models/ is what tests/oracle/make_safetensors.py writes; other folders that it wrote may
+ * be named as arguments. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,8 +15,11 @@
 #include <string.h>
 
 #include "api_fixture.h"
+#include "gguf_fixture.h"
+
 #include "gen/base/file.h"
 #include "runtime/api/model.h"
+#include "runtime/model/checkpoint.h"
 
 /* Of the greatest logit of a position. Both sides sum in float, in orders of their own: 2^-24 of some 30
  * terms after one another, in 12 products. At most 4e-6 was seen, with the larger models. */
@@ -24,9 +28,18 @@
 enum { POSITIONS = 32, LOGITS_BYTES_MAX = 64 << 20 };
 
 static const char *const shipped[] = {
-    "tests/models/qwen2-bf16",        "tests/models/qwen2-q4", "tests/models/qwen3-q3-mixed",
-    "tests/models/qwen3-f32-shards",  "tests/models/llama-q6", "tests/models/llama-f16",
+    "tests/models/qwen2-bf16",
+    "tests/models/qwen2-q4",
+    "tests/models/qwen3-q3-mixed",
+    "tests/models/qwen3-f32-shards",
+    "tests/models/llama-q6",
+    "tests/models/llama-f16",
     "tests/models/qwen3-mxfp4-mixed",
+    "tests/models/mistral-window",
+    "tests/models/gemma3",
+    "tests/models/gemma2",
+    "tests/models/phi3",
+    "tests/models/glm4",
 };
 static const char *const *folders = shipped;
 static size_t folder_count = KGEN_COUNT_OF(shipped);
@@ -81,8 +94,9 @@ static double run_model(struct kgen_model *model, const char *folder, size_t pro
     return worst;
 }
 
-static void check(struct api_fixture *fixture, const char *folder, const char *activation_dtype,
-                  size_t prompt)
+/* folder has the logits; path is it, or the model's file. */
+static void check(struct api_fixture *fixture, const char *folder, const char *path,
+                  const char *activation_dtype, size_t prompt)
 {
     struct kgen_settings settings = api_settings(fixture, KGEN_ESTIMATE);
     struct kgen_status status = {0};
@@ -93,25 +107,225 @@ static void check(struct api_fixture *fixture, const char *folder, const char *a
                                                .cache_dtype = "f32",
                                                .context = POSITIONS,
                                                .prompt_rows = prompt > 0 ? 8 : 1};
-    struct kgen_model *model = kgen_model_open(context, folder, &options, &status);
+    struct kgen_model *model = kgen_model_open(context, path, &options, &status);
     if (model == NULL)
-        fail_msg("%s: %s", folder, kgen_status_format(&status, text, sizeof text));
+        fail_msg("%s: %s", path, kgen_status_format(&status, text, sizeof text));
     const double worst = run_model(model, folder, prompt);
-    print_message("%s, %s, prompt %zu: %.2g of the greatest logit\n", folder, activation_dtype, prompt,
-                  worst);
+    print_message("%s, %s, prompt %zu: %.2g of the greatest logit\n", path, activation_dtype, prompt, worst);
     if (!(worst <= TOLERANCE))
-        fail_msg("%s, %s: %g, more than %g", folder, activation_dtype, worst, TOLERANCE);
+        fail_msg("%s, %s: %g, more than %g", path, activation_dtype, worst, TOLERANCE);
     kgen_model_close(model);
     kgen_close(context);
+}
+
+/* ---- the same models as GGUF files ---- */
+
+/* How a GGUF file has a tensor. Of q_norm there may be a factor that does what the metadata cannot say. */
+struct stored {
+    const char *name, *gguf;
+};
+
+static const struct stored shared_names[] = {
+    {"model.embed_tokens.weight", "token_embd.weight"},
+    {"model.norm.weight", "output_norm.weight"},
+    {"lm_head.weight", "output.weight"},
+    {"input_layernorm.weight", "attn_norm.weight"},
+    {"self_attn.q_proj.weight", "attn_q.weight"},
+    {"self_attn.k_proj.weight", "attn_k.weight"},
+    {"self_attn.v_proj.weight", "attn_v.weight"},
+    {"self_attn.q_proj.bias", "attn_q.bias"},
+    {"self_attn.k_proj.bias", "attn_k.bias"},
+    {"self_attn.v_proj.bias", "attn_v.bias"},
+    {"self_attn.qkv_proj.weight", "attn_qkv.weight"},
+    {"self_attn.o_proj.weight", "attn_output.weight"},
+    {"self_attn.q_norm.weight", "attn_q_norm.weight"},
+    {"self_attn.k_norm.weight", "attn_k_norm.weight"},
+    {"mlp.gate_proj.weight", "ffn_gate.weight"},
+    {"mlp.up_proj.weight", "ffn_up.weight"},
+    {"mlp.gate_up_proj.weight", "ffn_up.weight"},
+    {"mlp.down_proj.weight", "ffn_down.weight"},
+    {NULL, NULL},
+};
+
+static const struct stored gemma_names[] = {
+    {"post_attention_layernorm.weight", "post_attention_norm.weight"},
+    {"pre_feedforward_layernorm.weight", "ffn_norm.weight"},
+    {"post_feedforward_layernorm.weight", "post_ffw_norm.weight"},
+    {NULL, NULL},
+};
+
+static const struct stored glm4_names[] = {
+    {"post_self_attn_layernorm.weight", "post_attention_norm.weight"},
+    {"post_attention_layernorm.weight", "ffn_norm.weight"},
+    {"post_mlp_layernorm.weight", "post_ffw_norm.weight"},
+    {NULL, NULL},
+};
+
+static const struct stored phi3_names[] = {
+    {"post_attention_layernorm.weight", "ffn_norm.weight"},
+    {NULL, NULL},
+};
+
+struct number {
+    const char *key;
+    double value;
+    bool integer;
+};
+
+static const struct of_gguf {
+    const char *folder, *architecture;
+    const struct stored *names;
+    bool gemma;
+    double q_norm; /* factor of its weights */
+    int64_t layers, hidden;
+    struct number numbers[8];
+} of_gguf[] = {
+    {"tests/models/gemma3",
+     "gemma3",
+     gemma_names,
+     true,
+     0.816496580927726 /* sqrt(16 / 24) */,
+     2,
+     64,
+     {{"attention.sliding_window", 8, true},
+      {"attention.sliding_window_pattern", 2, true},
+      {"attention.key_length", 16, true},
+      {"attention.value_length", 16, true},
+      {"rope.freq_base", 1e6, false},
+      {"rope.freq_base_swa", 100, false},
+      {"rope.scaling.factor", 8, false}}},
+    {"tests/models/gemma2",
+     "gemma2",
+     gemma_names,
+     true,
+     1,
+     2,
+     64,
+     {{"attention.sliding_window", 64, true},
+      {"attention.key_length", 16, true},
+      {"attention.value_length", 16, true},
+      {"attn_logit_softcapping", 2, false},
+      {"final_logit_softcapping", 3, false}}},
+    {"tests/models/phi3",
+     "phi3",
+     phi3_names,
+     false,
+     1,
+     1,
+     32,
+     {{"attention.sliding_window", 64, true}, {"rope.dimension_count", 12, true}}},
+    {"tests/models/glm4", "glm4", glm4_names, false, 1, 2, 32, {{"rope.dimension_count", 8, true}}},
+};
+
+static void put_numbers(struct kgen_test_gguf *file, const struct of_gguf *model)
+{
+    static const struct number shared[] = {
+        {"feed_forward_length", 32, true},
+        {"attention.head_count", 2, true},
+        {"attention.head_count_kv", 1, true},
+        {"context_length", 64, true},
+        {"attention.layer_norm_rms_epsilon", 1e-6, false},
+    };
+    char key[80];
+    kgen_test_gguf_string(file, "general.architecture", model->architecture);
+    snprintf(key, sizeof key, "%s.block_count", model->architecture);
+    kgen_test_gguf_u32(file, key, (uint32_t)model->layers);
+    snprintf(key, sizeof key, "%s.embedding_length", model->architecture);
+    kgen_test_gguf_u32(file, key, (uint32_t)model->hidden);
+    for (size_t i = 0; i < KGEN_COUNT_OF(shared) + KGEN_COUNT_OF(model->numbers); i++) {
+        const struct number *number =
+            i < KGEN_COUNT_OF(shared) ? &shared[i] : &model->numbers[i - KGEN_COUNT_OF(shared)];
+        if (number->key == NULL)
+            continue;
+        snprintf(key, sizeof key, "%s.%s", model->architecture, number->key);
+        if (number->integer)
+            kgen_test_gguf_u32(file, key, (uint32_t)number->value);
+        else
+            kgen_test_gguf_f32(file, key, (float)number->value);
+        if (strcmp(number->key, "rope.scaling.factor") == 0) {
+            snprintf(key, sizeof key, "%s.rope.scaling.type", model->architecture);
+            kgen_test_gguf_string(file, key, "linear");
+        }
+    }
+}
+
+static const char *gguf_name(const struct of_gguf *model, const char *name)
+{
+    const struct stored *const tables[] = {model->names, shared_names};
+    for (size_t t = 0; t < KGEN_COUNT_OF(tables); t++) {
+        for (const struct stored *row = tables[t]; row->name != NULL; row++) {
+            if (strcmp(row->name, name) == 0)
+                return row->gguf;
+        }
+    }
+    fail_msg("%s: there is no name for %s", model->folder, name);
+    return NULL;
+}
+
+static void put_tensor(struct kgen_test_gguf *file, const struct of_gguf *model,
+                       const struct kgen_checkpoint *checkpoint, const struct kgen_checkpoint_tensor *tensor)
+{
+    static const char prefix[] = "model.layers.";
+    char name[80];
+    const int64_t dims[] = {tensor->shape[tensor->rank - 1], tensor->shape[0]};
+    const bool layer = strncmp(tensor->name, prefix, strlen(prefix)) == 0;
+    const bool q_norm = strstr(tensor->name, "q_norm") != NULL;
+    struct kgen_error error = {0};
+    float *values = malloc((size_t)tensor->elements * sizeof *values);
+    assert_non_null(values);
+    if (layer)
+        snprintf(name, sizeof name, "blk.%c.%s", tensor->name[strlen(prefix)],
+                 gguf_name(model, tensor->name + strlen(prefix) + 2));
+    else
+        snprintf(name, sizeof name, "%s", gguf_name(model, tensor->name));
+    assert_int_equal(kgen_checkpoint_values(checkpoint, tensor->name, values, tensor->elements, &error), 0);
+    for (int64_t i = 0; i < tensor->elements && tensor->rank == 1; i++) {
+        values[i] += model->gemma && strstr(tensor->name, "norm") != NULL ? 1 : 0;
+        values[i] *= q_norm ? (float)model->q_norm : 1;
+    }
+    kgen_test_gguf_tensor(file, name, KGEN_GGUF_TENSOR_F32, (unsigned)tensor->rank, dims, values);
+    free(values);
+}
+
+/* Writes the model of a folder as converters do. */
+static void write_gguf(const struct of_gguf *model, const char *path)
+{
+    struct kgen_test_gguf file = {0};
+    struct kgen_text text = {0};
+    struct kgen_error error = {0};
+    struct kgen_checkpoint *checkpoint = kgen_checkpoint_open(model->folder, &error);
+    assert_non_null(checkpoint);
+    put_numbers(&file, model);
+    for (size_t i = 0; i < kgen_checkpoint_tensor_count(checkpoint); i++) {
+        struct kgen_checkpoint_tensor tensor;
+        kgen_checkpoint_tensor_at(checkpoint, i, &tensor);
+        put_tensor(&file, model, checkpoint, &tensor);
+    }
+    kgen_checkpoint_free(checkpoint);
+    kgen_test_gguf_finish(&file, &text);
+    assert_int_equal(kgen_file_write(path, text.data, text.length, &error), 0);
+    kgen_text_free(&text);
+}
+
+static void test_gguf(void **state)
+{
+    struct api_fixture *fixture = *state;
+    for (size_t i = 0; i < KGEN_COUNT_OF(of_gguf); i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s.gguf", fixture->folder, of_gguf[i].architecture);
+        write_gguf(&of_gguf[i], path);
+        check(fixture, of_gguf[i].folder, path, "f32", 0);
+        check(fixture, of_gguf[i].folder, path, "i24", 19);
+    }
 }
 
 static void test_logits(void **state)
 {
     size_t cases = 0;
     for (size_t i = 0; i < folder_count; i++, cases += 3) {
-        check(*state, folders[i], "f32", 0);
-        check(*state, folders[i], "i24", 0);
-        check(*state, folders[i], "i24", 19);
+        check(*state, folders[i], folders[i], "f32", 0);
+        check(*state, folders[i], folders[i], "i24", 0);
+        check(*state, folders[i], folders[i], "i24", 19);
     }
     assert_true(cases > 0);
 }
@@ -120,6 +334,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_logits, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_gguf, api_setup, api_teardown),
     };
     if (argc > 1) {
         folders = (const char *const *)(argv + 1);

@@ -351,7 +351,7 @@ static bool change(struct kgen_problem *problem, size_t index)
     union kgen_value *value = &problem->values[index];
     const int64_t before = value->integer;
     if (field->kind == KGEN_FIELD_REAL) {
-        value->real *= 1.0000001;
+        value->real = value->real > 0 ? value->real * 1.0000001 : 0.5;
         return true;
     }
     if (field->kind == KGEN_FIELD_BOOLEAN) {

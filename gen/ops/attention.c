@@ -14,7 +14,8 @@ enum {
     K = KGEN_ATTENTION_K,
     V = KGEN_ATTENTION_V,
     K_CACHE = KGEN_ATTENTION_K_CACHE,
-    V_CACHE = KGEN_ATTENTION_V_CACHE
+    V_CACHE = KGEN_ATTENTION_V_CACHE,
+    SINKS = KGEN_ATTENTION_SINKS
 };
 
 const int kgen_attention_cache_dtypes[] = {KGEN_F32, KGEN_F16, KGEN_BF16, -1};
@@ -25,7 +26,9 @@ struct shape {
     int64_t room; /* positions of the tiles, the last of which may be larger than the context */
     int64_t rows; /* the most that a call may have */
     int64_t cache_dtype;
-    double scale;
+    int64_t window; /* at least 1: 0 of the problem is the context */
+    bool sinks;
+    double scale, softcap;
 };
 
 static double usual_scale(const struct kgen_problem *problem)
@@ -41,13 +44,30 @@ static struct shape shape_of(const struct kgen_problem *problem)
                           .context = kgen_problem_get(problem, "context"),
                           .rows = kgen_problem_has(problem, "M") ? kgen_problem_get(problem, "M") : 1,
                           .cache_dtype = kgen_problem_get(problem, "cache_dtype"),
-                          .scale = kgen_problem_real(problem, "scale")};
+                          .window = kgen_problem_get(problem, "window"),
+                          .sinks = kgen_problem_get(problem, "sinks") != 0,
+                          .scale = kgen_problem_real(problem, "scale"),
+                          .softcap = kgen_problem_real(problem, "softcap")};
     shape.group = shape.heads / shape.kv_heads;
     shape.row = shape.kv_heads * shape.head_dim;
     shape.room = (shape.context + TILE - 1) / TILE * TILE;
     if (!(shape.scale > 0))
         shape.scale = usual_scale(problem);
+    if (shape.window == 0)
+        shape.window = shape.context;
     return shape;
+}
+
+/* The first position that a query at a position sees. */
+static int64_t first_seen(const struct shape *shape, int64_t position)
+{
+    return position >= shape->window ? position + 1 - shape->window : 0;
+}
+
+double kgen_attention_positions(const struct kgen_problem *problem, double rows)
+{
+    const struct shape shape = shape_of(problem);
+    return fmin((double)shape.context - (rows - 1) / 2, (double)shape.window);
 }
 
 /* The usual scale is 0, so that equal problems have equal text. */
@@ -78,6 +98,9 @@ void kgen_attention_names(const struct kgen_problem *problem, const struct kgen_
     receiver->reals(receiver->context, "score_scale", &shape.scale, 1);
     receiver->integer(receiver->context, "group", shape.group);
     receiver->text(receiver->context, "cache_type", kgen_dtype_c_type(shape.cache_dtype));
+    receiver->integer(receiver->context, "softcapped", shape.softcap > 0);
+    if (shape.softcap > 0)
+        receiver->reals(receiver->context, "score_cap", (double[]){shape.softcap, -2 / shape.softcap}, 2);
 }
 
 /* Where an element of a position lies in a cache: b is K or V. */
@@ -94,16 +117,24 @@ static int64_t cache_index(const struct shape *shape, int b, int64_t position, i
 struct head {
     const float *q;
     const double *keys, *values;
-    int64_t kv, last;
+    int64_t kv, first, last; /* the positions that it sees */
+    double sink;             /* -HUGE_VAL: none */
 };
 
-/* The weights of the positions, before they are divided by their sum, and bounds on their relative error.
- * Returns the sum. */
-static double weigh(const struct shape *shape, const struct head *head, double *weights, double *errors)
+/* The bound on the relative error of exp(s - m) where s is off by error. */
+static double weight_error(double error, double distance, double positions)
 {
-    const double positions = (double)head->last + 1;
-    double greatest = -HUGE_VAL, sum = 0;
-    for (int64_t j = 0; j <= head->last; j++) {
+    return expm1(error + KGEN_UNIT * (distance + positions + 24));
+}
+
+/* The weights of the positions, before they are divided by their sum, and bounds on their relative error.
+ * Returns the sum; *sink_error is what the error of the sink's weight adds to it. */
+static double weigh(const struct shape *shape, const struct head *head, double *weights, double *errors,
+                    double *sink_error)
+{
+    const double positions = (double)(head->last - head->first) + 1;
+    double greatest = head->sink;
+    for (int64_t j = head->first; j <= head->last; j++) {
         const double *key = head->keys + cache_index(shape, K, j, head->kv, 0);
         double dot = 0, size = 0;
         for (int64_t i = 0; i < shape->head_dim; i++) {
@@ -113,10 +144,17 @@ static double weigh(const struct shape *shape, const struct head *head, double *
         }
         weights[j] = shape->scale * dot;
         errors[j] = ((double)shape->head_dim + 24) * KGEN_UNIT * shape->scale * size;
+        if (shape->softcap > 0) {
+            weights[j] = shape->softcap * tanh(weights[j] / shape->softcap);
+            errors[j] += 8 * KGEN_UNIT * shape->softcap;
+        }
         greatest = fmax(greatest, weights[j]);
     }
-    for (int64_t j = 0; j <= head->last; j++) {
-        errors[j] = expm1(errors[j] + KGEN_UNIT * (greatest - weights[j] + positions + 24));
+    const double sink = exp(head->sink - greatest); /* 0 where there is none */
+    *sink_error = sink > 0 ? sink * weight_error(0, greatest - head->sink, positions) : 0;
+    double sum = sink;
+    for (int64_t j = head->first; j <= head->last; j++) {
+        errors[j] = weight_error(errors[j], greatest - weights[j], positions);
         weights[j] = exp(weights[j] - greatest);
         sum += weights[j];
     }
@@ -137,13 +175,20 @@ static double weigh(const struct shape *shape, const struct head *head, double *
  *
  * The sums over positions may be serial, with a rounding for each position. The sum of p is off by R = sum
  * w_j r_j and these, so that y is off by sum w_j |v_j| (r_j + R + (2 positions + 8) u), over 1 - R. What
- * lies below the normal numbers may become 0. */
+ * lies below the normal numbers may become 0.
+ *
+ * With a soft cap, s_j becomes cap tanh(s_j / cap), which is no steeper than s_j: its error grows by that of
+ * the tangent times the cap. (1 - e) / (1 + e) with e = exp(-2 |t|) is off by 8 u: e by 2 u and by 2 |t| e u
+ * twice, where 2 |t| e is less than 0.4, 1 - e and 1 + e and the quotient by a rounding each. A sink is a
+ * score without an error of its own and without a value: it only adds to the sum of p. */
 static void attend(const struct shape *shape, const struct head *head, double *weights, double *errors,
                    double *y, double *bound)
 {
-    const double sum = weigh(shape, head, weights, errors), positions = (double)head->last + 1;
     double mean_error = 0;
-    for (int64_t j = 0; j <= head->last; j++) {
+    const double sum = weigh(shape, head, weights, errors, &mean_error);
+    const double positions = (double)(head->last - head->first) + 1;
+    mean_error /= sum;
+    for (int64_t j = head->first; j <= head->last; j++) {
         weights[j] /= sum;
         mean_error += weights[j] * errors[j];
     }
@@ -151,7 +196,7 @@ static void attend(const struct shape *shape, const struct head *head, double *w
     for (int64_t i = 0; i < shape->head_dim; i++) {
         double size = 0, slack = positions;
         y[i] = bound[i] = 0;
-        for (int64_t j = 0; j <= head->last; j++) {
+        for (int64_t j = head->first; j <= head->last; j++) {
             const double value = head->values[cache_index(shape, V, j, head->kv, i)];
             y[i] += weights[j] * value;
             bound[i] += weights[j] * errors[j] * fabs(value);
@@ -200,6 +245,7 @@ void kgen_attention_reference(const struct kgen_problem *problem, const struct k
     const struct shape shape = shape_of(problem);
     const int64_t position = arguments->scalars[0], rows = rows_of(problem, arguments);
     const int64_t width = shape.heads * shape.head_dim;
+    const float *sinks = shape.sinks ? arguments->buffers[SINKS] : NULL;
     double *weights = calloc(2 * (size_t)(position + rows), sizeof *weights);
     double *errors = weights != NULL ? weights + position + rows : NULL;
     double *own[2] = {NULL, NULL}, *caches[2];
@@ -212,8 +258,14 @@ void kgen_attention_reference(const struct kgen_problem *problem, const struct k
     }
     const bool ready = weights != NULL && caches[0] != NULL && caches[1] != NULL;
     for (int64_t i = 0; ready && i < rows * shape.heads; i++) {
-        const struct head head = {(const float *)arguments->buffers[Q] + i * shape.head_dim, caches[0],
-                                  caches[1], i % shape.heads / shape.group, position + i / shape.heads};
+        const int64_t last = position + i / shape.heads;
+        const struct head head = {(const float *)arguments->buffers[Q] + i * shape.head_dim,
+                                  caches[0],
+                                  caches[1],
+                                  i % shape.heads / shape.group,
+                                  first_seen(&shape, last),
+                                  last,
+                                  sinks != NULL ? (double)sinks[i % shape.heads] : -HUGE_VAL};
         attend(&shape, &head, weights, errors, expected->values[y] + i * shape.head_dim,
                expected->bounds[y] + i * shape.head_dim);
     }
@@ -226,11 +278,13 @@ void kgen_attention_reference(const struct kgen_problem *problem, const struct k
 
 /* ---- inputs ---- */
 
-/* Random numbers; where no position is filled the caches hold NaNs, of which nothing may depend. */
+/* Random numbers; where no position is filled, and where none of the rows sees one, the caches hold NaNs, of
+ * which nothing may depend. */
 static void fill_at(const struct kgen_problem *problem, struct kgen_random *random,
                     struct kgen_arguments *arguments, int64_t position, int64_t rows)
 {
     const struct shape shape = shape_of(problem);
+    const int64_t seen = first_seen(&shape, position);
     float *q = arguments->buffers[Q];
     arguments->scalars[0] = position;
     if (kgen_problem_has(problem, "M"))
@@ -247,9 +301,11 @@ static void fill_at(const struct kgen_problem *problem, struct kgen_random *rand
             for (int64_t i = 0; i < shape.row; i++)
                 kgen_dtype_store(cache, shape.cache_dtype,
                                  cache_index(&shape, b, j, i / shape.head_dim, i % shape.head_dim),
-                                 j < position ? kgen_random_normal(random) : NAN);
+                                 j >= seen && j < position ? kgen_random_normal(random) : NAN);
         }
     }
+    if (shape.sinks)
+        kgen_random_fill_normal(random, arguments->buffers[SINKS], shape.heads);
 }
 
 /* As many rows as may be, unless the reference would take long. */
@@ -326,7 +382,7 @@ static void fill_alike(const struct kgen_problem *problem, struct kgen_random *r
     fill_random(problem, random, arguments);
     const float *newest = arguments->buffers[K];
     const int64_t last = arguments->scalars[0] + rows_of(problem, arguments) - 1;
-    for (int64_t j = last; j >= 0; j--) {
+    for (int64_t j = last; j >= first_seen(&shape, arguments->scalars[0]); j--) {
         const float factor = 1 + slope * ((float)j / (float)(last + (last == 0)) - 1);
         for (int64_t i = 0; j != arguments->scalars[0] && i < shape.row; i++)
             set(&shape, arguments, K, j, i, newest[i] * factor);
@@ -356,7 +412,8 @@ static void fill_extreme(const struct kgen_problem *problem, struct kgen_random 
     const float great = shape.cache_dtype == KGEN_F16 ? 6e4f : 1e30f;
     float value;
     fill_random(problem, random, arguments);
-    for (int64_t j = 0; j < arguments->scalars[0] + rows_of(problem, arguments); j++) {
+    const int64_t position = arguments->scalars[0];
+    for (int64_t j = first_seen(&shape, position); j < position + rows_of(problem, arguments); j++) {
         for (int64_t i = 0; i < shape.row; i++) {
             kgen_random_fill_extreme(random, &value, 1, great);
             set(&shape, arguments, V, j, i, value);

@@ -13,8 +13,19 @@ enum {
     KGEN_ATTENTION_GENERATORS = 7
 };
 
-/* The buffers of both ops, in the order of their tables. */
-enum { KGEN_ATTENTION_Q, KGEN_ATTENTION_K, KGEN_ATTENTION_V, KGEN_ATTENTION_K_CACHE, KGEN_ATTENTION_V_CACHE };
+/* The buffers of both ops, in the order of their tables. The sinks are there where the field is not 0. */
+enum {
+    KGEN_ATTENTION_Q,
+    KGEN_ATTENTION_K,
+    KGEN_ATTENTION_V,
+    KGEN_ATTENTION_K_CACHE,
+    KGEN_ATTENTION_V_CACHE,
+    KGEN_ATTENTION_SINKS
+};
+#define KGEN_ATTENTION_SINKS_BUFFER                                                                          \
+    {                                                                                                        \
+        "sinks", KGEN_INPUT, "f32", "heads", KGEN_RUN, "sinks", NULL                                         \
+    }
 
 /* Positions lie in tiles of 16. In a tile, each head of keys has 16 positions side by side for each element,
  * and each head of values has its rows one after the other. */
@@ -40,15 +51,36 @@ enum { KGEN_ATTENTION_Q, KGEN_ATTENTION_K, KGEN_ATTENTION_V, KGEN_ATTENTION_K_CA
                             "of the elements of the caches", false, false)
 extern const int kgen_attention_cache_dtypes[];
 
-/* kgen_op's complete, check and names. The names are score_scale and group. */
+/* The fields of both ops that say which positions count, and how much. They come last. */
+#define KGEN_ATTENTION_MASK_FIELDS                                                                           \
+    {"window", NULL,  KGEN_FIELD_INTEGER,                                                                    \
+     false,    0,     0,                                                                                     \
+     1 << 20,  NULL,  "positions up to its own that a query sees; 0: all",                                   \
+     "w",      false, false,                                                                                 \
+     NULL},                                                                                                  \
+        {"softcap", NULL,  KGEN_FIELD_REAL,                                                                  \
+         false,     0,     0,                                                                                \
+         1e6,       NULL,  "scores s become softcap * tanh(s / softcap); 0: they do not",                    \
+         "sc",      false, false,                                                                            \
+         NULL},                                                                                              \
+    {                                                                                                        \
+        "sinks", NULL, KGEN_FIELD_BOOLEAN, false, 0, 0, 1, NULL,                                             \
+            "each query head has a score of its own without a value", "sinks", false, false, NULL            \
+    }
+
+/* The positions that a row sees on average, of so many rows, the last that there is room for. */
+double kgen_attention_positions(const struct kgen_problem *problem, double rows);
+
+/* kgen_op's complete, check and names. The names are score_scale, group, cache_type, softcapped and, where
+ * that is not 0, score_cap: the cap and -2 divided by it. */
 void kgen_attention_complete(struct kgen_problem *problem);
 int kgen_attention_check(const struct kgen_problem *problem, const struct kgen_check_place *place);
 void kgen_attention_names(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver);
 
 /* kgen_op's reference: appends rows of keys and values from a position on, then attends from each of them to
- * all positions up to its own. attention_decode has one row, attention_prefill as many as its scalar `rows`
- * says. y is the index of the output. Elements of y of further rows are NaNs. Writes nothing to values of
- * caches that are NULL. */
+ * the positions up to its own that it sees. attention_decode has one row, attention_prefill as many as its
+ * scalar `rows` says. y is the index of the output. Elements of y of further rows are NaNs. Writes nothing to
+ * values of caches that are NULL. */
 void kgen_attention_reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                               struct kgen_expected *expected, int y);
 

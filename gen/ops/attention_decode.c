@@ -8,6 +8,7 @@ static const struct kgen_field fields[] = {
     KGEN_ATTENTION_CACHE_FIELDS,
     {"key_parts", NULL, KGEN_FIELD_INTEGER, false, 4, 1, KGEN_ATTENTION_PARTS_MAX, NULL,
      "parts of the positions, which threads share", "kp", false, false, NULL},
+    KGEN_ATTENTION_MASK_FIELDS,
 };
 
 static const struct kgen_buffer buffers[] = {
@@ -16,12 +17,13 @@ static const struct kgen_buffer buffers[] = {
     {"v", KGEN_INPUT, "f32", "kv_heads, head_dim", KGEN_PREPARE, NULL, NULL},
     {"k_cache", KGEN_STATE, "cache_dtype", KGEN_ATTENTION_K_CACHE_SHAPE, KGEN_PREPARE | KGEN_RUN, NULL, NULL},
     {"v_cache", KGEN_STATE, "cache_dtype", KGEN_ATTENTION_V_CACHE_SHAPE, KGEN_PREPARE | KGEN_RUN, NULL, NULL},
+    KGEN_ATTENTION_SINKS_BUFFER,
     {"workspace", KGEN_WORKSPACE, NULL, NULL, KGEN_RUN | KGEN_FINISH, NULL, NULL},
     {"scratch", KGEN_SCRATCH, NULL, NULL, KGEN_RUN, NULL, NULL},
     {"y", KGEN_OUTPUT, "f32", "heads, head_dim", KGEN_FINISH, NULL, NULL},
 };
 
-enum { Y = 7 };
+enum { Y = 7 }; /* without sinks */
 
 static const struct kgen_scalar scalars[] = {
     {"position", 0, KGEN_ATTENTION_CONTEXT_MAX - 1, "context - 1", KGEN_PREPARE | KGEN_RUN | KGEN_FINISH,
@@ -32,13 +34,13 @@ static const struct kgen_scalar scalars[] = {
 static double operations(const struct kgen_problem *problem)
 {
     return 4 * (double)kgen_problem_get(problem, "heads") * (double)kgen_problem_get(problem, "head_dim") *
-           (double)kgen_problem_get(problem, "context");
+           kgen_attention_positions(problem, 1);
 }
 
 static void reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                       struct kgen_expected *expected)
 {
-    kgen_attention_reference(problem, arguments, expected, Y);
+    kgen_attention_reference(problem, arguments, expected, Y + (kgen_problem_get(problem, "sinks") != 0));
 }
 
 static bool batched(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch)
@@ -63,7 +65,10 @@ const struct kgen_op kgen_op_attention_decode = {
         "w = softmax(scale * q[h] . k_cache[j][kv]). Positions lie in tiles of 16: element i of position j\n"
         "is k_cache[j / 16][kv][i][j % 16] and v_cache[j / 16][kv][j % 16][i]. Nothing depends on elements\n"
         "beyond position. The range counts pairs: part p of the positions of the heads kv is\n"
-        "kv * key_parts + p. _finish puts the parts together.\n",
+        "kv * key_parts + p. _finish puts the parts together.\n"
+        "With window, j begins at position + 1 - window, and nothing depends on elements before. With\n"
+        "softcap, a score s becomes softcap * tanh(s / softcap). With sinks, sinks[h] is one more score of\n"
+        "the softmax, whose value is 0.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),
     .buffers = buffers,
@@ -75,6 +80,7 @@ const struct kgen_op kgen_op_attention_decode = {
     .range_name = "part",
     .fixed_range = true,
     .room = "context",
+    .room_read = "window",
     .threaded = true,
     .batched = batched,
     .complete = kgen_attention_complete,

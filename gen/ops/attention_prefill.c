@@ -12,6 +12,7 @@ static const struct kgen_field fields[] = {
     KGEN_ATTENTION_CACHE_FIELDS,
     {"row_parts", NULL, KGEN_FIELD_INTEGER, false, 8, 1, KGEN_ATTENTION_PARTS_MAX, NULL,
      "parts of the rows, which threads share", "rp", false, false, NULL},
+    KGEN_ATTENTION_MASK_FIELDS,
 };
 
 static const struct kgen_buffer buffers[] = {
@@ -20,11 +21,12 @@ static const struct kgen_buffer buffers[] = {
     {"v", KGEN_INPUT, "f32", "M, kv_heads, head_dim", KGEN_PREPARE, NULL, NULL},
     {"k_cache", KGEN_STATE, "cache_dtype", KGEN_ATTENTION_K_CACHE_SHAPE, KGEN_PREPARE | KGEN_RUN, NULL, NULL},
     {"v_cache", KGEN_STATE, "cache_dtype", KGEN_ATTENTION_V_CACHE_SHAPE, KGEN_PREPARE | KGEN_RUN, NULL, NULL},
+    KGEN_ATTENTION_SINKS_BUFFER,
     {"scratch", KGEN_SCRATCH, NULL, NULL, KGEN_RUN, NULL, NULL},
     {"y", KGEN_OUTPUT, "f32", "M, heads, head_dim", KGEN_RUN, NULL, NULL},
 };
 
-enum { Y = 6 };
+enum { Y = 6 }; /* without sinks */
 
 static const struct kgen_scalar scalars[] = {
     {"position", 0, KGEN_ATTENTION_CONTEXT_MAX - 1, "context - M", KGEN_PREPARE | KGEN_RUN,
@@ -47,13 +49,13 @@ static double operations(const struct kgen_problem *problem)
 {
     const double rows = (double)kgen_problem_get(problem, "M");
     return 4 * (double)kgen_problem_get(problem, "heads") * (double)kgen_problem_get(problem, "head_dim") *
-           rows * ((double)kgen_problem_get(problem, "context") - (rows - 1) / 2);
+           rows * kgen_attention_positions(problem, rows);
 }
 
 static void reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                       struct kgen_expected *expected)
 {
-    kgen_attention_reference(problem, arguments, expected, Y);
+    kgen_attention_reference(problem, arguments, expected, Y + (kgen_problem_get(problem, "sinks") != 0));
 }
 
 const struct kgen_op kgen_op_attention_prefill = {
@@ -67,7 +69,11 @@ const struct kgen_op kgen_op_attention_prefill = {
         "w = softmax(scale * q[i][h] . k_cache[j][kv]). Further rows of y are not written. The caches are\n"
         "those of attention_decode: element i of position j is k_cache[j / 16][kv][i][j % 16] and\n"
         "v_cache[j / 16][kv][j % 16][i]. The range counts pairs: part p of the rows for the heads kv is\n"
-        "kv * row_parts + p.\n",
+        "kv * row_parts + p.\n"
+        "With window, j begins at position + i + 1 - window, and nothing depends on elements that no row\n"
+        "sees. With softcap, a score s becomes softcap * tanh(s / softcap). With sinks, sinks[h] is one "
+        "more\n"
+        "score of the softmax, whose value is 0.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),
     .buffers = buffers,
@@ -80,6 +86,7 @@ const struct kgen_op kgen_op_attention_prefill = {
     .fixed_range = true,
     .scattered = true,
     .room = "context",
+    .room_read = "(window > 0) * (window + M)",
     .threaded = true,
     .complete = kgen_attention_complete,
     .check = check,

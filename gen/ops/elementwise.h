@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Inputs for ops of two vectors of `size` elements. */
+/* Inputs for ops of one or two vectors of `size` elements. */
 #ifndef KGEN_ELEMENTWISE_H
 #define KGEN_ELEMENTWISE_H
 
@@ -10,5 +10,11 @@ void kgen_elementwise_random(const struct kgen_problem *problem, struct kgen_ran
                              struct kgen_arguments *arguments);
 void kgen_elementwise_extreme(const struct kgen_problem *problem, struct kgen_random *random,
                               struct kgen_arguments *arguments);
+
+/* The same for the first buffer only. */
+void kgen_elementwise_random_one(const struct kgen_problem *problem, struct kgen_random *random,
+                                 struct kgen_arguments *arguments);
+void kgen_elementwise_extreme_one(const struct kgen_problem *problem, struct kgen_random *random,
+                                  struct kgen_arguments *arguments);
 
 #endif

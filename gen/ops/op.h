@@ -154,6 +154,9 @@ struct kgen_op {
     /* NULL, or the field that says for how many positions a state has room. Kernels serve less room, too:
      * proofs and timings are done with less. */
     const char *room;
+    /* NULL, or an expression of fields: a call reads at most so many of these positions, or all of them where
+     * it is 0. Timings need no more room than that; proofs have room for others, too. */
+    const char *room_read;
     bool threaded; /* one call is long enough for several threads */
 
     /* NULL, or sets what follows from other fields where a spec does not say it. */
@@ -162,7 +165,8 @@ struct kgen_op {
     int (*check)(const struct kgen_problem *problem, const struct kgen_check_place *check);
     /* NULL, or makes the problem whose one call does what `rows` calls of this one do, each activation of
      * which is that many of this one's, one after the other. Where its op has a scalar named "rows", that
-     * says how many of them a call has; elsewhere its range does. Returns false where one call gains nothing. */
+     * says how many of them a call has; elsewhere its range does. Returns false where one call gains nothing.
+     */
     bool (*batched)(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch);
     /* NULL, or gives more names to templates. */
     void (*names)(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver);

@@ -138,15 +138,28 @@ struct kgen_problem kgen_problem_with_room(const struct kgen_problem *problem, i
     return less;
 }
 
+int64_t kgen_problem_room_read(const struct kgen_problem *problem)
+{
+    int64_t read = 0;
+    const char *expression = problem->op->room_read;
+    return expression != NULL && kgen_problem_evaluate(expression, problem, &read) ? read : 0;
+}
+
+struct kgen_problem kgen_problem_typical(const struct kgen_problem *problem)
+{
+    const int64_t read = kgen_problem_room_read(problem);
+    return kgen_problem_with_room(problem, read > 0 && read < KGEN_TYPICAL_ROOM ? read : KGEN_TYPICAL_ROOM);
+}
+
 double kgen_problem_operations(const struct kgen_problem *problem)
 {
-    const struct kgen_problem typical = kgen_problem_with_room(problem, KGEN_TYPICAL_ROOM);
+    const struct kgen_problem typical = kgen_problem_typical(problem);
     return problem->op->operations(&typical);
 }
 
 double kgen_problem_bytes(const struct kgen_problem *problem)
 {
-    const struct kgen_problem typical = kgen_problem_with_room(problem, KGEN_TYPICAL_ROOM);
+    const struct kgen_problem typical = kgen_problem_typical(problem);
     struct kgen_buffers buffers;
     kgen_problem_buffers(&typical, &buffers);
     double bytes = 0;

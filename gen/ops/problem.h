@@ -67,7 +67,11 @@ int64_t kgen_scalar_maximum(const struct kgen_problem *problem, const struct kge
 int64_t kgen_scalar_typical(const struct kgen_problem *problem, const struct kgen_scalar *scalar);
 /* The same problem with room for at most so many positions; itself where its op has no room. */
 struct kgen_problem kgen_problem_with_room(const struct kgen_problem *problem, int64_t most);
-/* The room that timings use: what a call at the typical position fills. */
+/* The positions that a call reads at most; 0: all of them. */
+int64_t kgen_problem_room_read(const struct kgen_problem *problem);
+/* The same problem with the room that timings use: what a call at the typical position fills and reads. */
+struct kgen_problem kgen_problem_typical(const struct kgen_problem *problem);
+/* What a call at the typical position fills. */
 #define KGEN_TYPICAL_ROOM (KGEN_TYPICAL + 1)
 
 /* Arithmetic operations of one call, and the bytes that it must move from and to memory at the least; of a

@@ -2,6 +2,9 @@
 /* Reads what a config says of attention: the room and the dtype of the caches, and what the op cannot do. */
 #include "gen/spec/reader.h"
 
+#include <math.h>
+#include <string.h>
+
 enum { CONTEXT_DEFAULT = 4096 };
 
 /* The option, kgen's own key, or what the model was made for, unless that is more than the default. */
@@ -42,25 +45,97 @@ static int read_cache_dtype(const struct kgen_spec_reader *reader, json_t *confi
     return 0;
 }
 
-/* Whether attention reaches back over all positions, as the op does. */
-static int read_window(struct kgen_spec_reader *reader, json_t *config, int64_t context, bool *whole)
+/* The kind of each layer, as newer configs list them. */
+static int read_layer_types(const struct kgen_spec_reader *reader, json_t *list, int64_t layers,
+                            struct kgen_layer_flag *sliding)
+{
+    struct kgen_json_path path = {NULL, "layer_types", 0};
+    if (!json_is_array(list) || (int64_t)json_array_size(list) != layers)
+        return kgen_spec_fail(reader, &path,
+                              "\"layer_types\" must be an array with the kind of each of %lld layers",
+                              (long long)layers);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct kgen_json_path element = {&path, NULL, i};
+        const char *type = json_string_value(json_array_get(list, i));
+        sliding->set[i] = type != NULL && strcmp(type, "sliding_attention") == 0;
+        if (!sliding->set[i] && (type == NULL || strcmp(type, "full_attention") != 0)) {
+            char found[KGEN_SPEC_EXCERPT];
+            kgen_spec_fail(reader, &element, "the kind of layer %s is not supported",
+                           kgen_spec_excerpt(reader, &element, found));
+            kgen_error_hint(reader->error, "full_attention and sliding_attention are");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Which layers have a window, if there is one: those that a list names; all but every so manieth; those from
+ * one on; or all. */
+static int read_sliding_layers(const struct kgen_spec_reader *reader, json_t *config,
+                               struct kgen_spec_model *model, bool used)
+{
+    json_t *list = json_object_get(config, "layer_types");
+    int64_t layers = 0, pattern = 0, from = 0;
+    if (kgen_spec_evaluate(reader, model, -1, "layers", &layers) != 0 ||
+        kgen_spec_integer(reader, NULL, config, "sliding_window_pattern", 1, KGEN_LAYERS_MAX, &pattern) < 0 ||
+        kgen_spec_integer(reader, NULL, config, "max_window_layers", 0, INT64_MAX, &from) < 0)
+        return -1;
+    if (model->layer_flag_count == KGEN_COUNT_OF(model->layer_flags))
+        return kgen_spec_fail(reader, NULL, "%s has more than %zu quantities of layers",
+                              model->family->architecture, KGEN_COUNT_OF(model->layer_flags));
+    struct kgen_layer_flag *sliding = &model->layer_flags[model->layer_flag_count++];
+    sliding->quantity = "sliding";
+    if (list != NULL && !json_is_null(list))
+        return read_layer_types(reader, list, layers, sliding);
+    for (int64_t i = 0; i < layers; i++)
+        sliding->set[i] = used && (pattern > 0 ? (i + 1) % pattern != 0 : i >= from);
+    return 0;
+}
+
+/* The window, 0 where there is none or the caches have no more positions. */
+static int read_window(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
+                       int64_t context)
 {
     bool used = true;
     int64_t window = 0;
-    if (kgen_spec_boolean(reader, NULL, config, "use_sliding_window", &used) < 0)
+    if (kgen_spec_boolean(reader, NULL, config, "use_sliding_window", &used) < 0 ||
+        read_sliding_layers(reader, config, model, used) != 0)
         return -1;
-    *whole = true;
-    if (!used)
-        return 0;
-    if (kgen_spec_integer(reader, NULL, config, "sliding_window", 1, INT64_MAX, &window) < 0)
+    if (used && kgen_spec_integer(reader, NULL, config, "sliding_window", 1, INT64_MAX, &window) < 0)
         return -1;
-    if (window == 0 || window >= context)
-        return 0;
-    *whole = false;
-    return kgen_spec_warn(reader,
-                          "a sliding window (%lld positions, less than the context of %lld) is not supported "
-                          "yet: attention is not derived.",
-                          (long long)window, (long long)context);
+    return kgen_spec_add_quantity(reader, model, "window", "sliding_window", window < context ? window : 0);
+}
+
+/* Reads a number into a real field of the problems of attention. */
+static int read_real_field(const struct kgen_spec_reader *reader, json_t *config, const char *key,
+                           const char *field, struct kgen_problem *attention)
+{
+    struct kgen_json_path path = {NULL, key, 0};
+    json_t *value = json_object_get(config, key);
+    return value == NULL || json_is_null(value)
+               ? 0
+               : kgen_spec_field(reader, &path, value, "attention_decode",
+                                 kgen_spec_find_field("attention_decode", field), attention);
+}
+
+/* The factor and the cap of the scores, and whether there are sinks. */
+static int read_scores(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
+{
+    static const char scalar[] = "query_pre_attn_scalar";
+    struct kgen_problem *attention = kgen_spec_prototype(model, "attention_decode", NULL);
+    struct kgen_json_path path = {NULL, scalar, 0};
+    double size = 0;
+    int64_t sinks = 0;
+    const int found = kgen_spec_real(reader, NULL, config, scalar, &size);
+    if (found < 0 || read_real_field(reader, config, "attn_logit_softcapping", "softcap", attention) != 0 ||
+        kgen_spec_evaluate(reader, model, -1, "sinks", &sinks) != 0)
+        return -1;
+    if (found > 0 && !(size >= 1e-6 && size <= 1e9))
+        return kgen_spec_fail(reader, &path, "\"%s\" must be from 1e-6 to 1e9", scalar);
+    if (found > 0)
+        kgen_problem_set_real(attention, "scale", 1 / sqrt(size));
+    kgen_problem_set(attention, "sinks", sinks);
+    return 0;
 }
 
 /* Whether the op can have the heads of the model. */
@@ -89,12 +164,13 @@ static int check_heads(struct kgen_spec_reader *reader, const struct kgen_spec_m
 int kgen_spec_attention_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
 {
     int64_t context = 0, cache_dtype = KGEN_CONSTANT_NONE;
-    bool fits = false, whole = false;
+    bool fits = false;
     if (read_context(reader, config, &context) != 0 || read_cache_dtype(reader, config, &cache_dtype) != 0 ||
-        check_heads(reader, model, context, &fits) != 0 || read_window(reader, config, context, &whole) != 0)
+        check_heads(reader, model, context, &fits) != 0 || read_window(reader, config, model, context) != 0 ||
+        read_scores(reader, config, model) != 0)
         return -1;
     return kgen_spec_add_quantity(reader, model, "context", "context", context) != 0 ||
                    kgen_spec_add_quantity(reader, model, "cache_dtype", "cache_dtype", cache_dtype) != 0
                ? -1
-               : kgen_spec_add_quantity(reader, model, "attention_supported", NULL, fits && whole);
+               : kgen_spec_add_quantity(reader, model, "attention_supported", NULL, fits);
 }

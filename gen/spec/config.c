@@ -3,15 +3,17 @@
  * are ignored. */
 #include "gen/spec/reader.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct kgen_problem *kgen_spec_prototype(struct kgen_spec_model *model, const char *op)
+struct kgen_problem *kgen_spec_prototype(struct kgen_spec_model *model, const char *op, const char *when)
 {
-    struct kgen_problem *prototype = &model->prototypes[model->prototype_count++];
-    kgen_problem_init(prototype, kgen_op_find(op));
-    return prototype;
+    const size_t at = model->prototype_count++;
+    model->prototypes[at].when = when;
+    kgen_problem_init(&model->prototypes[at].problem, kgen_op_find(op));
+    return &model->prototypes[at].problem;
 }
 
 /* ---- the family ---- */
@@ -229,15 +231,18 @@ static int read_key(const struct kgen_spec_reader *reader, json_t *config, struc
 {
     int64_t value = 0;
     bool flag = false;
+    int found;
     switch (row->kind) {
     case KGEN_CONFIG_INTEGER:
         if (read_integer(reader, config, model, row, &value) != 0)
             return -1;
         break;
     case KGEN_CONFIG_FLAG:
-        if (kgen_spec_boolean(reader, NULL, config, row->key, &flag) < 0)
+        found = kgen_spec_boolean(reader, NULL, config, row->key, &flag);
+        if (found < 0 || (found == 0 && row->standard != NULL &&
+                          kgen_spec_evaluate(reader, model, -1, row->standard, &value) != 0))
             return -1;
-        value = flag;
+        value = found > 0 ? flag : value;
         break;
     case KGEN_CONFIG_DERIVED:
         if (kgen_spec_evaluate(reader, model, -1, row->standard, &value) != 0)
@@ -278,34 +283,99 @@ static int read_keys(const struct kgen_spec_reader *reader, json_t *config, stru
 
 /* ---- what the configs of all families have in common ---- */
 
+/* The activations that the ops of gating have. */
+static const struct {
+    const char *name, *gating;
+    bool exact;
+} activations[] = {
+    {"silu", "swiglu", false},    {"swish", "swiglu", false}, {"gelu_pytorch_tanh", "geglu", false},
+    {"gelu_new", "geglu", false}, {"gelu", "geglu", true},
+};
+
 static int read_activation(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
 {
-    const char *activation = "silu";
-    if (kgen_spec_string(reader, NULL, config, "hidden_act", &activation) < 0)
+    const char *gating = model->family->gating != NULL ? model->family->gating : "swiglu";
+    const bool geglu = strcmp(gating, "geglu") == 0;
+    const char *activation = geglu ? "gelu_pytorch_tanh" : "silu";
+    bool known = false;
+    int found = kgen_spec_string(reader, NULL, config, "hidden_activation", &activation);
+    if (found == 0)
+        found = kgen_spec_string(reader, NULL, config, "hidden_act", &activation);
+    if (found < 0)
         return -1;
-    bool known = strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0;
-    if (!known &&
-        kgen_spec_warn(reader,
-                       "the activation \"%s\" is not supported yet (silu is): the gating of the mlp "
-                       "is not derived.",
-                       activation) != 0)
+    for (size_t i = 0; i < KGEN_COUNT_OF(activations); i++) {
+        if (strcmp(activations[i].name, activation) != 0 || strcmp(activations[i].gating, gating) != 0)
+            continue;
+        known = true;
+        if (geglu)
+            kgen_problem_set(kgen_spec_prototype(model, gating, NULL), "exact", activations[i].exact);
+    }
+    if (!known && kgen_spec_warn(reader,
+                                 "the activation \"%s\" is not supported yet (%s): the gating of the mlp "
+                                 "is not derived.",
+                                 activation, geglu ? "gelu and gelu_pytorch_tanh are" : "silu is") != 0)
         return -1;
     return kgen_spec_add_quantity(reader, model, "gating_supported", "hidden_act", known);
+}
+
+/* The factor of the embeddings, of families that have one, and the cap of the logits. */
+static int read_ends(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
+{
+    int64_t hidden_size = 0;
+    double cap = 0;
+    struct kgen_json_path path = {NULL, "final_logit_softcapping", 0};
+    if (kgen_spec_evaluate(reader, model, -1, "hidden_size", &hidden_size) != 0 ||
+        kgen_spec_real(reader, NULL, config, path.key, &cap) < 0)
+        return -1;
+    kgen_problem_set_real(kgen_spec_prototype(model, "scale", NULL), "factor", sqrt((double)hidden_size));
+    struct kgen_problem *softcap = kgen_spec_prototype(model, "softcap", NULL);
+    if (cap > 0 || cap < 0) {
+        json_t *value = json_object_get(config, path.key);
+        if (kgen_spec_field(reader, &path, value, "softcap", kgen_spec_find_field("softcap", "cap"),
+                            softcap) != 0)
+            return -1;
+    }
+    return kgen_spec_add_quantity(reader, model, "final_softcap", path.key, cap > 0);
+}
+
+/* The keys that the family has where the config does not. */
+static int add_standards(const struct kgen_spec_reader *reader, json_t *config,
+                         const struct kgen_spec_model *model)
+{
+    if (model->family->standards == NULL)
+        return 0;
+    json_error_t error;
+    json_t *standards = json_loads(model->family->standards, 0, &error);
+    const int result = standards != NULL ? json_object_update_missing(config, standards) : -1;
+    json_decref(standards);
+    return result == 0 ? 0 : kgen_spec_fail_memory(reader);
+}
+
+/* What the norms add to their weights: 1 where the family says so. */
+static int read_norm(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
+{
+    struct kgen_json_path path = {NULL, "rms_norm_eps", 0};
+    json_t *eps = json_object_get(config, path.key);
+    struct kgen_problem *norm = kgen_spec_prototype(model, "rms_norm", NULL);
+    int64_t plus_one = 0;
+    if (kgen_spec_evaluate(reader, model, -1, "norm_plus_one", &plus_one) != 0)
+        return -1;
+    kgen_problem_set(norm, "weight_plus_one", plus_one);
+    return eps == NULL ? 0
+                       : kgen_spec_field(reader, &path, eps, "rms_norm",
+                                         kgen_spec_find_field("rms_norm", "eps"), norm);
 }
 
 int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
 {
     memset(model, 0, sizeof *model);
-    struct kgen_json_path eps_path = {NULL, "rms_norm_eps", 0};
-    json_t *eps = json_object_get(config, "rms_norm_eps");
     bool position_supported = true;
-    if (read_family(reader, config, model) != 0 || read_keys(reader, config, model) != 0 ||
+    if (read_family(reader, config, model) != 0 || add_standards(reader, config, model) != 0 ||
+        read_keys(reader, config, model) != 0 ||
         kgen_spec_position_read(reader, config, model, &position_supported) != 0 ||
         kgen_spec_add_quantity(reader, model, "position_supported", NULL, position_supported) != 0 ||
-        kgen_spec_attention_read(reader, config, model) != 0 || read_activation(reader, config, model) != 0)
+        kgen_spec_attention_read(reader, config, model) != 0 || read_activation(reader, config, model) != 0 ||
+        read_ends(reader, config, model) != 0)
         return -1;
-    struct kgen_problem *norm = kgen_spec_prototype(model, "rms_norm");
-    return eps == NULL ? 0
-                       : kgen_spec_field(reader, &eps_path, eps, "rms_norm",
-                                         kgen_spec_find_field("rms_norm", "eps"), norm);
+    return read_norm(reader, config, model);
 }

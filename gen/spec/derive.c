@@ -57,18 +57,27 @@ static int find_symbol(const struct kgen_derivation *derivation, const char *nam
 
 /* ---- nodes ---- */
 
-/* Sets up a problem with what the config says of its op. Returns whether there is such an op. */
-static bool start_problem(const struct kgen_spec_model *model, const char *op, struct kgen_problem *problem)
+/* Sets up a problem with what the config says of its op. *derived says whether there is such an op. */
+static int start_problem(const struct kgen_derivation *derivation, const char *op,
+                         struct kgen_problem *problem, bool *derived)
 {
+    const struct kgen_spec_model *model = derivation->model;
     problem->op = kgen_op_find(op);
-    if (problem->op == NULL)
-        return false;
+    *derived = problem->op != NULL;
+    if (!*derived)
+        return 0;
     kgen_problem_init(problem, problem->op);
     for (size_t i = 0; i < model->prototype_count; i++) {
-        if (model->prototypes[i].op == problem->op)
-            *problem = model->prototypes[i];
+        const char *when = model->prototypes[i].when;
+        int64_t wanted = 1;
+        if (model->prototypes[i].problem.op != problem->op || (when != NULL && derivation->layer < 0))
+            continue;
+        if (when != NULL && kgen_derive_value(derivation, when, &wanted) != 0)
+            return -1;
+        if (wanted != 0)
+            *problem = model->prototypes[i].problem;
     }
-    return true;
+    return 0;
 }
 
 int kgen_derive_node(struct kgen_derivation *derivation, const char *name, const char *label, const char *op,
@@ -84,7 +93,8 @@ int kgen_derive_node(struct kgen_derivation *derivation, const char *name, const
     if (*node == KGEN_GRAPH_NONE)
         return kgen_spec_fail_memory(derivation->reader);
     struct kgen_graph_node *added = &derivation->graph->nodes[*node];
-    *derived = start_problem(derivation->model, op, &added->problem);
+    if (start_problem(derivation, op, &added->problem, derived) != 0)
+        return -1;
     added->status = *derived ? KGEN_GRAPH_DERIVED : KGEN_GRAPH_NO_OP;
     return 0;
 }
@@ -190,10 +200,25 @@ int kgen_derive_weight(struct kgen_derivation *derivation, size_t node, const ch
     return 0;
 }
 
+/* Whether the problem of a node has no buffer of that name, though its op has. */
+static bool lacks_buffer(const struct kgen_graph_node *node, const char *name)
+{
+    for (size_t i = 0; node->problem.op != NULL && i < node->problem.op->buffer_count; i++) {
+        const struct kgen_buffer *buffer = &node->problem.op->buffers[i];
+        int64_t there = 1;
+        if (strcmp(buffer->name, name) == 0 && buffer->when != NULL &&
+            kgen_problem_evaluate(buffer->when, &node->problem, &there))
+            return there == 0;
+    }
+    return false;
+}
+
 static int add_weights(struct kgen_derivation *derivation, const struct kgen_step *step, size_t node)
 {
     for (size_t i = 0; i < KGEN_GRAPH_WEIGHTS_MAX && step->weights[i].buffer != NULL; i++) {
         const struct kgen_step_weight *weight = &step->weights[i];
+        if (lacks_buffer(&derivation->graph->nodes[node], weight->buffer))
+            continue;
         int64_t shape[KGEN_GRAPH_RANK_MAX];
         size_t rank;
         if (kgen_derive_shape(derivation, weight->shape, shape, &rank) != 0 ||
@@ -242,9 +267,11 @@ static int add_step(struct kgen_derivation *derivation, const struct kgen_step *
             kgen_derive_field(derivation, node, step->fields[i].field, value) != 0)
             return -1;
     }
-    if (added->status == KGEN_GRAPH_DERIVED &&
-        kgen_spec_check_problem(derivation->reader, NULL, &added->problem, added->label) != 0)
-        return -1;
+    if (added->status == KGEN_GRAPH_DERIVED) {
+        kgen_problem_complete(&added->problem);
+        if (kgen_spec_check_problem(derivation->reader, NULL, &added->problem, added->label) != 0)
+            return -1;
+    }
     return kgen_derive_inputs(derivation, step, node) != 0 || add_weights(derivation, step, node) != 0 ||
                    add_states(derivation, step, node) != 0
                ? -1

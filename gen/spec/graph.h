@@ -83,7 +83,7 @@ struct kgen_graph_size {
 
 #define KGEN_GRAPH_OPERANDS_MAX 6
 #define KGEN_GRAPH_WEIGHTS_MAX 4
-#define KGEN_GRAPH_SIZES_MAX 5
+#define KGEN_GRAPH_SIZES_MAX 6
 #define KGEN_GRAPH_ENTRIES_MAX 4
 
 struct kgen_graph_node {

@@ -16,6 +16,23 @@ void kgen_spec_make_printable(char *text)
     }
 }
 
+/* Where the value of a path is: in the text's configuration of a model of several parts, or in the whole. */
+static int find_place(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                      struct kgen_json_place *place)
+{
+    const struct kgen_json_path part = {NULL, KGEN_SPEC_TEXT_CONFIG, 0};
+    struct kgen_json_place outer;
+    if (reader->has_text_config && path != NULL &&
+        kgen_json_find(reader->text, reader->length, &part, &outer) == 0 &&
+        kgen_json_find(reader->text + outer.begin, outer.end - outer.begin, path, place) == 0) {
+        place->key += outer.begin;
+        place->begin += outer.begin;
+        place->end += outer.begin;
+        return 0;
+    }
+    return kgen_json_find(reader->text, reader->length, path, place);
+}
+
 static int fail_at(const struct kgen_spec_reader *reader, const struct kgen_json_path *path, bool key,
                    const char *format, va_list arguments)
 {
@@ -24,7 +41,7 @@ static int fail_at(const struct kgen_spec_reader *reader, const struct kgen_json
     kgen_spec_make_printable(message);
     struct kgen_json_place place;
     int line = 0, column = 0;
-    if (kgen_json_find(reader->text, reader->length, path, &place) == 0)
+    if (find_place(reader, path, &place) == 0)
         kgen_json_line(reader->text, key ? place.key : place.begin, &line, &column);
     return kgen_error_set(reader->error, KGEN_ERROR_SPEC, reader->source, line, column, "%s", message);
 }
@@ -58,7 +75,7 @@ const char *kgen_spec_excerpt(const struct kgen_spec_reader *reader, const struc
                               char buffer[KGEN_SPEC_EXCERPT])
 {
     struct kgen_json_place place;
-    if (kgen_json_find(reader->text, reader->length, path, &place) != 0) {
+    if (find_place(reader, path, &place) != 0) {
         snprintf(buffer, KGEN_SPEC_EXCERPT, "?");
         return buffer;
     }
@@ -136,8 +153,7 @@ bool kgen_spec_nonfinite(const struct kgen_spec_reader *reader, const struct kge
                          const json_t *value, double *number)
 {
     struct kgen_json_place place;
-    return kgen_json_marked(value, number) &&
-           kgen_json_find(reader->text, reader->length, path, &place) == 0 &&
+    return kgen_json_marked(value, number) && find_place(reader, path, &place) == 0 &&
            reader->text[place.begin] != '"';
 }
 

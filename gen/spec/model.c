@@ -179,7 +179,44 @@ static int choose_scales(struct kgen_spec_reader *reader, json_t *config)
     return 0;
 }
 
-int kgen_spec_read_model(struct kgen_spec_reader *reader, json_t *root)
+static bool is_known_type(const char *type)
+{
+    for (size_t i = 0; type != NULL && kgen_families[i] != NULL; i++) {
+        if (strcmp(kgen_families[i]->model_type, type) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Of a model of several parts, such as text and images, the text's. It inherits the keys that only the whole
+ * has. The config of a text that no family knows is left as it is. Returns a new reference, or NULL. */
+static json_t *find_text_config(struct kgen_spec_reader *reader, json_t *root)
+{
+    json_t *text = NULL;
+    const int found = kgen_spec_object(reader, NULL, root, KGEN_SPEC_TEXT_CONFIG, &text);
+    if (found < 0)
+        return NULL;
+    if (found == 0 || !is_known_type(json_string_value(json_object_get(text, "model_type"))))
+        return json_incref(root);
+    json_t *whole = json_copy(root), *own = json_copy(text);
+    bool failed = whole == NULL || own == NULL;
+    if (!failed) {
+        json_object_del(whole, "architectures");
+        json_object_del(whole, "model_type");
+        json_object_del(whole, KGEN_SPEC_TEXT_CONFIG);
+        failed = json_object_update_missing(own, whole) != 0;
+    }
+    json_decref(whole);
+    if (failed) {
+        json_decref(own);
+        kgen_spec_fail_memory(reader);
+        return NULL;
+    }
+    reader->has_text_config = true;
+    return own;
+}
+
+static int read_config(struct kgen_spec_reader *reader, json_t *root)
 {
     struct kgen_spec_model model;
     struct kgen_spec_formats formats = {0};
@@ -196,5 +233,13 @@ int kgen_spec_read_model(struct kgen_spec_reader *reader, json_t *root)
                      : 0;
     }
     kgen_spec_formats_free(&formats);
+    return result;
+}
+
+int kgen_spec_read_model(struct kgen_spec_reader *reader, json_t *root)
+{
+    json_t *config = find_text_config(reader, root);
+    const int result = config != NULL ? read_config(reader, config) : -1;
+    json_decref(config);
     return result;
 }

@@ -79,12 +79,22 @@ static const char *ending_of(const struct group *group)
     return ending != NULL ? ending : "";
 }
 
+/* Whether all parts are row ranges of one tensor. */
+static bool is_one_tensor(const struct group *group)
+{
+    for (size_t i = 1; i < group->count; i++) {
+        if (strcmp(group->parts[i]->matrix->name, group->parts[0]->matrix->name) != 0)
+            return false;
+    }
+    return true;
+}
+
 /* Writes "mlp.down_proj" as both; of several "mlp.gate_up_proj" as the name and "mlp.{gate,up}_proj" as the
  * label. */
 static void write_names(struct group *group)
 {
     const char *first = short_name(group->parts[0]->matrix);
-    if (group->count == 1) {
+    if (group->count == 1 || is_one_tensor(group)) {
         kgen_text_puts(&group->name, first);
         kgen_text_puts(&group->label, first);
         return;
@@ -155,14 +165,15 @@ static int add_outputs(struct kgen_derivation *derivation, size_t node, const st
 
 static int add_matrices(struct kgen_derivation *derivation, size_t node, const struct group *group)
 {
-    for (size_t i = 0; i < group->count; i++) {
+    const bool whole = is_one_tensor(group);
+    for (size_t i = 0; i < (whole ? 1 : group->count); i++) {
         const struct part *part = group->parts[i];
         struct kgen_text name = {0};
         kgen_text_printf(&name, "%s.weight", part->matrix->name);
         int result =
             name.failed ? kgen_spec_fail_memory(derivation->reader)
                         : kgen_derive_weight(derivation, node, "weights", name.data,
-                                             (int64_t[]){part->rows, group->columns}, 2,
+                                             (int64_t[]){whole ? group->rows : part->rows, group->columns}, 2,
                                              part->format.quantised ? KGEN_GRAPH_QUANTISED : KGEN_GRAPH_PLAIN,
                                              &part->format);
         kgen_text_free(&name);
@@ -218,13 +229,15 @@ static int add_bias(struct kgen_derivation *derivation, size_t product, const st
                                 graph->nodes[node].label) != 0 ||
         kgen_derive_bind(derivation, node, "a", output, KGEN_GRAPH_READ) != 0)
         return -1;
-    for (size_t i = 0; i < group->count; i++) {
+    const bool whole = is_one_tensor(group);
+    for (size_t i = 0; i < (whole ? 1 : group->count); i++) {
         const struct part *part = group->parts[i];
         struct kgen_text weight = {0};
         kgen_text_printf(&weight, "%s.bias", part->matrix->name);
-        result = weight.failed ? kgen_spec_fail_memory(derivation->reader)
-                               : kgen_derive_weight(derivation, node, "b", weight.data, &part->rows, 1,
-                                                    KGEN_GRAPH_PLAIN, NULL);
+        result = weight.failed
+                     ? kgen_spec_fail_memory(derivation->reader)
+                     : kgen_derive_weight(derivation, node, "b", weight.data,
+                                          whole ? &group->rows : &part->rows, 1, KGEN_GRAPH_PLAIN, NULL);
         kgen_text_free(&weight);
         if (result != 0)
             return -1;

@@ -37,8 +37,10 @@ struct kgen_spec_reader {
     bool scale_dtype_follows;    /* it is that of the checkpoint: neither spec nor options say */
     int64_t activation_dtypes[KGEN_SPEC_PRECISIONS_MAX];
     size_t activation_count;
-    int64_t layout; /* the default of the field of every qmv */
+    int64_t layout;       /* the default of the field of every qmv */
+    bool has_text_config; /* what describes the model is an object within the config, with this key */
 };
+#define KGEN_SPEC_TEXT_CONFIG "text_config"
 
 /* ---- json.c: values with errors that say where. path is that of the object, root NULL. ---- */
 
@@ -180,23 +182,28 @@ struct kgen_layer_flag {
 
 struct kgen_spec_model {
     const struct kgen_family *family;
-    struct kgen_quantity quantities[48];
+    struct kgen_quantity quantities[64];
     size_t quantity_count;
-    struct kgen_layer_flag layer_flags[2];
+    struct kgen_layer_flag layer_flags[4];
     size_t layer_flag_count;
-    /* Of some ops, the fields that the config gives to all of its problems. */
-    struct kgen_problem prototypes[4];
+    /* Of some ops, the fields that the config gives to all of its problems, or to those of the layers where a
+     * quantity is not 0: the last that there is for a layer counts. */
+    struct {
+        struct kgen_problem problem;
+        const char *when; /* NULL: of all layers, and outside them */
+    } prototypes[8];
     size_t prototype_count;
 };
 
 int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model);
-/* Adds a prototype, with its fields at their defaults. There must be such an op. */
-struct kgen_problem *kgen_spec_prototype(struct kgen_spec_model *model, const char *op);
-/* Adds the prototype of the position embedding. *supported becomes false, with a warning, where the op cannot
- * do what the config asks for. */
+/* Adds a prototype, with its fields at their defaults. There must be such an op. when may be NULL. */
+struct kgen_problem *kgen_spec_prototype(struct kgen_spec_model *model, const char *op, const char *when);
+/* Adds the prototypes of the position embedding. *supported becomes false, with a warning, where the op
+ * cannot do what the config asks for. */
 int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
                             bool *supported);
-/* Adds the quantities of attention that no key of a family gives: see families/family.h. */
+/* Adds the quantities of attention that no key of a family gives, and its prototype: see families/family.h.
+ */
 int kgen_spec_attention_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model);
 int kgen_spec_add_quantity(const struct kgen_spec_reader *reader, struct kgen_spec_model *model,
                            const char *name, const char *key, int64_t value);

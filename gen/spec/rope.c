@@ -76,10 +76,41 @@ static int read_rotary_dim(const struct kgen_spec_reader *reader, const struct k
     return 0;
 }
 
+/* rope_parameters of newer configs: theta, what rotates and the scaling. */
+static int read_parameters(struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                           json_t *parameters, int64_t head_dim, struct kgen_problem *rope, bool *supported)
+{
+    return rope_number(reader, path, parameters, "rope_theta", "theta", rope) < 0 ||
+                   read_rotary_dim(reader, path, parameters, head_dim, rope) != 0
+               ? -1
+               : read_scaling(reader, path, parameters, rope, supported);
+}
+
+/* The layers whose attention has a window may have a base of their own, and no scaling. */
+static int read_local(struct kgen_spec_reader *reader, json_t *config, json_t *parameters,
+                      const struct kgen_problem *rope, struct kgen_spec_model *model, bool *supported)
+{
+    static const char key[] = "rope_local_base_freq";
+    struct kgen_json_path outer = {NULL, "rope_parameters", 0}, path = {&outer, "sliding_attention", 0};
+    json_t *base = json_object_get(config, key), *own = NULL;
+    if (parameters != NULL && kgen_spec_object(reader, &outer, parameters, path.key, &own) < 0)
+        return -1;
+    if (own == NULL && (base == NULL || json_is_null(base)))
+        return 0;
+    struct kgen_problem *local = kgen_spec_prototype(model, "rope", "sliding");
+    const int64_t head_dim = kgen_problem_get(rope, "head_dim");
+    kgen_problem_set(local, "head_dim", head_dim);
+    kgen_problem_set(local, "rotary_dim", kgen_problem_get(rope, "rotary_dim"));
+    kgen_problem_set(local, "pairing", kgen_problem_get(rope, "pairing"));
+    if (own != NULL)
+        return read_parameters(reader, &path, own, head_dim, local, supported);
+    return rope_number(reader, NULL, config, key, "theta", local) < 0 ? -1 : 0;
+}
+
 int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
                             bool *supported)
 {
-    struct kgen_problem *rope = kgen_spec_prototype(model, "rope");
+    struct kgen_problem *rope = kgen_spec_prototype(model, "rope", NULL);
     int64_t head_dim = 0;
     if (kgen_spec_evaluate(reader, model, -1, "head_dim", &head_dim) != 0)
         return -1;
@@ -97,10 +128,17 @@ int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, str
         kgen_spec_object(reader, NULL, config, "rope_parameters", &parameters) < 0 ||
         kgen_spec_object(reader, NULL, config, "rope_scaling", &scaling) < 0)
         return -1;
-    if (parameters != NULL)
-        return rope_number(reader, &parameters_path, parameters, "rope_theta", "theta", rope) < 0 ||
-                       read_rotary_dim(reader, &parameters_path, parameters, head_dim, rope) != 0
-                   ? -1
-                   : read_scaling(reader, &parameters_path, parameters, rope, supported);
-    return scaling == NULL ? 0 : read_scaling(reader, &scaling_path, scaling, rope, supported);
+    struct kgen_json_path whole_path = {&parameters_path, "full_attention", 0};
+    json_t *whole = NULL;
+    if (parameters != NULL &&
+        kgen_spec_object(reader, &parameters_path, parameters, whole_path.key, &whole) < 0)
+        return -1;
+    int result = 0;
+    if (whole != NULL)
+        result = read_parameters(reader, &whole_path, whole, head_dim, rope, supported);
+    else if (parameters != NULL)
+        result = read_parameters(reader, &parameters_path, parameters, head_dim, rope, supported);
+    else if (scaling != NULL)
+        result = read_scaling(reader, &scaling_path, scaling, rope, supported);
+    return result != 0 ? -1 : read_local(reader, config, parameters, rope, model, supported);
 }

@@ -112,7 +112,8 @@ void kgen_checkpoint_query(const struct kgen_checkpoint *checkpoint, struct kgen
         *facts = (struct kgen_checkpoint_facts){"GGUF", 1, kgen_gguf_size(checkpoint->gguf)};
 }
 
-static void fill_tensor(const struct kgen_gguf_tensor *stored, struct kgen_checkpoint_tensor *tensor)
+static void fill_tensor(const struct kgen_gguf *gguf, const struct kgen_gguf_tensor *stored,
+                        struct kgen_checkpoint_tensor *tensor)
 {
     *tensor = (struct kgen_checkpoint_tensor){.stored_name = stored->name,
                                               .type = stored->type->name,
@@ -120,7 +121,7 @@ static void fill_tensor(const struct kgen_gguf_tensor *stored, struct kgen_check
                                               .elements = 1,
                                               .bytes = stored->bytes,
                                               .data = stored->data};
-    kgen_checkpoint_name_from_gguf(stored->name, tensor->name);
+    kgen_checkpoint_name_from_gguf(gguf, stored->name, tensor->name);
     for (size_t i = 0; i < tensor->rank; i++) {
         tensor->shape[i] = stored->dims[tensor->rank - 1 - i];
         tensor->elements *= tensor->shape[i];
@@ -139,7 +140,7 @@ void kgen_checkpoint_tensor_at(const struct kgen_checkpoint *checkpoint, size_t 
     if (checkpoint->folder != NULL)
         *tensor = checkpoint->folder->tensors[index];
     else
-        fill_tensor(kgen_gguf_tensor_at(checkpoint->gguf, index), tensor);
+        fill_tensor(checkpoint->gguf, kgen_gguf_tensor_at(checkpoint->gguf, index), tensor);
 }
 
 bool kgen_checkpoint_find(const struct kgen_checkpoint *checkpoint, const char *name,
@@ -152,10 +153,10 @@ bool kgen_checkpoint_find(const struct kgen_checkpoint *checkpoint, const char *
         return found != NULL;
     }
     char stored_name[KGEN_CHECKPOINT_NAME_MAX];
-    if (!kgen_checkpoint_name_to_gguf(name, stored_name))
+    if (!kgen_checkpoint_name_to_gguf(checkpoint->gguf, name, stored_name))
         return false;
     const struct kgen_gguf_tensor *stored = kgen_gguf_find_tensor(checkpoint->gguf, stored_name);
     if (stored != NULL)
-        fill_tensor(stored, tensor);
+        fill_tensor(checkpoint->gguf, stored, tensor);
     return stored != NULL;
 }

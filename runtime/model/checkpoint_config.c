@@ -13,10 +13,21 @@ static const struct architecture {
     const char *name, *config, *rope_pairing;
 } architectures[] = {
     /* Rows of q and k are stored in the order for interleaved pairs. */
-    {"llama", "LlamaForCausalLM", "interleaved"},
-    {"qwen2", "Qwen2ForCausalLM", "half"},
-    {"qwen3", "Qwen3ForCausalLM", "half"},
+    {"llama", "LlamaForCausalLM", "interleaved"}, {"qwen2", "Qwen2ForCausalLM", "half"},
+    {"qwen3", "Qwen3ForCausalLM", "half"},        {"gemma2", "Gemma2ForCausalLM", "half"},
+    {"gemma3", "Gemma3ForCausalLM", "half"},      {"phi3", "Phi3ForCausalLM", "half"},
+    {"glm4", "Glm4ForCausalLM", "interleaved"},
 };
+
+static bool is_gemma(const struct architecture *architecture)
+{
+    return strncmp(architecture->name, "gemma", strlen("gemma")) == 0;
+}
+
+static bool is_glm4(const struct architecture *architecture)
+{
+    return strcmp(architecture->name, "glm4") == 0;
+}
 
 /* Keys after the architecture's name, and those of the config that they become. */
 static const struct {
@@ -37,6 +48,22 @@ static const struct {
 } reals[] = {
     {"attention.layer_norm_rms_epsilon", "rms_norm_eps"},
     {"rope.freq_base", "rope_theta"},
+};
+
+/* Keys of some architectures, and those of the config that they become. */
+static const struct {
+    const char *architecture, *key, *config;
+    bool integer;
+} own_keys[] = {
+    {"gemma2", "attention.sliding_window", "sliding_window", true},
+    {"gemma2", "attn_logit_softcapping", "attn_logit_softcapping", false},
+    {"gemma2", "final_logit_softcapping", "final_logit_softcapping", false},
+    {"gemma2", "attention.sliding_window_pattern", "sliding_window_pattern", true},
+    {"gemma3", "attention.sliding_window", "sliding_window", true},
+    {"gemma3", "attention.sliding_window_pattern", "sliding_window_pattern", true},
+    {"gemma3", "final_logit_softcapping", "final_logit_softcapping", false},
+    {"gemma3", "rope.freq_base_swa", "rope_local_base_freq", false},
+    {"phi3", "attention.sliding_window", "sliding_window", true},
 };
 
 /* Keys that change what is computed, and the values with which they do not. */
@@ -150,11 +177,40 @@ static int read_numbers(const struct maker *maker)
     return 0;
 }
 
+static bool is_own(const struct maker *maker, const char *key)
+{
+    for (size_t i = 0; i < KGEN_COUNT_OF(own_keys); i++) {
+        if (strcmp(own_keys[i].architecture, maker->architecture->name) == 0 &&
+            strcmp(own_keys[i].key, key) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int read_own(const struct maker *maker)
+{
+    for (size_t i = 0; i < KGEN_COUNT_OF(own_keys); i++) {
+        int64_t integer = 0;
+        double real = 0;
+        if (strcmp(own_keys[i].architecture, maker->architecture->name) != 0)
+            continue;
+        const int found = own_keys[i].integer ? read_integer(maker, own_keys[i].key, &integer)
+                                              : read_real(maker, own_keys[i].key, &real);
+        if (found < 0 ||
+            (found == 1 && set(maker, own_keys[i].config,
+                               own_keys[i].integer ? json_integer(integer) : json_real(real)) != 0))
+            return -1;
+    }
+    return 0;
+}
+
 static int check_neutral(const struct maker *maker)
 {
     for (size_t i = 0; i < KGEN_COUNT_OF(neutral_keys); i++) {
         char full[KEY_MAX];
         double value = neutral_keys[i].neutral;
+        if (is_own(maker, neutral_keys[i].key))
+            continue;
         const struct kgen_gguf_value *found =
             kgen_gguf_find(maker->gguf, key_of(maker, neutral_keys[i].key, full));
         if (found != NULL && found->type == KGEN_GGUF_BOOL)
@@ -196,7 +252,7 @@ static int read_head(const struct maker *maker)
     if (values != head_dim)
         return fail(maker, "heads have values of %lld elements and keys of %lld, which is not supported",
                     (long long)values, (long long)head_dim);
-    if (rotary == head_dim)
+    if (rotary == head_dim && !is_glm4(maker->architecture)) /* whose config has another standard */
         return 0;
     const double part = (double)rotary / (double)head_dim;
     if (rotary < 1 || rotary > head_dim || (int64_t)((double)head_dim * part) != rotary)
@@ -335,7 +391,10 @@ static int read_vocabulary(const struct maker *maker)
     struct kgen_checkpoint_tensor head;
     const bool tied = !kgen_checkpoint_find(maker->checkpoint, "lm_head.weight", &head);
     const bool biased =
-        kgen_checkpoint_find(maker->checkpoint, "model.layers.0.self_attn.o_proj.bias", &head);
+        kgen_checkpoint_find(maker->checkpoint,
+                             is_glm4(maker->architecture) ? "model.layers.0.self_attn.q_proj.bias"
+                                                          : "model.layers.0.self_attn.o_proj.bias",
+                             &head);
     return set(maker, "vocab_size", json_integer(size)) != 0 ||
                    set(maker, "tie_word_embeddings", json_boolean(tied)) != 0 ||
                    set(maker, "attention_bias", json_boolean(biased)) != 0
@@ -344,6 +403,21 @@ static int read_vocabulary(const struct maker *maker)
 }
 
 /* ---- the whole ---- */
+
+/* What the files of Gemma do not say: the weights of norms are whole, and the scale of scores is that of
+ * head_dim but in the models of 27 billion parameters, which their layers tell. */
+static int set_gemma(const struct maker *maker)
+{
+    if (!is_gemma(maker->architecture))
+        return 0;
+    const bool second = strcmp(maker->architecture->name, "gemma2") == 0;
+    const bool large = integer_of(maker, "num_hidden_layers") == (second ? 46 : 62);
+    const int64_t hidden = integer_of(maker, "hidden_size"), heads = integer_of(maker, "num_attention_heads");
+    const int64_t scalar = large ? hidden / heads : integer_of(maker, "head_dim");
+    return set(maker, "norm_weights_less_one", json_false()) != 0
+               ? -1
+               : set(maker, "query_pre_attn_scalar", json_integer(scalar));
+}
 
 static int find_architecture(struct maker *maker)
 {
@@ -361,7 +435,7 @@ static int find_architecture(struct maker *maker)
         }
     }
     fail(maker, "the architecture \"%s\" is not supported", kgen_gguf_show(name, shown, sizeof shown));
-    kgen_error_hint(maker->error, "llama, qwen2 and qwen3 are");
+    kgen_error_hint(maker->error, "llama, qwen2, qwen3, gemma2, gemma3, phi3 and glm4 are");
     return -1;
 }
 
@@ -404,8 +478,8 @@ static int make(struct maker *maker)
     if (find_architecture(maker) != 0 || set_name(maker) != 0 ||
         set(maker, "architectures", json_pack("[s]", maker->architecture->config)) != 0 ||
         check_version(maker) != 0 || read_numbers(maker) != 0 || check_neutral(maker) != 0 ||
-        read_head(maker) != 0 || read_scaling(maker) != 0 || read_factors(maker) != 0 ||
-        read_vocabulary(maker) != 0)
+        read_own(maker) != 0 || read_head(maker) != 0 || set_gemma(maker) != 0 || read_scaling(maker) != 0 ||
+        read_factors(maker) != 0 || read_vocabulary(maker) != 0)
         return -1;
     return set(maker, "rope_pairing", json_string(maker->architecture->rope_pairing)) != 0 ||
                    set(maker, "torch_dtype", json_string("float16")) != 0 ||

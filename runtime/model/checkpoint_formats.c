@@ -6,12 +6,12 @@
 #include <string.h>
 
 /* Whether a tensor is a matrix of the model, of which the config gives the format. Removes ".weight". */
-static bool is_matrix(struct kgen_checkpoint_tensor *tensor, int64_t layers)
+static bool is_matrix(const struct kgen_gguf *gguf, struct kgen_checkpoint_tensor *tensor, int64_t layers)
 {
     static const char prefix[] = "model.layers.";
     char known[KGEN_CHECKPOINT_NAME_MAX], *ending = strrchr(tensor->name, '.');
     if (tensor->rank != 2 || ending == NULL || strcmp(ending, ".weight") != 0 ||
-        !kgen_checkpoint_name_to_gguf(tensor->name, known))
+        !kgen_checkpoint_name_to_gguf(gguf, tensor->name, known))
         return false;
     *ending = '\0';
     const size_t length = strlen(tensor->name);
@@ -38,7 +38,7 @@ static struct kgen_matrix base_format(const struct kgen_checkpoint *checkpoint, 
     for (size_t i = 0; i < kgen_checkpoint_tensor_count(checkpoint); i++) {
         struct kgen_checkpoint_tensor tensor;
         kgen_checkpoint_tensor_at(checkpoint, i, &tensor);
-        if (tensor.matrix.format == NULL || !is_matrix(&tensor, layers))
+        if (tensor.matrix.format == NULL || !is_matrix(checkpoint->gguf, &tensor, layers))
             continue;
         size_t at = 0;
         while (at < count && !formats_agree(&formats[at].format, &tensor.matrix))
@@ -80,7 +80,7 @@ int kgen_checkpoint_formats_write(const struct kgen_checkpoint *checkpoint, json
     for (size_t i = 0; i < kgen_checkpoint_tensor_count(checkpoint); i++) {
         struct kgen_checkpoint_tensor tensor;
         kgen_checkpoint_tensor_at(checkpoint, i, &tensor);
-        if (!is_matrix(&tensor, layers) || formats_agree(&tensor.matrix, &base))
+        if (!is_matrix(checkpoint->gguf, &tensor, layers) || formats_agree(&tensor.matrix, &base))
             continue;
         json_t *own = tensor.matrix.format != NULL ? pack_format(&tensor.matrix) : json_false();
         if (own == NULL || json_object_set_new(object, tensor.name, own) != 0)

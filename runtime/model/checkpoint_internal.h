@@ -30,10 +30,12 @@ int64_t kgen_checkpoint_conversion_group(const struct kgen_checkpoint_conversion
 /* The types that kgen_checkpoint_matrix reads, for messages: "Q4_0, Q4_1 and Q8_0". */
 extern const char kgen_checkpoint_types[];
 
-/* checkpoint_names.c: the name of a tensor in GGUF files, from Hugging Face's, and the other way round.
- * Return false where there is none. */
-bool kgen_checkpoint_name_to_gguf(const char *name, char stored[KGEN_CHECKPOINT_NAME_MAX]);
-bool kgen_checkpoint_name_from_gguf(struct kgen_gguf_text stored, char name[KGEN_CHECKPOINT_NAME_MAX]);
+/* checkpoint_names.c: the name of a tensor in a GGUF file, from Hugging Face's, and the other way round, as
+ * its architecture has them; where gguf is NULL, as any has. Return false where there is none. */
+bool kgen_checkpoint_name_to_gguf(const struct kgen_gguf *gguf, const char *name,
+                                  char stored[KGEN_CHECKPOINT_NAME_MAX]);
+bool kgen_checkpoint_name_from_gguf(const struct kgen_gguf *gguf, struct kgen_gguf_text stored,
+                                    char name[KGEN_CHECKPOINT_NAME_MAX]);
 
 /* Whether a tensor only says the frequencies of rope, which the config has: rope_freqs.weight of GGUF files,
  * which kgen_checkpoint_config holds against the scaling that it writes, and the buffers

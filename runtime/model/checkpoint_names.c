@@ -5,24 +5,33 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "%" stands for the number of a layer. ".weight" or ".bias" follows. */
+/* "%" stands for the number of a layer. ".weight" or ".bias" follows. Of the rows that are for an
+ * architecture, the first counts. */
 static const struct {
     const char *name, *stored;
+    const char *only; /* NULL, or the architectures of GGUF that the row is for */
 } names[] = {
-    {"model.embed_tokens", "token_embd"},
-    {"model.norm", "output_norm"},
-    {"lm_head", "output"},
-    {"model.layers.%.input_layernorm", "blk.%.attn_norm"},
-    {"model.layers.%.post_attention_layernorm", "blk.%.ffn_norm"},
-    {"model.layers.%.self_attn.q_proj", "blk.%.attn_q"},
-    {"model.layers.%.self_attn.k_proj", "blk.%.attn_k"},
-    {"model.layers.%.self_attn.v_proj", "blk.%.attn_v"},
-    {"model.layers.%.self_attn.o_proj", "blk.%.attn_output"},
-    {"model.layers.%.self_attn.q_norm", "blk.%.attn_q_norm"},
-    {"model.layers.%.self_attn.k_norm", "blk.%.attn_k_norm"},
-    {"model.layers.%.mlp.gate_proj", "blk.%.ffn_gate"},
-    {"model.layers.%.mlp.up_proj", "blk.%.ffn_up"},
-    {"model.layers.%.mlp.down_proj", "blk.%.ffn_down"},
+    {"model.layers.%.post_attention_layernorm", "blk.%.post_attention_norm", "gemma2 gemma3"},
+    {"model.layers.%.pre_feedforward_layernorm", "blk.%.ffn_norm", "gemma2 gemma3"},
+    {"model.layers.%.post_feedforward_layernorm", "blk.%.post_ffw_norm", "gemma2 gemma3"},
+    {"model.layers.%.post_self_attn_layernorm", "blk.%.post_attention_norm", "glm4"},
+    {"model.layers.%.post_mlp_layernorm", "blk.%.post_ffw_norm", "glm4"},
+    {"model.layers.%.mlp.gate_up_proj", "blk.%.ffn_up", "phi3 glm4"},
+    {"model.layers.%.self_attn.qkv_proj", "blk.%.attn_qkv", "phi3"},
+    {"model.embed_tokens", "token_embd", NULL},
+    {"model.norm", "output_norm", NULL},
+    {"lm_head", "output", NULL},
+    {"model.layers.%.input_layernorm", "blk.%.attn_norm", NULL},
+    {"model.layers.%.post_attention_layernorm", "blk.%.ffn_norm", NULL},
+    {"model.layers.%.self_attn.q_proj", "blk.%.attn_q", NULL},
+    {"model.layers.%.self_attn.k_proj", "blk.%.attn_k", NULL},
+    {"model.layers.%.self_attn.v_proj", "blk.%.attn_v", NULL},
+    {"model.layers.%.self_attn.o_proj", "blk.%.attn_output", NULL},
+    {"model.layers.%.self_attn.q_norm", "blk.%.attn_q_norm", NULL},
+    {"model.layers.%.self_attn.k_norm", "blk.%.attn_k_norm", NULL},
+    {"model.layers.%.mlp.gate_proj", "blk.%.ffn_gate", NULL},
+    {"model.layers.%.mlp.up_proj", "blk.%.ffn_up", NULL},
+    {"model.layers.%.mlp.down_proj", "blk.%.ffn_down", NULL},
 };
 
 static const char *const endings[] = {".weight", ".bias"};
@@ -59,9 +68,25 @@ static void fill_in(const char *pattern, struct kgen_gguf_text layer, const char
              layer.data, after, ending);
 }
 
-static bool translate(struct kgen_gguf_text text, bool to_gguf, char result[KGEN_CHECKPOINT_NAME_MAX])
+/* Whether a row is for an architecture; without data it stands for any. */
+static bool is_for(const char *only, struct kgen_gguf_text architecture)
+{
+    for (const char *at = only; at != NULL && architecture.data != NULL && *at != '\0';
+         at += strspn(at, " ")) {
+        const size_t length = strcspn(at, " ");
+        if (length == architecture.length && memcmp(at, architecture.data, length) == 0)
+            return true;
+        at += length;
+    }
+    return only == NULL || architecture.data == NULL;
+}
+
+static bool translate(struct kgen_gguf_text text, struct kgen_gguf_text architecture, bool to_gguf,
+                      char result[KGEN_CHECKPOINT_NAME_MAX])
 {
     for (size_t i = 0; i < KGEN_COUNT_OF(names); i++) {
+        if (!is_for(names[i].only, architecture))
+            continue;
         for (size_t j = 0; j < KGEN_COUNT_OF(endings); j++) {
             struct kgen_gguf_text layer;
             if (!matches(text, to_gguf ? names[i].name : names[i].stored, endings[j], &layer))
@@ -74,14 +99,26 @@ static bool translate(struct kgen_gguf_text text, bool to_gguf, char result[KGEN
     return false;
 }
 
-bool kgen_checkpoint_name_to_gguf(const char *name, char stored[KGEN_CHECKPOINT_NAME_MAX])
+/* Empty where the metadata do not say it. */
+static struct kgen_gguf_text architecture_of(const struct kgen_gguf *gguf)
 {
-    return translate((struct kgen_gguf_text){name, strlen(name)}, true, stored);
+    struct kgen_gguf_text name = {"", 0};
+    if (gguf == NULL)
+        return (struct kgen_gguf_text){NULL, 0};
+    kgen_gguf_string(gguf, "general.architecture", &name, NULL);
+    return name;
 }
 
-bool kgen_checkpoint_name_from_gguf(struct kgen_gguf_text stored, char name[KGEN_CHECKPOINT_NAME_MAX])
+bool kgen_checkpoint_name_to_gguf(const struct kgen_gguf *gguf, const char *name,
+                                  char stored[KGEN_CHECKPOINT_NAME_MAX])
 {
-    return translate(stored, false, name);
+    return translate((struct kgen_gguf_text){name, strlen(name)}, architecture_of(gguf), true, stored);
+}
+
+bool kgen_checkpoint_name_from_gguf(const struct kgen_gguf *gguf, struct kgen_gguf_text stored,
+                                    char name[KGEN_CHECKPOINT_NAME_MAX])
+{
+    return translate(stored, architecture_of(gguf), false, name);
 }
 
 bool kgen_checkpoint_is_of_rope(struct kgen_gguf_text stored)

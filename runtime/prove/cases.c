@@ -9,7 +9,7 @@
 
 /* States have room for so many positions: some blocks of any kernel, and a part of one; less in the quick
  * check of kernels that were proven before. */
-enum { PROOF_ROOM = 331, QUICK_ROOM = 40 };
+enum { PROOF_ROOM = 331, QUICK_ROOM = 40, PROOF_TAIL = 11 };
 
 /* Rows with more floats than this are long: few of them are proven at once. */
 #define LONG_ROW_BYTES ((size_t)65536 * sizeof(float))
@@ -259,6 +259,13 @@ static int results_new(struct kgen_verify_cases *cases, struct kgen_error *error
     return 0;
 }
 
+/* Where calls read some of the positions only, there is room for others before them. */
+static int64_t room_for(const struct kgen_problem *problem, bool quick)
+{
+    const int64_t room = quick ? QUICK_ROOM : PROOF_ROOM, read = kgen_problem_room_read(problem);
+    return 2 * read + PROOF_TAIL > room && read > 0 ? 2 * read + PROOF_TAIL : room;
+}
+
 static struct kgen_verify_cases *cases_new(const struct kgen_problem *problem, bool quick, uint64_t seed,
                                            struct kgen_error *error)
 {
@@ -267,7 +274,7 @@ static struct kgen_verify_cases *cases_new(const struct kgen_problem *problem, b
         out_of_memory(error);
         return NULL;
     }
-    cases->problem = kgen_problem_with_room(problem, quick ? QUICK_ROOM : PROOF_ROOM);
+    cases->problem = kgen_problem_with_room(problem, room_for(problem, quick));
     cases->seed = seed;
     cases->quick = quick;
     cases->whole = problem->op->fixed_range || has_whole_results(problem);

@@ -155,7 +155,7 @@ int kgen_timing_buffers_fill(struct kgen_timing_buffers *buffers, const struct k
     struct kgen_buffers list;
     /* A state has as many positions as a typical call reads, so that merely reading a copy reads the same
      * bytes as the call. */
-    const struct kgen_problem typical = kgen_problem_with_room(problem, KGEN_TYPICAL_ROOM);
+    const struct kgen_problem typical = kgen_problem_typical(problem);
     kgen_problem_buffers(&typical, &list);
     size_t copy_bytes = 0;
     for (size_t i = 0; i < KGEN_BUFFERS_MAX; i++) {

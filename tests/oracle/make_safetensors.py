@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Makes small random models as mlx-lm saves them, with the logits that mlx-lm computes.
 
-    make_safetensors.py OUT [--large]
+    make_safetensors.py OUT [--large] [--only NAME...]
 
 OUT gets a folder for each model: config.json, model.safetensors (or shards and model.safetensors.index.json), and logits.f32, the logits
 of POSITIONS tokens in float32, [positions, vocab]; token i is (7919 i + 13) modulo the vocabulary. tests/test_mlx_models.c holds kgen's
@@ -30,8 +30,15 @@ SMALL = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "nu
 LARGE = {"hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 4, "num_attention_heads": 8, "num_key_value_heads": 2,
          "vocab_size": 3000}
 
+# mlx-lm rounds the root of Gemma 3's hidden_size to bfloat16, which holds 8.
+GEMMA = {"hidden_size": 64, "head_dim": 16, "hidden_activation": "gelu_pytorch_tanh"}
+TWO_LAYERS = {"num_hidden_layers": 2}
+
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 64}
+
+
+MODULES = {"mistral": "llama"}
 
 
 def eight_bits(path, module):
@@ -62,14 +69,25 @@ MODELS = [
     ("llama-q6", "llama", "LlamaForCausalLM", {"rope_scaling": LLAMA3}, mx.float32, 6, 32, None, 1),
     ("llama-f16", "llama", "LlamaForCausalLM", {"attention_bias": True, "mlp_bias": True}, mx.float16, 0, 0, None, 1),
     ("qwen3-mxfp4-mixed", "qwen3", "Qwen3ForCausalLM", {"head_dim": 16}, mx.bfloat16, 4, 32, floating_modes, 1, "mxfp4"),
+    # A window in the first layer.
+    ("mistral-window", "mistral", "MistralForCausalLM", {**TWO_LAYERS, "layer_types": ["sliding_attention", "full_attention"],
+     "sliding_window": 8}, mx.bfloat16, 0, 0, None, 1),
+    ("gemma3", "gemma3_text", "Gemma3ForCausalLM", {**TWO_LAYERS, **GEMMA, "query_pre_attn_scalar": 24, "sliding_window": 8, "sliding_window_pattern": 2,
+     "rope_theta": 1e6, "rope_local_base_freq": 100.0, "rope_scaling": {"rope_type": "linear", "factor": 8.0}}, mx.bfloat16, 0, 0, None, 1),
+    # mlx-lm gives Gemma 2 no window.
+    ("gemma2", "gemma2", "Gemma2ForCausalLM", {**TWO_LAYERS, **GEMMA, "query_pre_attn_scalar": 16, "sliding_window": 64, "attn_logit_softcapping": 2.0,
+     "final_logit_softcapping": 3.0}, mx.bfloat16, 0, 0, None, 1),
+    ("phi3", "phi3", "Phi3ForCausalLM", {"head_dim": 16, "partial_rotary_factor": 0.75, "tie_word_embeddings": False}, mx.bfloat16, 0, 0, None, 1),
+    ("glm4", "glm4", "Glm4ForCausalLM", {**TWO_LAYERS, "head_dim": 16, "attention_bias": True, "partial_rotary_factor": 0.5,
+     "tie_word_embeddings": False}, mx.bfloat16, 0, 0, None, 1),
 ]
 
 
-def make_weights(model):
-    """Random weights, of which outputs are about as great as inputs; norms near 1; biases."""
+def make_weights(model, norm):
+    """Random weights, of which outputs are about as great as inputs; norms near a number; biases."""
     def make(name, weight):
         if "norm" in name:
-            return 1 + 0.1 * mx.random.normal(weight.shape)
+            return norm + 0.1 * mx.random.normal(weight.shape)
         if name.endswith(".bias"):
             return 0.3 * mx.random.normal(weight.shape)
         return mx.random.normal(weight.shape) / weight.shape[-1] ** 0.5
@@ -99,10 +117,12 @@ def embed_in_float32():
 
 def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, group_size, predicate, shards, mode="affine"):
     config = {"architectures": [architecture], "model_type": family, **SMALL, **keys, **(LARGE if large else {})}
-    module = importlib.import_module(f"mlx_lm.models.{family}")
+    module = importlib.import_module(f"mlx_lm.models.{MODULES.get(family, family)}")
     mx.random.seed(seed)
     model = module.Model(module.ModelArgs.from_dict(config))
-    make_weights(model)
+    if family == "gemma3_text":
+        model.sanitize({})  # without an lm_head
+    make_weights(model, 0 if family.startswith("gemma") else 1)
     model.set_dtype(dtype)
     if bits:
         model, config = quantize_model(model, config, group_size, bits, mode=mode, quant_predicate=predicate)
@@ -125,10 +145,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--only", nargs="*", help="the names of the models to make")
     options = parser.parse_args()
     mx.set_default_device(mx.cpu)
     embed_in_float32()
     for seed, model in enumerate(MODELS):
+        if options.only and model[0] not in options.only:
+            continue
         make_model(options.out, options.large, seed + 1, *model)
 
 

@@ -16,8 +16,13 @@ const struct kgen_config_key kgen_dense_keys[] = {
     DERIVED("qkv_bias", "attention_bias"),
     DERIVED("mlp_bias", "0"),
     FLAG("tied", "tie_word_embeddings"),
-    DERIVED("qk_norm", "0"), /* an RMSNorm on each head of q and k */
-    DERIVED("sparse", "0"),  /* the layer has no gated mlp */
+    DERIVED("qk_norm", "0"),          /* an RMSNorm on each head of q and k */
+    DERIVED("sparse", "0"),           /* the layer has no gated mlp */
+    DERIVED("fused_qkv", "0"),        /* q, k and v are rows of one tensor */
+    DERIVED("post_norms", "0"),       /* the family has norms of its own between attention and mlp */
+    DERIVED("norm_plus_one", "0"),    /* the weights of norms are stored less one */
+    DERIVED("embedding_scaled", "0"), /* embeddings are multiplied by the root of hidden_size */
+    DERIVED("sinks", "0"),            /* each query head has a score of its own */
     KEYS_END,
 };
 
@@ -30,6 +35,11 @@ const struct kgen_step kgen_dense_before[] = {
      .matrices = {{"model.embed_tokens", "hidden", "vocab_size"}},
      .columns = "hidden_size",
      .rows = "1"},
+    {.op = "scale",
+     .name = "embedding_scale",
+     .when = "embedding_scaled",
+     .fields = {{"size", "hidden_size"}},
+     .tensors = {READS("x", "hidden"), UPDATES("y", "hidden")}},
     {0},
 };
 
@@ -48,6 +58,15 @@ const struct kgen_step kgen_dense_attention[] = {
      .tensors = {READS("x", "branch"), UPDATES("residual", "hidden"), WRITES("y", "normed", "hidden_size")},
      .weights = {{"weight", "model.layers.%.input_layernorm.weight", "hidden_size", true}}},
     {.op = "qmv",
+     .when = "fused_qkv",
+     .tensors = {READS("x", "normed")},
+     .matrices = {{"model.layers.%.self_attn.qkv_proj", "q", "heads,head_dim"},
+                  {"model.layers.%.self_attn.qkv_proj", "k", "kv_heads,head_dim"},
+                  {"model.layers.%.self_attn.qkv_proj", "v", "kv_heads,head_dim"}},
+     .columns = "hidden_size",
+     .bias = "qkv_bias"},
+    {.op = "qmv",
+     .when = "!fused_qkv",
      .tensors = {READS("x", "normed")},
      .matrices = {{"model.layers.%.self_attn.q_proj", "q", "heads,head_dim"},
                   {"model.layers.%.self_attn.k_proj", "k", "kv_heads,head_dim"},
@@ -83,9 +102,11 @@ const struct kgen_step kgen_dense_attention[] = {
                 {"kv_heads", "kv_heads"},
                 {"head_dim", "head_dim"},
                 {"context", "context"},
-                {"cache_dtype", "cache_dtype"}},
+                {"cache_dtype", "cache_dtype"},
+                {"window", "window*sliding"}},
      .tensors = {READS("q", "q"), READS("k", "k"), READS("v", "v"), READS("position", "position"),
                  WRITES("y", "attended", "heads,head_dim")},
+     .weights = {{"sinks", "model.layers.%.self_attn.sinks", "heads", true}},
      .states = {{"k_cache", "self_attn.k_cache", "kv_heads,head_dim"},
                 {"v_cache", "self_attn.v_cache", "kv_heads,head_dim"}}},
     {.op = "qmv",
@@ -95,6 +116,7 @@ const struct kgen_step kgen_dense_attention[] = {
      .bias = "attention_bias"},
     {.op = "rms_norm",
      .name = "post_attention_layernorm",
+     .when = "!post_norms",
      .fields = {{"rows", "1"}, {"size", "hidden_size"}, {"residual", "1"}},
      .tensors = {READS("x", "branch"), UPDATES("residual", "hidden"), WRITES("y", "normed", "hidden_size")},
      .weights = {{"weight", "model.layers.%.post_attention_layernorm.weight", "hidden_size", true}}},
@@ -124,6 +146,24 @@ const struct kgen_step kgen_dense_mlp[] = {
     {0},
 };
 
+const struct kgen_step kgen_fused_mlp[] = {
+    {.op = "qmv",
+     .tensors = {READS("x", "normed")},
+     .matrices = {{"model.layers.%.mlp.gate_up_proj", "gate", "intermediate_size"},
+                  {"model.layers.%.mlp.gate_up_proj", "up", "intermediate_size"}},
+     .columns = "hidden_size"},
+    {.op = "swiglu",
+     .name = "mlp.swiglu",
+     .supported = "gating_supported",
+     .fields = {{"size", "intermediate_size"}},
+     .tensors = {READS("gate", "gate"), READS("up", "up"), WRITES("y", "gated", "intermediate_size")}},
+    {.op = "qmv",
+     .tensors = {READS("x", "gated")},
+     .matrices = {{"model.layers.%.mlp.down_proj", "branch", "hidden_size"}},
+     .columns = "intermediate_size"},
+    {0},
+};
+
 const struct kgen_step kgen_dense_after[] = {
     {.op = "rms_norm",
      .name = "norm",
@@ -143,6 +183,11 @@ const struct kgen_step kgen_dense_after[] = {
      .columns = "hidden_size",
      .label = "lm_head (embed_tokens)",
      .ignored = "lm_head"},
+    {.op = "softcap",
+     .name = "logit_softcap",
+     .when = "final_softcap",
+     .fields = {{"size", "vocab_size"}},
+     .tensors = {READS("x", "logits"), UPDATES("y", "logits")}},
     {0},
 };
 

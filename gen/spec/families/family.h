@@ -19,16 +19,17 @@
 /* Expressions are numbers and names of quantities with "*" between them: "heads*head_dim". Shapes are
  * expressions with "," between them.
  *
- * Besides the quantities that keys give there are five. first_layer is 1 in the first layer, else 0.
+ * Besides the quantities that keys give there are these. first_layer is 1 in the first layer, else 0.
  * position_supported is 0 where the config asks for a position embedding that its op cannot do.
- * gating_supported is 0 where the activation of the mlp is not silu. context is the number of positions that
- * the caches have room for, and attention_supported 0 where the op of attention cannot do what is asked for.
- */
+ * gating_supported is 0 where the activation of the mlp is not one of the family's op of gating. context is
+ * the number of positions that the caches have room for, and attention_supported 0 where the op of attention
+ * cannot do what is asked for. window is the number of positions that attention sees, 0 where it sees all, in
+ * the layers where sliding is 1. final_softcap is 1 where the logits have a soft cap. */
 
 enum kgen_config_kind {
     KGEN_CONFIG_END,
     KGEN_CONFIG_INTEGER, /* an integer from 1 to maximum */
-    KGEN_CONFIG_FLAG,    /* true or false; false where the key is absent */
+    KGEN_CONFIG_FLAG,    /* true or false; where the key is absent, standard or false */
     KGEN_CONFIG_DERIVED, /* no key: the value of standard */
     /* 1 in every step-th layer, else 0: in layers step - 1, 2 step - 1, ...; 0 also in the layers that a list
        names */
@@ -108,7 +109,8 @@ struct kgen_step_state {
     const char *shape; /* of one position */
 };
 
-/* A matrix of a product: the rows are the product of its shape, which is that of its output. */
+/* A matrix of a product: the rows are the product of its shape, which is that of its output. Where all
+ * matrices of a step have one name, they are row ranges of one tensor, in this order. */
 struct kgen_step_matrix {
     const char *name;   /* without ".weight": "model.layers.%.self_attn.q_proj" */
     const char *symbol; /* of its output */
@@ -137,7 +139,7 @@ struct kgen_step {
     const char *ignored; /* NULL, or a weight that a config may name though the step does not use it */
 };
 
-#define KGEN_RECIPE_PARTS_MAX 4
+#define KGEN_RECIPE_PARTS_MAX 6
 
 /* Lists of steps, each of which ends with a step without op. */
 struct kgen_recipe {
@@ -152,6 +154,9 @@ struct kgen_family {
     const struct kgen_config_key *own;    /* after those */
     const struct kgen_recipe *recipe;
     const char *other_weights; /* NULL, or a pattern of weights that a config may name and no step asks for */
+    const char *gating;        /* the op of the mlp's gating; NULL: swiglu */
+    /* NULL, or a JSON object: the keys, with their values, that hold where the config does not have them. */
+    const char *standards;
 };
 
 /* Ends with NULL. */
@@ -170,5 +175,9 @@ extern const struct kgen_config_key kgen_dense_keys[];
 extern const struct kgen_step kgen_dense_before[], kgen_dense_attention[], kgen_dense_mlp[],
     kgen_dense_after[];
 extern const struct kgen_recipe kgen_dense_recipe;
+/* In place of kgen_dense_mlp: gate and up are rows of one tensor. */
+extern const struct kgen_step kgen_fused_mlp[];
+/* gemma2.c: the recipe of Gemma 2 and 3. */
+extern const struct kgen_recipe kgen_gemma_recipe;
 
 #endif
