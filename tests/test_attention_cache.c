@@ -175,7 +175,8 @@ static void test_rows_are_those_of_decode(void **state)
             const struct kgen_attention_cache cache = {KV_HEADS, DIM, dtypes[d], i % 2 == 1};
             kgen_attention_cache_store(&cache, caches[i % 2], i / 2 / KV_HEADS, i / 2 % KV_HEADS, q + i);
         }
-        const struct kgen_arguments call = {.buffers = {q, k, v, caches[0], caches[1]}, .scalars = {POSITION, M}};
+        const struct kgen_arguments call = {.buffers = {q, k, v, caches[0], caches[1]},
+                                            .scalars = {POSITION, M}};
         struct kgen_expected expected = {.values = {[3] = kept[0], [4] = kept[1], [6] = y},
                                          .bounds = {[3] = exact[0], [4] = exact[1], [6] = bound}};
         many.op->reference(&many, &call, &expected);

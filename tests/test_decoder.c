@@ -345,7 +345,7 @@ static void test_cache_types(void **state)
     }
     kgen_close(context);
     remove(path);
-    assert_int_equal(executed, 4);
+    assert_int_equal(executed, 6);
 }
 
 /* Runs count steps from a position on, with tokens that depend on salt, and checks the last logits against

@@ -199,8 +199,8 @@ static void attend(const struct shape *shape, const struct head *head, double *w
 }
 
 /* A cache after the call: the rows from the position on are new, the rest as it was. Sets its values, in the
- * order of caches of floats, and unless it is NULL what is expected of its elements. Returns whether there was
- * memory for it. */
+ * order of caches of floats, and unless it is NULL what is expected of its elements. Returns whether there
+ * was memory for it. */
 static bool append(const struct shape *shape, const struct kgen_arguments *arguments, int b, int64_t rows,
                    double *values, double *expected)
 {

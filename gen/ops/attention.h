@@ -29,7 +29,7 @@ enum { KGEN_ATTENTION_Q, KGEN_ATTENTION_K, KGEN_ATTENTION_V, KGEN_ATTENTION_K_CA
     KGEN_SIZE_FIELD("heads", "h", KGEN_ATTENTION_HEADS_MAX, "query heads, a multiple of kv_heads"),          \
         KGEN_SIZE_FIELD("kv_heads", "kv", KGEN_ATTENTION_HEADS_MAX, "heads of keys and values"),             \
         KGEN_SIZE_FIELD("head_dim", "d", KGEN_ATTENTION_HEAD_DIM_MAX,                                        \
-                        "elements of a head, a multiple of 8; of 32 with caches of q8_0 and q4_0"),                                              \
+                        "elements of a head, a multiple of 8; of 32 with caches of q8_0 and q4_0"),          \
         KGEN_SIZE_FIELD("context", "c", KGEN_ATTENTION_CONTEXT_MAX,                                          \
                         "positions that the caches have room for")
 #define KGEN_ATTENTION_CACHE_FIELDS                                                                          \

@@ -39,7 +39,8 @@ static int64_t number_at(const struct kgen_attention_cache *cache, int64_t posit
 {
     const int64_t scales = 2 * TILE, place = position % TILE;
     const int64_t row = cache->dtype == KGEN_Q8_0 ? BLOCK : HALF, e = i % row;
-    return scales + (cache->values ? (place / 4 * row + e) * 4 + place % 4 : (e / 4 * TILE + place) * 4 + e % 4);
+    return scales +
+           (cache->values ? (place / 4 * row + e) * 4 + place % 4 : (e / 4 * TILE + place) * 4 + e % 4);
 }
 
 /* The product as a float: fused with no sum. */
@@ -81,7 +82,8 @@ static double block_value(const struct kgen_attention_cache *cache, const unsign
     const unsigned char *scale = block + position % TILE * 2;
     const uint16_t bits = (uint16_t)(scale[0] | scale[1] << 8);
     const int byte = block[number_at(cache, position, i)];
-    const int number = cache->dtype == KGEN_Q8_0 ? (byte ^ 128) - 128 : ((byte >> (i / HALF * 4) & 15) ^ 8) - 8;
+    const int number =
+        cache->dtype == KGEN_Q8_0 ? (byte ^ 128) - 128 : ((byte >> (i / HALF * 4) & 15) ^ 8) - 8;
     return kgen_dtype_value(&bits, KGEN_F16, 0) * number;
 }
 
@@ -123,7 +125,6 @@ double kgen_attention_cache_value(const struct kgen_attention_cache *cache, cons
 {
     if (!kgen_attention_cache_quantised(cache->dtype))
         return kgen_dtype_value(elements, cache->dtype, element_at(cache, position, kv, i));
-    return block_value(cache,
-                       (const unsigned char *)elements + block_at(cache, position, kv, i / BLOCK), position,
-                       i % BLOCK);
+    return block_value(cache, (const unsigned char *)elements + block_at(cache, position, kv, i / BLOCK),
+                       position, i % BLOCK);
 }

@@ -66,7 +66,8 @@ const struct kgen_op kgen_op_attention_prefill = {
         "y[i][h] = sum of w[j] * v_cache[j][kv] over j from 0 to position + i, with\n"
         "w = softmax(scale * q[i][h] . k_cache[j][kv]). Further rows of y are not written. The caches are\n"
         "those of attention_decode: element i of position j is k_cache[j / 16][kv][i][j % 16] and\n"
-        "v_cache[j / 16][kv][j % 16][i], or bytes as that says. The range counts pairs: part p of the rows for the heads kv is\n"
+        "v_cache[j / 16][kv][j % 16][i], or bytes as that says. The range counts pairs: part p of the rows "
+        "for the heads kv is\n"
         "kv * row_parts + p.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),

@@ -46,8 +46,8 @@ static const struct {
     size_t bytes;
     const char *c_type;
 } dtypes[KGEN_CONSTANT_COUNT] = {
-    [KGEN_F32] = {4, "float"},   [KGEN_F16] = {2, "uint16_t"}, [KGEN_BF16] = {2, "uint16_t"},
-    [KGEN_I32] = {4, "int32_t"}, [KGEN_I16] = {2, "int16_t"},  [KGEN_I8] = {1, "int8_t"},
+    [KGEN_F32] = {4, "float"},    [KGEN_F16] = {2, "uint16_t"}, [KGEN_BF16] = {2, "uint16_t"},
+    [KGEN_I32] = {4, "int32_t"},  [KGEN_I16] = {2, "int16_t"},  [KGEN_I8] = {1, "int8_t"},
     [KGEN_Q8_0] = {1, "uint8_t"}, [KGEN_Q4_0] = {1, "uint8_t"},
 };
 

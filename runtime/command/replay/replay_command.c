@@ -23,7 +23,7 @@ double kgen_replay_tolerance(const struct kgen_pack_settings *settings)
                              : settings->cache_dtype == KGEN_Q8_0 ? 0.1
                              : settings->cache_dtype == KGEN_BF16 ? 0.1
                              : settings->cache_dtype == KGEN_F16  ? 0.02
-                                                                 : 0;
+                                                                  : 0;
     return of_activations > of_caches ? of_activations : of_caches;
 }
 
