@@ -145,7 +145,7 @@ static void add_others(struct kgen_text *text)
             : i % 3 == 1 ? "f32"
                          : "bf16",
             i == 1 ? ", \"scale\": 0.5, \"row_parts\": 3" : "");
-    static const int quantised[][4] = {{8, 1, 64, 300}, {9, 3, 96, 70}, {2, 2, 32, 17}, {6, 2, 128, 40}};
+    static const int quantised[][4] = {{4, 1, 64, 150}, {3, 1, 96, 70}, {2, 2, 32, 17}};
     for (size_t i = 0; i < 2 * KGEN_COUNT_OF(quantised); i++) {
         const int *shape = quantised[i / 2];
         const char *dtype = i % 2 == 0 ? "q8_0" : "q4_0";
@@ -153,7 +153,7 @@ static void add_others(struct kgen_text *text)
                    "{\"op\": \"attention_decode\", \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d, "
                    "\"context\": %d, \"cache_dtype\": \"%s\"}",
                    shape[0], shape[1], shape[2], shape[3], dtype);
-        if (i < 6)
+        if (i < 4)
             shapes_add(text,
                        "{\"op\": \"attention_prefill\", \"M\": 11, \"heads\": %d, \"kv_heads\": %d, "
                        "\"head_dim\": %d, \"context\": %d, \"cache_dtype\": \"%s\"}",
