@@ -70,7 +70,11 @@ static const char spec_text[] =
     "{\"op\": \"attention_decode\", \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, \"context\": 90, "
     "\"window\": 21, \"softcap\": 3, \"sinks\": true},\n"
     "{\"op\": \"attention_prefill\", \"M\": 12, \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, "
-    "\"context\": 90, \"window\": 21, \"softcap\": 3, \"sinks\": true}\n"
+    "\"context\": 90, \"window\": 21, \"softcap\": 3, \"sinks\": true},\n"
+    "{\"op\": \"attention_decode\", \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 96, \"context\": 90, "
+    "\"cache_dtype\": \"q4_0\"},\n"
+    "{\"op\": \"attention_prefill\", \"M\": 12, \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 32, "
+    "\"context\": 90, \"cache_dtype\": \"q8_0\"}\n"
     "]}\n";
 
 #endif

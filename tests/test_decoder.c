@@ -306,11 +306,11 @@ static void test_cache_types(void **state)
     struct api_fixture *fixture = *state;
     static const struct {
         const char *dtype;
-        size_t bytes;
+        size_t sixteenths;  /* of a byte, an element */
         double least, most; /* the greatest difference, of the greatest logit */
-    } cases[] = {
-        {"f32", 4, 0, TOLERANCE}, {"f16", 2, 1e-6, 2e-3}, {"bf16", 2, 1e-4, 2e-2}, {NULL, 2, 1e-6, 2e-3}};
-    const struct shape_case *item = &shapes[0];
+    } cases[] = {{"f32", 64, 0, TOLERANCE}, {"f16", 32, 1e-6, 2e-3},  {"bf16", 32, 1e-4, 2e-2},
+                 {NULL, 32, 1e-6, 2e-3},    {"q8_0", 17, 1e-4, 2e-2}, {"q4_0", 9, 1e-3, 5e-1}};
+    const struct shape_case *item = &shapes[1]; /* heads are whole blocks */
     size_t executed = 0;
     char path[128];
     snprintf(path, sizeof path, "%s/model.gguf", fixture->folder);
@@ -326,7 +326,7 @@ static void test_cache_types(void **state)
         assert_int_equal(
             sizes.caches,
             2 * (size_t)(item->shape.layers * CONTEXT * item->shape.kv_heads * item->shape.head_dim) *
-                cases[c].bytes);
+                cases[c].sixteenths / 16);
         for (int64_t step = 0; step < CONTEXT; step++) {
             const int64_t token = token_at(step, item->shape.vocab);
             const float *logits = kgen_decoder_step(model->decoder, token, step, &error);
@@ -345,7 +345,7 @@ static void test_cache_types(void **state)
     }
     kgen_close(context);
     remove(path);
-    assert_int_equal(executed, 4);
+    assert_int_equal(executed, 6);
 }
 
 /* Runs count steps from a position on, with tokens that depend on salt, and checks the last logits against

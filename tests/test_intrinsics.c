@@ -133,6 +133,12 @@ static const char others[] =
     "\"cache_dtype\": \"bf16\"},\n"
     "{\"op\": \"attention_prefill\", \"M\": 20, \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 40, "
     "\"context\": 90, \"cache_dtype\": \"f16\"},\n"
+    "{\"op\": \"attention_decode\", \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 64, \"context\": 70, "
+    "\"cache_dtype\": \"q8_0\"},\n"
+    "{\"op\": \"attention_decode\", \"heads\": 2, \"kv_heads\": 1, \"head_dim\": 32, \"context\": 40, "
+    "\"cache_dtype\": \"q4_0\"},\n"
+    "{\"op\": \"attention_prefill\", \"M\": 9, \"heads\": 2, \"kv_heads\": 1, \"head_dim\": 64, "
+    "\"context\": 40, \"cache_dtype\": \"q4_0\"},\n"
     "{\"op\": \"add\", \"size\": 1003}";
 
 static size_t template_index(const struct suite *suite, const struct kgen_template *tmpl)

@@ -110,25 +110,8 @@ static void add_blocks(struct kgen_text *text)
     assert_true(turn > 0);
 }
 
-static void add_others(struct kgen_text *text)
+static void add_attention(struct kgen_text *text)
 {
-    static const int sizes[] = {1, 7, 31, 33, 133, 4097};
-    for (size_t i = 0; i < KGEN_COUNT_OF(sizes); i++) {
-        shapes_add(
-            text,
-            "{\"op\": \"rms_norm\", \"size\": %d, \"rows\": 3, \"residual\": %s, \"weight_plus_one\": %s}",
-            sizes[i], i % 2 == 0 ? "true" : "false", i % 3 == 0 ? "true" : "false");
-        shapes_add(text, "{\"op\": \"softmax\", \"size\": %d, \"rows\": 3}", sizes[i]);
-        shapes_add(text, "{\"op\": \"swiglu\", \"size\": %d}", sizes[i]);
-        shapes_add(text, "{\"op\": \"add\", \"size\": %d}", sizes[i]);
-        shapes_add(text, "{\"op\": \"layer_norm\", \"size\": %d, \"rows\": 3, \"bias\": %s}", sizes[i],
-                   i % 2 == 0 ? "true" : "false");
-        shapes_add(text, "{\"op\": \"geglu\", \"size\": %d, \"exact\": %s}", sizes[i],
-                   i % 2 == 0 ? "true" : "false");
-        shapes_add(text, "{\"op\": \"clamped_swiglu\", \"size\": %d}", sizes[i]);
-        shapes_add(text, "{\"op\": \"scale\", \"size\": %d, \"factor\": 33.5}", sizes[i]);
-        shapes_add(text, "{\"op\": \"softcap\", \"size\": %d, \"cap\": 3}", sizes[i]);
-    }
     static const int attentions[][4] = {{32, 8, 128, 4096}, {8, 1, 64, 300},  {7, 1, 40, 70},
                                         {3, 3, 8, 40},      {10, 2, 576, 90}, {2, 2, 72, 1}};
     for (size_t i = 0; i < KGEN_COUNT_OF(attentions); i++)
@@ -160,6 +143,46 @@ static void add_others(struct kgen_text *text)
         shapes_add(text, "{\"op\": \"attention_decode\", %s, %s}", shape, masks[i]);
         shapes_add(text, "{\"op\": \"attention_prefill\", \"M\": 37, %s, %s}", shape, masks[i]);
     }
+    static const int quantised[][4] = {{4, 1, 64, 150}, {3, 1, 96, 70}, {2, 2, 32, 17}};
+    for (size_t i = 0; i < 2 * KGEN_COUNT_OF(quantised); i++) {
+        const int *shape = quantised[i / 2];
+        const char *dtype = i % 2 == 0 ? "q8_0" : "q4_0";
+        shapes_add(text,
+                   "{\"op\": \"attention_decode\", \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d, "
+                   "\"context\": %d, \"cache_dtype\": \"%s\"}",
+                   shape[0], shape[1], shape[2], shape[3], dtype);
+        if (i < 4)
+            shapes_add(text,
+                       "{\"op\": \"attention_prefill\", \"M\": 11, \"heads\": %d, \"kv_heads\": %d, "
+                       "\"head_dim\": %d, \"context\": %d, \"cache_dtype\": \"%s\"}",
+                       shape[0], shape[1], shape[2], shape[3], dtype);
+        shapes_add(text,
+                   "{\"op\": \"attention_decode\", \"heads\": %d, \"kv_heads\": %d, \"head_dim\": %d, "
+                   "\"context\": %d, \"cache_dtype\": \"%s\", \"window\": 37, \"sinks\": true}",
+                   shape[0], shape[1], shape[2], shape[3], dtype);
+    }
+}
+
+static void add_others(struct kgen_text *text)
+{
+    static const int sizes[] = {1, 7, 31, 33, 133, 4097};
+    for (size_t i = 0; i < KGEN_COUNT_OF(sizes); i++) {
+        shapes_add(
+            text,
+            "{\"op\": \"rms_norm\", \"size\": %d, \"rows\": 3, \"residual\": %s, \"weight_plus_one\": %s}",
+            sizes[i], i % 2 == 0 ? "true" : "false", i % 3 == 0 ? "true" : "false");
+        shapes_add(text, "{\"op\": \"softmax\", \"size\": %d, \"rows\": 3}", sizes[i]);
+        shapes_add(text, "{\"op\": \"swiglu\", \"size\": %d}", sizes[i]);
+        shapes_add(text, "{\"op\": \"add\", \"size\": %d}", sizes[i]);
+        shapes_add(text, "{\"op\": \"layer_norm\", \"size\": %d, \"rows\": 3, \"bias\": %s}", sizes[i],
+                   i % 2 == 0 ? "true" : "false");
+        shapes_add(text, "{\"op\": \"geglu\", \"size\": %d, \"exact\": %s}", sizes[i],
+                   i % 2 == 0 ? "true" : "false");
+        shapes_add(text, "{\"op\": \"clamped_swiglu\", \"size\": %d}", sizes[i]);
+        shapes_add(text, "{\"op\": \"scale\", \"size\": %d, \"factor\": 33.5}", sizes[i]);
+        shapes_add(text, "{\"op\": \"softcap\", \"size\": %d, \"cap\": 3}", sizes[i]);
+    }
+    add_attention(text);
     static const int dims[][2] = {{128, 128}, {64, 64}, {80, 20}, {96, 48}, {2, 2}, {256, 64}};
     for (size_t i = 0; i < KGEN_COUNT_OF(dims); i++) {
         for (int pairing = 0; pairing < 2; pairing++)

@@ -369,6 +369,8 @@ static void test_tolerance(void **state)
         {"\"i24\"", "\"f32\"", "--cache-type f16", 0.02},
         {"\"i24\"", "\"bf16\"", "--cache-type f32", 0.1},
         {"\"i16\"", "\"f16\"", "", 0.05},
+        {"\"i24\"", "\"q8_0\"", "--cache-type f16", 0.1},
+        {"\"i24\"", "\"q4_0\"", "--cache-type f16", 1},
         {"\"i24\"", "\"f16\"", "--activation-dtype i8", 0.5},
     };
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "gen/ops/attention.h"
 
+#include "gen/ops/attention_cache.h"
 #include "gen/ops/bound.h"
 #include "gen/ops/dtype.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { HEAD_DIM_MULTIPLE = 8, TILE = 16 };
+enum { HEAD_DIM_MULTIPLE = 8, TILE = KGEN_ATTENTION_TILE, BLOCK = KGEN_ATTENTION_BLOCK };
 enum {
     Q = KGEN_ATTENTION_Q,
     K = KGEN_ATTENTION_K,
@@ -18,7 +20,7 @@ enum {
     SINKS = KGEN_ATTENTION_SINKS
 };
 
-const int kgen_attention_cache_dtypes[] = {KGEN_F32, KGEN_F16, KGEN_BF16, -1};
+const int kgen_attention_cache_dtypes[] = {KGEN_F32, KGEN_F16, KGEN_BF16, KGEN_Q8_0, KGEN_Q4_0, -1};
 
 /* What the fields say, for loops. */
 struct shape {
@@ -26,7 +28,8 @@ struct shape {
     int64_t room; /* positions of the tiles, the last of which may be larger than the context */
     int64_t rows; /* the most that a call may have */
     int64_t cache_dtype;
-    int64_t window; /* at least 1: 0 of the problem is the context */
+    int64_t window;   /* at least 1: 0 of the problem is the context */
+    int64_t tile_row; /* elements of a tile for each of a row: positions, or bytes of blocks */
     bool sinks;
     double scale, softcap;
 };
@@ -51,6 +54,7 @@ static struct shape shape_of(const struct kgen_problem *problem)
     shape.group = shape.heads / shape.kv_heads;
     shape.row = shape.kv_heads * shape.head_dim;
     shape.room = (shape.context + TILE - 1) / TILE * TILE;
+    shape.tile_row = shape.cache_dtype == KGEN_Q8_0 ? TILE + 1 : shape.cache_dtype == KGEN_Q4_0 ? 9 : TILE;
     if (!(shape.scale > 0))
         shape.scale = usual_scale(problem);
     if (shape.window == 0)
@@ -89,6 +93,12 @@ int kgen_attention_check(const struct kgen_problem *problem, const struct kgen_c
     if (head_dim % HEAD_DIM_MULTIPLE != 0)
         return kgen_check_fail(place, "%s: head_dim %lld is not a multiple of %d", problem->op->name,
                                (long long)head_dim, HEAD_DIM_MULTIPLE);
+    const int64_t dtype = kgen_problem_get(problem, "cache_dtype");
+    if (kgen_attention_cache_quantised(dtype) && head_dim % BLOCK != 0)
+        return kgen_check_fail(place,
+                               "%s: head_dim %lld is not a multiple of %d, as the blocks of %s caches need; "
+                               "f16, bf16 and f32 caches take it",
+                               problem->op->name, (long long)head_dim, BLOCK, kgen_constant_name(dtype));
     return 0;
 }
 
@@ -103,7 +113,13 @@ void kgen_attention_names(const struct kgen_problem *problem, const struct kgen_
         receiver->reals(receiver->context, "score_cap", (double[]){shape.softcap, -2 / shape.softcap}, 2);
 }
 
-/* Where an element of a position lies in a cache: b is K or V. */
+/* The cache of K or V. */
+static struct kgen_attention_cache cache_of(const struct shape *shape, int b)
+{
+    return (struct kgen_attention_cache){shape->kv_heads, shape->head_dim, shape->cache_dtype, b == V};
+}
+
+/* Where an element of a position lies among the values of a cache: b is K or V. */
 static int64_t cache_index(const struct shape *shape, int b, int64_t position, int64_t kv, int64_t i)
 {
     const int64_t head = (position / TILE * shape->kv_heads + kv) * TILE * shape->head_dim;
@@ -120,6 +136,24 @@ struct head {
     int64_t kv, first, last; /* the positions that it sees */
     double sink;             /* -HUGE_VAL: none */
 };
+
+/* Where keys are integers, a kernel may make integers of q, too: of 24 bits, in three slices, of which the
+ * greatest of a block of q has about 2^23. They are off by 1.5 at most, so that the score is off by less than
+ * 4 u times this. */
+static double size_of_slices(const struct shape *shape, const float *q, const double *key)
+{
+    double size = 0;
+    for (int64_t first = 0; kgen_attention_cache_quantised(shape->cache_dtype) && first < shape->head_dim;
+         first += BLOCK) {
+        double greatest = 0, keys = 0;
+        for (int64_t i = first; i < first + BLOCK; i++) {
+            greatest = fmax(greatest, fabs((double)q[i]));
+            keys += fabs(key[i * TILE]);
+        }
+        size += greatest * keys;
+    }
+    return size;
+}
 
 /* The bound on the relative error of exp(s - m) where s is off by error. */
 static double weight_error(double error, double distance, double positions)
@@ -142,8 +176,9 @@ static double weigh(const struct shape *shape, const struct head *head, double *
             dot += product;
             size += fabs(product) + (double)FLT_MIN * (1 + fabs(key[i * TILE]));
         }
+        const double slices = size_of_slices(shape, head->q, key);
         weights[j] = shape->scale * dot;
-        errors[j] = ((double)shape->head_dim + 24) * KGEN_UNIT * shape->scale * size;
+        errors[j] = (((double)shape->head_dim + 24) * size + 4 * slices) * KGEN_UNIT * shape->scale;
         if (shape->softcap > 0) {
             weights[j] = shape->softcap * tanh(weights[j] / shape->softcap);
             errors[j] += 8 * KGEN_UNIT * shape->softcap;
@@ -194,7 +229,8 @@ static void attend(const struct shape *shape, const struct head *head, double *w
     }
     const double shared = mean_error + (2 * positions + 8) * KGEN_UNIT;
     for (int64_t i = 0; i < shape->head_dim; i++) {
-        double size = 0, slack = positions;
+        /* Weights times scales underflow before they are multiplied by numbers of 7 bits. */
+        double size = 0, slack = positions * (kgen_attention_cache_quantised(shape->cache_dtype) ? 128 : 1);
         y[i] = bound[i] = 0;
         for (int64_t j = head->first; j <= head->last; j++) {
             const double value = head->values[cache_index(shape, V, j, head->kv, i)];
@@ -207,30 +243,33 @@ static void attend(const struct shape *shape, const struct head *head, double *w
     }
 }
 
-/* A value as a cache has it. */
-static double rounded(const struct shape *shape, float value)
+/* A cache after the call: the rows from the position on are new, the rest as it was. Sets its values, in the
+ * order of caches of floats, and unless it is NULL what is expected of its elements. Returns whether there
+ * was memory for it. */
+static bool append(const struct shape *shape, const struct kgen_arguments *arguments, int b, int64_t rows,
+                   double *values, double *expected)
 {
-    union {
-        float f32;
-        uint16_t half;
-    } stored;
-    kgen_dtype_store(&stored, shape->cache_dtype, 0, value);
-    return kgen_dtype_value(&stored, shape->cache_dtype, 0);
-}
-
-/* A cache after the call: the rows from the position on are new, the rest as it was. */
-static void append(const struct shape *shape, const struct kgen_arguments *arguments, int b, int64_t rows,
-                   double *values)
-{
-    const int64_t position = arguments->scalars[0];
+    const struct kgen_attention_cache cache = cache_of(shape, b);
     const float *from = arguments->buffers[b];
-    for (int64_t i = 0; i < shape->room * shape->row; i++)
-        values[i] = kgen_dtype_value(arguments->buffers[b + K_CACHE - K], shape->cache_dtype, i);
-    for (int64_t j = 0; j < rows; j++) {
-        for (int64_t i = 0; i < shape->row; i++)
-            values[cache_index(shape, b, position + j, i / shape->head_dim, i % shape->head_dim)] =
-                rounded(shape, from[j * shape->row + i]);
+    const int64_t elements = shape->room / TILE * shape->row * shape->tile_row;
+    const size_t bytes = (size_t)elements * kgen_dtype_bytes(shape->cache_dtype);
+    unsigned char *stored = values != NULL ? malloc(bytes) : NULL;
+    if (stored == NULL)
+        return false;
+    memcpy(stored, arguments->buffers[b + K_CACHE - K], bytes);
+    for (int64_t i = 0; i < rows * shape->kv_heads; i++)
+        kgen_attention_cache_store(&cache, stored, arguments->scalars[0] + i / shape->kv_heads,
+                                   i % shape->kv_heads, from + i * shape->head_dim);
+    for (int64_t i = 0; expected != NULL && i < elements; i++)
+        expected[i] = kgen_dtype_value(stored, shape->cache_dtype, i);
+    for (int64_t j = 0; j < arguments->scalars[0] + rows; j++) {
+        for (int64_t i = 0; i < shape->row; i++) {
+            const int64_t kv = i / shape->head_dim, at = i % shape->head_dim;
+            values[cache_index(shape, b, j, kv, at)] = kgen_attention_cache_value(&cache, stored, j, kv, at);
+        }
     }
+    free(stored);
+    return true;
 }
 
 /* The rows of a call. */
@@ -248,15 +287,12 @@ void kgen_attention_reference(const struct kgen_problem *problem, const struct k
     const float *sinks = shape.sinks ? arguments->buffers[SINKS] : NULL;
     double *weights = calloc(2 * (size_t)(position + rows), sizeof *weights);
     double *errors = weights != NULL ? weights + position + rows : NULL;
-    double *own[2] = {NULL, NULL}, *caches[2];
+    double *caches[2];
+    bool ready = weights != NULL;
     for (int b = 0; b < 2; b++) {
-        caches[b] = expected->values[K_CACHE + b];
-        if (caches[b] == NULL)
-            caches[b] = own[b] = calloc((size_t)(shape.room * shape.row), sizeof *own[b]);
-        if (caches[b] != NULL)
-            append(&shape, arguments, K + b, rows, caches[b]);
+        caches[b] = calloc((size_t)(shape.room * shape.row), sizeof *caches[b]);
+        ready = append(&shape, arguments, K + b, rows, caches[b], expected->values[K_CACHE + b]) && ready;
     }
-    const bool ready = weights != NULL && caches[0] != NULL && caches[1] != NULL;
     for (int64_t i = 0; ready && i < rows * shape.heads; i++) {
         const int64_t last = position + i / shape.heads;
         const struct head head = {(const float *)arguments->buffers[Q] + i * shape.head_dim,
@@ -271,8 +307,8 @@ void kgen_attention_reference(const struct kgen_problem *problem, const struct k
     }
     for (int64_t i = rows * width; i < shape.rows * width; i++)
         expected->values[y][i] = NAN;
-    free(own[0]);
-    free(own[1]);
+    free(caches[0]);
+    free(caches[1]);
     free(weights);
 }
 
@@ -294,14 +330,19 @@ static void fill_at(const struct kgen_problem *problem, struct kgen_random *rand
         q[i] = NAN;
     for (int b = K; b <= V; b++) {
         float *from = arguments->buffers[b];
-        void *cache = arguments->buffers[b + K_CACHE - K];
+        void *elements = arguments->buffers[b + K_CACHE - K];
+        const struct kgen_attention_cache cache = cache_of(&shape, b);
+        float row[KGEN_ATTENTION_HEAD_DIM_MAX];
         kgen_random_fill_normal(random, from, rows * shape.row);
         kgen_random_fill_normal(random, from + rows * shape.row, (shape.rows - rows) * shape.row);
-        for (int64_t j = 0; j < shape.room; j++) {
-            for (int64_t i = 0; i < shape.row; i++)
-                kgen_dtype_store(cache, shape.cache_dtype,
-                                 cache_index(&shape, b, j, i / shape.head_dim, i % shape.head_dim),
-                                 j >= seen && j < position ? kgen_random_normal(random) : NAN);
+        for (int64_t i = 0; i < shape.room * shape.kv_heads; i++) {
+            const int64_t j = i / shape.kv_heads;
+            if (j >= seen && j < position) {
+                kgen_random_fill_normal(random, row, shape.head_dim);
+                kgen_attention_cache_store(&cache, elements, j, i % shape.kv_heads, row);
+            } else {
+                kgen_attention_cache_spoil(&cache, elements, j, i % shape.kv_heads);
+            }
         }
     }
     if (shape.sinks)
@@ -361,16 +402,17 @@ static void fill_great(const struct kgen_problem *problem, struct kgen_random *r
         q[i] *= factor;
 }
 
-/* Sets the element of a filled position, in the caches or still to be appended. */
+/* Sets the row of a filled position and a head, in the caches or still to be appended. */
 static void set(const struct shape *shape, const struct kgen_arguments *arguments, int b, int64_t position,
-                int64_t i, float value)
+                int64_t kv, const float *x)
 {
     const int64_t first = arguments->scalars[0];
+    const struct kgen_attention_cache cache = cache_of(shape, b);
     if (position >= first)
-        ((float *)arguments->buffers[b])[(position - first) * shape->row + i] = value;
+        memcpy((float *)arguments->buffers[b] + (position - first) * shape->row + kv * shape->head_dim, x,
+               (size_t)shape->head_dim * sizeof *x);
     else
-        kgen_dtype_store(arguments->buffers[b + K_CACHE - K], shape->cache_dtype,
-                         cache_index(shape, b, position, i / shape->head_dim, i % shape->head_dim), value);
+        kgen_attention_cache_store(&cache, arguments->buffers[b + K_CACHE - K], position, kv, x);
 }
 
 /* Makes the key of each position the first new one times a factor that grows by `slope` over the positions.
@@ -384,8 +426,12 @@ static void fill_alike(const struct kgen_problem *problem, struct kgen_random *r
     const int64_t last = arguments->scalars[0] + rows_of(problem, arguments) - 1;
     for (int64_t j = last; j >= first_seen(&shape, arguments->scalars[0]); j--) {
         const float factor = 1 + slope * ((float)j / (float)(last + (last == 0)) - 1);
-        for (int64_t i = 0; j != arguments->scalars[0] && i < shape.row; i++)
-            set(&shape, arguments, K, j, i, newest[i] * factor);
+        for (int64_t kv = 0; j != arguments->scalars[0] && kv < shape.kv_heads; kv++) {
+            float row[KGEN_ATTENTION_HEAD_DIM_MAX];
+            for (int64_t i = 0; i < shape.head_dim; i++)
+                row[i] = newest[kv * shape.head_dim + i] * factor;
+            set(&shape, arguments, K, j, kv, row);
+        }
     }
 }
 
@@ -409,14 +455,15 @@ static void fill_extreme(const struct kgen_problem *problem, struct kgen_random 
                          struct kgen_arguments *arguments)
 {
     const struct shape shape = shape_of(problem);
-    const float great = shape.cache_dtype == KGEN_F16 ? 6e4f : 1e30f;
-    float value;
+    const bool half = shape.cache_dtype == KGEN_F16 || kgen_attention_cache_quantised(shape.cache_dtype);
+    const float great = half ? 6e4f : 1e30f;
+    float row[KGEN_ATTENTION_HEAD_DIM_MAX];
     fill_random(problem, random, arguments);
     const int64_t position = arguments->scalars[0];
     for (int64_t j = first_seen(&shape, position); j < position + rows_of(problem, arguments); j++) {
-        for (int64_t i = 0; i < shape.row; i++) {
-            kgen_random_fill_extreme(random, &value, 1, great);
-            set(&shape, arguments, V, j, i, value);
+        for (int64_t kv = 0; kv < shape.kv_heads; kv++) {
+            kgen_random_fill_extreme(random, row, shape.head_dim, great);
+            set(&shape, arguments, V, j, kv, row);
         }
     }
 }

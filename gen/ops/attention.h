@@ -28,9 +28,11 @@ enum {
     }
 
 /* Positions lie in tiles of 16. In a tile, each head of keys has 16 positions side by side for each element,
- * and each head of values has its rows one after the other. */
-#define KGEN_ATTENTION_K_CACHE_SHAPE "(context + 15) / 16, kv_heads, head_dim, 16"
-#define KGEN_ATTENTION_V_CACHE_SHAPE "(context + 15) / 16, kv_heads, 16, head_dim"
+ * and each head of values has its rows one after the other. For each element, q8_0 has 17 bytes and q4_0 has
+ * 9, with the scales of the blocks: gen/ops/attention_cache.h. */
+#define KGEN_ATTENTION_TILE_SHAPE "16 + (cache_dtype == q8_0) - 7 * (cache_dtype == q4_0)"
+#define KGEN_ATTENTION_K_CACHE_SHAPE "(context + 15) / 16, kv_heads, head_dim, " KGEN_ATTENTION_TILE_SHAPE
+#define KGEN_ATTENTION_V_CACHE_SHAPE "(context + 15) / 16, kv_heads, " KGEN_ATTENTION_TILE_SHAPE ", head_dim"
 
 /* The fields of both ops that say the shape and the caches; those of decode and prefill alone stand between
  * and after them. */
@@ -38,7 +40,7 @@ enum {
     KGEN_SIZE_FIELD("heads", "h", KGEN_ATTENTION_HEADS_MAX, "query heads, a multiple of kv_heads"),          \
         KGEN_SIZE_FIELD("kv_heads", "kv", KGEN_ATTENTION_HEADS_MAX, "heads of keys and values"),             \
         KGEN_SIZE_FIELD("head_dim", "d", KGEN_ATTENTION_HEAD_DIM_MAX,                                        \
-                        "elements of a head, a multiple of 8"),                                              \
+                        "elements of a head, a multiple of 8; of 32 with caches of q8_0 and q4_0"),          \
         KGEN_SIZE_FIELD("context", "c", KGEN_ATTENTION_CONTEXT_MAX,                                          \
                         "positions that the caches have room for")
 #define KGEN_ATTENTION_CACHE_FIELDS                                                                          \
@@ -48,7 +50,7 @@ enum {
      "s",     false, true,                                                                                   \
      NULL},                                                                                                  \
         KGEN_CONSTANT_FIELD("cache_dtype", NULL, KGEN_F32, kgen_attention_cache_dtypes,                      \
-                            "of the elements of the caches", false, false)
+                            "of the caches: floats, or ggml's blocks of 32", false, false)
 extern const int kgen_attention_cache_dtypes[];
 
 /* The fields of both ops that say which positions count, and how much. They come last. */

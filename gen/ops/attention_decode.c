@@ -66,6 +66,11 @@ const struct kgen_op kgen_op_attention_decode = {
         "is k_cache[j / 16][kv][i][j % 16] and v_cache[j / 16][kv][j % 16][i]. Nothing depends on elements\n"
         "beyond position. The range counts pairs: part p of the positions of the heads kv is\n"
         "kv * key_parts + p. _finish puts the parts together.\n"
+        "Caches of q8_0 and q4_0 are bytes: for a tile, the heads kv and 32 elements 16 scales of f16, then\n"
+        "words of 4 bytes. Element i of the 32, of place p = j % 16, is scale p times a signed number: byte\n"
+        "i % 4 of word i / 4 * 16 + p of k_cache, byte p % 4 of word p / 4 * 32 + i of v_cache. With q4_0\n"
+        "such a byte of an i below 16 has the numbers of i and i + 16 in its lower and upper half, and\n"
+        "v_cache has 16 words in the place of 32.\n"
         "With window, j begins at position + 1 - window, and nothing depends on elements before. With\n"
         "softcap, a score s becomes softcap * tanh(s / softcap). With sinks, sinks[h] is one more score of\n"
         "the softmax, whose value is 0.\n",

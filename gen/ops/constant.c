@@ -31,6 +31,7 @@ static const char *const names[KGEN_CONSTANT_COUNT] = {
     [KGEN_MXFP4] = "mxfp4",
     [KGEN_MXFP8] = "mxfp8",
     [KGEN_NVFP4] = "nvfp4",
+    [KGEN_Q4_0] = "q4_0",
 };
 
 const char *kgen_constant_name(int64_t constant)

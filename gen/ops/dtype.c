@@ -46,8 +46,9 @@ static const struct {
     size_t bytes;
     const char *c_type;
 } dtypes[KGEN_CONSTANT_COUNT] = {
-    [KGEN_F32] = {4, "float"},   [KGEN_F16] = {2, "uint16_t"}, [KGEN_BF16] = {2, "uint16_t"},
-    [KGEN_I32] = {4, "int32_t"}, [KGEN_I16] = {2, "int16_t"},  [KGEN_I8] = {1, "int8_t"},
+    [KGEN_F32] = {4, "float"},    [KGEN_F16] = {2, "uint16_t"}, [KGEN_BF16] = {2, "uint16_t"},
+    [KGEN_I32] = {4, "int32_t"},  [KGEN_I16] = {2, "int16_t"},  [KGEN_I8] = {1, "int8_t"},
+    [KGEN_Q8_0] = {1, "uint8_t"}, [KGEN_Q4_0] = {1, "uint8_t"},
 };
 
 size_t kgen_dtype_bytes(int64_t dtype)
@@ -73,6 +74,9 @@ double kgen_dtype_value(const void *array, int64_t dtype, int64_t i)
         return ((const int16_t *)array)[i];
     case KGEN_I8:
         return ((const int8_t *)array)[i];
+    case KGEN_Q8_0:
+    case KGEN_Q4_0:
+        return ((const uint8_t *)array)[i];
     default:
         return (double)((const float *)array)[i];
     }

@@ -5,9 +5,11 @@
 
 #include "gen/ops/constant.h"
 
-/* Bytes of one element; 0 for a constant that is no dtype. */
+/* Bytes of one element; 0 for a constant that is no dtype. The elements of q8_0 and q4_0 are the bytes of
+ * their blocks. */
 size_t kgen_dtype_bytes(int64_t dtype);
-/* The type of an element in C: "float", "uint16_t" for f16 and bf16; NULL for a constant that is no dtype. */
+/* The type of an element in C: "float", "uint16_t" for f16 and bf16, "uint8_t" for bytes of blocks; NULL for
+ * a constant that is no dtype. */
 const char *kgen_dtype_c_type(int64_t dtype);
 
 /* Element i of an array. Exact for every dtype. */

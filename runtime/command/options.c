@@ -132,7 +132,7 @@ static const struct option_info option_infos[] = {
     {"prompt-rows", NULL, 0, "N", READING_MODEL, kgen_read_prompt_rows, 0, true,
      "tokens of a prompt that run at once (default: 1 of a spec, 512 of a checkpoint)"},
     {"cache-type", NULL, 0, "NAME", READING_MODEL, kgen_read_cache_type, 0, true,
-     "dtype of the caches of keys and values: f32, f16, bf16 (default of a checkpoint: f16; else f32)"},
+     "of the caches of keys and values: f32, f16, bf16, q8_0, q4_0 (default of a checkpoint: f16; else f32)"},
     {"layout", NULL, 0, "NAME", READING_MODEL, kgen_read_layout, 0, true,
      "of weights, scales and biases: stored, or tiles16: 16 rows side by side (default of a checkpoint with "
      "integers; else stored)"},

@@ -141,7 +141,11 @@ int kgen_read_prompt_rows(const char *value, struct kgen_options *options, struc
 
 int kgen_read_cache_type(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
-    return read_field("cache-type", "cache_dtype", value, &options->spec.cache_dtype, error);
+    static const char *const short_names[][2] = {{"q8", "q8_0"}, {"q4", "q4_0"}};
+    const char *name = value;
+    for (size_t i = 0; i < KGEN_COUNT_OF(short_names); i++)
+        name = strcmp(value, short_names[i][0]) == 0 ? short_names[i][1] : name;
+    return read_field("cache-type", "cache_dtype", name, &options->spec.cache_dtype, error);
 }
 
 int kgen_read_scale_dtype(const char *value, struct kgen_options *options, struct kgen_error *error)

@@ -79,7 +79,10 @@ static void fill_numbers(unsigned char *to, const struct kgen_problem_buffer *bu
 {
     unsigned char pattern[4096];
     const size_t width = kgen_dtype_bytes(buffer->dtype);
-    for (size_t i = 0; i < sizeof pattern / width; i++)
+    /* Any two bytes of blocks are an ordinary f16, as a scale must be. */
+    for (size_t i = 0; width == 1 && i < sizeof pattern; i++)
+        pattern[i] = (unsigned char)(0x28 + (next_random(state) >> 40) % 16);
+    for (size_t i = 0; width > 1 && i < sizeof pattern / width; i++)
         kgen_dtype_store(pattern, buffer->dtype, (int64_t)i,
                          2 * (float)(next_random(state) >> 40) * 0x1p-24f - 1);
     for (size_t done = 0; done < buffer->bytes; done += sizeof pattern)

@@ -19,9 +19,11 @@ double kgen_replay_tolerance(const struct kgen_pack_settings *settings)
     const double of_activations = settings->activation_dtype == KGEN_I8    ? 0.5
                                   : settings->activation_dtype == KGEN_I16 ? 0.05
                                                                            : 0.001;
-    const double of_caches = settings->cache_dtype == KGEN_BF16  ? 0.1
-                             : settings->cache_dtype == KGEN_F16 ? 0.02
-                                                                 : 0;
+    const double of_caches = settings->cache_dtype == KGEN_Q4_0   ? 1
+                             : settings->cache_dtype == KGEN_Q8_0 ? 0.1
+                             : settings->cache_dtype == KGEN_BF16 ? 0.1
+                             : settings->cache_dtype == KGEN_F16  ? 0.02
+                                                                  : 0;
     return of_activations > of_caches ? of_activations : of_caches;
 }
 
