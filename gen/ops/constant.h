@@ -34,6 +34,8 @@ enum kgen_constant {
     KGEN_MXFP4, /* MLX's floating-point modes: arrays of numbers and of scales, which are bytes */
     KGEN_MXFP8,
     KGEN_NVFP4,
+    KGEN_SOFTMAX, /* scoring of a router */
+    KGEN_SIGMOID,
     KGEN_CONSTANT_COUNT
 };
 

@@ -151,9 +151,11 @@ struct kgen_op {
      * counts the last dimension of outputs then, which is a column of such rows. */
     const char *range_stride;
     bool scattered; /* of a fixed range: outputs do not lie in its order */
-    /* NULL, or the field that says for how many positions a state has room. Kernels serve less room, too:
-     * proofs and timings are done with less. */
+    /* NULL, or the field that says for how many positions a state, or for how many matrices the weights have
+     * room. Kernels serve less room, too: proofs and timings are done with less. */
     const char *room;
+    /* Expressions of fields: the room that timings use, and proofs; NULL: that of positions. */
+    const char *timing_room, *proof_room;
     bool threaded; /* one call is long enough for several threads */
 
     /* NULL, or sets what follows from other fields where a spec does not say it. */
@@ -162,7 +164,8 @@ struct kgen_op {
     int (*check)(const struct kgen_problem *problem, const struct kgen_check_place *check);
     /* NULL, or makes the problem whose one call does what `rows` calls of this one do, each activation of
      * which is that many of this one's, one after the other. Where its op has a scalar named "rows", that
-     * says how many of them a call has; elsewhere its range does. Returns false where one call gains nothing. */
+     * says how many of them a call has; elsewhere its range does. Returns false where one call gains nothing.
+     */
     bool (*batched)(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch);
     /* NULL, or gives more names to templates. */
     void (*names)(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver);

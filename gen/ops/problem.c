@@ -138,15 +138,34 @@ struct kgen_problem kgen_problem_with_room(const struct kgen_problem *problem, i
     return less;
 }
 
+static struct kgen_problem with_room_of(const struct kgen_problem *problem, const char *expression,
+                                        int64_t positions)
+{
+    int64_t most = positions;
+    if (expression != NULL && !kgen_problem_evaluate(expression, problem, &most))
+        most = positions;
+    return kgen_problem_with_room(problem, most);
+}
+
+struct kgen_problem kgen_problem_typical(const struct kgen_problem *problem)
+{
+    return with_room_of(problem, problem->op->timing_room, KGEN_TYPICAL + 1);
+}
+
+struct kgen_problem kgen_problem_for_proof(const struct kgen_problem *problem, int64_t positions)
+{
+    return with_room_of(problem, problem->op->proof_room, positions);
+}
+
 double kgen_problem_operations(const struct kgen_problem *problem)
 {
-    const struct kgen_problem typical = kgen_problem_with_room(problem, KGEN_TYPICAL_ROOM);
+    const struct kgen_problem typical = kgen_problem_typical(problem);
     return problem->op->operations(&typical);
 }
 
 double kgen_problem_bytes(const struct kgen_problem *problem)
 {
-    const struct kgen_problem typical = kgen_problem_with_room(problem, KGEN_TYPICAL_ROOM);
+    const struct kgen_problem typical = kgen_problem_typical(problem);
     struct kgen_buffers buffers;
     kgen_problem_buffers(&typical, &buffers);
     double bytes = 0;

@@ -67,8 +67,10 @@ int64_t kgen_scalar_maximum(const struct kgen_problem *problem, const struct kge
 int64_t kgen_scalar_typical(const struct kgen_problem *problem, const struct kgen_scalar *scalar);
 /* The same problem with room for at most so many positions; itself where its op has no room. */
 struct kgen_problem kgen_problem_with_room(const struct kgen_problem *problem, int64_t most);
-/* The room that timings use: what a call at the typical position fills. */
-#define KGEN_TYPICAL_ROOM (KGEN_TYPICAL + 1)
+/* The same problem with the room that timings use: what a call at the typical position fills. */
+struct kgen_problem kgen_problem_typical(const struct kgen_problem *problem);
+/* The same with the room that proofs use, positions unless the op says another. */
+struct kgen_problem kgen_problem_for_proof(const struct kgen_problem *problem, int64_t positions);
 
 /* Arithmetic operations of one call, and the bytes that it must move from and to memory at the least; of a
  * call with typical scalars where the op has room for states. */

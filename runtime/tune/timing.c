@@ -66,7 +66,7 @@ int kgen_timed_open(struct kgen_timed *timed, const struct kgen_kernel *kernel,
     timed->buffers = buffers;
     timed->team = kernel->problem.threads > 1 ? team : NULL;
     /* The buffers have room for no more. */
-    const struct kgen_problem typical = kgen_problem_with_room(&kernel->problem, KGEN_TYPICAL_ROOM);
+    const struct kgen_problem typical = kgen_problem_typical(&kernel->problem);
     for (size_t i = 0; i < typical.op->scalar_count; i++)
         timed->arguments.scalars[i] = kgen_scalar_typical(&typical, &typical.op->scalars[i]);
     timed->hot_kernel = *kernel;
