@@ -24,9 +24,10 @@
 enum { POSITIONS = 32, LOGITS_BYTES_MAX = 64 << 20 };
 
 static const char *const shipped[] = {
-    "tests/models/qwen2-bf16",        "tests/models/qwen2-q4", "tests/models/qwen3-q3-mixed",
-    "tests/models/qwen3-f32-shards",  "tests/models/llama-q6", "tests/models/llama-f16",
-    "tests/models/qwen3-mxfp4-mixed",
+    "tests/models/qwen2-bf16",        "tests/models/qwen2-q4",     "tests/models/qwen3-q3-mixed",
+    "tests/models/qwen3-f32-shards",  "tests/models/llama-q6",     "tests/models/llama-f16",
+    "tests/models/qwen3-mxfp4-mixed", "tests/models/qwen3-moe-q4", "tests/models/qwen3-moe-f16",
+    "tests/models/mixtral-bf16",
 };
 static const char *const *folders = shipped;
 static size_t folder_count = KGEN_COUNT_OF(shipped);

@@ -18,7 +18,11 @@ static struct kgen_checkpoint *make(struct kgen_gguf *gguf, struct kgen_text *im
         kgen_text_free(image);
         return NULL;
     }
+    struct kgen_gguf_text architecture = {"", 0};
+    struct kgen_error ignored = {0};
     checkpoint->gguf = gguf;
+    checkpoint->is_llama = kgen_gguf_string(gguf, "general.architecture", &architecture, &ignored) == 1 &&
+                           kgen_gguf_text_is(architecture, "llama");
     checkpoint->image = *image;
     return checkpoint;
 }
@@ -112,7 +116,8 @@ void kgen_checkpoint_query(const struct kgen_checkpoint *checkpoint, struct kgen
         *facts = (struct kgen_checkpoint_facts){"GGUF", 1, kgen_gguf_size(checkpoint->gguf)};
 }
 
-static void fill_tensor(const struct kgen_gguf_tensor *stored, struct kgen_checkpoint_tensor *tensor)
+static void fill_tensor(const struct kgen_checkpoint *checkpoint, const struct kgen_gguf_tensor *stored,
+                        struct kgen_checkpoint_tensor *tensor)
 {
     *tensor = (struct kgen_checkpoint_tensor){.stored_name = stored->name,
                                               .type = stored->type->name,
@@ -121,6 +126,8 @@ static void fill_tensor(const struct kgen_gguf_tensor *stored, struct kgen_check
                                               .bytes = stored->bytes,
                                               .data = stored->data};
     kgen_checkpoint_name_from_gguf(stored->name, tensor->name);
+    if (checkpoint->is_llama)
+        kgen_checkpoint_name_of_mixtral(tensor->name);
     for (size_t i = 0; i < tensor->rank; i++) {
         tensor->shape[i] = stored->dims[tensor->rank - 1 - i];
         tensor->elements *= tensor->shape[i];
@@ -139,7 +146,7 @@ void kgen_checkpoint_tensor_at(const struct kgen_checkpoint *checkpoint, size_t 
     if (checkpoint->folder != NULL)
         *tensor = checkpoint->folder->tensors[index];
     else
-        fill_tensor(kgen_gguf_tensor_at(checkpoint->gguf, index), tensor);
+        fill_tensor(checkpoint, kgen_gguf_tensor_at(checkpoint->gguf, index), tensor);
 }
 
 bool kgen_checkpoint_find(const struct kgen_checkpoint *checkpoint, const char *name,
@@ -156,6 +163,6 @@ bool kgen_checkpoint_find(const struct kgen_checkpoint *checkpoint, const char *
         return false;
     const struct kgen_gguf_tensor *stored = kgen_gguf_find_tensor(checkpoint->gguf, stored_name);
     if (stored != NULL)
-        fill_tensor(stored, tensor);
+        fill_tensor(checkpoint, stored, tensor);
     return stored != NULL;
 }

@@ -71,7 +71,8 @@ struct kgen_checkpoint_tensor {
     uint64_t bytes;
     const unsigned char *data; /* in the file's map */
     /* How kgen_checkpoint_matrix gives it: arrays of this format, with N, K, bits, group_size and scale_dtype
-     * set and no arrays. format is NULL where kgen has no format for the tensor. */
+     * set and no arrays. The matrices of experts, of three dimensions, are one below the other: N is the rows
+     * of all. format is NULL where kgen has no format for the tensor. */
     struct kgen_matrix matrix;
     bool plain; /* kgen_checkpoint_values reads it */
 
@@ -79,6 +80,8 @@ struct kgen_checkpoint_tensor {
     int64_t dtype;                                       /* of a plain tensor */
     const struct kgen_checkpoint_conversion *conversion; /* NULL: the arrays have the bytes of the matrix */
     const unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX];
+    /* NULL, or the matrix of each expert, where the file has them apart; owned by the checkpoint. */
+    const struct kgen_checkpoint_tensor *const *experts;
 };
 
 /* In the order of the file. */

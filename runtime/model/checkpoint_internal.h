@@ -9,6 +9,7 @@
 /* Either gguf or folder is set. */
 struct kgen_checkpoint {
     struct kgen_gguf *gguf;
+    bool is_llama;          /* gguf is of that architecture, whose experts are those of mixtral */
     struct kgen_text image; /* of gguf, where it was made of another container; else empty */
     struct kgen_checkpoint_folder *folder;
 };
@@ -34,6 +35,9 @@ extern const char kgen_checkpoint_types[];
  * Return false where there is none. */
 bool kgen_checkpoint_name_to_gguf(const char *name, char stored[KGEN_CHECKPOINT_NAME_MAX]);
 bool kgen_checkpoint_name_from_gguf(struct kgen_gguf_text stored, char name[KGEN_CHECKPOINT_NAME_MAX]);
+
+/* Makes the name of a router or of experts, as the function above gives it, that of the family mixtral. */
+void kgen_checkpoint_name_of_mixtral(char name[KGEN_CHECKPOINT_NAME_MAX]);
 
 /* Whether a tensor only says the frequencies of rope, which the config has: rope_freqs.weight of GGUF files,
  * which kgen_checkpoint_config holds against the scaling that it writes, and the buffers

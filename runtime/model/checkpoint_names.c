@@ -23,6 +23,15 @@ static const struct {
     {"model.layers.%.mlp.gate_proj", "blk.%.ffn_gate"},
     {"model.layers.%.mlp.up_proj", "blk.%.ffn_up"},
     {"model.layers.%.mlp.down_proj", "blk.%.ffn_down"},
+    {"model.layers.%.mlp.gate", "blk.%.ffn_gate_inp"},
+    {"model.layers.%.mlp.switch_mlp.gate_proj", "blk.%.ffn_gate_exps"},
+    {"model.layers.%.mlp.switch_mlp.up_proj", "blk.%.ffn_up_exps"},
+    {"model.layers.%.mlp.switch_mlp.down_proj", "blk.%.ffn_down_exps"},
+    /* Of the architecture llama; see kgen_checkpoint_name_of_mixtral. */
+    {"model.layers.%.block_sparse_moe.gate", "blk.%.ffn_gate_inp"},
+    {"model.layers.%.block_sparse_moe.switch_mlp.gate_proj", "blk.%.ffn_gate_exps"},
+    {"model.layers.%.block_sparse_moe.switch_mlp.up_proj", "blk.%.ffn_up_exps"},
+    {"model.layers.%.block_sparse_moe.switch_mlp.down_proj", "blk.%.ffn_down_exps"},
 };
 
 static const char *const endings[] = {".weight", ".bias"};
@@ -82,6 +91,17 @@ bool kgen_checkpoint_name_to_gguf(const char *name, char stored[KGEN_CHECKPOINT_
 bool kgen_checkpoint_name_from_gguf(struct kgen_gguf_text stored, char name[KGEN_CHECKPOINT_NAME_MAX])
 {
     return translate(stored, false, name);
+}
+
+void kgen_checkpoint_name_of_mixtral(char name[KGEN_CHECKPOINT_NAME_MAX])
+{
+    static const char block[] = ".mlp.";
+    char *at = strstr(name, block), rest[KGEN_CHECKPOINT_NAME_MAX];
+    if (at == NULL)
+        return;
+    snprintf(rest, sizeof rest, "%s", at + strlen(block));
+    if (strcmp(rest, "gate.weight") == 0 || strncmp(rest, "switch_mlp.", 11) == 0)
+        snprintf(at, KGEN_CHECKPOINT_NAME_MAX - (size_t)(at - name), ".block_sparse_moe.%s", rest);
 }
 
 bool kgen_checkpoint_is_of_rope(struct kgen_gguf_text stored)

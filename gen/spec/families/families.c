@@ -10,11 +10,4 @@
 FAMILIES(DECLARE)
 const struct kgen_family *const kgen_families[] = {FAMILIES(ADDRESS) NULL};
 
-const struct kgen_absent_op kgen_absent_ops[] = {
-    {"moe_experts",
-     "the routed experts of {layers} ({experts} experts of {expert_size}, {experts_per_token} for a "
-     "token) are not derived: there is no op for them yet."},
-    {"moe_router", "the router of {layers} ({experts} scores from {hidden_size} elements, the best "
-                   "{experts_per_token}) is not derived: there is no op for it yet."},
-    {NULL, NULL},
-};
+const struct kgen_absent_op kgen_absent_ops[] = {{NULL, NULL}};
