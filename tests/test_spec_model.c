@@ -175,13 +175,20 @@ static void test_experts(void **state)
         {"qmv_n2048_k4096_b4_g64_bf16_f32", 48, "layers.*.self_attn.o_proj"},
         {"rms_norm_r1_s2048_residual_eps1em06", 96,
          "layers.*.post_attention_layernorm, layers.1-47.input_layernorm, norm"},
+        {"qmv_n128_k2048_b4_g64_bf16_f32", 48, "layers.*.mlp.gate"},
+        {"router_r1_e128_top8_softmax_normalised", 48, "layers.*.mlp.router"},
+        {"gather_qmv_e128_top8_n768_k2048_b4_g64_bf16_f32", 96,
+         "layers.*.mlp.switch_mlp.gate_proj, layers.*.mlp.switch_mlp.up_proj"},
+        {"swiglu_n6144", 48, "layers.*.mlp.swiglu"},
+        {"gather_qmv_e128_top8_x_per_expert_n2048_k768_b4_g64_bf16_f32", 48,
+         "layers.*.mlp.switch_mlp.down_proj"},
+        {"weighted_sum_r8_s2048", 48, "layers.*.mlp.weighted_sum"},
         {"qmv_n151936_k2048_b4_g64_bf16_f32", 1, "lm_head"},
     };
     struct kgen_spec *spec = spec_read(CONFIGS "/Qwen3-30B-A3B.json", &options);
     COMPARE(spec, expected);
     assert_string_equal(spec->name, "Qwen3-30B-A3B");
-    assert_true(spec_warns(spec, "routed experts of layers.*.mlp (128 experts of 768, 8 for a token)"));
-    assert_true(spec_warns(spec, "router of layers.*.mlp (128 scores from 2048 elements, the best 8)"));
+    assert_false(spec_warns(spec, "not derived"));
     kgen_spec_free(spec);
 }
 
@@ -529,35 +536,43 @@ static void test_not_finite(void **state)
 static void test_dense_layers(void **state)
 {
     (void)state;
-    struct kgen_spec *spec = spec_parse(
+    static const char text[] =
         HEAD("qwen3_moe") "\"num_experts\": 8, \"num_experts_per_tok\": 2, \"moe_intermediate_size\": 64,"
                           "\"decoder_sparse_step\": 2, \"mlp_only_layers\": [3],"
                           "\"quantization\": {\"bits\": 4, \"model.layers.1.mlp.gate\": {\"bits\": 8}},"
-                          "\"overrides\": {\"*.mlp.gate\": {\"bits\": 8}}}",
-        NULL);
-    assert_true(spec_warns(spec, "routed experts of layers.1,5.mlp (8 experts of 64, 2 for a token)"));
-    assert_true(spec_warns(spec, "the override \"*.mlp.gate\" meets no tensor"));
-    static const struct spec_expected expected[] = {{"swiglu_n512", 4, "layers.0,2-4.mlp.swiglu"}};
+                          "\"overrides\": {\"*.mlp.gate\": {\"bits\": 8}}}";
+    struct kgen_spec *spec = spec_parse(text, NULL);
+    assert_false(spec_warns(spec, "not derived"));
+    static const struct spec_expected expected[] = {{"swiglu_n512", 4, "layers.0,2-4.mlp.swiglu"},
+                                                    {"swiglu_n128", 2, "layers.1,5.mlp.swiglu"}};
     COMPARE_OP(spec, kgen_op_find("swiglu"), expected);
+    static const struct spec_expected routers[] = {{"router_r1_e8_top2_softmax", 2, "layers.1,5.mlp.router"}};
+    spec = spec_parse(text, NULL); /* a comparison frees it */
+    COMPARE_OP(spec, kgen_op_find("router"), routers);
 }
 
 /* Every layer of Mixtral has experts, whose tensors are not called as those of other families. */
 static void test_mixtral(void **state)
 {
     (void)state;
-    struct kgen_spec *spec =
-        spec_parse(HEAD("mixtral") "\"num_local_experts\": 8, \"num_experts_per_tok\": 2,"
-                                   "\"quantization\": {\"bits\": 4, "
-                                   "\"model.layers.1.block_sparse_moe.gate\": {\"bits\": 8}}}",
-                   NULL);
-    assert_true(
-        spec_warns(spec, "routed experts of layers.*.block_sparse_moe (8 experts of 512, 2 for a token)"));
-    assert_true(
-        spec_warns(spec, "the router of layers.*.block_sparse_moe (8 scores from 256 elements, the best 2)"));
+    static const char text[] = HEAD("mixtral") "\"num_local_experts\": 8, \"num_experts_per_tok\": 2,"
+                                               "\"quantization\": {\"bits\": 4, "
+                                               "\"model.layers.1.block_sparse_moe.gate\": {\"bits\": 8}}}";
+    struct kgen_spec *spec = spec_parse(text, NULL);
+    assert_false(spec_warns(spec, "not derived"));
     static const struct spec_expected products[] = {
         {"qmv_n512_k256_b4_g64_f16_f32", 6, "layers.*.self_attn.{q,k,v}_proj"},
         {"qmv_n256_k256_b4_g64_f16_f32", 6, "layers.*.self_attn.o_proj"},
+        {"qmv_n8_k256_b4_g64_f16_f32", 5, "layers.0,2-5.block_sparse_moe.gate"},
+        {"qmv_n8_k256_b8_g64_f16_f32", 1, "layers.1.block_sparse_moe.gate"},
         {"qmv_n1000_k256_b4_g64_f16_f32", 1, "lm_head"}};
+    static const struct spec_expected experts[] = {
+        {"gather_qmv_e8_top2_n512_k256_b4_g64_f16_f32", 12,
+         "layers.*.block_sparse_moe.switch_mlp.gate_proj, layers.*.block_sparse_moe.switch_mlp.up_proj"},
+        {"gather_qmv_e8_top2_x_per_expert_n256_k512_b4_g64_f16_f32", 6,
+         "layers.*.block_sparse_moe.switch_mlp.down_proj"}};
+    COMPARE_OP(spec, kgen_op_find("gather_qmv"), experts);
+    spec = spec_parse(text, NULL); /* a comparison frees it */
     COMPARE_OP(spec, kgen_op_find("qmv"), products);
 }
 
