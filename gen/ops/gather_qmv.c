@@ -79,8 +79,8 @@ const struct kgen_op kgen_op_gather_qmv = {
     .formula =
         "y[j] = W[ids[j]] x for j from 0 to experts_per_token - 1, where W [experts, N, K] are matrices one\n"
         "below the other; with x_per_expert y[j] = W[ids[j]] x[j]. Each of ids is at least 0 and less than\n"
-        "experts, which is not checked. Of each matrix rows row_begin to row_end are taken:\n"
-        "y[j * y_stride + row] is written.\n",
+        "experts, which is not checked. With tiles16 each matrix is packed apart. Of each matrix rows row_begin\n"
+        "to row_end are taken: y[j * y_stride + row] is written.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),
     .buffers = buffers,
