@@ -97,6 +97,10 @@ static void test_mixtral(void **state)
         {"gather_qmv_e8_top2_x_per_expert_n256_k512_b4_g64_f16_f32", 6,
          "layers.*.block_sparse_moe.switch_mlp.down_proj"}};
     COMPARE_OP(spec, kgen_op_find("gather_qmv"), experts);
+    static const struct spec_expected routers[] = {
+        {"router_r1_e8_top2_softmax_normalised", 6, "layers.*.block_sparse_moe.router"}};
+    spec = spec_parse(text, NULL); /* a comparison frees it */
+    COMPARE_OP(spec, kgen_op_find("router"), routers);
     spec = spec_parse(text, NULL); /* a comparison frees it */
     COMPARE_OP(spec, kgen_op_find("qmv"), products);
 }
