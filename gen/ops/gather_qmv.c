@@ -6,11 +6,12 @@
 #include "gen/ops/weights.h"
 
 /* The greatest number of chosen experts. */
-enum { CHOSEN_MAX = 64, EXPERTS_MAX = 65536 };
+enum { CHOSEN_MAX = 256, EXPERTS_MAX = 65536 };
 
 static const struct kgen_field fields[] = {
     KGEN_SIZE_FIELD("experts", "e", EXPERTS_MAX, "matrices W"),
-    KGEN_SIZE_FIELD("experts_per_token", "top", CHOSEN_MAX, "matrices that a call multiplies, at most experts"),
+    KGEN_SIZE_FIELD("experts_per_token", "top", CHOSEN_MAX,
+                    "matrices that a call multiplies, at most experts"),
     KGEN_BOOLEAN_FIELD("x_per_expert", "x_per_expert",
                        "x has a row for each of them, in place of one for all"),
     KGEN_WEIGHT_FIELDS,
@@ -50,8 +51,8 @@ static struct kgen_problem of_one_expert(const struct kgen_problem *problem)
     return one;
 }
 
-/* What the templates of qmv need to compute one expert: the parameters of that function, and the arguments for
- * its weights, where expert_row is row 0 of its matrix. */
+/* What the templates of qmv need to compute one expert: the parameters of that function, and the arguments
+ * for its weights, where expert_row is row 0 of its matrix. */
 static void names(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver)
 {
     const struct kgen_problem one = of_one_expert(problem);
@@ -79,7 +80,8 @@ const struct kgen_op kgen_op_gather_qmv = {
     .formula =
         "y[j] = W[ids[j]] x for j from 0 to experts_per_token - 1, where W [experts, N, K] are matrices one\n"
         "below the other; with x_per_expert y[j] = W[ids[j]] x[j]. Each of ids is at least 0 and less than\n"
-        "experts, which is not checked. With tiles16 each matrix is packed apart. Of each matrix rows row_begin\n"
+        "experts, which is not checked. With tiles16 each matrix is packed apart. Of each matrix rows "
+        "row_begin\n"
         "to row_end are taken: y[j * y_stride + row] is written.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),

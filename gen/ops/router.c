@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* router: which experts a token goes to, and what each of them counts. Without groups of experts and without a
- * bias that corrects the choice, which some models have besides. */
+/* router: which experts a token goes to, and what each of them counts. Without groups of experts and without
+ * a bias that corrects the choice, which some models have besides. */
 #include "gen/ops/bound.h"
 #include "gen/ops/buffers.h"
 
@@ -8,7 +8,7 @@
 #include <math.h>
 
 /* The greatest number of chosen experts. */
-enum { CHOSEN_MAX = 64, EXPERTS_MAX = 65536 };
+enum { CHOSEN_MAX = 256, EXPERTS_MAX = 65536 };
 
 static const int scorings[] = {KGEN_SOFTMAX, KGEN_SIGMOID, -1};
 
@@ -91,10 +91,11 @@ static struct weight weigh(const struct kgen_problem *problem, const float *x, i
     return (struct weight){value, KGEN_UNIT * value * relative + (double)FLT_MIN};
 }
 
-/* Normalised weights are p[j] / (sum of p over the chosen + 1e-20), which is 0 where all of them are. Of softmax the sum over all experts is in both, and
- * a kernel may leave it out. A quotient is off by the relative errors of both, where that of the sum is the
- * mean of those of its terms, weighted by p, and by the roundings of the sum and the quotient. Where all that
- * is chosen is next to nothing, as sigmoids can be, the quotient may be anything from 0 to 1. */
+/* Normalised weights are p[j] / (sum of p over the chosen + 1e-20), which is 0 where all of them are. Of
+ * softmax the sum over all experts is in both, and a kernel may leave it out. A quotient is off by the
+ * relative errors of both, where that of the sum is the mean of those of its terms, weighted by p, and by the
+ * roundings of the sum and the quotient. Where all that is chosen is next to nothing, as sigmoids can be, the
+ * quotient may be anything from 0 to 1. */
 #define LEAST_SUM 1e-20
 
 static void normalise(int64_t count, double *values, double *bounds)
@@ -196,7 +197,8 @@ const struct kgen_op kgen_op_router = {
     .name = "router",
     .summary = "Chooses the experts with the greatest scores, and weighs them: ids, y = top_k(softmax(x)).",
     .formula =
-        "For rows row_begin to row_end: ids are the numbers of the experts_per_token greatest elements of x,\n"
+        "For rows row_begin to row_end: ids are the numbers of the experts_per_token greatest elements of "
+        "x,\n"
         "the greatest first, of equal ones that with the smaller number; y are their softmax(x) over all\n"
         "experts, or sigmoid(x); where normalised divided by the sum of those chosen, plus 1e-20.\n",
     .fields = fields,

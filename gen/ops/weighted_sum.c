@@ -6,7 +6,7 @@
 #include <float.h>
 #include <math.h>
 
-enum { ROWS_MAX = 64 };
+enum { ROWS_MAX = 256 };
 
 static const struct kgen_field fields[] = {
     KGEN_SIZE_FIELD("rows", "r", ROWS_MAX, "rows of x"),

@@ -2,9 +2,9 @@
 /* A checkpoint: what the execution of a model needs of a file of weights, whatever its container. Tensors go
  * by their names in Hugging Face's checkpoints, which are those of the graph's weights:
  * "model.layers.3.self_attn.q_proj.weight". Read are GGUF files of the architectures llama,
- * qwen2, qwen3 and qwen3moe; checkpoints of llama2.c of version 0 (runtime/model/llama2c.h); and folders as Hugging
- * Face's libraries and mlx-lm save them, of families that specs know: config.json, and safetensors files with
- * tensors of F32, F16 and BF16, or matrices that MLX quantised.
+ * qwen2, qwen3 and qwen3moe; checkpoints of llama2.c of version 0 (runtime/model/llama2c.h); and folders as
+ * Hugging Face's libraries and mlx-lm save them, of families that specs know: config.json, and safetensors
+ * files with tensors of F32, F16 and BF16, or matrices that MLX quantised.
  *
  * A program opens the file, makes the config of it, reads that as a spec, checks the file against the graph,
  * and reads each weight of the graph:
