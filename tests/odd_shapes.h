@@ -62,7 +62,7 @@ static const char spec_text[] =
     "{\"op\": \"attention_decode\", \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, \"context\": 90},\n"
     "{\"op\": \"attention_prefill\", \"M\": 12, \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 72, "
     "\"context\": 90, \"cache_dtype\": \"f16\"},\n"
-    "{\"op\": \"gather_qmv\", \"experts\": 5, \"experts_per_token\": 3, \"N\": 37, \"K\": 192, \"bits\": 4, "
+    "{\"op\": \"gather_qmv\", \"experts\": 5, \"experts_per_token\": 3, \"N\": 48, \"K\": 192, \"bits\": 4, "
     "\"group_size\": 64, \"activation_dtype\": \"i24\", \"layout\": \"tiles16\", \"x_per_expert\": true},\n"
     "{\"op\": \"gather_qmv\", \"experts\": 4, \"experts_per_token\": 2, \"N\": 9, \"K\": 288, \"bits\": 6, "
     "\"group_size\": 32, \"scheme\": \"symmetric\"},\n"
