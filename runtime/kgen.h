@@ -352,7 +352,8 @@ KGEN_API int kgen_function_layout(const struct kgen_function *function);
  */
 KGEN_API size_t kgen_function_packed_size(const struct kgen_function *function, const char *buffer);
 /* The offset of a row in the packed buffer, in bytes; the offset of row N is its end. SIZE_MAX where the
- * function has no such array, or row is greater than N or lies within a tile. */
+ * function has no such array, or row is greater than N or lies within a tile, or between row 0 and N where
+ * the function has matrices of several experts, which are packed as a whole. */
 KGEN_API size_t kgen_function_packed_offset(const struct kgen_function *function, const char *buffer,
                                             size_t row);
 /* Packs rows begin to end. stored is the first of them as checkpoints have it; packed is the whole packed

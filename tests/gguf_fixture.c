@@ -269,6 +269,12 @@ void kgen_test_llama_values(struct kgen_test_gguf *file, const struct kgen_test_
     if (shape->rope_context > 0)
         kgen_test_gguf_u32(file, key_of(shape, "rope.scaling.original_context_length", key),
                            (uint32_t)shape->rope_context);
+    if (shape->experts > 0) {
+        kgen_test_gguf_u32(file, key_of(shape, "expert_count", key), (uint32_t)shape->experts);
+        kgen_test_gguf_u32(file, key_of(shape, "expert_used_count", key), (uint32_t)shape->experts_per_token);
+        kgen_test_gguf_u32(file, key_of(shape, "expert_feed_forward_length", key),
+                           (uint32_t)shape->intermediate);
+    }
     if (shape->tokenizer != NULL)
         tokenizer_values(file, shape->tokenizer);
 }
@@ -305,7 +311,7 @@ static void family_tensors(struct kgen_test_gguf *file, const struct kgen_test_l
                            uint32_t type, uint64_t seed)
 {
     const bool qwen2 = strcmp(architecture_of(shape), "qwen2") == 0;
-    const bool qwen3 = strcmp(architecture_of(shape), "qwen3") == 0;
+    const bool qwen3 = strncmp(architecture_of(shape), "qwen3", 5) == 0;
     const int64_t queries = shape->heads * shape->head_dim, keys = shape->kv_heads * shape->head_dim;
     const struct {
         const char *name;
@@ -323,6 +329,30 @@ static void family_tensors(struct kgen_test_gguf *file, const struct kgen_test_l
         snprintf(name, sizeof name, "blk.%lld.%s", (long long)layer, vectors[i].name);
         if (vectors[i].has)
             kgen_test_gguf_random(file, name, type, 1, &vectors[i].size, 0.3f, vectors[i].is_norm, seed);
+    }
+}
+
+/* The router's matrix, and those of all experts one below the other. */
+static void expert_tensors(struct kgen_test_gguf *file, const struct kgen_test_llama *shape, int64_t layer,
+                           uint32_t type, uint64_t seed)
+{
+    const int64_t hidden = shape->hidden, size = shape->intermediate, experts = shape->experts;
+    const struct {
+        const char *name;
+        uint32_t type;
+        unsigned rank;
+        int64_t dims[3];
+    } tensors[] = {
+        {"ffn_gate_inp", KGEN_GGUF_TENSOR_F32, 2, {hidden, experts}},
+        {"ffn_gate_exps", type, 3, {hidden, size, experts}},
+        {"ffn_up_exps", type, 3, {hidden, size, experts}},
+        {"ffn_down_exps", type, 3, {size, hidden, experts}},
+    };
+    for (size_t i = 0; i < KGEN_COUNT_OF(tensors); i++) {
+        char name[64];
+        snprintf(name, sizeof name, "blk.%lld.%s.weight", (long long)layer, tensors[i].name);
+        kgen_test_gguf_random(file, name, tensors[i].type, tensors[i].rank, tensors[i].dims,
+                              1 / sqrtf((float)tensors[i].dims[0]), false, seed);
     }
 }
 
@@ -359,6 +389,8 @@ void kgen_test_llama_tensors(struct kgen_test_gguf *file, const struct kgen_test
     for (int64_t layer = 0; layer < shape->layers; layer++) {
         char name[64];
         for (size_t i = 0; i < KGEN_COUNT_OF(matrices); i++) {
+            if (shape->experts > 0 && strncmp(matrices[i].name, "ffn", 3) == 0)
+                continue;
             snprintf(name, sizeof name, "blk.%lld.%s.weight", (long long)layer, matrices[i].name);
             matrix(file, name, matrices[i].type, matrices[i].rows, matrices[i].columns, seed);
         }
@@ -367,6 +399,8 @@ void kgen_test_llama_tensors(struct kgen_test_gguf *file, const struct kgen_test
         snprintf(name, sizeof name, "blk.%lld.ffn_norm.weight", (long long)layer);
         norm(file, name, types->norm, hidden, seed);
         family_tensors(file, shape, layer, types->norm, seed);
+        if (shape->experts > 0)
+            expert_tensors(file, shape, layer, types->mlp, seed);
     }
     rope_tensor(file, shape);
     norm(file, "output_norm.weight", types->norm, hidden, seed);

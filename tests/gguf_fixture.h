@@ -69,9 +69,11 @@ struct kgen_test_llama {
     int64_t context;                             /* 0: 256 */
     bool tied;                                   /* there is no output.weight */
     const struct kgen_test_tokenizer *tokenizer; /* NULL: none */
-    const char *architecture;                    /* NULL: "llama"; or "qwen2", "qwen3" */
+    const char *architecture;                    /* NULL: "llama"; or "qwen2", "qwen3", "qwen3moe" */
     float rope_factor;    /* 0: none; else of Llama 3's scaling, whose factors rope_freqs.weight has */
     int64_t rope_context; /* 0: 8192; else the positions that the scaling is from, which the metadata say */
+    int64_t experts; /* 0: none; else in place of the mlp of every layer, each of intermediate elements */
+    int64_t experts_per_token;
 };
 
 /* Numbers of ggml's types: KGEN_GGUF_TENSOR_Q4_0. */

@@ -16,14 +16,15 @@
 struct layer {
     double *input_norm, *q, *k, *v, *o, *post_norm, *gate, *up, *down;
     double *q_bias, *k_bias, *v_bias, *q_norm, *k_norm; /* NULL: none */
-    double *keys, *values;                              /* [positions][kv_heads][head_dim] */
+    double *router; /* NULL: none; else gate, up and down are those of all experts, one below the other */
+    double *keys, *values; /* [positions][kv_heads][head_dim] */
 };
 
 struct llama_reference {
     struct kgen_test_llama shape;
     double *embedding, *norm, *head;
     struct layer *layers;
-    double *hidden, *normed, *q, *k, *v, *attended, *branch, *gate, *up, *logits, *scores;
+    double *hidden, *normed, *q, *k, *v, *attended, *branch, *gate, *up, *logits, *scores, *chances, *output;
 };
 
 static double *numbers(int64_t count)
@@ -78,6 +79,29 @@ static double *load(const struct kgen_checkpoint *checkpoint, const char *name, 
     return to;
 }
 
+/* A matrix of the mlp; of experts those of all. */
+static double *load_mlp(const struct kgen_checkpoint *checkpoint, const struct kgen_test_llama *shape,
+                        int64_t layer, const char *what, int64_t rows, int64_t columns)
+{
+    char name[128];
+    const bool mixtral = shape->experts > 0 && shape->architecture == NULL;
+    snprintf(name, sizeof name, "model.layers.%lld.%s%s.weight", (long long)layer,
+             shape->experts == 0 ? "mlp."
+             : mixtral           ? "block_sparse_moe.switch_mlp."
+                                 : "mlp.switch_mlp.",
+             what);
+    return load(checkpoint, name, (shape->experts > 0 ? shape->experts : 1) * rows, columns);
+}
+
+static double *load_router(const struct kgen_checkpoint *checkpoint, const struct kgen_test_llama *shape,
+                           int64_t layer)
+{
+    char name[128];
+    snprintf(name, sizeof name, "model.layers.%lld.%s.gate.weight", (long long)layer,
+             shape->architecture == NULL ? "block_sparse_moe" : "mlp");
+    return shape->experts > 0 ? load(checkpoint, name, shape->experts, shape->hidden) : NULL;
+}
+
 static double *load_layer(const struct kgen_checkpoint *checkpoint, int64_t layer, const char *what,
                           int64_t rows, int64_t columns)
 {
@@ -117,9 +141,10 @@ struct llama_reference *llama_reference_new(const struct kgen_checkpoint *checkp
             .v = load_layer(checkpoint, i, "self_attn.v_proj", kv, hidden),
             .o = load_layer(checkpoint, i, "self_attn.o_proj", hidden, q),
             .post_norm = load_layer(checkpoint, i, "post_attention_layernorm", hidden, 1),
-            .gate = load_layer(checkpoint, i, "mlp.gate_proj", mlp, hidden),
-            .up = load_layer(checkpoint, i, "mlp.up_proj", mlp, hidden),
-            .down = load_layer(checkpoint, i, "mlp.down_proj", hidden, mlp),
+            .gate = load_mlp(checkpoint, shape, i, "gate_proj", mlp, hidden),
+            .up = load_mlp(checkpoint, shape, i, "up_proj", mlp, hidden),
+            .down = load_mlp(checkpoint, shape, i, "down_proj", hidden, mlp),
+            .router = load_router(checkpoint, shape, i),
             .q_bias = load_optional(checkpoint, i, "q_proj.bias", q),
             .k_bias = load_optional(checkpoint, i, "k_proj.bias", kv),
             .v_bias = load_optional(checkpoint, i, "v_proj.bias", kv),
@@ -128,9 +153,11 @@ struct llama_reference *llama_reference_new(const struct kgen_checkpoint *checkp
             .keys = numbers(positions * kv),
             .values = numbers(positions * kv),
         };
-    double **const vectors[] = {&r->hidden, &r->normed, &r->q,  &r->k,      &r->v,     &r->attended,
-                                &r->branch, &r->gate,   &r->up, &r->logits, &r->scores};
-    const int64_t sizes[] = {hidden, hidden, q, kv, kv, q, hidden, mlp, mlp, shape->vocab, positions};
+    double **const vectors[] = {&r->hidden,   &r->normed,  &r->q,     &r->k,  &r->v,
+                                &r->attended, &r->branch,  &r->gate,  &r->up, &r->logits,
+                                &r->scores,   &r->chances, &r->output};
+    const int64_t sizes[] = {
+        hidden, hidden, q, kv, kv, q, hidden, mlp, mlp, shape->vocab, positions, shape->experts + 1, hidden};
     for (size_t i = 0; i < KGEN_COUNT_OF(vectors); i++)
         *vectors[i] = numbers(sizes[i]);
     return r;
@@ -140,15 +167,16 @@ void llama_reference_free(struct llama_reference *r)
 {
     for (int64_t i = 0; i < r->shape.layers; i++) {
         const struct layer *layer = &r->layers[i];
-        double *const owned[] = {layer->input_norm, layer->q,         layer->k,      layer->v,
-                                 layer->o,          layer->post_norm, layer->gate,   layer->up,
-                                 layer->down,       layer->q_bias,    layer->k_bias, layer->v_bias,
-                                 layer->q_norm,     layer->k_norm,    layer->keys,   layer->values};
+        double *const owned[] = {
+            layer->input_norm, layer->q,      layer->k,    layer->v,      layer->o,      layer->post_norm,
+            layer->gate,       layer->up,     layer->down, layer->q_bias, layer->k_bias, layer->v_bias,
+            layer->q_norm,     layer->k_norm, layer->keys, layer->values, layer->router};
         for (size_t j = 0; j < KGEN_COUNT_OF(owned); j++)
             free(owned[j]);
     }
-    double *const owned[] = {r->embedding, r->norm,   r->head, r->hidden, r->normed, r->q,     r->k, r->v,
-                             r->attended,  r->branch, r->gate, r->up,     r->logits, r->scores};
+    double *const owned[] = {r->embedding, r->norm,   r->head,     r->hidden, r->normed, r->q,
+                             r->k,         r->v,      r->attended, r->branch, r->gate,   r->up,
+                             r->logits,    r->scores, r->chances,  r->output};
     for (size_t j = 0; j < KGEN_COUNT_OF(owned); j++)
         free(owned[j]);
     free(r->layers);
@@ -225,6 +253,41 @@ static void attend(struct llama_reference *r, const struct layer *layer, int64_t
         y[i] /= sum;
 }
 
+/* The gated mlp, or that of an expert. */
+static void run_mlp(struct llama_reference *r, const struct layer *layer, int64_t expert, double *y)
+{
+    const int64_t hidden = r->shape.hidden, size = r->shape.intermediate, at = expert * hidden * size;
+    multiply(layer->gate + at, size, hidden, r->normed, r->gate);
+    multiply(layer->up + at, size, hidden, r->normed, r->up);
+    for (int64_t i = 0; i < size; i++)
+        r->gate[i] = r->gate[i] / (1 + exp(-r->gate[i])) * r->up[i];
+    multiply(layer->down + at, hidden, size, r->gate, y);
+}
+
+/* The experts with the greatest scores, weighted by the softmax of these. */
+static void run_experts(struct llama_reference *r, const struct layer *layer)
+{
+    const struct kgen_test_llama *shape = &r->shape;
+    double sum = 0, greatest = -INFINITY;
+    multiply(layer->router, shape->experts, shape->hidden, r->normed, r->chances);
+    for (int64_t i = 0; i < shape->experts; i++)
+        greatest = fmax(greatest, r->chances[i]);
+    memset(r->branch, 0, (size_t)shape->hidden * sizeof *r->branch);
+    for (int64_t j = 0; j < shape->experts_per_token; j++) {
+        int64_t best = 0;
+        for (int64_t i = 1; i < shape->experts; i++)
+            best = r->chances[i] > r->chances[best] ? i : best;
+        const double weight = exp(r->chances[best] - greatest);
+        r->chances[best] = -INFINITY;
+        run_mlp(r, layer, best, r->output);
+        for (int64_t i = 0; i < shape->hidden; i++)
+            r->branch[i] += weight * r->output[i];
+        sum += weight;
+    }
+    for (int64_t i = 0; i < shape->hidden; i++)
+        r->branch[i] /= sum;
+}
+
 static void run_layer(struct llama_reference *r, const struct layer *layer, int64_t position, double eps,
                       double theta)
 {
@@ -247,11 +310,10 @@ static void run_layer(struct llama_reference *r, const struct layer *layer, int6
     multiply(layer->o, hidden, shape->heads * d, r->attended, r->branch);
     add(r->hidden, r->branch, hidden);
     normalise(r->hidden, layer->post_norm, hidden, eps, r->normed);
-    multiply(layer->gate, shape->intermediate, hidden, r->normed, r->gate);
-    multiply(layer->up, shape->intermediate, hidden, r->normed, r->up);
-    for (int64_t i = 0; i < shape->intermediate; i++)
-        r->gate[i] = r->gate[i] / (1 + exp(-r->gate[i])) * r->up[i];
-    multiply(layer->down, hidden, shape->intermediate, r->gate, r->branch);
+    if (layer->router != NULL)
+        run_experts(r, layer);
+    else
+        run_mlp(r, layer, 0, r->branch);
     add(r->hidden, r->branch, hidden);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A decoder of the families Llama, Qwen2 and Qwen3 in double precision, written as the formulas stand, for
- * tests to hold a decoder against. RoPE turns elements 2i and 2i + 1 where the architecture is llama, as its
- * GGUF files want it, and i and i + head_dim/2 of others. Biases of q, k and v, and norms of q and k, count
- * where the checkpoint has them. */
+/* A decoder of the families Llama, Qwen2 and Qwen3, with experts too, in double precision, written as the
+ * formulas stand, for tests to hold a decoder against. RoPE turns elements 2i and 2i + 1 where the
+ * architecture is llama, as its GGUF files want it, and i and i + head_dim/2 of others. Biases of q, k and v,
+ * and norms of q and k, count where the checkpoint has them. */
 #ifndef LLAMA_REFERENCE_H
 #define LLAMA_REFERENCE_H
 

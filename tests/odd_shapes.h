@@ -74,7 +74,17 @@ static const char spec_text[] =
     "{\"op\": \"attention_decode\", \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 96, \"context\": 90, "
     "\"cache_dtype\": \"q4_0\"},\n"
     "{\"op\": \"attention_prefill\", \"M\": 12, \"heads\": 6, \"kv_heads\": 2, \"head_dim\": 32, "
-    "\"context\": 90, \"cache_dtype\": \"q8_0\"}\n"
+    "\"context\": 90, \"cache_dtype\": \"q8_0\"},\n"
+    "{\"op\": \"gather_qmv\", \"experts\": 5, \"experts_per_token\": 3, \"N\": 48, \"K\": 192, \"bits\": 4, "
+    "\"group_size\": 64, \"activation_dtype\": \"i24\", \"layout\": \"tiles16\", \"x_per_expert\": true},\n"
+    "{\"op\": \"gather_qmv\", \"experts\": 4, \"experts_per_token\": 2, \"N\": 9, \"K\": 288, \"bits\": 6, "
+    "\"group_size\": 32, \"scheme\": \"symmetric\"},\n"
+    "{\"op\": \"gather_qmv\", \"experts\": 3, \"experts_per_token\": 2, \"N\": 5, \"K\": 512, \"scheme\": "
+    "\"q6_k\"},\n"
+    "{\"op\": \"router\", \"rows\": 2, \"experts\": 37, \"experts_per_token\": 5},\n"
+    "{\"op\": \"router\", \"experts\": 20, \"experts_per_token\": 4, \"scoring\": \"sigmoid\", "
+    "\"normalised\": true},\n"
+    "{\"op\": \"weighted_sum\", \"rows\": 3, \"size\": 77}\n"
     "]}\n";
 
 #endif

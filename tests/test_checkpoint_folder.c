@@ -218,6 +218,78 @@ static void test_changes(void **state)
     assert_int_equal(cases, KGEN_COUNT_OF(table));
 }
 
+/* Matrices of experts, each apart, are one tensor, which this model has no use for. */
+static void test_experts(void **state)
+{
+#define EXPERT "model.layers.0.mlp.experts."
+    static const struct {
+        const char *names[3];
+        int64_t columns[3];
+        const char *message;
+    } table[] = {
+        {{EXPERT "0.gate_proj.weight", EXPERT "1.gate_proj.weight", EXPERT "2.gate_proj.weight"},
+         {32, 32, 32},
+         "model.layers.0.mlp.switch_mlp.gate_proj.weight: is in the file, and nothing in the model uses "
+         "it; "},
+        {{EXPERT "1.w2.weight", EXPERT "0.w2.weight"},
+         {32, 32},
+         "model.layers.0.mlp.switch_mlp.down_proj.weight: is in the file, and nothing in the model uses "
+         "it; "},
+        {{EXPERT "0.up_proj.weight", EXPERT "1.up_proj.weight"},
+         {32, 64},
+         EXPERT "1.up_proj.weight has another shape or format than that of the first expert"},
+        {{EXPERT "0.up_proj.weight", EXPERT "2.up_proj.weight"},
+         {32, 32},
+         "2 experts in all, of which 1 have others of lower numbers missing"},
+        {{EXPERT "1.up_proj.weight"}, {32}, "of which 1 have others of lower numbers missing"},
+        {{EXPERT "01.up_proj.weight"}, {32}, EXPERT "01.up_proj.weight: is in the file"},
+        {{EXPERT "0.bias_proj.weight"}, {32}, EXPERT "0.bias_proj.weight: is in the file"},
+    };
+    (void)state;
+    for (size_t i = 0; i < KGEN_COUNT_OF(table); i++) {
+        const struct change change = {.more = ""};
+        struct kgen_test_tensors tensors;
+        struct kgen_text said = {0};
+        kgen_test_qwen3_tensors(&tensors, 0);
+        for (size_t j = 0; j < 3 && table[i].names[j] != NULL; j++)
+            kgen_test_tensor_add(&tensors, table[i].names[j], "BF16", 2, 4, table[i].columns[j]);
+        open_changed(&change, &tensors, &said);
+        if (said.data == NULL || strstr(said.data, table[i].message) == NULL)
+            fail_msg("case %zu: \"%s\", expected \"%s\"", i, said.data != NULL ? said.data : "",
+                     table[i].message);
+        kgen_text_free(&said);
+    }
+}
+
+/* A folder with the matrices apart: the rows of the stack are those of one expert after the other. */
+static void test_rows_of_experts(void **state)
+{
+    (void)state;
+    struct kgen_error error = {0};
+    struct kgen_checkpoint *checkpoint = kgen_checkpoint_open("tests/models/mixtral-bf16", &error);
+    if (checkpoint == NULL)
+        fail_msg("%s", error.message);
+    struct kgen_checkpoint_tensor tensor;
+    const char *name = "model.layers.0.block_sparse_moe.switch_mlp.up_proj.weight";
+    assert_true(kgen_checkpoint_find(checkpoint, name, &tensor));
+    assert_int_equal(tensor.rank, 3);
+    assert_int_equal(tensor.shape[0], 4);
+    assert_int_equal(tensor.matrix.N, tensor.shape[0] * tensor.shape[1]);
+    enum { ROWS = 5 };
+    const int64_t begin = tensor.shape[1] - 2; /* the last two rows of an expert, and three of the next */
+    uint16_t rows[ROWS * 32], apart[ROWS * 32];
+    assert_int_equal(tensor.matrix.K, 32);
+    struct kgen_matrix matrix = tensor.matrix;
+    matrix.N = ROWS;
+    matrix.arrays[0] = rows;
+    assert_int_equal(kgen_checkpoint_matrix(checkpoint, name, begin, begin + ROWS, &matrix, 0, &error), 0);
+    for (int i = 0; i < 2; i++)
+        memcpy(apart + (i == 0 ? 0 : 2 * 32), tensor.experts[i]->data + (i == 0 ? (size_t)begin * 64 : 0),
+               (i == 0 ? 2 : 3) * 64);
+    assert_memory_equal(rows, apart, sizeof rows);
+    kgen_checkpoint_free(checkpoint);
+}
+
 #define MODE(mode, more) "\"quantization\": {\"mode\": \"" mode "\"" more "}, "
 
 /* MLX's floating-point modes. */
@@ -458,8 +530,9 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_changes),       cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_the_same_head), cmocka_unit_test(test_packed_bytes),
+        cmocka_unit_test(test_changes),         cmocka_unit_test(test_experts),
+        cmocka_unit_test(test_rows_of_experts), cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_the_same_head),   cmocka_unit_test(test_packed_bytes),
         cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests_name("folders of safetensors", tests, NULL, NULL);

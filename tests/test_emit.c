@@ -192,12 +192,6 @@ static struct kgen_problem as_stored(const struct kgen_problem *problem)
 }
 
 static const char driver_head[] =
-    "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include \"qmv_kernels.h\"\n"
-    "#include \"dequantize_kernels.h\"\n#include \"rms_norm_kernels.h\"\n#include \"rope_kernels.h\"\n"
-    "#include \"swiglu_kernels.h\"\n#include \"add_kernels.h\"\n#include \"softmax_kernels.h\"\n"
-    "#include \"attention_decode_kernels.h\"\n#include \"attention_prefill_kernels.h\"\n"
-    "#include \"qmm_kernels.h\"\n#include \"layer_norm_kernels.h\"\n#include \"geglu_kernels.h\"\n"
-    "#include \"clamped_swiglu_kernels.h\"\n#include \"scale_kernels.h\"\n#include \"softcap_kernels.h\"\n"
     "static unsigned char input[1 << 20], packed[3][1 << 17];\n"
     "_Alignas(64) static unsigned char memory[1 << 20];\nstatic float output[1 << 18], updated[1 << 18];\n"
     "static void get(int i)\n{\n    char name[32];\n    sprintf(name, \"in%d.bin\", i);\n"
@@ -205,7 +199,7 @@ static const char driver_head[] =
     "0)\n"
     "        exit(9);\n    fclose(file);\n    memset(output, 255, sizeof output);\n"
     "    for (int j = 0; j < 1 << 18; j++)\n        updated[j] = (float)(j * 37 % 201 - 100) / 64;\n}\n"
-    "static void put(const char *what, const float *from, int i, size_t bytes)\n{\n    char name[32];\n"
+    "static void put(const char *what, const void *from, int i, size_t bytes)\n{\n    char name[32];\n"
     "    sprintf(name, \"%s%d.bin\", what, i);\n"
     "    FILE *file = fopen(name, \"wb\");\n    if (file == NULL || fwrite(from, 1, bytes, file) != bytes)\n"
     "        exit(9);\n    fclose(file);\n}\n";
@@ -215,7 +209,7 @@ static void write_packing(const struct fixture *fixture, const struct kgen_probl
                           size_t offset, struct kgen_text *text)
 {
     struct kgen_matrix matrix;
-    kgen_problem_matrix(problem, NULL, &matrix);
+    kgen_problem_matrix(problem, NULL, &matrix); /* of experts whose rows fill their tiles */
     const struct kgen_format_array *described = &matrix.format->arrays[array];
     const long long word_bytes = described->word_bytes(&matrix);
     kgen_text_printf(text, "        %s_pack_tiles16(input + %zu, packed[%d], %lld, %lld, %lld);\n",
@@ -238,13 +232,15 @@ static void write_buffer(const struct fixture *fixture, const struct kgen_proble
         kgen_text_printf(text, "        %s *%s = (void *)(input + %zu);\n", kgen_dtype_c_type(buffer->dtype),
                          buffer->name, offset);
     else if (buffer->role == KGEN_OUTPUT || buffer->role == KGEN_UPDATED)
-        kgen_text_printf(text, "        float *%s = %s;\n", buffer->name,
-                         buffer->role == KGEN_OUTPUT ? "output" : "updated");
+        kgen_text_printf(text, "        %s *%s = (void *)%s;\n", kgen_dtype_c_type(buffer->dtype),
+                         buffer->name,
+                         buffer->role == KGEN_OUTPUT && buffer->dtype == KGEN_F32 ? "output" : "updated");
     else if (buffer->tile_rows > 1)
         kgen_text_printf(text, "        const void *%s = packed[%d];\n", buffer->name, buffer->array);
     else
         kgen_text_printf(text, "        const %s *%s = (const void *)(input + %zu);\n",
-                         buffer->array >= 0 ? "void" : "float", buffer->name, offset);
+                         buffer->array >= 0 ? "void" : kgen_dtype_c_type(buffer->dtype), buffer->name,
+                         offset);
     if (buffer->tile_rows > 1)
         write_packing(fixture, problem, buffer->array, offset, text);
 }
@@ -326,6 +322,9 @@ static void write_driver(const struct fixture *fixture)
                  {"neon", KGEN_ISA_NEON, "defined KGEN_NEON"},
                  {"generic", KGEN_ISA_GENERIC, "1"}};
     struct kgen_text text = {0}, main_text = {0}, path = {0};
+    kgen_text_puts(&text, "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n");
+    for (size_t op = 0; op < kgen_op_count(); op++)
+        kgen_text_printf(&text, "#include \"%s_kernels.h\"\n", kgen_op_at(op)->name);
     kgen_text_puts(&text, driver_head);
     for (size_t s = 0; s < KGEN_COUNT_OF(kinds); s++) {
         kgen_text_printf(&text, "#if %s\nstatic void run_%zu(void)\n{\n", kinds[s].guard, s);
@@ -363,19 +362,21 @@ static void write_driver(const struct fixture *fixture)
 }
 
 /* Holds a file of the driver's against what is expected. */
-static void compare_file(const struct fixture *fixture, const char *what, const char *name, size_t entry,
-                         const double *expected, const double *bound, size_t count)
+static void compare_file(const struct fixture *fixture, const char *what,
+                         const struct kgen_problem_buffer *buffer, size_t entry, const double *expected,
+                         const double *bound)
 {
+    const char *name = buffer->name;
+    const size_t count = buffer->bytes / kgen_dtype_bytes(buffer->dtype);
     struct kgen_text path = {0}, output = {0};
     kgen_text_printf(&path, "%s/%s%zu.bin", fixture->folder, name, entry);
     assert_int_equal(kgen_file_read(path.data, 1 << 24, &output, NULL), 0);
-    assert_int_equal(output.length, count * sizeof(float));
+    assert_int_equal(output.length, buffer->bytes);
     for (size_t i = 0; i < count; i++) {
-        float value;
-        memcpy(&value, output.data + sizeof value * i, sizeof value);
-        if (!(fabs((double)value - expected[i]) <= bound[i]) && !(isnan(expected[i]) && isnan(value)))
-            fail_msg("%s: entry %zu, %s[%zu] = %.9g, expected %.9g +- %.3g", what, entry, name, i,
-                     (double)value, expected[i], bound[i]);
+        const double value = kgen_dtype_value(output.data, buffer->dtype, (int64_t)i);
+        if (!(fabs(value - expected[i]) <= bound[i]) && !(isnan(expected[i]) && isnan(value)))
+            fail_msg("%s: entry %zu, %s[%zu] = %.9g, expected %.9g +- %.3g", what, entry, name, i, value,
+                     expected[i], bound[i]);
     }
     unlink(path.data);
     kgen_text_free(&path);
@@ -417,8 +418,7 @@ static size_t compare_outputs(const struct fixture *fixture, const char *what, s
             if (expected.values[b] == NULL)
                 continue;
             const size_t count = buffers.items[b].bytes / sizeof(float);
-            compare_file(fixture, what, buffers.items[b].name, i, expected.values[b], expected.bounds[b],
-                         count);
+            compare_file(fixture, what, &buffers.items[b], i, expected.values[b], expected.bounds[b]);
             *(buffers.items[b].role == KGEN_UPDATED ? residuals : &elements) += count;
             free(expected.values[b]);
             free(before[b]);

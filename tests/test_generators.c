@@ -44,7 +44,8 @@ static struct kgen_problem few(const struct kgen_op *op)
                   {"size", 300},      {"heads", 2},
                   {"head_dim", 16},   {"rotary_dim", 8},
                   {"kv_heads", 1},    {"context", 40},
-                  {"residual", 1},    {"activation_dtype", KGEN_I8}};
+                  {"residual", 1},    {"activation_dtype", KGEN_I8},
+                  {"experts", 7},     {"experts_per_token", 3}};
     struct kgen_problem problem;
     kgen_problem_init(&problem, op);
     for (size_t i = 0; i < KGEN_COUNT_OF(values); i++)

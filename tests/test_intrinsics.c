@@ -139,7 +139,17 @@ static const char others[] =
     "\"cache_dtype\": \"q4_0\"},\n"
     "{\"op\": \"attention_prefill\", \"M\": 9, \"heads\": 2, \"kv_heads\": 1, \"head_dim\": 64, "
     "\"context\": 40, \"cache_dtype\": \"q4_0\"},\n"
-    "{\"op\": \"add\", \"size\": 1003}";
+    "{\"op\": \"add\", \"size\": 1003},\n"
+    "{\"op\": \"gather_qmv\", \"experts\": 5, \"experts_per_token\": 3, \"N\": 37, \"K\": 192, \"bits\": 4, "
+    "\"group_size\": 64, \"activation_dtype\": \"i24\", \"layout\": \"tiles16\", \"x_per_expert\": true},\n"
+    "{\"op\": \"gather_qmv\", \"experts\": 4, \"experts_per_token\": 2, \"N\": 9, \"K\": 288, \"bits\": 6, "
+    "\"group_size\": 32, \"scheme\": \"symmetric\"},\n"
+    "{\"op\": \"gather_qmv\", \"experts\": 3, \"experts_per_token\": 2, \"N\": 5, \"K\": 512, \"scheme\": "
+    "\"q6_k\"},\n"
+    "{\"op\": \"router\", \"rows\": 2, \"experts\": 37, \"experts_per_token\": 5},\n"
+    "{\"op\": \"router\", \"experts\": 40, \"experts_per_token\": 18, \"scoring\": \"sigmoid\", "
+    "\"normalised\": true},\n"
+    "{\"op\": \"weighted_sum\", \"rows\": 3, \"size\": 77}";
 
 static size_t template_index(const struct suite *suite, const struct kgen_template *tmpl)
 {

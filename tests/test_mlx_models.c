@@ -40,6 +40,9 @@ static const char *const shipped[] = {
     "tests/models/gemma2",
     "tests/models/phi3",
     "tests/models/glm4",
+    "tests/models/qwen3-moe-q4",
+    "tests/models/qwen3-moe-f16",
+    "tests/models/mixtral-bf16",
 };
 static const char *const *folders = shipped;
 static size_t folder_count = KGEN_COUNT_OF(shipped);

@@ -155,36 +155,6 @@ static void test_configs(void **state)
     same_as(CONFIGS "/Meta-Llama-3.1-8B.json", "specs/llama-3.1-8b.json");
 }
 
-static void test_experts(void **state)
-{
-    (void)state;
-    if (!have_configs()) {
-        puts("skipped: there is no " CONFIGS " here");
-        skip();
-    }
-    static const struct kgen_spec_options options = {.bits = 4, .group_size = 64};
-    static const struct spec_expected expected[] = {
-        {"dequantize_n1_k2048_b4_g64_bf16", 1, "embed_tokens"},
-        {"rms_norm_r1_s2048_eps1em06", 1, "layers.0.input_layernorm"},
-        {"qmv_n5120_k2048_b4_g64_bf16_f32", 48, "layers.*.self_attn.{q,k,v}_proj"},
-        {"rms_norm_r32_s128_eps1em06", 48, "layers.*.self_attn.q_norm"},
-        {"rms_norm_r4_s128_eps1em06", 48, "layers.*.self_attn.k_norm"},
-        {"rope_h32_d128_r128_half_t1000000", 48, "layers.*.self_attn.q_rope"},
-        {"rope_h4_d128_r128_half_t1000000", 48, "layers.*.self_attn.k_rope"},
-        {"attention_decode_h32_kv4_d128_c4096", 48, "layers.*.self_attn.attention"},
-        {"qmv_n2048_k4096_b4_g64_bf16_f32", 48, "layers.*.self_attn.o_proj"},
-        {"rms_norm_r1_s2048_residual_eps1em06", 96,
-         "layers.*.post_attention_layernorm, layers.1-47.input_layernorm, norm"},
-        {"qmv_n151936_k2048_b4_g64_bf16_f32", 1, "lm_head"},
-    };
-    struct kgen_spec *spec = spec_read(CONFIGS "/Qwen3-30B-A3B.json", &options);
-    COMPARE(spec, expected);
-    assert_string_equal(spec->name, "Qwen3-30B-A3B");
-    assert_true(spec_warns(spec, "routed experts of layers.*.mlp (128 experts of 768, 8 for a token)"));
-    assert_true(spec_warns(spec, "router of layers.*.mlp (128 scores from 2048 elements, the best 8)"));
-    kgen_spec_free(spec);
-}
-
 /* ---- derivation: what configs vary ---- */
 
 #define HEAD(type)                                                                                           \
@@ -524,65 +494,18 @@ static void test_not_finite(void **state)
     kgen_spec_free(spec);
 }
 
-/* Layers that mlp_only_layers and decoder_sparse_step leave dense have their mlp derived. */
-static void test_dense_layers(void **state)
-{
-    (void)state;
-    struct kgen_spec *spec = spec_parse(
-        HEAD("qwen3_moe") "\"num_experts\": 8, \"num_experts_per_tok\": 2, \"moe_intermediate_size\": 64,"
-                          "\"decoder_sparse_step\": 2, \"mlp_only_layers\": [3],"
-                          "\"quantization\": {\"bits\": 4, \"model.layers.1.mlp.gate\": {\"bits\": 8}},"
-                          "\"overrides\": {\"*.mlp.gate\": {\"bits\": 8}}}",
-        NULL);
-    assert_true(spec_warns(spec, "routed experts of layers.1,5.mlp (8 experts of 64, 2 for a token)"));
-    assert_true(spec_warns(spec, "the override \"*.mlp.gate\" meets no tensor"));
-    static const struct spec_expected expected[] = {{"swiglu_n512", 4, "layers.0,2-4.mlp.swiglu"}};
-    COMPARE_OP(spec, kgen_op_find("swiglu"), expected);
-}
-
-/* Every layer of Mixtral has experts, whose tensors are not called as those of other families. */
-static void test_mixtral(void **state)
-{
-    (void)state;
-    struct kgen_spec *spec =
-        spec_parse(HEAD("mixtral") "\"num_local_experts\": 8, \"num_experts_per_tok\": 2,"
-                                   "\"quantization\": {\"bits\": 4, "
-                                   "\"model.layers.1.block_sparse_moe.gate\": {\"bits\": 8}}}",
-                   NULL);
-    assert_true(
-        spec_warns(spec, "routed experts of layers.*.block_sparse_moe (8 experts of 512, 2 for a token)"));
-    assert_true(
-        spec_warns(spec, "the router of layers.*.block_sparse_moe (8 scores from 256 elements, the best 2)"));
-    static const struct spec_expected products[] = {
-        {"qmv_n512_k256_b4_g64_f16_f32", 6, "layers.*.self_attn.{q,k,v}_proj"},
-        {"qmv_n256_k256_b4_g64_f16_f32", 6, "layers.*.self_attn.o_proj"},
-        {"qmv_n1000_k256_b4_g64_f16_f32", 1, "lm_head"}};
-    COMPARE_OP(spec, kgen_op_find("qmv"), products);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_qwen),
-        cmocka_unit_test(test_qwen_small),
-        cmocka_unit_test(test_llama),
-        cmocka_unit_test(test_configs),
-        cmocka_unit_test(test_experts),
-        cmocka_unit_test(test_overrides),
-        cmocka_unit_test(test_quantization_config),
-        cmocka_unit_test(test_parted),
-        cmocka_unit_test(test_head_dim),
-        cmocka_unit_test(test_model_options),
-        cmocka_unit_test(test_context),
-        cmocka_unit_test(test_prompt_rows),
-        cmocka_unit_test(test_unsupported_attention),
-        cmocka_unit_test(test_biases),
-        cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_tied),
+        cmocka_unit_test(test_qwen),          cmocka_unit_test(test_qwen_small),
+        cmocka_unit_test(test_llama),         cmocka_unit_test(test_configs),
+        cmocka_unit_test(test_overrides),     cmocka_unit_test(test_quantization_config),
+        cmocka_unit_test(test_parted),        cmocka_unit_test(test_head_dim),
+        cmocka_unit_test(test_model_options), cmocka_unit_test(test_context),
+        cmocka_unit_test(test_prompt_rows),   cmocka_unit_test(test_unsupported_attention),
+        cmocka_unit_test(test_biases),        cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_warnings),      cmocka_unit_test(test_tied),
         cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_dense_layers),
-        cmocka_unit_test(test_mixtral),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

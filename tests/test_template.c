@@ -266,7 +266,7 @@ static void test_declarations(void **state)
 {
     (void)state;
     static const char text[] =
-        "$# SPDX-License-Identifier: MIT\n\n$template t \"Multiplies.\"\n$op qmv\n"
+        "$# SPDX-License-Identifier: MIT\n\n$template t \"Multiplies.\"\n$op qmv gather_qmv\n"
         "$isa avx512 generic\n\n$param rows = 4, 1, 0x10\n$param ahead = 0, 4 * 128, -1\n"
         "$require N >= 4, \"N is small\"\n$require group_size == 32, \"the group\"\n\n"
         "void ${function}(void);\n";
@@ -277,6 +277,11 @@ static void test_declarations(void **state)
     assert_string_equal(kgen_template_name(tmpl), "t");
     assert_string_equal(kgen_template_summary(tmpl), "Multiplies.");
     assert_int_equal(kgen_template_op(tmpl), kgen_op_find("qmv"));
+    assert_int_equal(kgen_template_other_op(tmpl), kgen_op_find("gather_qmv"));
+    assert_true(kgen_template_serves(tmpl, kgen_op_find("qmv")));
+    assert_true(kgen_template_serves(tmpl, kgen_op_find("gather_qmv")));
+    assert_false(kgen_template_serves(tmpl, kgen_op_find("qmm")));
+    assert_false(kgen_template_serves(tmpl, NULL));
     assert_int_equal(kgen_template_isas(tmpl), 1u << KGEN_ISA_AVX512 | 1u << KGEN_ISA_GENERIC);
     assert_int_equal(kgen_template_param_count(tmpl), 2);
     const struct kgen_param *rows = kgen_template_param(tmpl, 0), *ahead = kgen_template_param(tmpl, 1);

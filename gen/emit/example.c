@@ -39,6 +39,9 @@ static void declare_buffer(const struct kgen_problem_buffer *buffer, const char 
     default:
         kgen_text_printf(text, "    %s *%s = new_values(%zu);\n", type != NULL ? type : "void", buffer->name,
                          buffer->bytes);
+        if (buffer->dtype == KGEN_I32) /* they count something */
+            kgen_text_printf(text, "    for (int32_t i = 0; i < %zu; i++)\n        %s[i] = i;\n",
+                             buffer->bytes / sizeof(int32_t), buffer->name);
     }
 }
 

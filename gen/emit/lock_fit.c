@@ -24,7 +24,7 @@ static int find_template(struct kgen_lock_reader *reader, const struct kgen_json
     *tmpl = kgen_templates_find(reader->templates, wanted);
     if (*tmpl == NULL)
         return kgen_lock_misfit(reader, &name_path, "there is no template '%.60s' any more", wanted);
-    if (kgen_template_op(*tmpl) != problem->op || (kgen_template_isas(*tmpl) >> isa & 1) == 0)
+    if (!kgen_template_serves(*tmpl, problem->op) || (kgen_template_isas(*tmpl) >> isa & 1) == 0)
         return kgen_lock_misfit(reader, &name_path, "the template %s is not for the op %s with %s", wanted,
                                 problem->op->name, kgen_isa_info(isa)->name);
     return 0;

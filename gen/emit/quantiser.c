@@ -28,10 +28,12 @@ static const char about[] =
     " *\n"
     " * Any number of threads may work on ranges of rows that do not overlap. */\n";
 
+/* The matrices of experts have no function of their own: _quantise_affine makes each of them. */
 static bool is_affine(const struct kgen_emit_input *input, size_t entry)
 {
-    const struct kgen_format *format = kgen_problem_format(&input->spec->entries[entry].problem);
-    return format != NULL && format->scheme == KGEN_AFFINE;
+    const struct kgen_problem *problem = &input->spec->entries[entry].problem;
+    const struct kgen_format *format = kgen_problem_format(problem);
+    return format != NULL && format->scheme == KGEN_AFFINE && !kgen_problem_has(problem, "experts");
 }
 
 bool kgen_emit_quantises(const struct kgen_emit_input *input, size_t entry)

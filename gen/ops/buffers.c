@@ -46,6 +46,7 @@ static void add_weights(const struct kgen_problem *problem, const struct kgen_bu
     struct kgen_matrix matrix;
     kgen_problem_matrix(problem, NULL, &matrix);
     const bool tiled = kgen_problem_get(problem, "layout") == KGEN_TILES16;
+    const bool has_matrices = kgen_problem_has(problem, "experts");
     const size_t rows = (size_t)kgen_layout_rows(problem);
     for (size_t i = 0; i < matrix.format->array_count; i++) {
         const struct kgen_format_array *array = &matrix.format->arrays[i];
@@ -56,7 +57,7 @@ static void add_weights(const struct kgen_problem *problem, const struct kgen_bu
                                          .declared = declared,
                                          .role = KGEN_WEIGHTS,
                                          .bytes = rows * row_bytes,
-                                         .range_bytes = row_bytes,
+                                         .range_bytes = has_matrices ? 0 : row_bytes,
                                          .tile_rows = tiled ? KGEN_TILE_ROWS : 1,
                                          .array = (int)i};
     }

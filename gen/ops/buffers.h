@@ -13,8 +13,9 @@ struct kgen_problem_buffer {
     enum kgen_role role;
     enum kgen_constant dtype; /* KGEN_CONSTANT_NONE: bytes of a weight format, or a workspace */
     size_t bytes;             /* 0 for a workspace and scratch: the kernel says it */
-    size_t range_bytes;  /* what one more unit of the range adds; 0 where it adds nothing. Where the range is
-                            fixed: the part of an output that is one unit's, else 0 */
+    size_t range_bytes;  /* what one more unit of the range adds at the end; 0 where it adds nothing, or in
+                            several places. Where the range is fixed: the part of an output that is one
+                            unit's, else 0 */
     size_t strided_rows; /* 0, or the rows of which the range counts the columns: kgen_op.range_stride */
     size_t tile_rows;    /* rows that lie side by side and are not taken apart: 1, or 16 */
     int array;           /* of the weight format, or -1 */

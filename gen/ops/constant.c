@@ -32,6 +32,8 @@ static const char *const names[KGEN_CONSTANT_COUNT] = {
     [KGEN_MXFP8] = "mxfp8",
     [KGEN_NVFP4] = "nvfp4",
     [KGEN_Q4_0] = "q4_0",
+    [KGEN_SOFTMAX] = "softmax",
+    [KGEN_SIGMOID] = "sigmoid",
 };
 
 const char *kgen_constant_name(int64_t constant)

@@ -34,7 +34,9 @@ enum kgen_constant {
     KGEN_MXFP4, /* MLX's floating-point modes: arrays of numbers and of scales, which are bytes */
     KGEN_MXFP8,
     KGEN_NVFP4,
-    KGEN_Q4_0, /* w = d * (q - 8), ggml's blocks of 32 */
+    KGEN_Q4_0,    /* w = d * (q - 8), ggml's blocks of 32 */
+    KGEN_SOFTMAX, /* scoring of a router */
+    KGEN_SIGMOID,
     KGEN_CONSTANT_COUNT
 };
 

@@ -65,11 +65,16 @@ const struct kgen_format *kgen_problem_format(const struct kgen_problem *problem
     return kgen_problem_has(problem, "scheme") ? kgen_format_find(kgen_problem_get(problem, "scheme")) : NULL;
 }
 
+int64_t kgen_problem_matrices(const struct kgen_problem *problem)
+{
+    return kgen_problem_has(problem, "experts") ? kgen_problem_get(problem, "experts") : 1;
+}
+
 void kgen_problem_matrix(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                          struct kgen_matrix *matrix)
 {
     *matrix = (struct kgen_matrix){.format = kgen_problem_format(problem),
-                                   .N = kgen_problem_get(problem, "N"),
+                                   .N = kgen_problem_get(problem, "N") * kgen_problem_matrices(problem),
                                    .K = kgen_problem_get(problem, "K"),
                                    .bits = kgen_problem_get(problem, "bits"),
                                    .group_size = kgen_problem_get(problem, "group_size"),

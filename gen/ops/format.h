@@ -79,7 +79,10 @@ extern const int kgen_format_constants[];
 
 /* The format of a problem with weights; NULL where it has none. */
 const struct kgen_format *kgen_problem_format(const struct kgen_problem *problem);
-/* The matrix of a problem. arguments may be NULL: the arrays are NULL then. */
+/* The number of matrices that the weights of a problem are: the field experts, or 1. */
+int64_t kgen_problem_matrices(const struct kgen_problem *problem);
+/* The matrix of a problem, or all of them as one, one below the other. arguments may be NULL: the arrays are
+ * NULL then. */
 void kgen_problem_matrix(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                          struct kgen_matrix *matrix);
 /* For the op's check: what the format and the fields of weights ask of each other. */

@@ -7,10 +7,10 @@
 
 int64_t kgen_layout_rows(const struct kgen_problem *problem)
 {
-    const int64_t rows = kgen_problem_get(problem, "N");
+    const int64_t rows = kgen_problem_get(problem, "N"), matrices = kgen_problem_matrices(problem);
     if (kgen_problem_get(problem, "layout") != KGEN_TILES16)
-        return rows;
-    return (rows + KGEN_TILE_ROWS - 1) / KGEN_TILE_ROWS * KGEN_TILE_ROWS;
+        return matrices * rows;
+    return matrices * ((rows + KGEN_TILE_ROWS - 1) / KGEN_TILE_ROWS * KGEN_TILE_ROWS);
 }
 
 /* Rows of a tile: fewer than 16 in the last one. */
@@ -24,22 +24,33 @@ static void pack_tile(const unsigned char *stored, unsigned char *packed, size_t
     }
 }
 
+static void pack_matrix(const unsigned char *from, unsigned char *to, size_t rows, size_t bytes,
+                        size_t word_bytes)
+{
+    for (size_t first = 0; first < rows; first += KGEN_TILE_ROWS) {
+        const size_t left = rows - first < KGEN_TILE_ROWS ? rows - first : KGEN_TILE_ROWS;
+        if (left < KGEN_TILE_ROWS)
+            memset(to + first * bytes, 0, KGEN_TILE_ROWS * bytes);
+        pack_tile(from + first * bytes, to + first * bytes, left, bytes, word_bytes);
+    }
+}
+
 void kgen_layout_pack(const struct kgen_problem *problem, int array, const void *stored, void *packed)
 {
     struct kgen_matrix matrix;
     kgen_problem_matrix(problem, NULL, &matrix);
     const struct kgen_format_array *row = &matrix.format->arrays[array];
-    const size_t bytes = (size_t)row->row_bytes(&matrix), rows = (size_t)matrix.N;
+    const size_t bytes = (size_t)row->row_bytes(&matrix), all = (size_t)matrix.N;
     if (kgen_problem_get(problem, "layout") != KGEN_TILES16) {
-        memcpy(packed, stored, rows * bytes);
+        memcpy(packed, stored, all * bytes);
         return;
     }
+    const size_t rows = (size_t)kgen_problem_get(problem, "N");
     const unsigned char *from = stored;
     unsigned char *to = packed;
-    for (size_t first = 0; first < rows; first += KGEN_TILE_ROWS) {
-        const size_t left = rows - first < KGEN_TILE_ROWS ? rows - first : KGEN_TILE_ROWS;
-        if (left < KGEN_TILE_ROWS)
-            memset(to + first * bytes, 0, KGEN_TILE_ROWS * bytes);
-        pack_tile(from + first * bytes, to + first * bytes, left, bytes, (size_t)row->word_bytes(&matrix));
+    for (size_t done = 0; done < all; done += rows) {
+        pack_matrix(from, to, rows, bytes, (size_t)row->word_bytes(&matrix));
+        from += rows * bytes;
+        to += (rows + KGEN_TILE_ROWS - 1) / KGEN_TILE_ROWS * KGEN_TILE_ROWS * bytes;
     }
 }

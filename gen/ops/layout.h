@@ -12,7 +12,8 @@
 
 #define KGEN_TILE_ROWS 16
 
-/* The rows that the arrays of a problem's weights have room for: N, with tiles16 the next multiple of 16. */
+/* The rows that the arrays of a problem's weights have room for: N, with tiles16 the next multiple of 16; of
+ * each matrix where there are several. */
 int64_t kgen_layout_rows(const struct kgen_problem *problem);
 
 /* Packs an array of the problem's weights (its index in the format) from the layout of checkpoints, N rows of

@@ -151,12 +151,14 @@ struct kgen_op {
      * counts the last dimension of outputs then, which is a column of such rows. */
     const char *range_stride;
     bool scattered; /* of a fixed range: outputs do not lie in its order */
-    /* NULL, or the field that says for how many positions a state has room. Kernels serve less room, too:
-     * proofs and timings are done with less. */
+    /* NULL, or the field that says for how many positions a state, or for how many matrices the weights have
+     * room. Kernels serve less room, too: proofs and timings are done with less. */
     const char *room;
     /* NULL, or an expression of fields: a call reads at most so many of these positions, or all of them where
      * it is 0. Timings need no more room than that; proofs have room for others, too. */
     const char *room_read;
+    /* Expressions of fields: the room that timings use, and proofs; NULL: that of positions. */
+    const char *timing_room, *proof_room;
     bool threaded; /* one call is long enough for several threads */
 
     /* NULL, or sets what follows from other fields where a spec does not say it. */

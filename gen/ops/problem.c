@@ -145,10 +145,24 @@ int64_t kgen_problem_room_read(const struct kgen_problem *problem)
     return expression != NULL && kgen_problem_evaluate(expression, problem, &read) ? read : 0;
 }
 
+static struct kgen_problem with_room_of(const struct kgen_problem *problem, const char *expression,
+                                        int64_t positions)
+{
+    int64_t most = positions;
+    if (expression != NULL && !kgen_problem_evaluate(expression, problem, &most))
+        most = positions;
+    return kgen_problem_with_room(problem, most);
+}
+
 struct kgen_problem kgen_problem_typical(const struct kgen_problem *problem)
 {
-    const int64_t read = kgen_problem_room_read(problem);
-    return kgen_problem_with_room(problem, read > 0 && read < KGEN_TYPICAL_ROOM ? read : KGEN_TYPICAL_ROOM);
+    const int64_t read = kgen_problem_room_read(problem), positions = KGEN_TYPICAL + 1;
+    return with_room_of(problem, problem->op->timing_room, read > 0 && read < positions ? read : positions);
+}
+
+struct kgen_problem kgen_problem_for_proof(const struct kgen_problem *problem, int64_t positions)
+{
+    return with_room_of(problem, problem->op->proof_room, positions);
 }
 
 double kgen_problem_operations(const struct kgen_problem *problem)

@@ -69,10 +69,10 @@ int64_t kgen_scalar_typical(const struct kgen_problem *problem, const struct kge
 struct kgen_problem kgen_problem_with_room(const struct kgen_problem *problem, int64_t most);
 /* The positions that a call reads at most; 0: all of them. */
 int64_t kgen_problem_room_read(const struct kgen_problem *problem);
-/* The same problem with the room that timings use: what a call at the typical position fills and reads. */
+/* The same problem with the room that timings use: what a call at the typical position fills. */
 struct kgen_problem kgen_problem_typical(const struct kgen_problem *problem);
-/* What a call at the typical position fills. */
-#define KGEN_TYPICAL_ROOM (KGEN_TYPICAL + 1)
+/* The same with the room that proofs use, positions unless the op says another. */
+struct kgen_problem kgen_problem_for_proof(const struct kgen_problem *problem, int64_t positions);
 
 /* Arithmetic operations of one call, and the bytes that it must move from and to memory at the least; of a
  * call with typical scalars where the op has room for states. */

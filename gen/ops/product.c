@@ -14,20 +14,29 @@ const int kgen_product_layouts[] = {KGEN_STORED, KGEN_TILES16, -1};
 
 int64_t kgen_product_rows(const struct kgen_problem *problem)
 {
+    if (kgen_problem_get(problem, "x_per_expert") != 0)
+        return kgen_problem_get(problem, "experts_per_token");
     return kgen_problem_has(problem, "M") ? kgen_problem_get(problem, "M") : 1;
+}
+
+/* The rows of y. */
+static int64_t results_of(const struct kgen_problem *problem)
+{
+    return kgen_problem_has(problem, "experts") ? kgen_problem_get(problem, "experts_per_token")
+                                                : kgen_product_rows(problem);
 }
 
 double kgen_product_operations(const struct kgen_problem *problem)
 {
-    return 2 * (double)kgen_product_rows(problem) * (double)kgen_problem_get(problem, "N") *
+    return 2 * (double)results_of(problem) * (double)kgen_problem_get(problem, "N") *
            (double)kgen_problem_get(problem, "K");
 }
 
-/* The rows of x that a call has: the scalar of that name, or the one row of qmv. */
+/* The rows of x that a call has: the scalar of that name, or all. */
 static int64_t rows_of_call(const struct kgen_problem *problem, const struct kgen_arguments *arguments)
 {
     const int scalar = kgen_scalar_find(problem->op, "rows");
-    return scalar >= 0 ? arguments->scalars[scalar] : 1;
+    return scalar >= 0 ? arguments->scalars[scalar] : kgen_product_rows(problem);
 }
 
 /* ---- the reference ---- */
@@ -57,8 +66,9 @@ enum { BLOCK = 16 };
 struct block {
     const float *x; /* row 0 of the block */
     int64_t rows;
-    double *errors;   /* [BLOCK, K]: of each activation, for every row of W alike */
-    double *w, *size; /* a group of a row of W */
+    double *errors;       /* [BLOCK, K]: of each activation, for every row of W alike */
+    double *w, *size;     /* a group of a row of W */
+    int64_t N, first_row; /* rows of the matrix of W that is taken, and the first of them */
 };
 
 static void activation_errors(const struct kgen_matrix *matrix, const float *x, double levels, double *errors)
@@ -92,7 +102,7 @@ static void add_group(const struct block *block, int64_t row, int64_t K, int64_t
     *sums = s;
 }
 
-/* Row n of W with the rows of a block, of which y and bounds are row 0.
+/* Row n of W with the rows of a block, of which y and bounds are row 0, and lie N elements apart.
  *
  * Kernels add up s * (sum q x) + b * (sum x) group by group, so the magnitudes S = sum_k (|s q| + |b|) |x_k|
  * take s q and b apart although they may cancel in w. A serial sum within a group makes group_size roundings,
@@ -107,20 +117,48 @@ static void multiply_row(const struct kgen_matrix *matrix, const struct block *b
     struct sums sums[BLOCK] = {{0, 0, 0}};
     double underflow = 0;
     for (int64_t first = 0; first < matrix->K; first += group_size) {
-        matrix->format->decode(matrix, n, first, group_size, block->w, block->size);
+        matrix->format->decode(matrix, block->first_row + n, first, group_size, block->w, block->size);
         for (int64_t i = 0; i < group_size; i++)
             underflow += block->size[i] + q_greatest;
         for (int64_t row = 0; row < block->rows; row++)
             add_group(block, row, matrix->K, first, group_size, &sums[row]);
     }
     for (int64_t row = 0; row < block->rows; row++) {
-        y[row * matrix->N + n] = sums[row].sum;
-        bounds[row * matrix->N + n] =
+        y[row * block->N + n] = sums[row].sum;
+        bounds[row * block->N + n] =
             c * KGEN_UNIT * sums[row].magnitude + sums[row].quantisation + (double)FLT_MIN * underflow;
     }
 }
 
-/* y[m][n] = sum_k w[n][k] x[m][k]. */
+static double levels_of(const struct kgen_problem *problem)
+{
+    const int64_t dtype = kgen_problem_get(problem, "activation_dtype");
+    return dtype == KGEN_I8 ? 127 : dtype == KGEN_I16 ? 32767 : dtype == KGEN_I24 ? I24_LEVELS : 0;
+}
+
+/* y[m][n] = sum_k w[n][k] x[m][k], for all rows with the matrix of W whose number is expert. */
+static void multiply(const struct kgen_problem *problem, const struct kgen_matrix *matrix, int64_t expert,
+                     const float *x, int64_t rows, double *y, double *bounds)
+{
+    const int64_t block_rows = rows < BLOCK ? rows : BLOCK, N = kgen_problem_get(problem, "N");
+    const double levels = levels_of(problem);
+    double *errors = malloc((size_t)(block_rows * matrix->K + 2 * matrix->group_size) * sizeof *errors);
+    if (errors == NULL)
+        return;
+    struct block block = {
+        .errors = errors, .w = errors + block_rows * matrix->K, .N = N, .first_row = expert * N};
+    block.size = block.w + matrix->group_size;
+    for (int64_t first = 0; first < rows; first += BLOCK) {
+        block.x = x + first * matrix->K;
+        block.rows = rows - first < BLOCK ? rows - first : BLOCK;
+        for (int64_t row = 0; row < block.rows; row++)
+            activation_errors(matrix, block.x + row * matrix->K, levels, errors + row * matrix->K);
+        for (int64_t n = 0; n < N; n++)
+            multiply_row(matrix, &block, n, y + first * N, bounds + first * N);
+    }
+    free(errors);
+}
+
 void kgen_product_reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                             struct kgen_expected *expected)
 {
@@ -128,32 +166,23 @@ void kgen_product_reference(const struct kgen_problem *problem, const struct kge
     struct kgen_matrix matrix;
     kgen_problem_buffers(problem, &list);
     kgen_problem_matrix(problem, arguments, &matrix);
-    const int y = kgen_buffers_find(&list, "y");
+    const int y = kgen_buffers_find(&list, "y"), ids = kgen_buffers_find(&list, "ids");
     const float *x = arguments->buffers[kgen_buffers_find(&list, "x")];
-    const int64_t dtype = kgen_problem_get(problem, "activation_dtype");
-    const int64_t rows = rows_of_call(problem, arguments);
-    const double levels = dtype == KGEN_I8    ? 127
-                          : dtype == KGEN_I16 ? 32767
-                          : dtype == KGEN_I24 ? I24_LEVELS
-                                              : 0;
-    const int64_t block_rows = rows < BLOCK ? rows : BLOCK;
-    double *errors = malloc((size_t)(block_rows * matrix.K + 2 * matrix.group_size) * sizeof *errors);
-    if (errors == NULL)
+    double *values = expected->values[y], *bounds = expected->bounds[y];
+    if (ids >= 0) {
+        const int32_t *chosen = arguments->buffers[ids];
+        const int64_t shared = kgen_product_rows(problem) == 1;
+        for (int64_t j = 0; j < results_of(problem); j++) {
+            const int64_t N = kgen_problem_get(problem, "N");
+            multiply(problem, &matrix, chosen[j], x + (shared ? 0 : j * matrix.K), 1, values + j * N,
+                     bounds + j * N);
+        }
         return;
-    struct block block = {.errors = errors, .w = errors + block_rows * matrix.K};
-    block.size = block.w + matrix.group_size;
-    for (int64_t first = 0; first < rows; first += BLOCK) {
-        block.x = x + first * matrix.K;
-        block.rows = rows - first < BLOCK ? rows - first : BLOCK;
-        for (int64_t row = 0; row < block.rows; row++)
-            activation_errors(&matrix, block.x + row * matrix.K, levels, errors + row * matrix.K);
-        for (int64_t n = 0; n < matrix.N; n++)
-            multiply_row(&matrix, &block, n, expected->values[y] + first * matrix.N,
-                         expected->bounds[y] + first * matrix.N);
     }
+    const int64_t rows = rows_of_call(problem, arguments);
+    multiply(problem, &matrix, 0, x, rows, values, bounds);
     for (int64_t i = rows * matrix.N; i < kgen_product_rows(problem) * matrix.N; i++)
-        expected->values[y][i] = NAN;
-    free(errors);
+        values[i] = NAN;
 }
 
 /* ---- inputs ---- */
@@ -164,8 +193,32 @@ struct inputs {
     int64_t rows, K, group_size;
 };
 
-/* Sets the number of rows, and finds x. It is M - fewer, at least 1; where that makes more products than
- * most, it is less by a multiple of 16, so that the last tile of rows is as full. */
+/* Chooses as many experts as a call has, no two of them the same: the last one, and others that depend on a
+ * number, in no order. */
+static void choose_experts(const struct kgen_problem *problem, struct kgen_arguments *arguments,
+                           int64_t number)
+{
+    int32_t *ids = kgen_argument(problem, arguments, "ids");
+    const int64_t experts = kgen_problem_get(problem, "experts");
+    const int64_t count = kgen_problem_get(problem, "experts_per_token");
+    const int scalar = kgen_scalar_find(problem->op, "expert_rows");
+    if (ids == NULL)
+        return;
+    int64_t step = experts > 2 ? 2 + number % (experts - 2) : 1; /* shares no factor with the experts */
+    for (int64_t i = 2; i <= step; i++) {
+        if (experts % i == 0 && step % i == 0) {
+            step--;
+            i = 1;
+        }
+    }
+    for (int64_t i = 0; i < count; i++)
+        ids[i] = (int32_t)((experts - 1 + i * step) % experts);
+    arguments->scalars[scalar] = kgen_problem_get(problem, "N");
+}
+
+/* Sets the number of rows, and finds x. Where a call has fewer rows than there may be, it is M - fewer, at
+ * least 1; where that makes more products than most, it is less by a multiple of 16, so that the last tile of
+ * rows is as full. */
 static struct inputs begin(const struct kgen_problem *problem, struct kgen_arguments *arguments,
                            int64_t fewer, double most)
 {
@@ -174,13 +227,14 @@ static struct inputs begin(const struct kgen_problem *problem, struct kgen_argum
                             .group_size = kgen_problem_get(problem, "group_size")};
     const int64_t M = kgen_product_rows(problem);
     const double each = (double)kgen_problem_get(problem, "N") * (double)inputs.K;
-    inputs.rows = M - fewer;
-    while (inputs.rows > BLOCK && (double)inputs.rows * each > most)
+    const int scalar = kgen_scalar_find(problem->op, "rows");
+    inputs.rows = scalar >= 0 ? M - fewer : M;
+    while (scalar >= 0 && inputs.rows > BLOCK && (double)inputs.rows * each > most)
         inputs.rows -= BLOCK;
     inputs.rows = inputs.rows > 1 ? inputs.rows : 1;
-    const int scalar = kgen_scalar_find(problem->op, "rows");
     if (scalar >= 0)
         arguments->scalars[scalar] = inputs.rows;
+    choose_experts(problem, arguments, fewer);
     for (int64_t i = inputs.rows * inputs.K; i < M * inputs.K; i++)
         inputs.x[i] = NAN;
     return inputs;
@@ -303,7 +357,7 @@ static void tighten(const struct kgen_problem *problem, struct kgen_expected *ex
         return;
     kgen_problem_buffers(problem, &list);
     double *bounds = expected->bounds[kgen_buffers_find(&list, "y")];
-    for (int64_t i = 0; i < kgen_product_rows(problem) * matrix.N; i++)
+    for (int64_t i = 0; i < results_of(problem) * kgen_problem_get(problem, "N"); i++)
         bounds[i] = fmin(bounds[i], 0.25);
 }
 

@@ -14,6 +14,9 @@ void kgen_weights_names(const struct kgen_problem *problem, const struct kgen_na
                       format->block_values > 0 && format->array_count > 1
                           ? format->block_values / kgen_problem_get(problem, "group_size")
                           : 0);
+    /* Of one matrix only: ops with several have a field of that name. */
+    if (!kgen_problem_has(problem, "experts"))
+        receiver->integer(receiver->context, "experts", 0);
     if (format->names != NULL)
         format->names(problem, receiver);
 }

@@ -116,6 +116,17 @@ int kgen_derive_field(struct kgen_derivation *derivation, size_t node, const cha
     return 0;
 }
 
+int kgen_derive_fields(struct kgen_derivation *derivation, const struct kgen_step *step, size_t node)
+{
+    for (size_t i = 0; i < KGEN_GRAPH_SIZES_MAX && step->fields[i].field != NULL; i++) {
+        int64_t value;
+        if (kgen_derive_value(derivation, step->fields[i].value, &value) != 0 ||
+            kgen_derive_field(derivation, node, step->fields[i].field, value) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 int kgen_derive_bind(struct kgen_derivation *derivation, size_t node, const char *buffer, size_t tensor,
                      enum kgen_graph_access access)
 {
@@ -137,11 +148,29 @@ int kgen_derive_inputs(struct kgen_derivation *derivation, const struct kgen_ste
     return 0;
 }
 
+/* That of the buffer in the table of the node's op. */
+static const char *dtype_of(const struct kgen_graph_node *node, const char *buffer)
+{
+    const struct kgen_op *op = kgen_op_find(node->op);
+    for (size_t i = 0; op != NULL && i < op->buffer_count; i++) {
+        if (strcmp(op->buffers[i].name, buffer) == 0 && op->buffers[i].dtype != NULL)
+            return op->buffers[i].dtype;
+    }
+    return "f32";
+}
+
 int kgen_derive_output(struct kgen_derivation *derivation, size_t node, const char *buffer,
                        const int64_t *shape, size_t rank, size_t *tensor)
 {
     struct kgen_graph *graph = derivation->graph;
-    *tensor = kgen_graph_add_tensor(graph, graph->nodes[node].name, "f32", shape, rank);
+    struct kgen_text name = {0};
+    kgen_text_puts(&name, graph->nodes[node].name);
+    if (buffer[0] != 'y') /* what a node writes besides */
+        kgen_text_printf(&name, ".%s", buffer);
+    *tensor = name.failed ? KGEN_GRAPH_NONE
+                          : kgen_graph_add_tensor(graph, name.data, dtype_of(&graph->nodes[node], buffer),
+                                                  shape, rank);
+    kgen_text_free(&name);
     if (*tensor == KGEN_GRAPH_NONE)
         return kgen_spec_fail_memory(derivation->reader);
     return kgen_derive_bind(derivation, node, buffer, *tensor, KGEN_GRAPH_WRITE);
@@ -261,12 +290,8 @@ static int add_step(struct kgen_derivation *derivation, const struct kgen_step *
     struct kgen_graph_node *added = &derivation->graph->nodes[node];
     if (derived && supported == 0)
         added->status = KGEN_GRAPH_UNSUPPORTED;
-    for (size_t i = 0; i < KGEN_GRAPH_SIZES_MAX && step->fields[i].field != NULL; i++) {
-        int64_t value;
-        if (kgen_derive_value(derivation, step->fields[i].value, &value) != 0 ||
-            kgen_derive_field(derivation, node, step->fields[i].field, value) != 0)
-            return -1;
-    }
+    if (kgen_derive_fields(derivation, step, node) != 0)
+        return -1;
     if (added->status == KGEN_GRAPH_DERIVED) {
         kgen_problem_complete(&added->problem);
         if (kgen_spec_check_problem(derivation->reader, NULL, &added->problem, added->label) != 0)

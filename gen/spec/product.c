@@ -21,6 +21,7 @@ struct group {
     const struct part *parts[KGEN_STEP_MATRICES_MAX];
     size_t count;
     int64_t rows, columns;
+    int64_t experts; /* 0: the parts are single matrices */
     struct kgen_text name, label;
 };
 
@@ -169,11 +170,13 @@ static int add_matrices(struct kgen_derivation *derivation, size_t node, const s
     for (size_t i = 0; i < (whole ? 1 : group->count); i++) {
         const struct part *part = group->parts[i];
         struct kgen_text name = {0};
+        const int64_t shape[] = {group->experts, whole ? group->rows : part->rows, group->columns};
+        const size_t single = group->experts == 0;
         kgen_text_printf(&name, "%s.weight", part->matrix->name);
         int result =
             name.failed ? kgen_spec_fail_memory(derivation->reader)
-                        : kgen_derive_weight(derivation, node, "weights", name.data,
-                                             (int64_t[]){whole ? group->rows : part->rows, group->columns}, 2,
+                        : kgen_derive_weight(derivation, node, "weights", name.data, shape + single,
+                                             KGEN_COUNT_OF(shape) - single,
                                              part->format.quantised ? KGEN_GRAPH_QUANTISED : KGEN_GRAPH_PLAIN,
                                              &part->format);
         kgen_text_free(&name);
@@ -200,7 +203,9 @@ static int add_product(struct kgen_derivation *derivation, const struct kgen_ste
     if (derived && !format->quantised)
         added->status = KGEN_GRAPH_NOT_QUANTISED;
     if (kgen_derive_field(derivation, *node, "N", rows) != 0 ||
-        kgen_derive_field(derivation, *node, "K", group->columns) != 0)
+        kgen_derive_field(derivation, *node, "K", group->columns) != 0 ||
+        (group->experts > 0 && kgen_derive_field(derivation, *node, "experts", group->experts) != 0) ||
+        kgen_derive_fields(derivation, step, *node) != 0)
         return -1;
     if (added->status == KGEN_GRAPH_DERIVED &&
         (set_format(derivation, *node, format) != 0 ||
@@ -264,6 +269,7 @@ static int add_group(struct kgen_derivation *derivation, const struct kgen_step 
         return kgen_spec_fail_memory(derivation->reader);
     if (kgen_derive_value(derivation, step->columns, &group->columns) != 0 ||
         (step->bias != NULL && kgen_derive_value(derivation, step->bias, &bias) != 0) ||
+        (step->experts != NULL && kgen_derive_value(derivation, step->experts, &group->experts) != 0) ||
         add_product(derivation, step, group, &node) != 0 ||
         (names_output(step) ? kgen_derive_outputs(derivation, step, node)
                             : add_outputs(derivation, node, group, bias == 0)) != 0)

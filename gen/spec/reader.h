@@ -247,11 +247,13 @@ int kgen_derive_node(struct kgen_derivation *derivation, const char *name, const
                      size_t *node, bool *derived);
 /* Sets a field of a node's problem or, where it is not derived, adds a size. */
 int kgen_derive_field(struct kgen_derivation *derivation, size_t node, const char *field, int64_t value);
+/* Sets the fields that the step's table gives. */
+int kgen_derive_fields(struct kgen_derivation *derivation, const struct kgen_step *step, size_t node);
 int kgen_derive_bind(struct kgen_derivation *derivation, size_t node, const char *buffer, size_t tensor,
                      enum kgen_graph_access access);
 /* Binds the tensors that the step reads or updates. */
 int kgen_derive_inputs(struct kgen_derivation *derivation, const struct kgen_step *step, size_t node);
-/* Makes a tensor with the name of the node, which writes it. */
+/* Makes a tensor with the name of the node, which writes it, and of its buffer where that is not y. */
 int kgen_derive_output(struct kgen_derivation *derivation, size_t node, const char *buffer,
                        const int64_t *shape, size_t rank, size_t *tensor);
 /* Makes the tensors that the step writes, and binds their symbols to them. */

@@ -8,10 +8,12 @@
 #include <string.h>
 
 /* What kgen_variant_text binds beside fields, words and instruction sets. */
-static const char *const derived_names[] = {
-    "isa",         "vector_bytes", "lanes",        "registers",  "function",           "inverse_frequency",
-    "scale_type",  "load_scales",  "scale_to_f32", "parameters", "prepare_parameters", "block_values",
-    "block_bytes", "block_scales"};
+static const char *const derived_names[] = {"isa",          "vector_bytes",       "lanes",
+                                            "registers",    "function",           "inverse_frequency",
+                                            "scale_type",   "load_scales",        "scale_to_f32",
+                                            "parameters",   "prepare_parameters", "block_values",
+                                            "block_bytes",  "block_scales",       "expert_parameters",
+                                            "expert_arrays"};
 
 static int fail(const struct kgen_cursor *cursor, int column, const char *message)
 {
@@ -92,9 +94,9 @@ static int declare_template(struct kgen_parser *parser, struct kgen_cursor *curs
     return copy_string(cursor, summary, summary_length, &tmpl->summary);
 }
 
-static int declare_op(struct kgen_parser *parser, struct kgen_cursor *cursor, struct kgen_item *item)
+/* Reads the name of an op. */
+static int take_op(struct kgen_cursor *cursor, const struct kgen_op **op)
 {
-    (void)item;
     const char *name;
     kgen_cursor_skip_blanks(cursor);
     int column = kgen_cursor_column(cursor);
@@ -104,18 +106,31 @@ static int declare_op(struct kgen_parser *parser, struct kgen_cursor *cursor, st
     struct kgen_nearest nearest;
     kgen_nearest_start(&nearest, name, length);
     for (size_t i = 0; i < kgen_op_count(); i++) {
-        const char *known = kgen_op_at(i)->name;
-        if (strlen(known) == length && memcmp(known, name, length) == 0) {
-            parser->tmpl->op = kgen_op_at(i);
-            parser->op_line = cursor->line;
+        *op = kgen_op_at(i);
+        if (strlen((*op)->name) == length && memcmp((*op)->name, name, length) == 0)
             return 0;
-        }
-        kgen_nearest_offer(&nearest, known, strlen(known));
+        kgen_nearest_offer(&nearest, (*op)->name, strlen((*op)->name));
     }
     kgen_error_set(cursor->error, KGEN_ERROR_TEMPLATE, cursor->source, cursor->line, column,
                    "unknown op '%.*s'", (int)(length > 63 ? 63 : length), name);
     kgen_nearest_hint(&nearest, cursor->error);
     return -1;
+}
+
+static bool is_at_end(struct kgen_cursor *cursor)
+{
+    kgen_cursor_skip_blanks(cursor);
+    return cursor->at == cursor->end;
+}
+
+static int declare_op(struct kgen_parser *parser, struct kgen_cursor *cursor, struct kgen_item *item)
+{
+    struct kgen_template *tmpl = parser->tmpl;
+    (void)item;
+    parser->op_line = cursor->line;
+    if (take_op(cursor, &tmpl->op) != 0)
+        return -1;
+    return is_at_end(cursor) ? 0 : take_op(cursor, &tmpl->other_op);
 }
 
 static int find_isa(const char *name, size_t length)
@@ -347,6 +362,8 @@ int kgen_template_declared(struct kgen_parser *parser, int line, int column)
     }
     for (size_t i = 0; i < tmpl->param_count; i++) {
         const char *taken = taken_by(tmpl->op, tmpl->params[i].name);
+        if (taken == NULL && tmpl->other_op != NULL)
+            taken = taken_by(tmpl->other_op, tmpl->params[i].name);
         if (taken != NULL)
             return kgen_error_set(parser->error, KGEN_ERROR_TEMPLATE, source, parser->param_lines[i],
                                   parser->param_columns[i], "the parameter '%s' has the name of %s",

@@ -93,6 +93,7 @@ struct kgen_template {
     struct kgen_template_file *own_file; /* owned; NULL where it lies in a set */
     char *name, *summary;                /* owned */
     const struct kgen_op *op;            /* NULL where it declares none */
+    const struct kgen_op *other_op;      /* NULL, or the second */
     unsigned isas;
     struct kgen_param params[KGEN_PARAM_MAX];
     size_t param_count;

@@ -89,6 +89,16 @@ const struct kgen_op *kgen_template_op(const struct kgen_template *tmpl)
     return tmpl->op;
 }
 
+const struct kgen_op *kgen_template_other_op(const struct kgen_template *tmpl)
+{
+    return tmpl->other_op;
+}
+
+bool kgen_template_serves(const struct kgen_template *tmpl, const struct kgen_op *op)
+{
+    return op != NULL && (tmpl->op == op || tmpl->other_op == op);
+}
+
 unsigned kgen_template_isas(const struct kgen_template *tmpl)
 {
     return tmpl->isas;

@@ -74,8 +74,12 @@ const char *kgen_template_summary(const struct kgen_template *tmpl);
 const char *kgen_template_source(const struct kgen_template *tmpl);
 /* The text of that file. */
 const char *kgen_template_file_text(const struct kgen_template *tmpl);
-/* NULL for a template that declares no op, such as the support header. */
+/* The first; NULL for a template that declares no op, such as the support header. */
 const struct kgen_op *kgen_template_op(const struct kgen_template *tmpl);
+/* The second op that a template declares, or NULL. */
+const struct kgen_op *kgen_template_other_op(const struct kgen_template *tmpl);
+/* Whether the template declares the op. */
+bool kgen_template_serves(const struct kgen_template *tmpl, const struct kgen_op *op);
 /* A bit (1 << isa) for each instruction set. */
 unsigned kgen_template_isas(const struct kgen_template *tmpl);
 size_t kgen_template_param_count(const struct kgen_template *tmpl);

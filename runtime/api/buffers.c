@@ -125,6 +125,8 @@ size_t kgen_function_packed_offset(const struct kgen_function *function, const c
         return SIZE_MAX;
     if (row == rows)
         return found.bytes;
+    if (row > 0 && found.range_bytes == 0)
+        return SIZE_MAX;
     return row % found.tile_rows == 0 ? found.range_bytes * row : SIZE_MAX;
 }
 

@@ -75,8 +75,10 @@ static void print_template(const struct kgen_template *tmpl)
     struct kgen_text isas = {0};
     kgen_isas_write(kgen_template_isas(tmpl), &isas);
     const struct kgen_op *op = kgen_template_op(tmpl);
-    printf("%s\n  %s\n  op %s; for %s\n", kgen_template_name(tmpl), kgen_template_summary(tmpl),
-           op != NULL ? op->name : "none", isas.failed ? "?" : isas.data);
+    const struct kgen_op *other = kgen_template_other_op(tmpl);
+    printf("%s\n  %s\n  op %s%s%s; for %s\n", kgen_template_name(tmpl), kgen_template_summary(tmpl),
+           op != NULL ? op->name : "none", other != NULL ? " and " : "", other != NULL ? other->name : "",
+           isas.failed ? "?" : isas.data);
     for (size_t i = 0; i < kgen_template_param_count(tmpl); i++) {
         const struct kgen_param *param = kgen_template_param(tmpl, i);
         printf("  %s =", param->name);

@@ -74,7 +74,7 @@ static int find_model(struct skeleton *skeleton, struct kgen_error *error)
     for (size_t i = 0; skeleton->templates != NULL && i < kgen_templates_count(skeleton->templates); i++) {
         const struct kgen_template *tmpl = kgen_templates_at(skeleton->templates, i);
         struct kgen_variants variants;
-        if (kgen_template_op(tmpl) != skeleton->op || kgen_template_isas(tmpl) != 1u << KGEN_ISA_GENERIC)
+        if (!kgen_template_serves(tmpl, skeleton->op) || kgen_template_isas(tmpl) != 1u << KGEN_ISA_GENERIC)
             continue;
         if (kgen_variants_of_template(tmpl, &skeleton->problem, 1u << KGEN_ISA_GENERIC, &variants, error) !=
             0)

@@ -235,7 +235,7 @@ int kgen_variant_of_words(const struct kgen_template *tmpl, const struct kgen_pr
                           bool any, struct kgen_variant *variant, struct kgen_error *error)
 {
     struct wanted wanted = {.tmpl = tmpl, .isa_given = options->isa_given, .isa = options->isa};
-    if (kgen_template_op(tmpl) != problem->op)
+    if (!kgen_template_serves(tmpl, problem->op))
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
                               "the template %s solves %s, and the problem is of %s", kgen_template_name(tmpl),
                               kgen_template_op(tmpl)->name, problem->op->name);

@@ -2,7 +2,7 @@
 /* A checkpoint: what the execution of a model needs of a file of weights, whatever its container. Tensors go
  * by their names in Hugging Face's checkpoints, which are those of the graph's weights:
  * "model.layers.3.self_attn.q_proj.weight". Read are GGUF files of the architectures llama,
- * qwen2, qwen3, gemma2, gemma3, phi3 and glm4; checkpoints of llama2.c of version 0
+ * qwen2, qwen3, qwen3moe, gemma2, gemma3, phi3 and glm4; checkpoints of llama2.c of version 0
  * (runtime/model/llama2c.h); and folders as Hugging Face's libraries and mlx-lm save them, of families that
  * specs know: config.json, and safetensors files with tensors of F32, F16 and BF16, or matrices that MLX
  * quantised.
@@ -72,7 +72,8 @@ struct kgen_checkpoint_tensor {
     uint64_t bytes;
     const unsigned char *data; /* in the file's map */
     /* How kgen_checkpoint_matrix gives it: arrays of this format, with N, K, bits, group_size and scale_dtype
-     * set and no arrays. format is NULL where kgen has no format for the tensor. */
+     * set and no arrays. The matrices of experts, of three dimensions, are one below the other: N is the rows
+     * of all. format is NULL where kgen has no format for the tensor. */
     struct kgen_matrix matrix;
     bool plain; /* kgen_checkpoint_values reads it */
 
@@ -80,6 +81,8 @@ struct kgen_checkpoint_tensor {
     int64_t dtype;                                       /* of a plain tensor */
     const struct kgen_checkpoint_conversion *conversion; /* NULL: the arrays have the bytes of the matrix */
     const unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX];
+    /* NULL, or the matrix of each expert, where the file has them apart; owned by the checkpoint. */
+    const struct kgen_checkpoint_tensor *const *experts;
 };
 
 /* In the order of the file. */

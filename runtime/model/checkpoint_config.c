@@ -11,12 +11,17 @@
 /* Architectures, by "general.architecture", which is also what their keys begin with. */
 static const struct architecture {
     const char *name, *config, *rope_pairing;
+    const char *experts; /* NULL, or the config of files with experts */
 } architectures[] = {
     /* Rows of q and k are stored in the order for interleaved pairs. */
-    {"llama", "LlamaForCausalLM", "interleaved"}, {"qwen2", "Qwen2ForCausalLM", "half"},
-    {"qwen3", "Qwen3ForCausalLM", "half"},        {"gemma2", "Gemma2ForCausalLM", "half"},
-    {"gemma3", "Gemma3ForCausalLM", "half"},      {"phi3", "Phi3ForCausalLM", "half"},
-    {"glm4", "Glm4ForCausalLM", "interleaved"},
+    {"llama", "LlamaForCausalLM", "interleaved", "MixtralForCausalLM"},
+    {"qwen2", "Qwen2ForCausalLM", "half", NULL},
+    {"qwen3", "Qwen3ForCausalLM", "half", NULL},
+    {"qwen3moe", "Qwen3MoeForCausalLM", "half", "Qwen3MoeForCausalLM"},
+    {"gemma2", "Gemma2ForCausalLM", "half", NULL},
+    {"gemma3", "Gemma3ForCausalLM", "half", NULL},
+    {"phi3", "Phi3ForCausalLM", "half", NULL},
+    {"glm4", "Glm4ForCausalLM", "interleaved", NULL},
 };
 
 static bool is_gemma(const struct architecture *architecture)
@@ -41,6 +46,8 @@ static const struct {
     {"attention.head_count_kv", "num_key_value_heads", false},
     {"attention.key_length", "head_dim", false},
     {"context_length", "max_position_embeddings", false},
+    {"expert_used_count", "num_experts_per_tok", false},
+    {"expert_feed_forward_length", "moe_intermediate_size", false},
 };
 
 static const struct {
@@ -71,19 +78,11 @@ static const struct {
     const char *key;
     double neutral;
 } neutral_keys[] = {
-    {"expert_count", 0},
-    {"attention.sliding_window", 0},
-    {"attention.scale", 0},
-    {"attention.clamp_kqv", 0},
-    {"attention.max_alibi_bias", 0},
-    {"attention.causal", 1},
-    {"attn_logit_softcapping", 0},
-    {"final_logit_softcapping", 0},
-    {"logit_scale", 0},
-    {"residual_scale", 0},
-    {"embedding_scale", 0},
-    {"use_parallel_residual", 0},
-    {"rope.scaling.attn_factor", 1},
+    {"expert_shared_count", 0},      {"expert_group_count", 0},    {"expert_gating_func", 1}, /* softmax */
+    {"attention.sliding_window", 0}, {"attention.scale", 0},       {"attention.clamp_kqv", 0},
+    {"attention.max_alibi_bias", 0}, {"attention.causal", 1},      {"attn_logit_softcapping", 0},
+    {"final_logit_softcapping", 0},  {"logit_scale", 0},           {"residual_scale", 0},
+    {"embedding_scale", 0},          {"use_parallel_residual", 0}, {"rope.scaling.attn_factor", 1},
 };
 
 #define KEY_MAX 64
@@ -202,6 +201,29 @@ static int read_own(const struct maker *maker)
             return -1;
     }
     return 0;
+}
+
+/* The number of experts, and what follows from the architecture. The files do not say that weights of experts
+ * are normalised, which they are in both families. */
+static int read_experts(const struct maker *maker)
+{
+    int64_t experts = 0;
+    char full[KEY_MAX];
+    if (read_integer(maker, "expert_count", &experts) < 0)
+        return -1;
+    if (experts != 0 && maker->architecture->experts == NULL)
+        return fail(maker, "\"%s\" is %lld, which is not supported", key_of(maker, "expert_count", full),
+                    (long long)experts);
+    const char *config = experts != 0 ? maker->architecture->experts : maker->architecture->config;
+    if (set(maker, "architectures", json_pack("[s]", config)) != 0)
+        return -1;
+    if (experts == 0)
+        return 0;
+    return set(maker, "num_experts", json_integer(experts)) != 0 ||
+                   set(maker, "num_local_experts", json_integer(experts)) != 0 ||
+                   set(maker, "norm_topk_prob", json_true()) != 0
+               ? -1
+               : 0;
 }
 
 static int check_neutral(const struct maker *maker)
@@ -435,7 +457,7 @@ static int find_architecture(struct maker *maker)
         }
     }
     fail(maker, "the architecture \"%s\" is not supported", kgen_gguf_show(name, shown, sizeof shown));
-    kgen_error_hint(maker->error, "llama, qwen2, qwen3, gemma2, gemma3, phi3 and glm4 are");
+    kgen_error_hint(maker->error, "llama, qwen2, qwen3, qwen3moe, gemma2, gemma3, phi3 and glm4 are");
     return -1;
 }
 
@@ -475,9 +497,8 @@ static int check_version(const struct maker *maker)
 
 static int make(struct maker *maker)
 {
-    if (find_architecture(maker) != 0 || set_name(maker) != 0 ||
-        set(maker, "architectures", json_pack("[s]", maker->architecture->config)) != 0 ||
-        check_version(maker) != 0 || read_numbers(maker) != 0 || check_neutral(maker) != 0 ||
+    if (find_architecture(maker) != 0 || set_name(maker) != 0 || check_version(maker) != 0 ||
+        read_numbers(maker) != 0 || read_experts(maker) != 0 || check_neutral(maker) != 0 ||
         read_own(maker) != 0 || read_head(maker) != 0 || set_gemma(maker) != 0 || read_scaling(maker) != 0 ||
         read_factors(maker) != 0 || read_vocabulary(maker) != 0)
         return -1;

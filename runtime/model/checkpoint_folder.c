@@ -252,6 +252,8 @@ void kgen_checkpoint_folder_free(struct kgen_checkpoint_folder *folder)
     free(folder->files);
     free(folder->tensors);
     free(folder->by_name);
+    free(folder->experts);
+    free(folder->stacks);
     free(folder->source);
     free(folder->last_name);
     free(folder);

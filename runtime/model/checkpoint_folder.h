@@ -20,6 +20,9 @@ struct kgen_checkpoint_folder {
     const struct kgen_checkpoint_tensor **by_name;
     size_t count;
     uint64_t bytes; /* of the files */
+    /* Where the files have the matrices of each expert apart: they, and pointers to those of each stack. */
+    struct kgen_checkpoint_tensor *experts;
+    const struct kgen_checkpoint_tensor **stacks;
 };
 
 /* checkpoint_folder.c. A model of one file in memory: data is not copied, config is. */
@@ -34,6 +37,13 @@ const struct kgen_checkpoint_tensor *kgen_checkpoint_folder_find(const struct kg
 
 /* checkpoint_folder_tensors.c: makes tensors and by_name. Everything else is set. */
 int kgen_checkpoint_folder_describe(struct kgen_checkpoint_folder *folder, struct kgen_error *error);
+
+/* checkpoint_folder_experts.c: puts "X.experts.0.gate_proj.weight", "X.experts.1.gate_proj.weight", ... into
+ * one tensor, "X.switch_mlp.gate_proj.weight", as mlx-lm names it; also under mixtral's names w1, w2 and w3.
+ */
+int kgen_checkpoint_folder_stack(struct kgen_checkpoint_folder *folder, struct kgen_error *error);
+/* Makes by_name of the tensors, which has room for them. */
+void kgen_checkpoint_folder_sort(struct kgen_checkpoint_folder *folder);
 
 /* checkpoint_folder_config.c: writes the config of a checkpoint that is a folder. */
 int kgen_checkpoint_folder_config(const struct kgen_checkpoint *checkpoint, struct kgen_text *config,

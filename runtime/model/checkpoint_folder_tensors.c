@@ -82,7 +82,8 @@ static const struct stored *find_beside(const struct describer *describer, const
 
 static bool is_packed(const struct stored *stored)
 {
-    return stored != NULL && strcmp(stored->tensor->dtype->name, "U32") == 0 && stored->tensor->rank == 2;
+    return stored != NULL && strcmp(stored->tensor->dtype->name, "U32") == 0 &&
+           (stored->tensor->rank == 2 || stored->tensor->rank == 3);
 }
 
 /* Whether a tensor is the scales or the biases of a packed matrix, and described with it. */
@@ -94,6 +95,12 @@ static bool is_part(const struct describer *describer, const char *name)
     return ends_with(name, ".biases", &before) &&
            is_packed(find_beside(describer, name, before, ".weight")) &&
            find_beside(describer, name, before, ".scales") != NULL;
+}
+
+/* The rows of a matrix, or of the matrices of several experts. */
+static int64_t rows_of(const struct kgen_safetensors_tensor *tensor)
+{
+    return tensor->rank == 3 ? tensor->shape[0] * tensor->shape[1] : tensor->shape[0];
 }
 
 /* ---- plain ones ---- */
@@ -125,8 +132,9 @@ static void describe_plain(const struct stored *stored, struct kgen_checkpoint_t
             continue;
         described->plain = true;
         described->dtype = plain_types[i].dtype;
-        if (tensor->rank == 2)
-            kgen_checkpoint_set_matrix(described, plain_types[i].type, tensor->shape[0], tensor->shape[1]);
+        if (tensor->rank == 2 || tensor->rank == 3)
+            kgen_checkpoint_set_matrix(described, plain_types[i].type, rows_of(tensor),
+                                       tensor->shape[tensor->rank - 1]);
     }
 }
 
@@ -222,14 +230,15 @@ static int check_part(const struct describer *describer, const struct stored *pa
     const struct kgen_safetensors_tensor *tensor = part->tensor;
     const bool byte = strcmp(tensor->dtype->name, "U8") == 0;
     const bool known = strcmp(dtypes, "U8") == 0 ? byte : scale_dtype_of(part) != KGEN_CONSTANT_NONE;
-    if (!known || tensor->rank != 2)
+    const size_t rank = weight->tensor->rank;
+    if (!known || tensor->rank != rank)
         return fail(describer, part, "is %s of %zu dimensions; %s are matrices of %s", tensor->dtype->name,
                     tensor->rank, what, dtypes);
-    if (tensor->shape[0] != matrix->N || tensor->shape[1] != matrix->K / matrix->group_size)
+    if (rows_of(tensor) != matrix->N || tensor->shape[rank - 1] != matrix->K / matrix->group_size)
         return fail(describer, part,
                     "has the shape [%lld, %lld], and the weight, with %lld bits in groups of %lld, wants "
                     "[%lld, %lld]",
-                    (long long)tensor->shape[0], (long long)tensor->shape[1], (long long)matrix->bits,
+                    (long long)rows_of(tensor), (long long)tensor->shape[rank - 1], (long long)matrix->bits,
                     (long long)matrix->group_size, (long long)matrix->N,
                     (long long)(matrix->K / matrix->group_size));
     return 0;
@@ -283,20 +292,21 @@ static int describe_packed(const struct describer *describer, const struct store
         return -1;
     const struct kgen_safetensors_tensor *tensor = stored->tensor;
     const struct kgen_format *format = format_of(&packing);
-    const int64_t columns = tensor->shape[1];
+    const size_t last = tensor->rank - 1;
+    const int64_t columns = tensor->shape[last];
     described->type = type_of(&packing, format);
     described->bytes += scales->tensor->bytes + (biases != NULL ? biases->tensor->bytes : 0);
     if (columns > KGEN_SIZE_MAX || columns * 32 % (packing.bits * packing.group_size) != 0)
         return fail(describer, stored,
                     "has rows of %lld words, which are not groups of %lld values of %lld bits",
                     (long long)columns, (long long)packing.group_size, (long long)packing.bits);
-    described->shape[1] = columns * 32 / packing.bits;
-    described->elements = described->shape[0] * described->shape[1];
+    described->shape[last] = columns * 32 / packing.bits;
+    described->elements = rows_of(tensor) * described->shape[last];
     if (format == NULL)
         return 0;
     struct kgen_matrix matrix = {.format = format,
-                                 .N = described->shape[0],
-                                 .K = described->shape[1],
+                                 .N = rows_of(tensor),
+                                 .K = described->shape[last],
                                  .bits = packing.bits,
                                  .group_size = packing.group_size};
     const bool affine = format->scheme == KGEN_AFFINE;
@@ -341,12 +351,6 @@ static int gather(struct describer *describer)
     return 0;
 }
 
-static int compare_described(const void *a, const void *b)
-{
-    const struct kgen_checkpoint_tensor *const *one = a, *const *other = b;
-    return strcmp((*one)->stored_name.data, (*other)->stored_name.data);
-}
-
 static int describe_all(const struct describer *describer)
 {
     struct kgen_checkpoint_folder *folder = describer->folder;
@@ -361,7 +365,7 @@ static int describe_all(const struct describer *describer)
             folder->count++;
         }
     }
-    qsort(folder->by_name, folder->count, sizeof *folder->by_name, compare_described);
+    kgen_checkpoint_folder_sort(folder);
     return 0;
 }
 
@@ -381,7 +385,10 @@ int kgen_checkpoint_folder_describe(struct kgen_checkpoint_folder *folder, struc
     if (describer.stored == NULL || folder->tensors == NULL || folder->by_name == NULL)
         result = kgen_error_set(error, KGEN_ERROR_MEMORY, folder->source, 0, 0, "out of memory");
     else
-        result = gather(&describer) != 0 || describe_all(&describer) != 0 ? -1 : 0;
+        result = gather(&describer) != 0 || describe_all(&describer) != 0 ||
+                         kgen_checkpoint_folder_stack(folder, error) != 0
+                     ? -1
+                     : 0;
     free(describer.stored);
     return result;
 }

@@ -10,7 +10,7 @@ static bool is_matrix(const struct kgen_gguf *gguf, struct kgen_checkpoint_tenso
 {
     static const char prefix[] = "model.layers.";
     char known[KGEN_CHECKPOINT_NAME_MAX], *ending = strrchr(tensor->name, '.');
-    if (tensor->rank != 2 || ending == NULL || strcmp(ending, ".weight") != 0 ||
+    if ((tensor->rank != 2 && tensor->rank != 3) || ending == NULL || strcmp(ending, ".weight") != 0 ||
         !kgen_checkpoint_name_to_gguf(gguf, tensor->name, known))
         return false;
     *ending = '\0';

@@ -41,8 +41,10 @@ void kgen_checkpoint_describe(const struct kgen_gguf_tensor *stored, struct kgen
 {
     tensor->dtype = plain_dtype(stored->type->number);
     tensor->plain = tensor->dtype != KGEN_CONSTANT_NONE;
-    if (stored->rank == 2)
-        kgen_checkpoint_set_matrix(tensor, stored->type->number, stored->dims[1], stored->dims[0]);
+    if (stored->rank == 2 || stored->rank == 3)
+        kgen_checkpoint_set_matrix(tensor, stored->type->number,
+                                   stored->dims[1] * (stored->rank == 3 ? stored->dims[2] : 1),
+                                   stored->dims[0]);
 }
 
 static int find(const struct kgen_checkpoint *checkpoint, const char *name,
@@ -85,9 +87,10 @@ int kgen_checkpoint_values(const struct kgen_checkpoint *checkpoint, const char 
 static int fail_format(const struct kgen_checkpoint *checkpoint, const char *name,
                        const struct kgen_checkpoint_tensor *tensor, struct kgen_error *error)
 {
-    if (tensor->rank != 2)
+    if (tensor->rank != 2 && tensor->rank != 3)
         return kgen_error_set(error, KGEN_ERROR_SPEC, kgen_checkpoint_source(checkpoint), 0, 0,
-                              "%s has %zu dimensions; a matrix has 2", name, tensor->rank);
+                              "%s has %zu dimensions; a matrix has 2, and those of experts have 3", name,
+                              tensor->rank);
     kgen_error_set(error, KGEN_ERROR_SPEC, kgen_checkpoint_source(checkpoint), 0, 0,
                    "%s is a matrix of type %s, which kgen has no weight format for", name, tensor->type);
     kgen_error_hint(error, "matrices may be %s", kgen_checkpoint_types);
@@ -106,6 +109,11 @@ static void read_row(const struct kgen_checkpoint_tensor *tensor, int64_t row,
 {
     const struct kgen_format *format = matrix->format;
     unsigned char *rows[KGEN_FORMAT_ARRAYS_MAX] = {0};
+    if (tensor->experts != NULL) {
+        const int64_t each = tensor->shape[1];
+        tensor = tensor->experts[row / each];
+        row %= each;
+    }
     for (size_t i = 0; i < format->array_count; i++) {
         const int64_t bytes = format->arrays[i].row_bytes(matrix);
         rows[i] = (unsigned char *)matrix->arrays[i] + at * bytes;

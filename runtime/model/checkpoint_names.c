@@ -32,6 +32,15 @@ static const struct {
     {"model.layers.%.mlp.gate_proj", "blk.%.ffn_gate", NULL},
     {"model.layers.%.mlp.up_proj", "blk.%.ffn_up", NULL},
     {"model.layers.%.mlp.down_proj", "blk.%.ffn_down", NULL},
+    {"model.layers.%.mlp.gate", "blk.%.ffn_gate_inp", "qwen3moe"},
+    {"model.layers.%.mlp.switch_mlp.gate_proj", "blk.%.ffn_gate_exps", "qwen3moe"},
+    {"model.layers.%.mlp.switch_mlp.up_proj", "blk.%.ffn_up_exps", "qwen3moe"},
+    {"model.layers.%.mlp.switch_mlp.down_proj", "blk.%.ffn_down_exps", "qwen3moe"},
+    /* Mixtral's. */
+    {"model.layers.%.block_sparse_moe.gate", "blk.%.ffn_gate_inp", "llama"},
+    {"model.layers.%.block_sparse_moe.switch_mlp.gate_proj", "blk.%.ffn_gate_exps", "llama"},
+    {"model.layers.%.block_sparse_moe.switch_mlp.up_proj", "blk.%.ffn_up_exps", "llama"},
+    {"model.layers.%.block_sparse_moe.switch_mlp.down_proj", "blk.%.ffn_down_exps", "llama"},
 };
 
 static const char *const endings[] = {".weight", ".bias"};

@@ -123,6 +123,8 @@ static int make_call(struct kgen_decoder *decoder, const struct kgen_decoder_par
         return kgen_error_set(error, KGEN_ERROR_SPEC, NULL, 0, 0, "%s cannot run: %s: %s", node->name,
                               node->op, kgen_graph_status_name(node->status));
     call->kernel = parts->kernels[node->entries[0]];
+    for (size_t i = 0; i < node->problem.op->scalar_count; i++)
+        call->arguments.scalars[i] = kgen_scalar_typical(&node->problem, &node->problem.op->scalars[i]);
     bind_tensors(decoder, node, call);
     if (bind_states(decoder, index, error) != 0 || bind_own(decoder, call, error) != 0)
         return -1;

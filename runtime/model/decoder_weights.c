@@ -11,13 +11,19 @@ static int fail_memory(struct kgen_error *error)
     return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "no memory for the weights");
 }
 
+/* The rows of a vector's elements, or of a matrix; of a stack of matrices those of all. */
+static int64_t rows_of_weight(const struct kgen_graph_weight *weight)
+{
+    return weight->rank == 3 ? weight->shape[0] * weight->shape[1] : weight->shape[0];
+}
+
 /* The rows of all weights of a node that are bound to a buffer. */
 static int64_t rows_of(const struct kgen_graph *graph, const struct kgen_graph_node *node, const char *buffer)
 {
     int64_t rows = 0;
     for (size_t i = 0; i < node->weight_count; i++) {
         if (strcmp(node->weights[i].buffer, buffer) == 0)
-            rows += graph->weights[node->weights[i].index].shape[0];
+            rows += rows_of_weight(&graph->weights[node->weights[i].index]);
     }
     return rows;
 }
@@ -111,6 +117,7 @@ struct loading {
     size_t node;
     const char *buffer;
     struct kgen_matrix matrix; /* whole, in the layout of the problem */
+    int64_t matrix_rows;       /* of each where the weights are several */
     bool packs;                /* the layout is not that of checkpoints */
     struct kgen_error *errors; /* of each thread */
 };
@@ -127,21 +134,25 @@ static int read_rows(const struct loading *loading, int64_t begin, int64_t end,
         if (strcmp(node->weights[i].buffer, loading->buffer) != 0)
             continue;
         const struct kgen_graph_weight *weight = &graph->weights[node->weights[i].index];
+        const int64_t count = rows_of_weight(weight);
         const int64_t from = begin > first ? begin : first;
-        const int64_t to = end < first + weight->shape[0] ? end : first + weight->shape[0];
+        const int64_t to = end < first + count ? end : first + count;
         if (from < to && kgen_checkpoint_matrix(loading->decoder->checkpoint, weight->name, from - first,
                                                 to - first, matrix, at + from - begin, error) != 0)
             return -1;
-        first += weight->shape[0];
+        first += count;
     }
     return 0;
 }
 
-/* Packs rows, of which begin is the first, into their place. */
+/* Packs rows, of which begin is the first, into their place. They are rows of one matrix. */
 static void pack_rows(const struct loading *loading, int64_t begin, const struct kgen_matrix *rows)
 {
     struct kgen_problem problem = loading->decoder->graph->nodes[loading->node].problem;
+    const int64_t N = loading->matrix_rows, matrix = begin / N;
+    begin = matrix * (kgen_layout_rows(&problem) / kgen_problem_matrices(&problem)) + begin % N;
     kgen_problem_set(&problem, "N", rows->N);
+    kgen_problem_set(&problem, "experts", 1);
     for (size_t i = 0; i < rows->format->array_count; i++) {
         const int64_t row_bytes = rows->format->arrays[i].row_bytes(rows);
         if (row_bytes > 0)
@@ -171,13 +182,16 @@ static int load_chunk(const struct loading *loading, int64_t begin, int64_t end,
     return result;
 }
 
+/* Chunks are of one matrix. */
 static void load_part(void *context, size_t part, size_t parts)
 {
     const struct loading *loading = context;
-    const int64_t rows = loading->matrix.N;
-    for (int64_t begin = (int64_t)part * CHUNK_ROWS; begin < rows; begin += (int64_t)parts * CHUNK_ROWS) {
-        const int64_t end = begin + CHUNK_ROWS < rows ? begin + CHUNK_ROWS : rows;
-        if (load_chunk(loading, begin, end, &loading->errors[part]) != 0)
+    const int64_t N = loading->matrix_rows, matrices = loading->matrix.N / N;
+    const int64_t chunks = (N + CHUNK_ROWS - 1) / CHUNK_ROWS;
+    for (int64_t chunk = (int64_t)part; chunk < matrices * chunks; chunk += (int64_t)parts) {
+        const int64_t first = chunk / chunks * N, at = chunk % chunks * CHUNK_ROWS;
+        const int64_t end = at + CHUNK_ROWS < N ? at + CHUNK_ROWS : N;
+        if (load_chunk(loading, first + at, first + end, &loading->errors[part]) != 0)
             return;
     }
 }
@@ -207,6 +221,7 @@ static int load_matrix(struct kgen_decoder *decoder, struct kgen_decoder_weights
                               .buffer = weights->buffer,
                               .packs = kgen_problem_get(problem, "layout") == KGEN_TILES16};
     kgen_problem_matrix(problem, NULL, &loading.matrix);
+    loading.matrix_rows = kgen_problem_get(problem, "N");
     if (allocate_arrays(decoder, weights, &loading.matrix, error) != 0)
         return -1;
     loading.errors = calloc(decoder->threads, sizeof *loading.errors);
@@ -249,6 +264,15 @@ static int read_vectors(struct kgen_decoder *decoder, struct kgen_decoder_weight
 
 /* ---- nodes ---- */
 
+/* What a call reads of an array: of experts those that are chosen. */
+static size_t read_bytes(const struct kgen_problem *problem, const struct kgen_problem_buffer *buffer)
+{
+    if (buffer->array < 0 || !kgen_problem_has(problem, "experts"))
+        return buffer->bytes;
+    return buffer->bytes / (size_t)kgen_problem_get(problem, "experts") *
+           (size_t)kgen_problem_get(problem, "experts_per_token");
+}
+
 /* Points the buffers of a call at weights, and counts what a step reads of them. */
 static void bind(struct kgen_decoder *decoder, size_t node, const char *buffer,
                  const struct kgen_decoder_weights *weights)
@@ -263,7 +287,7 @@ static void bind(struct kgen_decoder *decoder, size_t node, const char *buffer,
             continue;
         unsigned char *array = weights->arrays[matrix ? item->array : 0];
         call->arguments.buffers[i] = array;
-        decoder->sizes.read_weights += item->bytes;
+        decoder->sizes.read_weights += read_bytes(&decoder->graph->nodes[node].problem, item);
     }
 }
 

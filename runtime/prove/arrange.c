@@ -85,7 +85,7 @@ static void arrange_buffer(struct kgen_proof *p, size_t buffer)
         arrange_rows(p, buffer, kgen_guard_buffer_place(result, p->placement, described->bytes, 1));
         kgen_guard_buffer_note(result, p->options->guards, described->name, false);
     } else {
-        if (described->tile_rows > 1)
+        if (described->tile_rows > 1 && described->range_bytes > 0)
             arrange_tiles(p, buffer);
         else
             arrange_rows(p, buffer, kgen_proof_input(p, buffer));

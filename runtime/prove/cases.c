@@ -49,12 +49,14 @@ const size_t *kgen_verify_ranges(const struct kgen_verify_cases *cases)
     return is_long ? long_row_ranges : row_ranges;
 }
 
-static bool has_whole_results(const struct kgen_problem *problem)
+/* Whether a range of another length has results, or weights, that are not a part of those of the case. */
+static bool has_whole_buffers(const struct kgen_problem *problem)
 {
     struct kgen_buffers buffers;
     kgen_problem_buffers(problem, &buffers);
     for (size_t i = 0; i < buffers.count; i++) {
-        if (kgen_role_is_result(buffers.items[i].role) && buffers.items[i].range_bytes == 0)
+        const bool weights = buffers.items[i].array >= 0;
+        if ((kgen_role_is_result(buffers.items[i].role) || weights) && buffers.items[i].range_bytes == 0)
             return true;
     }
     return false;
@@ -274,10 +276,10 @@ static struct kgen_verify_cases *cases_new(const struct kgen_problem *problem, b
         out_of_memory(error);
         return NULL;
     }
-    cases->problem = kgen_problem_with_room(problem, room_for(problem, quick));
+    cases->problem = kgen_problem_for_proof(problem, room_for(problem, quick));
     cases->seed = seed;
     cases->quick = quick;
-    cases->whole = problem->op->fixed_range || has_whole_results(problem);
+    cases->whole = problem->op->fixed_range || has_whole_buffers(problem);
     const size_t for_each = cases->whole ? count_ranges(cases) : 1;
     const size_t count = for_each * (quick ? 1 : problem->op->generator_count);
     int status = results_new(cases, error);

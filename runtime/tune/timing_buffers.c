@@ -74,6 +74,15 @@ static bool is_copied(const struct kgen_problem_buffer *buffer)
            (buffer->role == KGEN_INPUT || buffer->role == KGEN_WEIGHTS || buffer->role == KGEN_STATE);
 }
 
+/* Indices are 0, 1, 2, ...: of matrices of which there are no more than a call reads. */
+static void fill_indices(unsigned char *to, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const int32_t index = (int32_t)i;
+        memcpy(to + i * sizeof index, &index, sizeof index);
+    }
+}
+
 /* Fills a buffer by repeating one short run of numbers between -1 and 1. */
 static void fill_numbers(unsigned char *to, const struct kgen_problem_buffer *buffer, uint64_t *state)
 {
@@ -95,6 +104,7 @@ struct sample_rows {
     struct kgen_problem problem;
     struct kgen_buffers buffers;
     void *arrays[KGEN_FORMAT_ARRAYS_MAX]; /* owned */
+    size_t bytes[KGEN_FORMAT_ARRAYS_MAX];
 };
 
 static int sample_new(struct sample_rows *sample, const struct kgen_problem *problem, uint64_t seed)
@@ -107,6 +117,7 @@ static int sample_new(struct sample_rows *sample, const struct kgen_problem *pro
     kgen_problem_matrix(&sample->problem, NULL, &matrix);
     for (size_t i = 0; i < matrix.format->array_count; i++) {
         const size_t bytes = (size_t)(matrix.format->arrays[i].row_bytes(&matrix) * matrix.N);
+        sample->bytes[i] = bytes;
         matrix.arrays[i] = malloc(bytes);
         sample->arrays[i] = malloc(bytes);
         if (matrix.arrays[i] == NULL || sample->arrays[i] == NULL)
@@ -129,7 +140,7 @@ static void sample_free(struct sample_rows *sample)
 static void fill_rows(unsigned char *to, const struct kgen_problem_buffer *buffer,
                       const struct sample_rows *sample)
 {
-    const size_t bytes = buffer->range_bytes * KGEN_TILE_ROWS;
+    const size_t bytes = sample->bytes[buffer->array];
     for (size_t done = 0; done < buffer->bytes; done += bytes)
         memcpy(to + done, sample->arrays[buffer->array],
                buffer->bytes - done < bytes ? buffer->bytes - done : bytes);
@@ -145,7 +156,9 @@ static void fill_copy(unsigned char *copy, const struct kgen_timing_buffers *buf
         unsigned char *to = copy + buffers->offsets[i];
         if (buffers->offsets[i] == SIZE_MAX)
             continue;
-        if (buffer->array < 0)
+        if (buffer->dtype == KGEN_I32)
+            fill_indices(to, buffer->bytes / sizeof(int32_t));
+        else if (buffer->array < 0)
             fill_numbers(to, buffer, state);
         else if (!format->arrays[buffer->array].any_bits)
             fill_rows(to, buffer, sample);
@@ -173,7 +186,7 @@ int kgen_timing_buffers_fill(struct kgen_timing_buffers *buffers, const struct k
         return -1;
     const struct kgen_format *format = kgen_problem_format(problem);
     struct sample_rows sample = {0};
-    if (format != NULL && sample_new(&sample, problem, seed) != 0)
+    if (format != NULL && sample_new(&sample, &typical, seed) != 0)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     uint64_t state = seed * 2 + 1;
     for (size_t copy = 0; copy < buffers->copies; copy++)

@@ -33,6 +33,10 @@ LARGE = {"hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 4, 
 # mlx-lm rounds the root of Gemma 3's hidden_size to bfloat16, which holds 8.
 GEMMA = {"hidden_size": 64, "head_dim": 16, "hidden_activation": "gelu_pytorch_tanh"}
 TWO_LAYERS = {"num_hidden_layers": 2}
+# Of models with experts. With mlp_only_layers and decoder_sparse_step some layers have none.
+QWEN3_MOE = {"num_hidden_layers": 2, "head_dim": 16, "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 32,
+             "decoder_sparse_step": 1, "mlp_only_layers": [0], "norm_topk_prob": True}
+MIXTRAL = {"num_local_experts": 4, "num_experts_per_tok": 2}
 
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 64}
@@ -59,8 +63,16 @@ def floating_modes(path, module):
     return hasattr(module, "to_quantized")
 
 
+def router_of_eight_bits(path, module):
+    """The router with 8 bits in groups of 32, as mlx-lm quantises it; the others with the default."""
+    if path.endswith("mlp.gate"):
+        return {"bits": 8, "group_size": 32}
+    return hasattr(module, "to_quantized")
+
+
 MODELS = [
-    # name, family, class, keys of the config, dtype of what is stored, bits, group_size, predicate, shards; a mode other than affine
+    # name, family, class, keys of the config, dtype of what is stored, bits, group_size, predicate, shards; a mode other than affine;
+    # whether the matrices of experts are stored apart
     ("qwen2-bf16", "qwen2", "Qwen2ForCausalLM", {}, mx.bfloat16, 0, 0, None, 1),
     ("qwen2-q4", "qwen2", "Qwen2ForCausalLM", {"hidden_size": 64, "intermediate_size": 64, "tie_word_embeddings": False}, mx.bfloat16, 4, 64,
      None, 1),
@@ -80,6 +92,9 @@ MODELS = [
     ("phi3", "phi3", "Phi3ForCausalLM", {"head_dim": 16, "partial_rotary_factor": 0.75, "tie_word_embeddings": False}, mx.bfloat16, 0, 0, None, 1),
     ("glm4", "glm4", "Glm4ForCausalLM", {**TWO_LAYERS, "head_dim": 16, "attention_bias": True, "partial_rotary_factor": 0.5,
      "tie_word_embeddings": False}, mx.bfloat16, 0, 0, None, 1),
+    ("qwen3-moe-q4", "qwen3_moe", "Qwen3MoeForCausalLM", QWEN3_MOE, mx.float16, 4, 32, router_of_eight_bits, 1),
+    ("qwen3-moe-f16", "qwen3_moe", "Qwen3MoeForCausalLM", {**QWEN3_MOE, "norm_topk_prob": False}, mx.float16, 0, 0, None, 1),
+    ("mixtral-bf16", "mixtral", "MixtralForCausalLM", MIXTRAL, mx.bfloat16, 0, 0, None, 1, "affine", True),
 ]
 
 
@@ -92,6 +107,22 @@ def make_weights(model, norm):
             return 0.3 * mx.random.normal(weight.shape)
         return mx.random.normal(weight.shape) / weight.shape[-1] ** 0.5
     model.update(tree_map_with_path(make, model.parameters()))
+
+
+def store_apart(weights):
+    """The matrices of experts one by one, as Hugging Face's library has them, in place of mlx-lm's stacks."""
+    letters = {"gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"}
+    result = {}
+    for name, weight in weights.items():
+        if ".switch_mlp." not in name:
+            result[name] = weight
+            continue
+        block, leaf = name.split(".switch_mlp.")
+        matrix = leaf.split(".")[0]
+        for expert in range(weight.shape[0]):
+            own = letters[matrix] if block.endswith("block_sparse_moe") else matrix
+            result[f"{block}.experts.{expert}.{own}.weight"] = weight[expert]
+    return result
 
 
 def save(folder, weights, shards):
@@ -115,7 +146,8 @@ def embed_in_float32():
     nn.QuantizedEmbedding.__call__ = lambda self, x: call(self, x).astype(mx.float32)
 
 
-def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, group_size, predicate, shards, mode="affine"):
+def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, group_size, predicate, shards, mode="affine",
+               apart=False):
     config = {"architectures": [architecture], "model_type": family, **SMALL, **keys, **(LARGE if large else {})}
     module = importlib.import_module(f"mlx_lm.models.{MODULES.get(family, family)}")
     mx.random.seed(seed)
@@ -131,7 +163,7 @@ def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, 
     weights = dict(tree_flatten(model.parameters()))
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
-    save(folder, weights, shards)
+    save(folder, store_apart(weights) if apart else weights, shards)
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
     # The same weights, and all else in float32.
     model.set_dtype(mx.float32)

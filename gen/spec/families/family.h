@@ -133,6 +133,7 @@ struct kgen_step {
      * is that which the config gives for its name. */
     struct kgen_step_matrix matrices[KGEN_STEP_MATRICES_MAX];
     const char *columns; /* of each matrix */
+    const char *experts; /* NULL, or how many matrices of that shape each of them is, one below the other */
     const char *rows;    /* NULL: those of the matrices; else how many of them a step uses */
     const char *bias;    /* NULL, or a quantity: not 0 where a bias is added to each output */
     const char *label;   /* NULL, or what people see in place of the names of the matrices */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "gen/spec/families/family.h"
+#include "gen/spec/families/experts.h"
 
 static const struct kgen_config_key keys[] = {
     FLAG("attention_bias", "attention_bias"),
@@ -7,31 +7,13 @@ static const struct kgen_config_key keys[] = {
     REQUIRED("experts", "num_experts", KGEN_EXPERTS_MAX),
     REQUIRED("experts_per_token", "num_experts_per_tok", KGEN_EXPERTS_MAX),
     REQUIRED("expert_size", "moe_intermediate_size", KGEN_SIZE_MAX),
+    FLAG("normalised", "norm_topk_prob"),
     SOME_LAYERS("sparse", "decoder_sparse_step", "mlp_only_layers"),
     KEYS_END,
 };
 
 /* In place of the mlp in the layers where sparse is not 0. */
-static const struct kgen_step experts[] = {
-    {.op = "moe_router",
-     .name = "mlp.gate",
-     .when = "sparse",
-     .fields = {{"experts", "experts"}, {"experts_per_token", "experts_per_token"}, {"size", "hidden_size"}},
-     .tensors = {READS("x", "normed"), WRITES("scores", "scores", "experts")},
-     .weights = {{"weights", "model.layers.%.mlp.gate.weight", "experts,hidden_size", false}}},
-    {.op = "moe_experts",
-     .name = "mlp.experts",
-     .when = "sparse",
-     .fields = {{"experts", "experts"}, {"experts_per_token", "experts_per_token"}, {"size", "expert_size"}},
-     .tensors = {READS("x", "normed"), READS("scores", "scores"), WRITES("y", "branch", "hidden_size")},
-     .weights = {{"gate", "model.layers.%.mlp.experts.*.gate_proj.weight", "experts,expert_size,hidden_size",
-                  false},
-                 {"up", "model.layers.%.mlp.experts.*.up_proj.weight", "experts,expert_size,hidden_size",
-                  false},
-                 {"down", "model.layers.%.mlp.experts.*.down_proj.weight", "experts,hidden_size,expert_size",
-                  false}}},
-    {0},
-};
+static const struct kgen_step experts[] = {EXPERTS("mlp", "sparse"), {0}};
 
 static const struct kgen_recipe recipe = {
     kgen_dense_before,
@@ -46,5 +28,4 @@ const struct kgen_family kgen_family_qwen3_moe = {
     .shared = kgen_dense_keys,
     .own = keys,
     .recipe = &recipe,
-    .other_weights = "model.layers.*.mlp.*",
 };

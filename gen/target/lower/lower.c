@@ -366,12 +366,24 @@ static void end_function(struct kgen_lowering *lowering, struct walk *walk, bool
     lowering->facts.float_pointers.count = walk->file_float_names;
 }
 
+/* Whether the declaration that ends at a token is one of a function. The names of its parameters end with it.
+ */
+static bool is_prototype(const struct kgen_lowering *lowering, int end)
+{
+    if (!is(lowering, end - 1, ")"))
+        return false;
+    const int name = function_name(lowering, end);
+    return lowering->tokens.items[name].kind == KGEN_TOKEN_NAME && !is(lowering, name, "__attribute__");
+}
+
 /* Reads a token outside of functions. */
 static void outside(struct kgen_lowering *lowering, struct walk *walk)
 {
     int token = walk->token++;
     if (is(lowering, token, ";")) {
         lowering->facts.float_signature = false;
+        if (is_prototype(lowering, token))
+            lowering->facts.float_pointers.count = walk->file_float_names;
         walk->file_float_names = lowering->facts.float_pointers.count;
     } else if (is(lowering, token, "{") && is(lowering, token - 1, ")")) {
         walk->token = walk->function = token;
