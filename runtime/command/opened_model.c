@@ -103,7 +103,7 @@ static const char *name_of(int64_t constant)
 
 static bool needs_text(const struct kgen_options *options)
 {
-    return options->command != KGEN_COMMAND_BENCH;
+    return options->command != KGEN_COMMAND_BENCH && options->command != KGEN_COMMAND_PROFILE;
 }
 
 static bool is_folder(const char *path)
@@ -165,6 +165,7 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
                                                      .cache_dtype = name_of(options->spec.cache_dtype),
                                                      .context = given < least_context ? least_context : given,
                                                      .prompt_rows = options->spec.prompt_rows,
+                                                     .config = opened->config,
                                                      .progress = show_loading,
                                                      .progress_context = opened};
     opened->context = open_context(opened, &status);
