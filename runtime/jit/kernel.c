@@ -88,9 +88,8 @@ void kgen_kernel_finish(const struct kgen_kernel *kernel, const struct kgen_argu
 }
 
 void kgen_kernel_run_part(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
-                          size_t part, size_t parts, size_t thread)
+                          size_t range, size_t part, size_t parts, size_t thread)
 {
-    const size_t range = kgen_problem_range(&kernel->problem);
     const size_t begin = kgen_range_part(range, part, parts), end = kgen_range_part(range, part + 1, parts);
     if (kernel->scratch_bytes == 0 || thread == 0) {
         kgen_kernel_run(kernel, arguments, begin, end);
@@ -114,20 +113,22 @@ size_t kgen_kernel_parts(const struct kgen_kernel *kernel, const struct kgen_tea
 struct call {
     const struct kgen_kernel *kernel;
     const struct kgen_arguments *arguments;
+    size_t range;
 };
 
 static void run_part(void *context, size_t part, size_t parts, size_t thread)
 {
     const struct call *call = context;
-    kgen_kernel_run_part(call->kernel, call->arguments, part, parts, thread);
+    kgen_kernel_run_part(call->kernel, call->arguments, call->range, part, parts, thread);
 }
 
 void kgen_kernel_run_divided(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
                              struct kgen_team *team)
 {
-    struct call call = {kernel, arguments};
+    const size_t range = kgen_problem_range(&kernel->problem);
+    struct call call = {kernel, arguments, range};
     if (team == NULL)
-        kgen_kernel_run(kernel, arguments, 0, kgen_problem_range(&kernel->problem));
+        kgen_kernel_run(kernel, arguments, 0, range);
     else
         kgen_team_share(team, kgen_kernel_parts(kernel, team), run_part, &call);
     kgen_kernel_finish(kernel, arguments);

@@ -125,6 +125,7 @@ static int make_call(struct kgen_decoder *decoder, const struct kgen_decoder_par
         return kgen_error_set(error, KGEN_ERROR_SPEC, NULL, 0, 0, "%s cannot run: %s: %s", node->name,
                               node->op, kgen_graph_status_name(node->status));
     call->kernel = parts->kernels[node->entries[0]];
+    call->range = kgen_problem_range(&call->kernel->problem);
     bind_tensors(decoder, node, call);
     if (bind_states(decoder, index, error) != 0 || bind_own(decoder, call, error) != 0)
         return -1;
@@ -184,6 +185,7 @@ struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, st
     decoder->graph = parts->graph;
     decoder->checkpoint = parts->checkpoint;
     decoder->device = kgen_device_cpu();
+    decoder->slabs.device = decoder->device;
     if (open_decoder(decoder, parts, error) == 0)
         return decoder;
     kgen_decoder_free(decoder);

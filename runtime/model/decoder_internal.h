@@ -7,10 +7,12 @@
 #include "runtime/jit/device.h"
 #include "runtime/model/arena.h"
 #include "runtime/model/decoder.h"
+#include "runtime/model/slabs.h"
 
 /* A node, ready to run. */
 struct kgen_decoder_call {
     const struct kgen_kernel *kernel;
+    size_t range; /* of the kernel */
     struct kgen_arguments arguments;
     int position_scalar; /* -1: none */
     bool selects_rows; /* the token is the row of a matrix, which is read from the checkpoint at each step */
@@ -23,14 +25,14 @@ struct kgen_decoder_call {
 struct kgen_decoder_weights {
     size_t node; /* the first that uses them */
     const char *buffer;
-    unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX]; /* a vector has one; owned */
-    size_t bytes[KGEN_FORMAT_ARRAYS_MAX];
+    unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX]; /* a vector has one; in the slabs */
 };
 
-/* Bytes of weights that one more of what the range of a kernel counts adds. */
+/* Memory that the kernel of a node reads: an array of weights, or a cache. */
 struct kgen_decoder_stream {
     const unsigned char *begin;
-    size_t unit_bytes;
+    size_t unit_bytes;     /* of an array: what one more of what the kernel's range counts adds; else 0 */
+    size_t position_bytes; /* of a cache */
 };
 
 /* Nodes of a step that need no more than one start of the team: one thread runs them in their order. Where
@@ -39,7 +41,7 @@ struct kgen_decoder_job {
     size_t begin, end;
     bool is_shared;
     size_t parts; /* of the shared node */
-    struct kgen_decoder_stream streams[KGEN_FORMAT_ARRAYS_MAX];
+    struct kgen_decoder_stream streams[KGEN_BUFFERS_MAX];
     size_t stream_count;
 };
 
@@ -59,6 +61,7 @@ struct kgen_decoder {
     size_t *state_bytes;
     struct kgen_decoder_weights *weights;
     size_t weight_count, weight_capacity;
+    struct kgen_slabs slabs; /* of the weights */
     struct kgen_team *team;
     size_t threads; /* of the team */
     const float *logits;

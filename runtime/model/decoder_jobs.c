@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The jobs of a step, made once. The small nodes between two matrices, and the preparing of the second, are
  * part 0 of the job that shares the second. Threads that wait for it meanwhile fetch the weights of their
- * parts into their caches, so that the memory is never idle. */
+ * parts, or the caches of keys and values, into their processors' caches. */
 #include "gen/base/clock.h"
 #include "runtime/model/decoder_internal.h"
 
@@ -11,23 +11,26 @@
 
 /* A waiting thread fetches at most so many bytes, in steps of FETCH_STEP, between which it looks whether the
  * node is prepared. */
-enum { FETCH_BYTES = 1 << 19, FETCH_STEP = 1024, LINE = 64 };
+enum { FETCH_BYTES = 1 << 19, FETCH_STEP = 256, LINE = 64 };
 /* How often it looks before it gives the processor to others each time. */
 enum { LOOKS = 4000 };
 
 /* ---- making ---- */
 
-/* The arrays of weights that the kernel of a node reads along its range. */
+/* The arrays of weights that the kernel of a node reads along its range, and its caches of positions. */
 static void find_streams(const struct kgen_decoder_call *call, struct kgen_decoder_job *job)
 {
     struct kgen_buffers buffers;
     kgen_problem_buffers(&call->kernel->problem, &buffers);
     for (size_t i = 0; i < buffers.count; i++) {
         const struct kgen_problem_buffer *buffer = &buffers.items[i];
-        if (buffer->array < 0 || buffer->range_bytes == 0 || call->arguments.buffers[i] == NULL)
+        const bool is_state = buffer->role == KGEN_STATE;
+        const unsigned char *begin = call->arguments.buffers[i];
+        if ((!is_state && (buffer->array < 0 || buffer->range_bytes == 0)) || begin == NULL)
             continue;
-        job->streams[job->stream_count++] =
-            (struct kgen_decoder_stream){call->arguments.buffers[i], buffer->range_bytes};
+        const int64_t context = is_state ? kgen_problem_get(&call->kernel->problem, "context") : 1;
+        job->streams[job->stream_count++] = (struct kgen_decoder_stream){
+            begin, is_state ? 0 : buffer->range_bytes, is_state ? buffer->bytes / (size_t)context : 0};
     }
 }
 
@@ -119,7 +122,8 @@ static int run_alone(const struct job_run *run)
         kgen_kernel_prepare(call->kernel, &call->arguments);
         if (job->is_shared && i + 1 == job->end)
             return 0;
-        kgen_kernel_run_divided(call->kernel, &call->arguments, NULL);
+        kgen_kernel_run(call->kernel, &call->arguments, 0, call->range);
+        kgen_kernel_finish(call->kernel, &call->arguments);
         kgen_decoder_mark(decoder, i);
     }
     return 0;
@@ -131,18 +135,19 @@ static void fetch(const unsigned char *begin, size_t bytes)
         __builtin_prefetch(begin + i, 0, 2);
 }
 
-/* Waits until the shared node is prepared, and fetches the weights of a part meanwhile. */
+/* Waits until the shared node is prepared, and fetches what a part reads meanwhile. */
 static enum state wait_fetching(const struct job_run *run, size_t part)
 {
     const struct kgen_decoder_job *job = run->job;
-    const size_t range = kgen_problem_range(&run->decoder->calls[job->end - 1].kernel->problem);
+    const size_t range = run->decoder->calls[job->end - 1].range;
     const size_t begin = kgen_range_part(range, part, job->parts);
     const size_t units = kgen_range_part(range, part + 1, job->parts) - begin;
     size_t left = FETCH_BYTES;
     int state = atomic_load(&run->state);
     for (size_t i = 0; i < job->stream_count; i++) {
         const struct kgen_decoder_stream *stream = &job->streams[i];
-        const size_t all = units * stream->unit_bytes, bytes = all < left ? all : left;
+        const size_t all = units * stream->unit_bytes + (size_t)(run->position + 1) * stream->position_bytes;
+        const size_t bytes = all < left ? all : left;
         for (size_t at = 0; at < bytes && state == PREPARING; at += FETCH_STEP) {
             fetch(stream->begin + begin * stream->unit_bytes + at,
                   bytes - at < FETCH_STEP ? bytes - at : FETCH_STEP);
@@ -175,7 +180,7 @@ static void run_part(void *context, size_t part, size_t parts, size_t thread)
     if (wait_fetching(run, part - 1) != PREPARED)
         return;
     const double begin = decoder->times != NULL ? kgen_clock() : 0;
-    kgen_kernel_run_part(call->kernel, &call->arguments, part - 1, parts - 1, thread);
+    kgen_kernel_run_part(call->kernel, &call->arguments, call->range, part - 1, parts - 1, thread);
     if (decoder->times != NULL)
         decoder->busy[thread] += kgen_clock() - begin;
 }

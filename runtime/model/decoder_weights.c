@@ -74,30 +74,18 @@ static struct kgen_decoder_weights *add_weights(struct kgen_decoder *decoder, si
     return weights;
 }
 
-static enum kgen_memory kind_of(size_t bytes)
-{
-    return bytes < (size_t)1 << 20 ? KGEN_MEMORY_SMALL : KGEN_MEMORY_LARGE;
-}
-
 static unsigned char *allocate(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
                                size_t array, size_t bytes, struct kgen_error *error)
 {
-    weights->bytes[array] = bytes;
-    weights->arrays[array] = decoder->device->allocate(kind_of(bytes), bytes, error);
-    if (weights->arrays[array] == NULL)
-        fail_memory(error);
-    else
+    weights->arrays[array] = kgen_slabs_allocate(&decoder->slabs, bytes, error);
+    if (weights->arrays[array] != NULL)
         decoder->sizes.weights += bytes;
     return weights->arrays[array];
 }
 
 void kgen_decoder_weights_free(struct kgen_decoder *decoder)
 {
-    for (size_t i = 0; i < decoder->weight_count; i++) {
-        const struct kgen_decoder_weights *weights = &decoder->weights[i];
-        for (size_t j = 0; j < KGEN_FORMAT_ARRAYS_MAX; j++)
-            decoder->device->deallocate(kind_of(weights->bytes[j]), weights->arrays[j], weights->bytes[j]);
-    }
+    kgen_slabs_free(&decoder->slabs);
     free(decoder->weights);
 }
 

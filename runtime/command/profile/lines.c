@@ -64,6 +64,7 @@ static void add(struct kgen_profile_line *line, const struct kgen_profile_line *
     line->least += more->least;
     line->prepare += more->prepare;
     line->waiting += more->waiting;
+    line->least_waiting += more->least_waiting;
     line->bytes += more->bytes;
 }
 
@@ -99,6 +100,7 @@ int kgen_profile_lines(const struct kgen_graph *graph, const struct kgen_decoder
         take(times + i, nodes, part->runs, prepare_of, values);
         line.prepare = kgen_median(values, part->runs);
         take(times + i, nodes, part->runs, waiting_of, values);
+        line.least_waiting = least_of(values, part->runs);
         line.waiting = kgen_median(values, part->runs);
         take(times + i, nodes, part->runs, seconds_of, values);
         line.seconds = kgen_median(values, part->runs);

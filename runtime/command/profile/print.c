@@ -103,10 +103,10 @@ static json_t *line_json(const struct kgen_profile *profile, const struct kgen_p
                          const struct kgen_profile_line *line)
 {
     const double bytes = part == &profile->step ? line->bytes : 0;
-    return json_pack("{s:s?, s:s?, s:I, s:f, s:f, s:f, s:f, s:f, s:o, s:b}", "op", line->op, "tensors",
+    return json_pack("{s:s?, s:s?, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:b}", "op", line->op, "tensors",
                      line->label, "nodes", (json_int_t)line->nodes, "seconds", line->seconds, "least_seconds",
-                     line->least, "prepare_seconds", line->prepare, "waiting_seconds", line->waiting, "bytes",
-                     line->bytes, "bandwidth_share",
+                     line->least, "prepare_seconds", line->prepare, "waiting_seconds", line->waiting,
+                     "least_waiting_seconds", line->least_waiting, "bytes", line->bytes, "bandwidth_share",
                      kgen_json_positive(kgen_profile_share(profile, bytes, line->seconds)), "is_matrix",
                      line->is_matrix);
 }
