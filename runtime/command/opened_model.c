@@ -126,10 +126,10 @@ static int open_own_tokenizer(struct kgen_opened_model *opened, struct kgen_erro
 /* Opens the tokenizer of the checkpoint, unless there is another. */
 static int open_tokenizer(struct kgen_opened_model *opened, struct kgen_error *error)
 {
-    const struct kgen_gguf *gguf = kgen_checkpoint_gguf(opened->model->checkpoint);
     const char *source = opened->options->arguments[0];
     if (!needs_text(opened->options))
         return 0;
+    const struct kgen_gguf *gguf = kgen_checkpoint_gguf(opened->model->checkpoint);
     const bool own = opened->tokenizer != NULL;
     if (!own && (gguf == NULL || kgen_gguf_find(gguf, "tokenizer.ggml.model") == NULL)) {
         kgen_error_set(error, KGEN_ERROR_SPEC, source, 0, 0, "the checkpoint has no tokenizer");
