@@ -73,6 +73,10 @@ static void print_shares(const struct kgen_profile *profile)
                1 / matrices,
                kgen_bandwidth_of(&profile->bandwidth, profile->opened.context->settings.threads) * 1e-9,
                1 / whole, 100 * whole);
+    if (matrices > 0)
+        printf("; the least times %.2f and %.2f",
+               1 / kgen_profile_share(profile, step->matrices.bytes, step->matrices.least),
+               1 / kgen_profile_share(profile, step->matrices.bytes, step->least));
     printf("\n");
 }
 
