@@ -184,8 +184,14 @@ static void test_table_and_page(void **state)
     struct kgen_text page = {0};
     struct kgen_error error = {0};
     assert_int_equal(kgen_file_read("page.html", 1 << 20, &page, &error), 0);
-    static const char *const parts[] = {"kgen profile: small.json",  "<svg ",  "mlp.down_proj", "A prompt",
-                                        "waiting for other threads", "</html>"};
+    static const char *const parts[] = {"<title>kgen profile: small.json",
+                                        "2 runs at position 19.",
+                                        "2 runs at position 0.",
+                                        "<svg ",
+                                        "mlp.down_proj",
+                                        "A prompt",
+                                        "waiting for other threads",
+                                        "</html>"};
     for (size_t i = 0; i < KGEN_COUNT_OF(parts); i++) {
         if (strstr(page.data, parts[i]) == NULL)
             fail_msg("the page has no '%s'", parts[i]);
