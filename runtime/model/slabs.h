@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory for weights, a few large pieces of which arrays are cut. Each piece lies in huge pages where the
- * system has them, which an array of less than some megabytes alone would not: with small pages a step looks
- * up a page for every 4 KiB that it reads, and reading takes half as long again. */
+/* Memory for weights: a few large pieces, of which arrays are cut. They lie in huge pages where the system
+ * has them, which an array of less than some megabytes alone would not: in small pages a step looks up a page
+ * for every 4 KiB that it reads, and the processor's prefetching ends with each. */
 #ifndef KGEN_SLABS_H
 #define KGEN_SLABS_H
 

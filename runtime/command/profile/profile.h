@@ -14,8 +14,8 @@ struct kgen_profile_line {
     double least;            /* of each node the least of the runs, summed */
     double prepare, waiting; /* of seconds; see struct kgen_decoder_time */
     double least_waiting;
-    double bytes;            /* of weights and caches that the nodes read; 0: none */
-    bool is_matrix;          /* a product with a matrix of weights */
+    double bytes;   /* of weights and caches that the nodes read; 0: none */
+    bool is_matrix; /* a product with a matrix of weights */
 };
 
 /* The runs of a step, or of a prompt. */
