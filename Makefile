@@ -83,7 +83,7 @@ sanitize: test-deps ## run every test under AddressSanitizer and UndefinedBehavi
 # What has threads, or processes that share something, and plants no races of its own (test_verify_broken does). With clang, as
 # gcc 12's sanitizer leaves the lock of its allocator as it is in a child that a thread has forked, which then waits for ever.
 # The child that loads kernels starts a thread, which the sanitizer takes for an error in a child of several threads unless told not to.
-THREAD_TESTS := $(wildcard tests/test_api*.c tests/test_cache*.c tests/test_tune*.c) $(patsubst %,tests/test_%.c,bandwidth decoder fleet team verify worker)
+THREAD_TESTS := $(wildcard tests/test_api*.c tests/test_cache*.c tests/test_tune*.c) $(patsubst %,tests/test_%.c,bandwidth decoder decoder_times fleet team verify worker)
 thread-sanitizer: test-deps ## run the tests that have threads under ThreadSanitizer (clang)
 	@$(MAKE) --no-print-directory CC=clang BUILD=build/thread-sanitizer CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" \
 		KGEN=build/thread-sanitizer/kgen REPORTS=build/thread-sanitizer/report TSAN_OPTIONS="log_path=build/thread-sanitizer/report die_after_fork=0" \

@@ -121,11 +121,13 @@ static void test_number_of_parts(void **state)
     static const struct {
         int threads;
         size_t bytes, least, most;
-    } cases[] = {{1, 1 << 30, 1, 1}, {2, 0, 2, 2}, {2, 4096, 2, 2}, {2, 1 << 20, 3, 16}, {4, 1 << 30, 8, 64}};
+    } cases[] = {{1, 1 << 30, 1, 1}, {2, 0, 2, 2},      {2, 4096, 2, 2},    {2, 1 << 20, 3, 16},
+                 {2, 300000, 4, 4},  {3, 400000, 6, 6}, {4, 1 << 30, 8, 64}};
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
         struct kgen_team *team = kgen_team_new(cases[i].threads, NULL);
         const size_t parts = kgen_team_parts(team, cases[i].bytes);
         assert_in_range(parts, cases[i].least, cases[i].most);
+        assert_int_equal(parts % (size_t)cases[i].threads, 0);
         kgen_team_free(team);
     }
     assert_int_equal(kgen_team_parts(NULL, 1 << 30), 1);

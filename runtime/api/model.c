@@ -23,7 +23,9 @@ static int write_config(const struct kgen_model *model, const struct kgen_model_
                         struct kgen_text *text, struct kgen_error *error)
 {
     struct kgen_text stored = {0};
-    if (kgen_checkpoint_config(model->checkpoint, &stored, error) != 0) {
+    if (options->config != NULL)
+        kgen_text_append(&stored, options->config->data, options->config->length);
+    else if (kgen_checkpoint_config(model->checkpoint, &stored, error) != 0) {
         kgen_text_free(&stored);
         return -1;
     }
@@ -95,8 +97,7 @@ static int open_parts(struct kgen_model *model, struct kgen_context *context, co
                       const struct kgen_model_options *options, struct kgen_status *status,
                       struct kgen_error *error)
 {
-    model->checkpoint = kgen_checkpoint_open(path, error);
-    if (model->checkpoint == NULL)
+    if (options->config == NULL && (model->checkpoint = kgen_checkpoint_open(path, error)) == NULL)
         return -1;
     struct kgen_text config = {0};
     model->activation_dtype = options->activation_dtype != NULL ? options->activation_dtype : "i24";
@@ -105,7 +106,7 @@ static int open_parts(struct kgen_model *model, struct kgen_context *context, co
     model->cache_dtype = options->cache_dtype != NULL ? options->cache_dtype : "f16";
     if (write_config(model, options, &config, error) == 0)
         model->spec = kgen_spec_parse(path, config.data, config.length, NULL, error);
-    if (model->spec != NULL && check(model, error) == 0)
+    if (model->spec != NULL && (model->checkpoint == NULL || check(model, error) == 0))
         model->plan = kgen_plan_text(context, path, config.data, config.length, status);
     kgen_text_free(&config);
     return model->plan == NULL ? -1 : load(model, context, options, error);

@@ -8,7 +8,7 @@
 #include "runtime/model/decoder.h"
 
 struct kgen_model {
-    struct kgen_checkpoint *checkpoint; /* owned, as all that follows */
+    struct kgen_checkpoint *checkpoint; /* NULL: random weights; owned, as all that follows */
     struct kgen_spec *spec;
     struct kgen_plan *plan;
     struct kgen_decoder *decoder;
@@ -21,7 +21,9 @@ struct kgen_model_options {
     const char *activation_dtype; /* of products; NULL: "i24" */
     const char *layout;           /* of weights; NULL: "tiles16" for integers, else "stored" */
     const char *cache_dtype;      /* of keys and values; NULL: "f16" */
-    int64_t context;     /* positions that the caches have room for; 0: the checkpoint's, at most 4096 */
+    int64_t context; /* positions that the caches have room for; 0: the checkpoint's, at most 4096 */
+    /* NULL, or the text of a config: nothing is opened, path only names it, and the weights are random. */
+    const struct kgen_text *config;
     int64_t prompt_rows; /* tokens of a prompt that run at once; 0: 512, or the context where that is less */
     /* NULL, or is told of the nodes whose weights are loaded. */
     void (*progress)(void *context, size_t done, size_t count);

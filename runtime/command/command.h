@@ -34,6 +34,7 @@ int kgen_command_perplexity(const struct kgen_options *options);
 int kgen_command_replay(const struct kgen_options *options);
 int kgen_command_expand(const struct kgen_options *options);
 int kgen_command_run(const struct kgen_options *options);
+int kgen_command_profile(const struct kgen_options *options);
 int kgen_command_new_template(const struct kgen_options *options);
 
 /* Messages on stderr: "kgen: error: place: message" and the hint on a line of its own. */

@@ -20,6 +20,7 @@ static int (*const commands[KGEN_COMMAND_COUNT])(const struct kgen_options *opti
     [KGEN_COMMAND_REPLAY] = kgen_command_replay,
     [KGEN_COMMAND_EXPAND] = kgen_command_expand,
     [KGEN_COMMAND_RUN] = kgen_command_run,
+    [KGEN_COMMAND_PROFILE] = kgen_command_profile,
     [KGEN_COMMAND_NEW_TEMPLATE] = kgen_command_new_template,
 };
 

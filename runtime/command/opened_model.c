@@ -103,7 +103,7 @@ static const char *name_of(int64_t constant)
 
 static bool needs_text(const struct kgen_options *options)
 {
-    return options->command != KGEN_COMMAND_BENCH;
+    return options->command != KGEN_COMMAND_BENCH && options->command != KGEN_COMMAND_PROFILE;
 }
 
 static bool is_folder(const char *path)
@@ -126,10 +126,10 @@ static int open_own_tokenizer(struct kgen_opened_model *opened, struct kgen_erro
 /* Opens the tokenizer of the checkpoint, unless there is another. */
 static int open_tokenizer(struct kgen_opened_model *opened, struct kgen_error *error)
 {
-    const struct kgen_gguf *gguf = kgen_checkpoint_gguf(opened->model->checkpoint);
     const char *source = opened->options->arguments[0];
     if (!needs_text(opened->options))
         return 0;
+    const struct kgen_gguf *gguf = kgen_checkpoint_gguf(opened->model->checkpoint);
     const bool own = opened->tokenizer != NULL;
     if (!own && (gguf == NULL || kgen_gguf_find(gguf, "tokenizer.ggml.model") == NULL)) {
         kgen_error_set(error, KGEN_ERROR_SPEC, source, 0, 0, "the checkpoint has no tokenizer");
@@ -165,6 +165,7 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
                                                      .cache_dtype = name_of(options->spec.cache_dtype),
                                                      .context = given < least_context ? least_context : given,
                                                      .prompt_rows = options->spec.prompt_rows,
+                                                     .config = opened->config,
                                                      .progress = show_loading,
                                                      .progress_context = opened};
     opened->context = open_context(opened, &status);

@@ -12,7 +12,8 @@ struct kgen_opened_model {
     const struct kgen_options *options;
     struct kgen_context *context;
     struct kgen_model *model;
-    struct kgen_tokenizer *tokenizer; /* NULL of kgen bench, which has no text */
+    struct kgen_tokenizer *tokenizer; /* NULL of kgen bench and profile, which have no text */
+    const struct kgen_text *config;   /* NULL, or the spec of a model whose weights are random; borrowed */
     bool live;                        /* a line on stderr, which is a terminal, is rewritten */
     double seconds;                   /* from the start until the weights were loaded */
 };

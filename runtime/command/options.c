@@ -25,7 +25,7 @@
 #define OF_TEMPLATE (IN(EXPAND) | IN(RUN))
 #define READING_SPEC (WITH_SPEC | IN(GRAPH) | OF_TEMPLATE)
 /* Those that run a checkpoint. */
-#define RUNNING (IN(TEXT) | IN(BENCH) | IN(PERPLEXITY) | IN(REPLAY))
+#define RUNNING (IN(TEXT) | IN(BENCH) | IN(PERPLEXITY) | IN(REPLAY) | IN(PROFILE))
 #define READING_MODEL (READING_SPEC | RUNNING)
 #define WITHOUT_KERNELS (IN(GRAPH) | IN(INSPECT))
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
@@ -45,7 +45,8 @@ struct option_info {
 #define FIELD(name) offsetof(struct kgen_options, name)
 
 static const struct option_info option_infos[] = {
-    {"prompt", NULL, 'p', "TEXT", IN(TEXT), NULL, FIELD(prompt), false, "the text to go on from"},
+    {"prompt", NULL, 'p', "TEXT", IN(TEXT) | IN(PROFILE), NULL, FIELD(prompt), false,
+     "the text to go on from; of profile a number of tokens: profile such a prompt, too"},
     {"file", NULL, 'f', "FILE", IN(TEXT) | IN(PERPLEXITY) | IN(REPLAY), NULL, FIELD(prompt_file), false,
      "read the prompt, or the text, from a file; of replay the prompts, one a line or a JSON list"},
     {"record", NULL, 0, NULL, IN(REPLAY), NULL, FIELD(record), false,
@@ -54,7 +55,7 @@ static const struct option_info option_infos[] = {
      "exit status 1 where the run takes more than RATIO times the seconds of the pack"},
     {"chat", NULL, 0, NULL, IN(TEXT) | IN(REPLAY), NULL, FIELD(chat), false,
      "the prompt is what a user says, in the chat template of the checkpoint"},
-    {"tokenizer", NULL, 0, "FILE", RUNNING, NULL, FIELD(tokenizer), false,
+    {"tokenizer", NULL, 0, "FILE", RUNNING & ~IN(PROFILE), NULL, FIELD(tokenizer), false,
      "another tokenizer than that of the checkpoint: tokenizer.json, tokenizer.bin of llama2.c, or GGUF"},
     {"tokens", NULL, 'n', "N", IN(TEXT) | IN(REPLAY), kgen_read_tokens, 0, false,
      "at most so many tokens of text (default: 128)"},
@@ -63,8 +64,12 @@ static const struct option_info option_infos[] = {
     {"tests", NULL, 0, "LIST", IN(BENCH), NULL, FIELD(tests), false,
      "ppN: a prompt of N tokens; tgN: N tokens of text; @dD: with caches filled up to depth D (default: "
      "pp512,tg128,tg128@d4096)"},
-    {"repeats", NULL, 'r', "R", IN(BENCH), kgen_read_repeats, 0, false,
-     "runs of each test, of which the median counts (default: 5)"},
+    {"repeats", NULL, 'r', "R", IN(BENCH) | IN(PROFILE), kgen_read_repeats, 0, false,
+     "runs of each test, of which the median counts (default: 5; of profile 50 steps, 5 prompts)"},
+    {"layers", NULL, 0, "N", IN(PROFILE), kgen_read_layers, 0, false,
+     "only the first N layers of a spec, such as one whose weights need more memory than there is"},
+    {"html", NULL, 0, "FILE", IN(PROFILE), NULL, FIELD(html), false,
+     "write the result as an HTML page with charts, too"},
     {"window", NULL, 0, "W", IN(PERPLEXITY), kgen_read_window, 0, false,
      "cut the text into windows of W tokens, each from an empty cache (default: 512)"},
     {"skip", NULL, 0, "S", IN(PERPLEXITY), kgen_read_skip, 0, false,
@@ -128,7 +133,7 @@ static const struct option_info option_infos[] = {
     {"activation-dtype", "activations", 0, "LIST", READING_MODEL, kgen_read_activation_dtypes, 0, true,
      "precisions of activations, such as f32,i8"},
     {"context", NULL, 0, "N", READING_MODEL, kgen_read_context, 0, true,
-     "positions that caches have room for (default of a model: 4096, or its maximum)"},
+     "positions that caches have room for (default of a model: 4096, or its maximum; of profile 256)"},
     {"prompt-rows", NULL, 0, "N", READING_MODEL, kgen_read_prompt_rows, 0, true,
      "tokens of a prompt that run at once (default: 1 of a spec, 512 of a checkpoint)"},
     {"cache-type", NULL, 0, "NAME", READING_MODEL, kgen_read_cache_type, 0, true,
@@ -201,6 +206,8 @@ static const struct {
                              "replay PACK.json CHECKPOINT | --record -o PACK.json CHECKPOINT -f FILE",
                              "hold the tokens and the speed of a checkpoint against a pack, or make one", 1,
                              2},
+    [KGEN_COMMAND_PROFILE] = {"profile", "profile SPEC|CHECKPOINT [--context N] [--prompt N] [options]",
+                              "where the time of a decode step goes: by op and weight, with waiting", 1, 1},
     [KGEN_COMMAND_EXPAND] = {"expand", "expand TEMPLATE PROBLEM|SPEC [PROBLEM] [PARAM=VALUE ...] [options]",
                              "print the text of a template for a problem", 2, MAX_FILES},
     [KGEN_COMMAND_RUN] = {"run", "run PROBLEM|SPEC [PROBLEM] [TEMPLATE] [PARAM=VALUE ...] [options]",

@@ -25,6 +25,7 @@ enum kgen_command {
     KGEN_COMMAND_EXPAND,
     KGEN_COMMAND_RUN,
     KGEN_COMMAND_NEW_TEMPLATE,
+    KGEN_COMMAND_PROFILE,
     KGEN_COMMAND_COUNT
 };
 
@@ -34,14 +35,17 @@ struct kgen_options {
     char *const *arguments; /* after the command's name: spec, problem; ops; path; file */
     size_t argument_count;
     const char *output, *target, *templates, *cache;
-    const char *peers;                /* report */
-    const char *tokenizer;            /* of those that run a checkpoint; NULL: that of the checkpoint */
-    const char *prompt, *prompt_file; /* generate, and the file of perplexity; NULL: not given */
+    const char *peers;     /* report */
+    const char *tokenizer; /* of those that run a checkpoint; NULL: that of the checkpoint */
+    const char *prompt,
+        *prompt_file; /* generate, and the file of perplexity; of profile a number; NULL: not given */
     bool chat;
     int tokens; /* of text at most; 0: the default */
     double tune_seconds;
     const char *tests;                       /* bench; NULL: the usual ones */
-    int repeats;                             /* bench; 0: the default */
+    int repeats;                             /* bench, profile; 0: the default */
+    const char *html;                        /* profile; NULL: no page */
+    int64_t layers;                          /* profile; 0: all */
     int64_t window, skip;                    /* perplexity; 0 and -1: the default */
     const char *save_logits, *kl_divergence; /* files of perplexity; NULL: none */
     bool record;                             /* replay: make a pack */

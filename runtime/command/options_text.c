@@ -37,6 +37,13 @@ int kgen_read_repeats(const char *value, struct kgen_options *options, struct kg
     return 0;
 }
 
+int kgen_read_layers(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    if (kgen_option_integer(value, 1, INT32_MAX, &options->layers) != 0)
+        return kgen_option_error(error, "layers", value, "a whole number of at least 1");
+    return 0;
+}
+
 int kgen_read_window(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
     if (kgen_option_integer(value, 2, MAX_WINDOW, &options->window) != 0)

@@ -87,6 +87,29 @@ void kgen_kernel_finish(const struct kgen_kernel *kernel, const struct kgen_argu
         kernel->finish(arguments->buffers, arguments->scalars);
 }
 
+void kgen_kernel_run_part(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
+                          size_t range, size_t part, size_t parts, size_t thread)
+{
+    const size_t begin = kgen_range_part(range, part, parts), end = kgen_range_part(range, part + 1, parts);
+    if (kernel->scratch_bytes == 0 || thread == 0) {
+        kgen_kernel_run(kernel, arguments, begin, end);
+        return;
+    }
+    struct kgen_arguments own = *arguments;
+    own.buffers[kernel->scratch] =
+        (unsigned char *)own.buffers[kernel->scratch] + thread * kernel->scratch_bytes;
+    kgen_kernel_run(kernel, &own, begin, end);
+}
+
+/* Not more than are cut where tiles of rows are. */
+size_t kgen_kernel_parts(const struct kgen_kernel *kernel, const struct kgen_team *team)
+{
+    const size_t range = kgen_problem_range(&kernel->problem);
+    const size_t threads = kgen_team_threads(team), most = range / 64;
+    const size_t parts = kgen_team_parts(team, (size_t)(kernel->unit_bytes * (double)range));
+    return parts <= most || parts <= threads ? parts : most > threads ? most : threads;
+}
+
 struct call {
     const struct kgen_kernel *kernel;
     const struct kgen_arguments *arguments;
@@ -96,25 +119,7 @@ struct call {
 static void run_part(void *context, size_t part, size_t parts, size_t thread)
 {
     const struct call *call = context;
-    const struct kgen_kernel *kernel = call->kernel;
-    const size_t begin = kgen_range_part(call->range, part, parts);
-    const size_t end = kgen_range_part(call->range, part + 1, parts);
-    if (kernel->scratch_bytes == 0 || thread == 0) {
-        kgen_kernel_run(kernel, call->arguments, begin, end);
-        return;
-    }
-    struct kgen_arguments own = *call->arguments;
-    own.buffers[kernel->scratch] =
-        (unsigned char *)own.buffers[kernel->scratch] + thread * kernel->scratch_bytes;
-    kgen_kernel_run(kernel, &own, begin, end);
-}
-
-/* Not more than are cut where tiles of rows are. */
-static size_t count_parts(const struct kgen_kernel *kernel, size_t range, const struct kgen_team *team)
-{
-    const size_t threads = kgen_team_threads(team), most = range / 64;
-    const size_t parts = kgen_team_parts(team, (size_t)(kernel->unit_bytes * (double)range));
-    return parts <= most || parts <= threads ? parts : most > threads ? most : threads;
+    kgen_kernel_run_part(call->kernel, call->arguments, call->range, part, parts, thread);
 }
 
 void kgen_kernel_run_divided(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
@@ -125,7 +130,7 @@ void kgen_kernel_run_divided(const struct kgen_kernel *kernel, const struct kgen
     if (team == NULL)
         kgen_kernel_run(kernel, arguments, 0, range);
     else
-        kgen_team_share(team, count_parts(kernel, range, team), run_part, &call);
+        kgen_team_share(team, kgen_kernel_parts(kernel, team), run_part, &call);
     kgen_kernel_finish(kernel, arguments);
 }
 

@@ -45,7 +45,13 @@ void kgen_kernel_finish(const struct kgen_kernel *kernel, const struct kgen_argu
  * scratch_bytes each. */
 void kgen_kernel_run_divided(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
                              struct kgen_team *team);
-/* The same after prepare. */
+/* The number of parts that the threads of a team share a kernel's range in. */
+size_t kgen_kernel_parts(const struct kgen_kernel *kernel, const struct kgen_team *team);
+/* Calls the kernel on one of the parts of its range, which is kgen_problem_range, in the thread of that
+ * index. */
+void kgen_kernel_run_part(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
+                          size_t range, size_t part, size_t parts, size_t thread);
+/* The same as kgen_kernel_run_divided after prepare. */
 void kgen_kernel_run_team(const struct kgen_kernel *kernel, const struct kgen_arguments *arguments,
                           struct kgen_team *team);
 

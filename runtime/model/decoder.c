@@ -20,6 +20,8 @@ void kgen_decoder_free(struct kgen_decoder *decoder)
     kgen_team_free(decoder->team);
     kgen_arena_free(&decoder->arena);
     free(decoder->calls);
+    free(decoder->jobs);
+    free(decoder->busy);
     free(decoder->states);
     free(decoder->state_bytes);
     free(decoder);
@@ -125,6 +127,7 @@ static int make_call(struct kgen_decoder *decoder, const struct kgen_decoder_par
     call->kernel = parts->kernels[node->entries[0]];
     for (size_t i = 0; i < node->problem.op->scalar_count; i++)
         call->arguments.scalars[i] = kgen_scalar_typical(&node->problem, &node->problem.op->scalars[i]);
+    call->range = kgen_problem_range(&call->kernel->problem);
     bind_tensors(decoder, node, call);
     if (bind_states(decoder, index, error) != 0 || bind_own(decoder, call, error) != 0)
         return -1;
@@ -169,6 +172,8 @@ static int open_decoder(struct kgen_decoder *decoder, const struct kgen_decoder_
         if (parts->progress != NULL)
             parts->progress(parts->progress_context, i + 1, graph->node_count);
     }
+    if (kgen_decoder_jobs_new(decoder, error) != 0)
+        return -1;
     return kgen_decoder_batch_new(decoder, parts, error);
 }
 
@@ -182,6 +187,7 @@ struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, st
     decoder->graph = parts->graph;
     decoder->checkpoint = parts->checkpoint;
     decoder->device = kgen_device_cpu();
+    decoder->slabs.device = decoder->device;
     if (open_decoder(decoder, parts, error) == 0)
         return decoder;
     kgen_decoder_free(decoder);
@@ -190,13 +196,21 @@ struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, st
 
 /* ---- a step ---- */
 
-int kgen_decoder_run(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
+int kgen_decoder_set(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
                      int64_t position, struct kgen_error *error)
 {
     if (call->position_scalar >= 0)
         call->arguments.scalars[call->position_scalar] = position;
-    if (call->selects_rows && kgen_checkpoint_matrix(decoder->checkpoint, call->rows_of, token, token + 1,
-                                                     &call->row, 0, error) != 0)
+    return call->selects_rows && decoder->checkpoint != NULL
+               ? kgen_checkpoint_matrix(decoder->checkpoint, call->rows_of, token, token + 1, &call->row, 0,
+                                        error)
+               : 0;
+}
+
+int kgen_decoder_run(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
+                     int64_t position, struct kgen_error *error)
+{
+    if (kgen_decoder_set(decoder, call, token, position, error) != 0)
         return -1;
     kgen_kernel_run_team(call->kernel, &call->arguments,
                          call->kernel->problem.threads > 1 ? decoder->team : NULL);
@@ -242,10 +256,8 @@ const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int6
     }
     if (check_position(decoder, position, 1, error) != 0)
         return NULL;
-    for (size_t i = 0; i < decoder->graph->node_count; i++) {
-        if (kgen_decoder_run(decoder, &decoder->calls[i], token, position, error) != 0)
-            return NULL;
-    }
+    if (kgen_decoder_jobs_run(decoder, token, position, error) != 0)
+        return NULL;
     decoder->filled = position + 1;
     return decoder->logits;
 }

@@ -17,8 +17,9 @@ struct kgen_decoder_parts {
      * plain C: a node whose rows vectors compute one by one does not use plain C for several at once. */
     const struct kgen_kernel *const *kernels;
     const bool *plain;
-    const struct kgen_checkpoint *checkpoint; /* from it a step reads the row of its token */
-    int threads;                              /* that the kernels were tuned for */
+    /* From it a step reads the row of its token. NULL: weights are random, for measurements. */
+    const struct kgen_checkpoint *checkpoint;
+    int threads; /* that the kernels were tuned for */
     /* NULL, or is told after each node how many of the nodes are loaded. */
     void (*progress)(void *context, size_t done, size_t count);
     void *progress_context;
@@ -57,5 +58,21 @@ struct kgen_decoder_sizes {
     size_t weights, read_weights, activations, caches;
 };
 void kgen_decoder_query(const struct kgen_decoder *decoder, struct kgen_decoder_sizes *sizes);
+
+/* The time of one node, in seconds. seconds is all the time from the end of the node before, so that the
+ * seconds of all nodes are those of the step. Of it, prepare and finish are parts that one thread runs while
+ * the others wait, and run is that of the threads in their parts of the node, on average. What remains of a
+ * node that several threads share is waiting: to begin, and for the last to end. Of one that is not shared
+ * only seconds is set. */
+struct kgen_decoder_time {
+    double seconds, prepare, run, finish;
+    bool is_shared;
+};
+
+/* From now on each step, and each batch of a prompt, adds its times to those of the nodes: times has one for
+ * each node of the graph, and must outlive that. NULL: no more. Of a batch only seconds is known. Fails with
+ * KGEN_ERROR_MEMORY. */
+int kgen_decoder_watch(struct kgen_decoder *decoder, struct kgen_decoder_time *times,
+                       struct kgen_error *error);
 
 #endif

@@ -340,7 +340,14 @@ static void place_gathered(const struct kgen_decoder_batch *batch, struct batch_
 static int select_rows(const struct kgen_decoder_batch *batch, size_t node, struct kgen_error *error)
 {
     const struct kgen_decoder_call *one = &batch->decoder->calls[node];
-    for (int64_t i = 0; i < batch->count; i++) {
+    const struct kgen_matrix *rows = &batch->calls[node].rows;
+    for (size_t i = 0; batch->decoder->checkpoint == NULL && i < rows->format->array_count; i++) {
+        /* Random weights: every token has the row that the call for one row has. */
+        const size_t bytes = (size_t)rows->format->arrays[i].row_bytes(rows);
+        for (int64_t row = 0; bytes > 0 && row < batch->count; row++)
+            memcpy((unsigned char *)rows->arrays[i] + row * (int64_t)bytes, one->row.arrays[i], bytes);
+    }
+    for (int64_t i = 0; batch->decoder->checkpoint != NULL && i < batch->count; i++) {
         if (kgen_checkpoint_matrix(batch->decoder->checkpoint, one->rows_of, batch->tokens[i],
                                    batch->tokens[i] + 1, &batch->calls[node].rows, i, error) != 0)
             return -1;
@@ -472,9 +479,11 @@ static int run_node(struct kgen_decoder_batch *batch, size_t node, struct kgen_e
 
 static int run_batch(struct kgen_decoder_batch *batch, struct kgen_error *error)
 {
+    kgen_decoder_mark_begin(batch->decoder);
     for (size_t i = 0; i < batch->decoder->graph->node_count; i++) {
         if (run_node(batch, i, error) != 0)
             return -1;
+        kgen_decoder_mark(batch->decoder, i);
     }
     batch->decoder->filled = batch->position + batch->count;
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The members of a decoder. Shared by decoder.c and decoder_weights.c. */
+/* The members of a decoder. Shared by the files decoder*.c. */
 #ifndef KGEN_DECODER_INTERNAL_H
 #define KGEN_DECODER_INTERNAL_H
 
@@ -7,10 +7,12 @@
 #include "runtime/jit/device.h"
 #include "runtime/model/arena.h"
 #include "runtime/model/decoder.h"
+#include "runtime/model/slabs.h"
 
 /* A node, ready to run. */
 struct kgen_decoder_call {
     const struct kgen_kernel *kernel;
+    size_t range; /* of the kernel */
     struct kgen_arguments arguments;
     int position_scalar; /* -1: none */
     bool selects_rows; /* the token is the row of a matrix, which is read from the checkpoint at each step */
@@ -23,8 +25,24 @@ struct kgen_decoder_call {
 struct kgen_decoder_weights {
     size_t node; /* the first that uses them */
     const char *buffer;
-    unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX]; /* a vector has one; owned */
-    size_t bytes[KGEN_FORMAT_ARRAYS_MAX];
+    unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX]; /* a vector has one; in the slabs */
+};
+
+/* Memory that the kernel of a node reads: an array of weights, or a cache. */
+struct kgen_decoder_stream {
+    const unsigned char *begin;
+    size_t unit_bytes;     /* of an array: what one more of what the kernel's range counts adds; else 0 */
+    size_t position_bytes; /* of a cache */
+};
+
+/* Nodes of a step that need no more than one start of the team: one thread runs them in their order. Where
+ * is_shared is set it only prepares the last, which all threads share. */
+struct kgen_decoder_job {
+    size_t begin, end;
+    bool is_shared;
+    size_t parts; /* of the shared node */
+    struct kgen_decoder_stream streams[KGEN_BUFFERS_MAX];
+    size_t stream_count;
 };
 
 struct kgen_decoder_batch;
@@ -35,18 +53,24 @@ struct kgen_decoder {
     const struct kgen_device_functions *device;
     struct kgen_arena arena;
     unsigned char *activations;
-    struct kgen_decoder_call *calls;  /* of each node */
+    struct kgen_decoder_call *calls; /* of each node */
+    struct kgen_decoder_job *jobs;   /* of a step */
+    size_t job_count;
     struct kgen_decoder_batch *batch; /* for several rows at once; NULL: none */
     void **states;                    /* of each state of the graph */
     size_t *state_bytes;
     struct kgen_decoder_weights *weights;
     size_t weight_count, weight_capacity;
+    struct kgen_slabs slabs; /* of the weights */
     struct kgen_team *team;
     size_t threads; /* of the team */
     const float *logits;
     int64_t vocabulary, context;
     int64_t filled; /* positions of the caches */
     struct kgen_decoder_sizes sizes;
+    struct kgen_decoder_time *times; /* of each node; NULL: not taken */
+    double *busy;                    /* of each thread, in the node at hand; owned */
+    double marked;                   /* when the node at hand began */
 };
 
 /* Loads the weights of a node and binds them to its call. */
@@ -58,6 +82,18 @@ int kgen_decoder_batch_new(struct kgen_decoder *decoder, const struct kgen_decod
                            struct kgen_error *error);
 void kgen_decoder_batch_free(struct kgen_decoder *decoder);
 
+/* Makes the jobs of a step. The calls are there. */
+int kgen_decoder_jobs_new(struct kgen_decoder *decoder, struct kgen_error *error);
+/* Runs them. The token and the position are in range. */
+int kgen_decoder_jobs_run(struct kgen_decoder *decoder, int64_t token, int64_t position,
+                          struct kgen_error *error);
+/* Begins the time of the first node, and ends that of a node, where times are taken. */
+void kgen_decoder_mark_begin(struct kgen_decoder *decoder);
+void kgen_decoder_mark(struct kgen_decoder *decoder, size_t node);
+
+/* Sets what differs from step to step: the position, and the row of the token. */
+int kgen_decoder_set(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
+                     int64_t position, struct kgen_error *error);
 /* Runs the call of a node once. */
 int kgen_decoder_run(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
                      int64_t position, struct kgen_error *error);

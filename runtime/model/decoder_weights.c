@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The weights of a decoder: read from the checkpoint into the layout that the kernels want. */
 #include "gen/ops/layout.h"
+#include "gen/ops/random.h"
 #include "runtime/model/decoder_internal.h"
 
 #include <stdlib.h>
@@ -79,30 +80,18 @@ static struct kgen_decoder_weights *add_weights(struct kgen_decoder *decoder, si
     return weights;
 }
 
-static enum kgen_memory kind_of(size_t bytes)
-{
-    return bytes < (size_t)1 << 20 ? KGEN_MEMORY_SMALL : KGEN_MEMORY_LARGE;
-}
-
 static unsigned char *allocate(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights,
                                size_t array, size_t bytes, struct kgen_error *error)
 {
-    weights->bytes[array] = bytes;
-    weights->arrays[array] = decoder->device->allocate(kind_of(bytes), bytes, error);
-    if (weights->arrays[array] == NULL)
-        fail_memory(error);
-    else
+    weights->arrays[array] = kgen_slabs_allocate(&decoder->slabs, bytes, error);
+    if (weights->arrays[array] != NULL)
         decoder->sizes.weights += bytes;
     return weights->arrays[array];
 }
 
 void kgen_decoder_weights_free(struct kgen_decoder *decoder)
 {
-    for (size_t i = 0; i < decoder->weight_count; i++) {
-        const struct kgen_decoder_weights *weights = &decoder->weights[i];
-        for (size_t j = 0; j < KGEN_FORMAT_ARRAYS_MAX; j++)
-            decoder->device->deallocate(kind_of(weights->bytes[j]), weights->arrays[j], weights->bytes[j]);
-    }
+    kgen_slabs_free(&decoder->slabs);
     free(decoder->weights);
 }
 
@@ -110,6 +99,8 @@ void kgen_decoder_weights_free(struct kgen_decoder *decoder)
 
 /* Rows that are read and packed at once: a multiple of those of a tile. */
 enum { CHUNK_ROWS = 1024 };
+/* Rows of random weights that differ. */
+enum { FILLED_ROWS = 16 };
 
 /* The loading of one matrix, of which the threads take chunks. */
 struct loading {
@@ -122,6 +113,24 @@ struct loading {
     struct kgen_error *errors; /* of each thread */
 };
 
+/* Random weights, as models have them, as rows `at` and on of a matrix. A few rows come again and again. */
+static void fill_rows(const struct kgen_matrix *matrix, int64_t at, int64_t count, uint64_t seed)
+{
+    struct kgen_random random = {seed};
+    struct kgen_matrix first = *matrix;
+    first.N = count < FILLED_ROWS ? count : FILLED_ROWS;
+    for (size_t i = 0; i < matrix->format->array_count; i++)
+        first.arrays[i] =
+            (unsigned char *)matrix->arrays[i] + at * matrix->format->arrays[i].row_bytes(matrix);
+    matrix->format->fill(&first, KGEN_WEIGHTS_ORDINARY, &random);
+    for (size_t i = 0; i < matrix->format->array_count; i++) {
+        const size_t bytes = (size_t)matrix->format->arrays[i].row_bytes(matrix);
+        unsigned char *rows = first.arrays[i];
+        for (size_t row = FILLED_ROWS; bytes > 0 && row < (size_t)count; row++)
+            memcpy(rows + row * bytes, rows + (row - FILLED_ROWS) * bytes, bytes);
+    }
+}
+
 /* Reads rows begin to end of all weights of a buffer, which lie one below the other, in the layout of
  * checkpoints to rows `at` and on. */
 static int read_rows(const struct loading *loading, int64_t begin, int64_t end,
@@ -130,6 +139,10 @@ static int read_rows(const struct loading *loading, int64_t begin, int64_t end,
     const struct kgen_graph *graph = loading->decoder->graph;
     const struct kgen_graph_node *node = &graph->nodes[loading->node];
     int64_t first = 0;
+    if (loading->decoder->checkpoint == NULL) {
+        fill_rows(matrix, at, end - begin, (uint64_t)loading->node + 1);
+        return 0;
+    }
     for (size_t i = 0; i < node->weight_count; i++) {
         if (strcmp(node->weights[i].buffer, loading->buffer) != 0)
             continue;
@@ -251,6 +264,12 @@ static int read_vectors(struct kgen_decoder *decoder, struct kgen_decoder_weight
     if (memory == NULL)
         return -1;
     float *to = (float *)(void *)memory;
+    struct kgen_random random = {(uint64_t)weights->node + 1};
+    if (decoder->checkpoint == NULL) {
+        for (int64_t i = 0; i < count; i++)
+            to[i] = 0.5f + kgen_random_uniform(&random);
+        return 0;
+    }
     for (size_t i = 0; i < node->weight_count; i++) {
         const struct kgen_graph_weight *weight = &decoder->graph->weights[node->weights[i].index];
         if (strcmp(node->weights[i].buffer, weights->buffer) != 0)
@@ -307,6 +326,8 @@ static int add_row(struct kgen_decoder *decoder, size_t node, const char *buffer
         if (bytes > 0 && call->row.arrays[i] == NULL)
             return -1;
     }
+    if (decoder->checkpoint == NULL)
+        fill_rows(&call->row, 0, call->row.N, (uint64_t)node + 1);
     bind(decoder, node, buffer, weights);
     return 0;
 }

@@ -252,7 +252,9 @@ size_t kgen_team_parts(const struct kgen_team *team, size_t bytes)
     const size_t most = threads * PARTS_OF_THREAD;
     if (threads == 1 || parts < threads)
         return threads;
-    return parts < most ? parts : most;
+    /* As many for each thread, where they are as fast. */
+    const size_t even = (parts + threads - 1) / threads * threads;
+    return even < most ? even : most;
 }
 
 /* A job whose parts begin when every thread has taken one. */

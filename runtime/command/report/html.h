@@ -10,6 +10,8 @@
 
 #include "runtime/command/report/data.h"
 
+/* Begins a page: all up to the body's tag, with a title of two parts. */
+void kgen_html_head(const char *title, const char *name, struct kgen_text *html);
 /* Appends the whole page. */
 void kgen_html_page(const struct kgen_report_data *data, struct kgen_text *html);
 

@@ -228,15 +228,21 @@ void kgen_html_peers(const struct kgen_report_data *data, struct kgen_text *html
     kgen_text_puts(html, "</section>\n");
 }
 
-void kgen_html_page(const struct kgen_report_data *data, struct kgen_text *html)
+void kgen_html_head(const char *title, const char *name, struct kgen_text *html)
 {
     kgen_text_puts(html, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n"
                          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
-                         "<title>kgen report: ");
-    kgen_html_escape(html, data->session.spec->name);
+                         "<title>");
+    kgen_html_escape(html, title);
+    kgen_html_escape(html, name);
     kgen_text_puts(html, "</title>\n<style>\n");
     kgen_text_puts(html, style);
     kgen_text_puts(html, "</style>\n</head>\n<body>\n");
+}
+
+void kgen_html_page(const struct kgen_report_data *data, struct kgen_text *html)
+{
+    kgen_html_head("kgen report: ", data->session.spec->name, html);
     kgen_html_summary(data, html);
     kgen_html_roofline(data, html);
     kgen_html_relative(data, html);
