@@ -43,10 +43,17 @@ static bool is_folder(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+static struct kgen_checkpoint *set_mapped(struct kgen_checkpoint *checkpoint)
+{
+    if (checkpoint != NULL)
+        checkpoint->mapped = true;
+    return checkpoint;
+}
+
 struct kgen_checkpoint *kgen_checkpoint_open(const char *path, struct kgen_error *error)
 {
     if (is_folder(path))
-        return make_of_folder(kgen_checkpoint_folder_open(path, error), error);
+        return set_mapped(make_of_folder(kgen_checkpoint_folder_open(path, error), error));
     const char *dot = strrchr(path, '.');
     if (dot != NULL && strcmp(dot, ".safetensors") == 0) {
         kgen_error_set(error, KGEN_ERROR_SPEC, path, 0, 0, "a safetensors file alone is no model");
@@ -59,8 +66,8 @@ struct kgen_checkpoint *kgen_checkpoint_open(const char *path, struct kgen_error
     if (made == 0)
         gguf = kgen_gguf_open(path, error);
     else if (made > 0)
-        gguf = kgen_gguf_parse(path, image.data, image.length, error);
-    return make(gguf, &image, error);
+        return make(kgen_gguf_parse(path, image.data, image.length, error), &image, error);
+    return set_mapped(make(gguf, &image, error));
 }
 
 struct kgen_checkpoint *kgen_checkpoint_parse(const char *source, const void *data, size_t size,

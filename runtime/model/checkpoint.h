@@ -102,6 +102,12 @@ int kgen_checkpoint_matrix(const struct kgen_checkpoint *checkpoint, const char 
                            int64_t end, const struct kgen_matrix *matrix, int64_t at,
                            struct kgen_error *error);
 
+/* Lets go of the memory that rows begin to end - 1 of a matrix take in this process, which are read from the
+ * file again where they are asked for. Does nothing where the checkpoint is not mapped from a file. Threads may
+ * read the same rows meanwhile. */
+void kgen_checkpoint_let_go(const struct kgen_checkpoint *checkpoint, const char *name, int64_t begin,
+                            int64_t end);
+
 /* ---- whether it is whole ---- */
 
 /* What is wrong with one tensor. */

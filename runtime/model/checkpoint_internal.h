@@ -11,6 +11,7 @@ struct kgen_checkpoint {
     struct kgen_gguf *gguf;
     struct kgen_text image; /* of gguf, where it was made of another container; else empty */
     struct kgen_checkpoint_folder *folder;
+    bool mapped; /* tensors lie in maps of files */
 };
 
 /* checkpoint_convert.c: a type of ggml, and the format of kgen that holds the values of its blocks exactly.

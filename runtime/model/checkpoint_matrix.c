@@ -2,6 +2,7 @@
 /* Reading tensors: plain ones as f32, matrices in weight formats of kgen. */
 #include "gen/ops/dtype.h"
 #include "runtime/model/checkpoint_internal.h"
+#include "runtime/model/file_map.h"
 
 #include <string.h>
 
@@ -100,6 +101,15 @@ static bool formats_agree(const struct kgen_matrix *a, const struct kgen_matrix 
            a->scale_dtype == b->scale_dtype;
 }
 
+/* Bytes of a row of an array in the file; 0: none, or the first array has all. */
+static int64_t stored_row_bytes(const struct kgen_checkpoint_tensor *tensor, size_t array)
+{
+    if (tensor->conversion == NULL)
+        return tensor->matrix.format->arrays[array].row_bytes(&tensor->matrix);
+    const struct kgen_gguf_tensor_type *type = kgen_gguf_tensor_type(tensor->conversion->type);
+    return array == 0 ? tensor->matrix.K / type->block_values * type->block_bytes : 0;
+}
+
 /* Reads one row into row `at` of the arrays of matrix. */
 static void read_row(const struct kgen_checkpoint_tensor *tensor, int64_t row,
                      const struct kgen_matrix *matrix, int64_t at)
@@ -116,7 +126,7 @@ static void read_row(const struct kgen_checkpoint_tensor *tensor, int64_t row,
         return;
     const struct kgen_gguf_tensor_type *type = kgen_gguf_tensor_type(tensor->conversion->type);
     const int64_t blocks = matrix->K / type->block_values;
-    tensor->conversion->convert(tensor->arrays[0] + row * blocks * type->block_bytes, blocks, rows);
+    tensor->conversion->convert(tensor->arrays[0] + row * stored_row_bytes(tensor, 0), blocks, rows);
 }
 
 int kgen_checkpoint_matrix(const struct kgen_checkpoint *checkpoint, const char *name, int64_t begin,
@@ -142,4 +152,19 @@ int kgen_checkpoint_matrix(const struct kgen_checkpoint *checkpoint, const char 
     for (int64_t row = begin; row < end; row++)
         read_row(&tensor, row, matrix, at + row - begin);
     return 0;
+}
+
+void kgen_checkpoint_let_go(const struct kgen_checkpoint *checkpoint, const char *name, int64_t begin,
+                            int64_t end)
+{
+    struct kgen_checkpoint_tensor tensor;
+    if (!checkpoint->mapped || !kgen_checkpoint_find(checkpoint, name, &tensor) ||
+        tensor.matrix.format == NULL)
+        return;
+    const struct kgen_matrix *matrix = &tensor.matrix;
+    for (size_t i = 0; i < matrix->format->array_count; i++) {
+        const int64_t bytes = stored_row_bytes(&tensor, i);
+        if (bytes > 0)
+            kgen_file_map_let_go(tensor.arrays[i] + begin * bytes, (size_t)((end - begin) * bytes));
+    }
 }

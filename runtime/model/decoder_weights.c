@@ -129,9 +129,13 @@ static int read_rows(const struct loading *loading, int64_t begin, int64_t end,
         const struct kgen_graph_weight *weight = &graph->weights[node->weights[i].index];
         const int64_t from = begin > first ? begin : first;
         const int64_t to = end < first + weight->shape[0] ? end : first + weight->shape[0];
-        if (from < to && kgen_checkpoint_matrix(loading->decoder->checkpoint, weight->name, from - first,
-                                                to - first, matrix, at + from - begin, error) != 0)
-            return -1;
+        if (from < to) {
+            const struct kgen_checkpoint *checkpoint = loading->decoder->checkpoint;
+            if (kgen_checkpoint_matrix(checkpoint, weight->name, from - first, to - first, matrix,
+                                       at + from - begin, error) != 0)
+                return -1;
+            kgen_checkpoint_let_go(checkpoint, weight->name, from - first, to - first);
+        }
         first += weight->shape[0];
     }
     return 0;
