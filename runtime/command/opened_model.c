@@ -10,7 +10,6 @@
 #include "gen/base/clock.h"
 #include "runtime/command/interrupt.h"
 #include "runtime/model/tokenizer/tokenizer_file.h"
-#include "runtime/model/tokenizer/vocabulary_gguf.h"
 
 static void say_log(void *context, int level, const char *message)
 {
@@ -131,12 +130,12 @@ static int open_tokenizer(struct kgen_opened_model *opened, struct kgen_error *e
     if (!needs_text(opened->options))
         return 0;
     const bool own = opened->tokenizer != NULL;
-    if (!own && (gguf == NULL || kgen_gguf_find(gguf, "tokenizer.ggml.model") == NULL)) {
+    if (!own && (gguf == NULL || !kgen_tokenizer_is_in(gguf))) {
         kgen_error_set(error, KGEN_ERROR_SPEC, source, 0, 0, "the checkpoint has no tokenizer");
         kgen_error_hint(error, "--tokenizer FILE names one");
         return -1;
     }
-    if (!own && (opened->tokenizer = kgen_tokenizer_from_gguf(gguf, error)) == NULL)
+    if (!own && (opened->tokenizer = kgen_tokenizer_from_metadata(gguf, error)) == NULL)
         return -1;
     const size_t tokens = kgen_tokenizer_count(opened->tokenizer);
     const int64_t rows = kgen_decoder_vocabulary(opened->model->decoder);
@@ -165,6 +164,9 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
                                                      .cache_dtype = name_of(options->spec.cache_dtype),
                                                      .context = given < least_context ? least_context : given,
                                                      .prompt_rows = options->spec.prompt_rows,
+                                                     .weights = options->mmap ? KGEN_MODEL_WEIGHTS_IN_PLACE
+                                                                : options->no_mmap ? KGEN_MODEL_WEIGHTS_PACKED
+                                                                                   : KGEN_MODEL_WEIGHTS_AUTO,
                                                      .progress = show_loading,
                                                      .progress_context = opened};
     opened->context = open_context(opened, &status);

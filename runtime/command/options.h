@@ -22,6 +22,7 @@ enum kgen_command {
     KGEN_COMMAND_BENCH,
     KGEN_COMMAND_PERPLEXITY,
     KGEN_COMMAND_REPLAY,
+    KGEN_COMMAND_PACK,
     KGEN_COMMAND_EXPAND,
     KGEN_COMMAND_RUN,
     KGEN_COMMAND_NEW_TEMPLATE,
@@ -40,11 +41,13 @@ struct kgen_options {
     bool chat;
     int tokens; /* of text at most; 0: the default */
     double tune_seconds;
-    const char *tests;    /* bench; NULL: the usual ones */
-    int repeats;          /* bench; 0: the default */
-    int64_t window, skip; /* perplexity; 0 and -1: the default */
-    bool record;          /* replay: make a pack */
-    double slower_than;   /* replay; 0: time does not count */
+    const char *tests;     /* bench; NULL: the usual ones */
+    int repeats;           /* bench; 0: the default */
+    int64_t window, skip;  /* perplexity; 0 and -1: the default */
+    bool mmap, no_mmap;    /* of those that run a checkpoint */
+    const char *overrides; /* pack: a file, or its text */
+    bool record;           /* replay: make a pack */
+    double slower_than;    /* replay; 0: time does not count */
     struct kgen_sampling sampling;
     struct kgen_logit_bias *biases; /* of sampling; owned */
     bool seed_given;

@@ -2,6 +2,7 @@
 /* Opening checkpoints, and their tensors. */
 #include "runtime/model/checkpoint_folder.h"
 #include "runtime/model/llama2c.h"
+#include "runtime/model/package.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,10 @@ static struct kgen_checkpoint *make(struct kgen_gguf *gguf, struct kgen_text *im
     }
     checkpoint->gguf = gguf;
     checkpoint->image = *image;
+    if (kgen_package_is(gguf) && (checkpoint->package = kgen_package_read(gguf, error)) == NULL) {
+        kgen_checkpoint_free(checkpoint);
+        return NULL;
+    }
     return checkpoint;
 }
 
@@ -94,6 +99,7 @@ void kgen_checkpoint_free(struct kgen_checkpoint *checkpoint)
 {
     if (checkpoint == NULL)
         return;
+    kgen_package_free(checkpoint->package);
     kgen_gguf_close(checkpoint->gguf);
     kgen_checkpoint_folder_free(checkpoint->folder);
     kgen_text_free(&checkpoint->image);
@@ -103,6 +109,11 @@ void kgen_checkpoint_free(struct kgen_checkpoint *checkpoint)
 const struct kgen_gguf *kgen_checkpoint_gguf(const struct kgen_checkpoint *checkpoint)
 {
     return checkpoint->gguf;
+}
+
+const struct kgen_package *kgen_checkpoint_package(const struct kgen_checkpoint *checkpoint)
+{
+    return checkpoint->package;
 }
 
 const char *kgen_checkpoint_source(const struct kgen_checkpoint *checkpoint)
@@ -116,7 +127,8 @@ void kgen_checkpoint_query(const struct kgen_checkpoint *checkpoint, struct kgen
         *facts = (struct kgen_checkpoint_facts){"safetensors", checkpoint->folder->file_count,
                                                 checkpoint->folder->bytes};
     else
-        *facts = (struct kgen_checkpoint_facts){"GGUF", 1, kgen_gguf_size(checkpoint->gguf)};
+        *facts = (struct kgen_checkpoint_facts){checkpoint->package != NULL ? "package" : "GGUF", 1,
+                                                kgen_gguf_size(checkpoint->gguf)};
 }
 
 static void fill_tensor(const struct kgen_gguf_tensor *stored, struct kgen_checkpoint_tensor *tensor)
@@ -137,6 +149,8 @@ static void fill_tensor(const struct kgen_gguf_tensor *stored, struct kgen_check
 
 size_t kgen_checkpoint_tensor_count(const struct kgen_checkpoint *checkpoint)
 {
+    if (checkpoint->package != NULL)
+        return kgen_package_tensor_count(checkpoint->package);
     return checkpoint->folder != NULL ? checkpoint->folder->count : kgen_gguf_tensor_count(checkpoint->gguf);
 }
 
@@ -145,6 +159,8 @@ void kgen_checkpoint_tensor_at(const struct kgen_checkpoint *checkpoint, size_t 
 {
     if (checkpoint->folder != NULL)
         *tensor = checkpoint->folder->tensors[index];
+    else if (checkpoint->package != NULL)
+        *tensor = *kgen_package_tensor_at(checkpoint->package, index);
     else
         fill_tensor(kgen_gguf_tensor_at(checkpoint->gguf, index), tensor);
 }
@@ -152,8 +168,10 @@ void kgen_checkpoint_tensor_at(const struct kgen_checkpoint *checkpoint, size_t 
 bool kgen_checkpoint_find(const struct kgen_checkpoint *checkpoint, const char *name,
                           struct kgen_checkpoint_tensor *tensor)
 {
-    if (checkpoint->folder != NULL) {
-        const struct kgen_checkpoint_tensor *found = kgen_checkpoint_folder_find(checkpoint->folder, name);
+    if (checkpoint->folder != NULL || checkpoint->package != NULL) {
+        const struct kgen_checkpoint_tensor *found =
+            checkpoint->folder != NULL ? kgen_checkpoint_folder_find(checkpoint->folder, name)
+                                       : kgen_package_tensor_find(checkpoint->package, name);
         if (found != NULL)
             *tensor = *found;
         return found != NULL;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading tensors: plain ones as f32, matrices in weight formats of kgen. */
 #include "gen/ops/dtype.h"
+#include "gen/ops/layout.h"
 #include "runtime/model/checkpoint_internal.h"
 #include "runtime/model/file_map.h"
+#include "runtime/model/package.h"
 
 #include <string.h>
 
@@ -119,7 +121,12 @@ static void read_row(const struct kgen_checkpoint_tensor *tensor, int64_t row,
     for (size_t i = 0; i < format->array_count; i++) {
         const int64_t bytes = format->arrays[i].row_bytes(matrix);
         rows[i] = (unsigned char *)matrix->arrays[i] + at * bytes;
-        if (tensor->conversion == NULL && bytes > 0)
+        if (bytes == 0)
+            continue;
+        if (tensor->packed != NULL)
+            kgen_layout_unpack_row(&tensor->packed->problem, (int)i, tensor->arrays[i],
+                                   tensor->first_row + row, rows[i]);
+        else if (tensor->conversion == NULL)
             memcpy(rows[i], tensor->arrays[i] + row * bytes, (size_t)bytes);
     }
     if (tensor->conversion == NULL)
@@ -164,7 +171,80 @@ void kgen_checkpoint_let_go(const struct kgen_checkpoint *checkpoint, const char
     const struct kgen_matrix *matrix = &tensor.matrix;
     for (size_t i = 0; i < matrix->format->array_count; i++) {
         const int64_t bytes = stored_row_bytes(&tensor, i);
+        const unsigned char *first = tensor.arrays[i] + (tensor.first_row + begin) * bytes;
         if (bytes > 0)
-            kgen_file_map_let_go(tensor.arrays[i] + begin * bytes, (size_t)((end - begin) * bytes));
+            kgen_file_map_let_go(first, (size_t)((end - begin) * bytes));
     }
+}
+
+/* ---- in place ---- */
+
+/* Whether names are those that a package has one below the other. */
+static bool names_agree(const struct kgen_package_weights *weights, const char *const *names, size_t count)
+{
+    bool agree = weights->count == count;
+    for (size_t i = 0; i < count && agree; i++)
+        agree = strcmp(weights->names[i], names[i]) == 0;
+    return agree;
+}
+
+/* Words of weights, scales and blocks have four bytes at most. */
+static bool is_aligned(const void *address)
+{
+    return (uintptr_t)address % sizeof(uint32_t) == 0;
+}
+
+/* Sets the arrays of matrix to those that a tensor begins, or holds those of a later tensor, so many rows
+ * behind the first, against them. */
+static bool take_arrays(const struct kgen_checkpoint_tensor *tensor, int64_t rows, struct kgen_matrix *matrix)
+{
+    for (size_t i = 0; i < matrix->format->array_count; i++) {
+        const int64_t bytes = matrix->format->arrays[i].row_bytes(matrix);
+        if (bytes == 0)
+            continue;
+        if (rows == 0)
+            matrix->arrays[i] = (void *)(uintptr_t)tensor->arrays[i];
+        const unsigned char *begin = matrix->arrays[i];
+        /* All parts of packed weights have the same arrays. */
+        if (!is_aligned(begin) || tensor->arrays[i] != begin + (tensor->packed != NULL ? 0 : rows * bytes))
+            return false;
+    }
+    return true;
+}
+
+bool kgen_checkpoint_in_place(const struct kgen_checkpoint *checkpoint, const char *const *names,
+                              size_t count, int64_t layout, struct kgen_matrix *matrix)
+{
+    int64_t rows = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct kgen_checkpoint_tensor tensor;
+        if (!kgen_checkpoint_find(checkpoint, names[i], &tensor) || tensor.matrix.format == NULL ||
+            tensor.conversion != NULL || !formats_agree(&tensor.matrix, matrix))
+            return false;
+        if (tensor.packed != NULL ? !names_agree(tensor.packed, names, count) ||
+                                        kgen_problem_get(&tensor.packed->problem, "layout") != layout
+                                  : layout != KGEN_STORED)
+            return false;
+        if (!take_arrays(&tensor, rows, matrix))
+            return false;
+        rows += tensor.matrix.N;
+    }
+    return rows == matrix->N;
+}
+
+const float *kgen_checkpoint_values_in_place(const struct kgen_checkpoint *checkpoint,
+                                             const char *const *names, size_t count)
+{
+    const unsigned char *begin = NULL;
+    int64_t elements = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct kgen_checkpoint_tensor tensor;
+        if (!kgen_checkpoint_find(checkpoint, names[i], &tensor) || !tensor.plain || tensor.dtype != KGEN_F32)
+            return NULL;
+        begin = i == 0 ? tensor.data : begin;
+        if (tensor.data != begin + elements * (int64_t)sizeof(float) || !is_aligned(begin))
+            return NULL;
+        elements += tensor.elements;
+    }
+    return (const float *)(const void *)begin;
 }

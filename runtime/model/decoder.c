@@ -179,6 +179,7 @@ struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, st
     }
     decoder->graph = parts->graph;
     decoder->checkpoint = parts->checkpoint;
+    decoder->in_place = parts->in_place;
     decoder->device = kgen_device_cpu();
     if (open_decoder(decoder, parts, error) == 0)
         return decoder;
@@ -261,4 +262,7 @@ int64_t kgen_decoder_context(const struct kgen_decoder *decoder)
 void kgen_decoder_query(const struct kgen_decoder *decoder, struct kgen_decoder_sizes *sizes)
 {
     *sizes = decoder->sizes;
+    if (decoder->context > 0)
+        sizes->filled_caches =
+            (size_t)((double)sizes->caches * (double)decoder->filled / (double)decoder->context);
 }

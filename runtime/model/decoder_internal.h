@@ -23,8 +23,9 @@ struct kgen_decoder_call {
 struct kgen_decoder_weights {
     size_t node; /* the first that uses them */
     const char *buffer;
-    unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX]; /* a vector has one; owned */
+    unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX]; /* a vector has one; owned unless they are in place */
     size_t bytes[KGEN_FORMAT_ARRAYS_MAX];
+    bool in_place; /* in the checkpoint */
 };
 
 struct kgen_decoder_batch;
@@ -33,6 +34,7 @@ struct kgen_decoder {
     const struct kgen_graph *graph;
     const struct kgen_checkpoint *checkpoint;
     const struct kgen_device_functions *device;
+    bool in_place; /* weights are used in the checkpoint where they lie there as kernels read them */
     struct kgen_arena arena;
     unsigned char *activations;
     struct kgen_decoder_call *calls;  /* of each node */
