@@ -7,8 +7,8 @@
 #define OPS(ROW)                                                                                             \
     ROW(qmv)                                                                                                 \
     ROW(qmm)                                                                                                 \
-    ROW(dequantize) ROW(rms_norm) ROW(rope) ROW(swiglu) ROW(add) ROW(softmax) ROW(attention_decode)          \
-        ROW(attention_prefill)
+    ROW(dequantize)                                                                                          \
+    ROW(rms_norm) ROW(rope) ROW(swiglu) ROW(add) ROW(softmax) ROW(attention_decode) ROW(attention_prefill)
 
 #define DECLARE(name) extern const struct kgen_op kgen_op_##name;
 #define ADDRESS(name) &kgen_op_##name,

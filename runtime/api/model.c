@@ -40,6 +40,7 @@ static int write_config(const struct kgen_model *model, const struct kgen_model_
         json_object_set_new(config, "cache_dtype", json_string(model->cache_dtype)) == 0 &&
         (options->context == 0 ||
          json_object_set_new(config, "context", json_integer(options->context)) == 0) &&
+        (!model->separate || json_object_set_new(config, "fuse_products", json_false()) == 0) &&
         json_object_set_new(config, "prompt_rows", json_integer(prompt_rows)) == 0)
         written = json_dumps(config, JSON_INDENT(1));
     if (written != NULL)
@@ -151,6 +152,10 @@ static void choose(struct kgen_model *model, const struct kgen_context *context,
         model->in_place = package != NULL || memory_is_short(model, context, options);
     if (package == NULL && model->in_place && stored_is_read(model->checkpoint))
         facts.layout = KGEN_STORED;
+    const bool stored =
+        options->layout != NULL ? strcmp(options->layout, "stored") == 0 : facts.layout == KGEN_STORED;
+    /* The matrices that one product would take together lie apart. */
+    model->separate = package == NULL && model->in_place && stored;
     if (facts.layout == KGEN_CONSTANT_NONE)
         facts.layout = strcmp(model->activation_dtype, "f32") == 0 ? KGEN_STORED : KGEN_TILES16;
     model->layout = options->layout != NULL ? options->layout : kgen_constant_name(facts.layout);

@@ -13,6 +13,7 @@ struct kgen_model {
     struct kgen_plan *plan;
     struct kgen_decoder *decoder;
     bool in_place; /* whether weights may be used in the file */
+    bool separate; /* products with several matrices are separate, as the matrices are in the file */
     /* Of products, of weights, of keys and values: what the options said, or their defaults. Not owned. */
     const char *activation_dtype, *layout, *cache_dtype;
 };

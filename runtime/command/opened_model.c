@@ -197,6 +197,57 @@ void kgen_opened_model_close(struct kgen_opened_model *opened)
     *opened = (struct kgen_opened_model){0};
 }
 
+/* ---- figures ---- */
+
+double kgen_opened_model_bandwidth(const struct kgen_opened_model *opened)
+{
+    const struct kgen_context *context = opened->context;
+    struct kgen_session session = {.machine = context->machine,
+                                   .templates = context->templates,
+                                   .cache = context->cache,
+                                   .threads = context->settings.threads};
+    struct kgen_bandwidth bandwidth;
+    struct kgen_error ignored = {0};
+    if (context->settings.no_cache)
+        return 0;
+    /* A noisy one will do: another measurement beside the same programs would be no better. */
+    if (kgen_session_known_bandwidth(&session, &bandwidth) != 0 &&
+        kgen_session_bandwidth(&session, false, &bandwidth, &ignored) != 0)
+        return 0;
+    return kgen_bandwidth_of(&bandwidth, session.threads);
+}
+
+double kgen_opened_model_step_bytes(const struct kgen_opened_model *opened, double positions)
+{
+    struct kgen_decoder_sizes sizes;
+    kgen_decoder_query(opened->model->decoder, &sizes);
+    const int64_t context = kgen_decoder_context(opened->model->decoder);
+    return (double)sizes.read_weights +
+           (context > 0 ? (double)sizes.caches * positions / (double)context : 0);
+}
+
+json_t *kgen_opened_model_memory_json(const struct kgen_opened_model *opened)
+{
+    struct kgen_decoder_sizes sizes;
+    kgen_decoder_query(opened->model->decoder, &sizes);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "packed_weights", (json_int_t)sizes.weights,
+                     "weights_in_place", (json_int_t)sizes.in_place_weights, "caches",
+                     (json_int_t)sizes.caches, "filled_caches", (json_int_t)sizes.filled_caches,
+                     "activations", (json_int_t)sizes.activations);
+}
+
+void kgen_opened_model_say_memory(const struct kgen_opened_model *opened)
+{
+    const double mega = 1 << 20;
+    struct kgen_decoder_sizes sizes;
+    kgen_decoder_query(opened->model->decoder, &sizes);
+    kgen_say(
+        "kgen: peak memory %.0f MB: weights %.1f packed and %.1f in the file, caches %.1f (room for %.0f), "
+        "activations at most %.1f",
+        kgen_peak_megabytes(), (double)sizes.weights / mega, (double)sizes.in_place_weights / mega,
+        (double)sizes.filled_caches / mega, (double)sizes.caches / mega, (double)sizes.activations / mega);
+}
+
 double kgen_rate(double count, double seconds)
 {
     return seconds > 0 ? count / seconds : 0;

@@ -69,14 +69,12 @@ static void copy_tokenizer(struct packing *packing, const struct kgen_gguf *gguf
 }
 
 /* Keeps a file as a value. One that is not there is left out, unless it is needed. */
-static int keep_file(struct packing *packing, const char *folder, const char *file, const char *key, bool needed,
-                     struct kgen_error *error)
+static int keep_file(struct packing *packing, const char *folder, const char *file, const char *key,
+                     bool needed, struct kgen_error *error)
 {
     struct kgen_text path = {0}, text = {0};
     kgen_text_printf(&path, "%s%s", folder, file);
-    int result = path.failed
-                     ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory")
-                     : 0;
+    int result = path.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory") : 0;
     if (result == 0 && (needed || access(path.data, F_OK) == 0)) {
         result = kgen_file_read(path.data, TEXT_LIMIT, &text, error);
         if (result == 0)
@@ -96,8 +94,7 @@ static int keep_json(struct packing *packing, const char *path, bool is_folder, 
     kgen_text_puts(&folder, is_folder ? "/" : "");
     const char *prefix = folder.data != NULL ? folder.data : "";
     const int result =
-        folder.failed
-            ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory")
+        folder.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory")
         : keep_file(packing, prefix, is_folder ? "tokenizer.json" : name, KGEN_TOKENIZER_JSON_KEY, true,
                     error) != 0 ||
                 keep_file(packing, prefix, "tokenizer_config.json", KGEN_TOKENIZER_CONFIG_KEY, false,
@@ -187,7 +184,8 @@ static int read_overrides(struct packing *packing, struct kgen_error *error)
     if (given[strspn(given, " \t\r\n")] != '{')
         return kgen_file_read(given, OVERRIDES_LIMIT, &packing->overrides, error);
     kgen_text_puts(&packing->overrides, given);
-    return packing->overrides.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory") : 0;
+    return packing->overrides.failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory")
+                                     : 0;
 }
 
 /* Sets what the weights are packed for: what the options say, or what the checkpoint was packed for. */

@@ -5,8 +5,8 @@
 
 #include "gen/base/base.h"
 
-/* Bytes that a process can take without others being moved out: what the system calls available, or what is left
- * of the limit of the process's control group where that is less. 0: not known. Thread-safe. */
+/* Bytes that a process can take without others being moved out: what the system calls available, or what is
+ * left of the limit of the process's control group where that is less. 0: not known. Thread-safe. */
 uint64_t kgen_memory_available(void);
 
 /* The same of the texts of /proc/meminfo, and of a control group's memory.max and memory.current. */

@@ -159,8 +159,7 @@ static int read_array(const struct kgen_package *package, const json_t *object, 
 {
     const char *name = json_string_value(json_array_get(json_object_get(object, "tensors"), index));
     const char *hash = json_string_value(json_array_get(json_object_get(object, "hashes"), index));
-    const struct kgen_gguf_tensor *tensor =
-        name != NULL ? kgen_gguf_find_tensor(package->gguf, name) : NULL;
+    const struct kgen_gguf_tensor *tensor = name != NULL ? kgen_gguf_find_tensor(package->gguf, name) : NULL;
     char *end = NULL;
     if (tensor == NULL || tensor->bytes != bytes || hash == NULL || strlen(hash) != 16)
         return fail(package, error, "lacks a part of %s, or it has another size", weights->names[0]);
@@ -172,11 +171,11 @@ static int read_array(const struct kgen_package *package, const json_t *object, 
 static int read_matrix(const struct kgen_package *package, const json_t *object, int64_t rows,
                        struct kgen_package_weights *weights, struct kgen_error *error)
 {
-    const struct kgen_graph_weight format = {
-        .bits = json_integer_value(json_object_get(object, "bits")),
-        .group_size = json_integer_value(json_object_get(object, "group_size")),
-        .scheme = constant_of(object, "mode"),
-        .scale_dtype = constant_of(object, "scale_dtype")};
+    const struct kgen_graph_weight format = {.bits = json_integer_value(json_object_get(object, "bits")),
+                                             .group_size =
+                                                 json_integer_value(json_object_get(object, "group_size")),
+                                             .scheme = constant_of(object, "mode"),
+                                             .scale_dtype = constant_of(object, "scale_dtype")};
     struct kgen_error ignored = {0};
     kgen_package_problem(&weights->problem, &format, rows,
                          json_integer_value(json_object_get(object, "columns")),

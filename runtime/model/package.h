@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Packages: GGUF files in which the weights of a model lie as its kernels read them, so that they are used in
- * the file's map, which processes share. kgen_checkpoint_open reads one as any other checkpoint; package_write.h
- * makes one.
+ * the file's map, which processes share. kgen_checkpoint_open reads one as any other checkpoint;
+ * package_write.h makes one.
  *
  * The metadata have these keys besides "general." and the tokenizer:
  *
@@ -11,15 +11,14 @@
  *     kgen.package.config      string, a config.json that kgen_spec_parse reads
  *     kgen.package.activation_dtype, kgen.package.layout_name
  *                              strings, for which the weights were packed: the defaults of a run
- *     kgen.package.weights     string, a JSON list with an object for each matrix or vector that a kernel reads:
- *                              "names" of the tensors of a checkpoint that lie one below the other, "rows" of
- *                              each; of a matrix "columns", "mode", "bits", "group_size", "scale_dtype",
- *                              "layout"; "tensors", the names of the arrays in this file (I8; vectors are F32);
- *                              "hashes", FNV-1a (64 bits) of the bytes of each, in hexadecimal digits
+ *     kgen.package.weights     string, a JSON list with an object for each matrix or vector that a kernel
+ * reads: "names" of the tensors of a checkpoint that lie one below the other, "rows" of each; of a matrix
+ * "columns", "mode", "bits", "group_size", "scale_dtype", "layout"; "tensors", the names of the arrays in
+ * this file (I8; vectors are F32); "hashes", FNV-1a (64 bits) of the bytes of each, in hexadecimal digits
  *     kgen.package.hash        u64, FNV-1a of all bytes before the data, in which these eight are zero
  *
- * The alignment is 64 bytes at least. What is opened is checked against the hash of the metadata and the sizes;
- * kgen_package_check reads the weights, too. */
+ * The alignment is 64 bytes at least. What is opened is checked against the hash of the metadata and the
+ * sizes; kgen_package_check reads the weights, too. */
 #ifndef KGEN_PACKAGE_H
 #define KGEN_PACKAGE_H
 
@@ -48,8 +47,8 @@ struct kgen_package; /* never changes: threads may share it */
 
 /* Whether a file says that it is a package. */
 bool kgen_package_is(const struct kgen_gguf *gguf);
-/* Reads the metadata. gguf must outlive the package. Returns NULL and fills error with KGEN_ERROR_SPEC where it
- * is of another version, made for other layouts, or damaged; KGEN_ERROR_MEMORY. */
+/* Reads the metadata. gguf must outlive the package. Returns NULL and fills error with KGEN_ERROR_SPEC where
+ * it is of another version, made for other layouts, or damaged; KGEN_ERROR_MEMORY. */
 struct kgen_package *kgen_package_read(const struct kgen_gguf *gguf, struct kgen_error *error);
 /* NULL is fine. */
 void kgen_package_free(struct kgen_package *package);
@@ -70,9 +69,9 @@ const struct kgen_checkpoint_tensor *kgen_package_tensor_at(const struct kgen_pa
 const struct kgen_checkpoint_tensor *kgen_package_tensor_find(const struct kgen_package *package,
                                                               const char *name);
 
-/* Holds the bytes of every array against its hash. Returns 0, or -1 and an error that names the first one that
- * is not as it was written. progress (NULL: none) is told of the bytes read, and ends the check where it does
- * not return 0; that gives KGEN_ERROR_NONE and -1. */
+/* Holds the bytes of every array against its hash. Returns 0, or -1 and an error that names the first one
+ * that is not as it was written. progress (NULL: none) is told of the bytes read, and ends the check where it
+ * does not return 0; that gives KGEN_ERROR_NONE and -1. */
 int kgen_package_check(const struct kgen_package *package,
                        int (*progress)(void *context, uint64_t done, uint64_t bytes), void *context,
                        struct kgen_error *error);

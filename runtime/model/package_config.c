@@ -42,10 +42,9 @@ static int change(struct maker *maker, json_t *format)
     maker->changed++;
     return json_object_set_new(format, "mode", json_string("affine")) != 0 ||
                    json_object_set_new(format, "bits", json_integer((json_int_t)formats->bits)) != 0 ||
-                   json_object_set_new(
-                       format, "group_size",
-                       json_integer(formats->group_size > 0 ? (json_int_t)formats->group_size
-                                                            : USUAL_GROUP)) != 0 ||
+                   json_object_set_new(format, "group_size",
+                                       json_integer(formats->group_size > 0 ? (json_int_t)formats->group_size
+                                                                            : USUAL_GROUP)) != 0 ||
                    json_object_set_new(format, "scale_dtype", json_string(kgen_constant_name(scales))) != 0
                ? fail_memory(maker)
                : 0;
@@ -82,9 +81,9 @@ static int add_overrides(struct maker *maker)
     json_t *there = json_object_get(maker->config, "overrides");
     int result = 0;
     if (!json_is_object(overrides)) {
-        result = kgen_error_set(maker->error, KGEN_ERROR_SPEC, "--overrides", overrides == NULL ? where.line : 0,
-                                overrides == NULL ? where.column : 0, "%s",
-                                overrides == NULL ? where.text : "this is not a JSON object");
+        result = kgen_error_set(maker->error, KGEN_ERROR_SPEC, "--overrides",
+                                overrides == NULL ? where.line : 0, overrides == NULL ? where.column : 0,
+                                "%s", overrides == NULL ? where.text : "this is not a JSON object");
         kgen_error_hint(maker->error, "such as {\"*.down_proj\": {\"bits\": 6}}");
     } else if (there == NULL) {
         result = json_object_set(maker->config, "overrides", overrides) == 0 ? 0 : fail_memory(maker);

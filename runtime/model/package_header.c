@@ -78,8 +78,9 @@ static json_t *list_item(const struct kgen_package_item *item)
     static const char *const integers[][2] = {
         {"columns", "K"}, {"bits", "bits"}, {"group_size", "group_size"}};
     for (size_t i = 0; i < KGEN_COUNT_OF(constants); i++) {
-        json_object_set_new(object, constants[i][0],
-                            json_string(kgen_constant_name(kgen_problem_get(&item->problem, constants[i][1]))));
+        json_object_set_new(
+            object, constants[i][0],
+            json_string(kgen_constant_name(kgen_problem_get(&item->problem, constants[i][1]))));
         json_object_set_new(object, integers[i][0],
                             json_integer(kgen_problem_get(&item->problem, integers[i][1])));
     }
@@ -101,7 +102,8 @@ static char *list_weights(const struct kgen_package_plan *plan)
 /* ---- the whole ---- */
 
 /* Appends the values of the package and returns how many there are. */
-static uint64_t put_values(const struct kgen_package_plan *plan, const char *weights, struct kgen_text *header)
+static uint64_t put_values(const struct kgen_package_plan *plan, const char *weights,
+                           struct kgen_text *header)
 {
     const struct kgen_package_parts *parts = plan->parts;
     const struct {
@@ -179,7 +181,7 @@ int kgen_package_header(const struct kgen_package_plan *plan, struct kgen_text *
     }
     const bool failed = weights == NULL || header->failed;
     free(weights);
-    return failed ? kgen_error_set(error, KGEN_ERROR_MEMORY,
-                                   kgen_checkpoint_source(plan->parts->checkpoint), 0, 0, "out of memory")
+    return failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, kgen_checkpoint_source(plan->parts->checkpoint),
+                                   0, 0, "out of memory")
                   : 0;
 }

@@ -35,8 +35,8 @@ struct kgen_package_plan {
 /* package_plan.c: lists the weights of the graph, and places them. Everything of plan but parts is zero. */
 int kgen_package_plan(struct kgen_package_plan *plan, struct kgen_error *error);
 
-/* package_header.c: writes everything before the data, with the hashes that the arrays have. Its length does not
- * depend on them. */
+/* package_header.c: writes everything before the data, with the hashes that the arrays have. Its length does
+ * not depend on them. */
 int kgen_package_header(const struct kgen_package_plan *plan, struct kgen_text *header,
                         struct kgen_error *error);
 

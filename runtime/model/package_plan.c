@@ -40,7 +40,8 @@ static int check_weight(const struct kgen_package_plan *plan, const struct kgen_
     if (is_plain(&tensor.matrix) || formats_agree(&tensor.matrix, weight))
         return 0;
     fail(plan, error, KGEN_ERROR_SPEC, weight->name, "is quantised already, and wanted in another format");
-    kgen_error_hint(error, "it is %s; pack the checkpoint that is not quantised, or leave it out of --overrides",
+    kgen_error_hint(error,
+                    "it is %s; pack the checkpoint that is not quantised, or leave it out of --overrides",
                     tensor.type);
     return -1;
 }

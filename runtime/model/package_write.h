@@ -9,11 +9,11 @@
 /* What a package is made of. */
 struct kgen_package_parts {
     const struct kgen_checkpoint *checkpoint;
-    const struct kgen_graph *graph;         /* of the config, with the layout */
-    const char *config;                     /* the text of a config.json */
+    const struct kgen_graph *graph; /* of the config, with the layout */
+    const char *config;             /* the text of a config.json */
     enum kgen_constant activation_dtype, layout;
-    /* Values of GGUF besides those of the package: "general.name", those of the tokenizer. Made by the functions
-     * below. */
+    /* Values of GGUF besides those of the package: "general.name", those of the tokenizer. Made by the
+     * functions below. */
     const struct kgen_text *values;
     uint64_t value_count;
     int threads; /* that read and quantise */
@@ -28,10 +28,10 @@ struct kgen_package_summary {
     size_t quantised;         /* matrices that were plain */
 };
 
-/* Writes a package under a temporary name, then renames it to path. Returns 0, or -1 and leaves path as it was:
- * with KGEN_ERROR_NONE where progress has ended it; KGEN_ERROR_IO; KGEN_ERROR_SPEC where the checkpoint cannot be
- * read, a node of the graph cannot run, or the graph wants another format of a matrix that is quantised already;
- * KGEN_ERROR_MEMORY. */
+/* Writes a package under a temporary name, then renames it to path. Returns 0, or -1 and leaves path as it
+ * was: with KGEN_ERROR_NONE where progress has ended it; KGEN_ERROR_IO; KGEN_ERROR_SPEC where the checkpoint
+ * cannot be read, a node of the graph cannot run, or the graph wants another format of a matrix that is
+ * quantised already; KGEN_ERROR_MEMORY. */
 int kgen_package_write(const char *path, const struct kgen_package_parts *parts,
                        struct kgen_package_summary *summary, struct kgen_error *error);
 
