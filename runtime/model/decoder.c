@@ -167,6 +167,7 @@ static int open_decoder(struct kgen_decoder *decoder, const struct kgen_decoder_
         if (parts->progress != NULL)
             parts->progress(parts->progress_context, i + 1, graph->node_count);
     }
+    kgen_decoder_let_go(decoder);
     return kgen_decoder_batch_new(decoder, parts, error);
 }
 

@@ -53,6 +53,9 @@ struct kgen_decoder {
 
 /* Loads the weights of a node and binds them to its call. */
 int kgen_decoder_load(struct kgen_decoder *decoder, size_t node, struct kgen_error *error);
+/* Lets go of the pages of the checkpoint that hold matrices which were packed. Reading the last rows of one
+ * may have brought back those of another, as pages come in large pieces. */
+void kgen_decoder_let_go(const struct kgen_decoder *decoder);
 void kgen_decoder_weights_free(struct kgen_decoder *decoder);
 
 /* Makes decoder->batch, where the graph has prompt_rows. The calls of single rows are there. */

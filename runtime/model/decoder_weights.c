@@ -377,3 +377,17 @@ int kgen_decoder_load(struct kgen_decoder *decoder, size_t node, struct kgen_err
     }
     return 0;
 }
+
+void kgen_decoder_let_go(const struct kgen_decoder *decoder)
+{
+    const struct kgen_graph *graph = decoder->graph;
+    for (size_t i = 0; i < decoder->weight_count; i++) {
+        const struct kgen_decoder_weights *weights = &decoder->weights[i];
+        const struct kgen_graph_node *node = &graph->nodes[weights->node];
+        for (size_t j = 0; j < node->weight_count && !weights->in_place; j++) {
+            const struct kgen_graph_weight *weight = &graph->weights[node->weights[j].index];
+            if (weight->rank == 2)
+                kgen_checkpoint_let_go(decoder->checkpoint, weight->name, 0, weight->shape[0]);
+        }
+    }
+}
