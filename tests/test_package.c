@@ -145,7 +145,8 @@ static const struct shape_case shapes[] = {
 /* ---- the tensors ---- */
 
 /* Reads all rows of a matrix, as checkpoints have them. */
-static void read_matrix(const struct kgen_checkpoint *checkpoint, const char *name, struct kgen_matrix *matrix)
+static void read_matrix(const struct kgen_checkpoint *checkpoint, const char *name,
+                        struct kgen_matrix *matrix)
 {
     struct kgen_checkpoint_tensor tensor;
     struct kgen_error error = {0};
@@ -393,11 +394,10 @@ static void test_quantising(void **state)
 {
     char model[128], package[128];
     name_files(*state, model, package);
-    const struct request request = {.formats = {.bits = 4,
-                                                .group_size = 32,
-                                                .overrides = "{\"*.down_proj\": {\"bits\": 6}}"},
-                                    .activation_dtype = KGEN_I24,
-                                    .layout = KGEN_TILES16};
+    const struct request request = {
+        .formats = {.bits = 4, .group_size = 32, .overrides = "{\"*.down_proj\": {\"bits\": 6}}"},
+        .activation_dtype = KGEN_I24,
+        .layout = KGEN_TILES16};
     const struct kgen_package_summary summary = pack_well("tests/models/llama-f16", package, &request);
     assert_int_equal(summary.matrices, 8);
     assert_int_equal(summary.quantised, 8);
@@ -501,7 +501,8 @@ static const struct damage_case {
     {NULL, "\"names\"", "\"gnats\"", true, "has weights with 0 names"},
     {NULL, "k_proj.weight\"", "q_proj.weight\"", true, "has model.layers.0.self_attn.q_proj.weight twice"},
     {NULL, "kgen.package.weights", "kgen.package.heights", true, "has no list of weights"},
-    {NULL, "kgen.package.layout_name", "kgen.package.layout_nome", true, "has no \"kgen.package.layout_name\""},
+    {NULL, "kgen.package.layout_name", "kgen.package.layout_nome", true,
+     "has no \"kgen.package.layout_name\""},
 };
 
 static void test_damages(void **state)
