@@ -121,8 +121,8 @@ static void test_text(void **state)
     for (size_t i = 0; i < KGEN_COUNT_OF(lines); i++) {
         json_t *root = run(lines[i]);
         const json_t *memory = json_object_get(root, "memory");
-        assert_true(json_equal(json_object_get(root, "prompt_tokens"),
-                               json_object_get(expected, "prompt_tokens")));
+        assert_true(
+            json_equal(json_object_get(root, "prompt_tokens"), json_object_get(expected, "prompt_tokens")));
         assert_true(json_equal(json_object_get(root, "tokens"), json_object_get(expected, "tokens")));
         assert_true(json_equal(json_object_get(root, "text"), json_object_get(expected, "text")));
         if (i % 2 == 0)
@@ -135,8 +135,9 @@ static void test_text(void **state)
     kgen_test_expect("bench model.kgen --tests pp4,tg4 -r 1" QUICK, 0, "pp4", NULL);
     kgen_test_put_file("text.txt", "abcabcaabbccdeffedabcabc");
     kgen_test_expect("perplexity model.kgen -f text.txt --window 8" QUICK, 0, "perplexity", NULL);
-    kgen_test_expect("generate model.kgen -p a -n 2 --layout stored" QUICK, 0, NULL,
-                     "of the package are packed again: it has the layout tiles16, and the kernels read stored");
+    kgen_test_expect(
+        "generate model.kgen -p a -n 2 --layout stored" QUICK, 0, NULL,
+        "of the package are packed again: it has the layout tiles16, and the kernels read stored");
 }
 
 /* What a run prints of bytes and memory. */
@@ -158,7 +159,8 @@ static void test_figures(void **state)
     /* The last token that was chosen is not in the caches. */
     assert_int_equal(integer(memory, "filled_caches"), integer(memory, "caches") * 13 / 64);
     json_decref(root);
-    kgen_test_expect("generate model.gguf -p abca -n 3 --logit-bias 1=-inf" QUICK, 0, NULL, "of the bandwidth of");
+    kgen_test_expect("generate model.gguf -p abca -n 3 --logit-bias 1=-inf" QUICK, 0, NULL,
+                     "of the bandwidth of");
     kgen_test_expect("generate model.gguf -p abca -n 3" QUICK, 0, NULL, "kgen: peak memory ");
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Packages: what is packed is what the checkpoint has, kernels read it in place, and what is damaged or of
- * another version is refused. */
+/* Packages: what is packed is what the checkpoint has, and kernels read it in place. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,86 +7,19 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "api_fixture.h"
-#include "gen/base/file.h"
-#include "gen/ops/layout.h"
 #include "gguf_fixture.h"
+#include "package_fixture.h"
 #include "runtime/api/model.h"
-#include "runtime/model/package_config.h"
-#include "runtime/model/package_write.h"
 
 #define SEED UINT64_C(73)
-#define FILE_LIMIT ((size_t)16 << 20)
 
 enum { CONTEXT = 32, STEPS = 6 };
-
-/* ---- packing ---- */
-
-struct request {
-    struct kgen_package_formats formats;
-    enum kgen_constant activation_dtype, layout;
-    int (*progress)(void *context, uint64_t done, uint64_t bytes);
-};
-
-static const struct request in_tiles = {.activation_dtype = KGEN_I24, .layout = KGEN_TILES16};
-static const struct request as_stored = {.activation_dtype = KGEN_F32, .layout = KGEN_STORED};
-
-static int pack(const char *from, const char *to, const struct request *request,
-                struct kgen_package_summary *summary, struct kgen_error *error)
-{
-    struct kgen_checkpoint *checkpoint = kgen_checkpoint_open(from, error);
-    struct kgen_text config = {0}, values = {0};
-    int result = checkpoint == NULL ? -1 : kgen_package_config(checkpoint, &request->formats, &config, error);
-    const struct kgen_spec_options options = {.activation_dtypes = {request->activation_dtype},
-                                              .layout = request->layout};
-    struct kgen_spec *spec =
-        result == 0 ? kgen_spec_parse(from, config.data, config.length, &options, error) : NULL;
-    result = spec == NULL ? -1 : 0;
-    if (result == 0) {
-        kgen_package_put_string(&values, "general.name", "a name", 6);
-        const struct kgen_package_parts parts = {.checkpoint = checkpoint,
-                                                 .graph = spec->graph,
-                                                 .config = config.data,
-                                                 .activation_dtype = request->activation_dtype,
-                                                 .layout = request->layout,
-                                                 .values = &values,
-                                                 .value_count = 1,
-                                                 .threads = 2,
-                                                 .progress = request->progress};
-        result = kgen_package_write(to, &parts, summary, error);
-    }
-    kgen_spec_free(spec);
-    kgen_text_free(&config);
-    kgen_text_free(&values);
-    kgen_checkpoint_free(checkpoint);
-    return result;
-}
-
-static struct kgen_package_summary pack_well(const char *from, const char *to, const struct request *request)
-{
-    struct kgen_package_summary summary;
-    struct kgen_error error = {0};
-    char text[1200];
-    if (pack(from, to, request, &summary, &error) != 0)
-        fail_msg("%s: %s", from, kgen_error_format(&error, text, sizeof text));
-    return summary;
-}
-
-static struct kgen_checkpoint *open_well(const char *path)
-{
-    struct kgen_error error = {0};
-    struct kgen_checkpoint *checkpoint = kgen_checkpoint_open(path, &error);
-    if (checkpoint == NULL)
-        fail_msg("%s: %s", path, error.message);
-    return checkpoint;
-}
 
 /* The paths of a checkpoint and a package of the fixture. */
 static void name_files(const struct api_fixture *fixture, char model[128], char package[128])
@@ -208,10 +140,11 @@ static void test_tensors(void **state)
         const struct shape_case *item = &shapes[i / 3];
         kgen_test_write_llama(model, &item->shape, SEED, &item->types);
         if (i % 3 != 0)
-            pack_well(model, package, &as_stored);
+            kgen_test_pack_well(model, package, &kgen_test_as_stored);
         if (i % 3 != 1)
-            pack_well(i % 3 == 0 ? model : package, package, &in_tiles);
-        struct kgen_checkpoint *original = open_well(model), *packed = open_well(package);
+            kgen_test_pack_well(i % 3 == 0 ? model : package, package, &kgen_test_in_tiles);
+        struct kgen_checkpoint *original = kgen_test_open_checkpoint(model),
+                               *packed = kgen_test_open_checkpoint(package);
         assert_null(kgen_checkpoint_package(original));
         assert_non_null(kgen_checkpoint_package(packed));
         const size_t count = kgen_checkpoint_tensor_count(original);
@@ -264,17 +197,27 @@ static void compare_models(struct kgen_model *one, struct kgen_model *other)
 
 struct placement_case {
     const char *name;
-    const struct request *request; /* of the package; NULL: the checkpoint itself */
+    const struct kgen_test_packing *packing; /* of the package; NULL: the checkpoint itself */
     struct kgen_model_options options;
     bool packs, in_place; /* whether there are matrices that are packed, or used in place */
     const char *message;
 };
 
 static const struct placement_case placements[] = {
-    {"in place", &in_tiles, {0}, false, true, NULL},
-    {"in place as stored", &as_stored, {0}, false, true, NULL},
-    {"packed, as is asked for", &in_tiles, {.weights = KGEN_MODEL_WEIGHTS_PACKED}, true, false, NULL},
-    {"another layout", &in_tiles, {.layout = "stored"}, true, false, "of the package are packed again"},
+    {"in place", &kgen_test_in_tiles, {0}, false, true, NULL},
+    {"in place as stored", &kgen_test_as_stored, {0}, false, true, NULL},
+    {"packed, as is asked for",
+     &kgen_test_in_tiles,
+     {.weights = KGEN_MODEL_WEIGHTS_PACKED},
+     true,
+     false,
+     NULL},
+    {"another layout",
+     &kgen_test_in_tiles,
+     {.layout = "stored"},
+     true,
+     false,
+     "of the package are packed again"},
     {"a checkpoint is packed", NULL, {0}, true, false, NULL},
     {"other blocks than those of kernels",
      NULL,
@@ -298,9 +241,9 @@ static void check_placement(struct api_fixture *fixture, const struct placement_
     settings.threads = 2;
     struct kgen_context *context = api_open(&settings);
     api_forget_messages(fixture);
-    if (item->request != NULL)
-        pack_well(model, package, item->request);
-    struct kgen_model *placed = open_model(context, item->request != NULL ? package : model, &item->options);
+    if (item->packing != NULL)
+        kgen_test_pack_well(model, package, item->packing);
+    struct kgen_model *placed = open_model(context, item->packing != NULL ? package : model, &item->options);
     struct kgen_decoder_sizes sizes;
     kgen_decoder_query(placed->decoder, &sizes);
     if ((sizes.packed > 0) != item->packs || (sizes.in_place > 0) != item->in_place)
@@ -394,14 +337,16 @@ static void test_quantising(void **state)
 {
     char model[128], package[128];
     name_files(*state, model, package);
-    const struct request request = {
+    const struct kgen_test_packing packing = {
         .formats = {.bits = 4, .group_size = 32, .overrides = "{\"*.down_proj\": {\"bits\": 6}}"},
         .activation_dtype = KGEN_I24,
         .layout = KGEN_TILES16};
-    const struct kgen_package_summary summary = pack_well("tests/models/llama-f16", package, &request);
+    const struct kgen_package_summary summary =
+        kgen_test_pack_well("tests/models/llama-f16", package, &packing);
     assert_int_equal(summary.matrices, 8);
     assert_int_equal(summary.quantised, 8);
-    struct kgen_checkpoint *plain = open_well("tests/models/llama-f16"), *packed = open_well(package);
+    struct kgen_checkpoint *plain = kgen_test_open_checkpoint("tests/models/llama-f16"),
+                           *packed = kgen_test_open_checkpoint(package);
     check_quantised(plain, packed, "model.embed_tokens.weight", 4);
     check_quantised(plain, packed, "model.layers.0.self_attn.k_proj.weight", 4);
     check_quantised(plain, packed, "model.layers.0.mlp.down_proj.weight", 6);
@@ -428,196 +373,16 @@ static void test_wrong_formats(void **state)
     char model[128], package[128];
     name_files(*state, model, package);
     for (size_t i = 0; i < KGEN_COUNT_OF(wrong_formats); i++) {
-        struct request request = in_tiles;
+        struct kgen_test_packing packing = kgen_test_in_tiles;
         struct kgen_package_summary summary;
         struct kgen_error error = {0};
-        request.formats = wrong_formats[i].formats;
-        assert_int_equal(pack(wrong_formats[i].checkpoint, package, &request, &summary, &error), -1);
+        packing.formats = wrong_formats[i].formats;
+        assert_int_equal(kgen_test_pack(wrong_formats[i].checkpoint, package, &packing, &summary, &error),
+                         -1);
         if (strstr(error.message, wrong_formats[i].message) == NULL)
             fail_msg("case %zu: %s", i, error.message);
         assert_int_not_equal(access(package, F_OK), 0);
     }
-}
-
-/* ---- what is refused ---- */
-
-/* Where the value of a key of eight bytes or fewer lies. */
-static size_t value_at(const struct kgen_text *file, const char *key)
-{
-    struct kgen_error error = {0};
-    struct kgen_gguf *gguf = kgen_gguf_parse("file", file->data, file->length, &error);
-    assert_non_null(gguf);
-    const struct kgen_gguf_value *value = kgen_gguf_find(gguf, key);
-    assert_non_null(value);
-    const size_t at = (size_t)((const char *)value->data - file->data);
-    kgen_gguf_close(gguf);
-    return at;
-}
-
-/* Replaces the first place of a text in the header by another of the same length. */
-static void replace(struct kgen_text *file, const char *from, const char *to)
-{
-    const size_t length = strlen(from);
-    assert_int_equal(strlen(to), length);
-    for (size_t i = 0; i + length < file->length; i++) {
-        if (memcmp(file->data + i, from, length) != 0)
-            continue;
-        memcpy(file->data + i, to, length);
-        return;
-    }
-    fail_msg("there is no %s", from);
-}
-
-/* Makes the hash of the metadata right again. */
-static void hash_again(struct kgen_text *file)
-{
-    struct kgen_error error = {0};
-    struct kgen_gguf *gguf = kgen_gguf_parse("file", file->data, file->length, &error);
-    assert_non_null(gguf);
-    const size_t at = value_at(file, "kgen.package.hash");
-    memset(file->data + at, 0, 8);
-    const uint64_t hash = kgen_hash(KGEN_HASH_START, file->data, kgen_gguf_data_begin(gguf));
-    for (size_t i = 0; i < 8; i++)
-        file->data[at + i] = (char)(unsigned char)(hash >> (8 * i));
-    kgen_gguf_close(gguf);
-}
-
-static const struct damage_case {
-    const char *key;       /* its value counts one more; or NULL */
-    const char *from, *to; /* a text of the metadata; or NULL */
-    bool hashed;           /* the hash is that of what is there */
-    const char *message;
-} damages[] = {
-    {"kgen.package.version", NULL, NULL, false, "has the version 2, and this kgen reads 1"},
-    {"kgen.package.layout", NULL, NULL, false, "is made for version 2 of the layouts of weights"},
-    {"kgen.package.hash", NULL, NULL, false, "its metadata are not those that were written"},
-    {NULL, "a name", "a nama", false, "its metadata are not those that were written"},
-    {NULL, "\"columns\":64", "\"columns\":32", true, "lacks a part of"},
-    {NULL, "\"columns\":64", "\"columns\":63", true, "of a format that is not known"},
-    {NULL, "\"bits\":4", "\"bits\":9", true, "of a format that is not known"},
-    {NULL, "\"mode\":\"affine\"", "\"mode\":\"stored\"", true, "of a format that is not known"},
-    {NULL, "\"mode\":\"affine\"", "\"mode\":\"mxfp4 \"", true, "of a format that is not known"},
-    {NULL, "\"rows\":[64]", "\"rows\":[-6]", true, "without a name, or without rows"},
-    {NULL, "\"names\"", "\"gnats\"", true, "has weights with 0 names"},
-    {NULL, "k_proj.weight\"", "q_proj.weight\"", true, "has model.layers.0.self_attn.q_proj.weight twice"},
-    {NULL, "kgen.package.weights", "kgen.package.heights", true, "has no list of weights"},
-    {NULL, "kgen.package.layout_name", "kgen.package.layout_nome", true,
-     "has no \"kgen.package.layout_name\""},
-};
-
-static void test_damages(void **state)
-{
-    char model[128], package[128];
-    struct kgen_text good = {0};
-    struct kgen_error error = {0};
-    name_files(*state, model, package);
-    kgen_test_write_llama(model, &shapes[0].shape, SEED, &shapes[0].types);
-    pack_well(model, package, &in_tiles);
-    assert_int_equal(kgen_file_read(package, FILE_LIMIT, &good, &error), 0);
-    for (size_t i = 0; i < KGEN_COUNT_OF(damages); i++) {
-        struct kgen_text file = {0};
-        kgen_text_append(&file, good.data, good.length);
-        if (damages[i].key != NULL)
-            file.data[value_at(&file, damages[i].key)]++;
-        else
-            replace(&file, damages[i].from, damages[i].to);
-        if (damages[i].hashed)
-            hash_again(&file);
-        struct kgen_error refused = {0};
-        struct kgen_checkpoint *checkpoint =
-            kgen_checkpoint_parse("damaged.kgen", file.data, file.length, &refused);
-        if (checkpoint != NULL || strstr(refused.message, damages[i].message) == NULL ||
-            refused.code != KGEN_ERROR_SPEC || strstr(refused.hint, "kgen pack") == NULL)
-            fail_msg("case %zu: %s; %s", i, refused.message, refused.hint);
-        kgen_text_free(&file);
-    }
-    kgen_text_free(&good);
-}
-
-/* A damaged weight is found by reading all of them; a file that is cut short when it is opened. */
-static void test_damaged_weights(void **state)
-{
-    char model[128], package[128];
-    struct kgen_text file = {0};
-    struct kgen_error error = {0};
-    name_files(*state, model, package);
-    kgen_test_write_llama(model, &shapes[0].shape, SEED, &shapes[0].types);
-    pack_well(model, package, &in_tiles);
-    assert_int_equal(kgen_file_read(package, FILE_LIMIT, &file, &error), 0);
-    struct kgen_checkpoint *checkpoint = kgen_checkpoint_parse("p.kgen", file.data, file.length, &error);
-    const struct kgen_package *opened = kgen_checkpoint_package(checkpoint);
-    assert_int_equal(kgen_package_check(opened, NULL, NULL, &error), 0);
-    const size_t count = kgen_package_weights_count(opened);
-    assert_true(count > 10);
-    for (size_t i = 0; i < count; i++) {
-        const struct kgen_package_weights *weights = kgen_package_weights_at(opened, i);
-        for (size_t j = 0; j < KGEN_FORMAT_ARRAYS_MAX && weights->arrays[j] != NULL; j++) {
-            char *byte = file.data + weights->arrays[j]->offset + weights->arrays[j]->bytes - 1;
-            struct kgen_error found = {0};
-            assert_int_equal(weights->arrays[j]->offset % KGEN_PACKAGE_ALIGNMENT, 0);
-            *byte = (char)(*byte ^ 1);
-            assert_int_equal(kgen_package_check(opened, NULL, NULL, &found), -1);
-            *byte = (char)(*byte ^ 1);
-            assert_non_null(strstr(found.message, "does not have the bytes that were written"));
-            char tensor[80];
-            kgen_gguf_show(weights->arrays[j]->name, tensor, sizeof tensor);
-            assert_non_null(strstr(found.message, tensor));
-        }
-    }
-    kgen_checkpoint_free(checkpoint);
-    assert_null(kgen_checkpoint_parse("p.kgen", file.data, file.length - 100, &error));
-    assert_non_null(strstr(error.message, "which ends after"));
-    kgen_text_free(&file);
-}
-
-/* ---- writing ---- */
-
-static int end_at_once(void *context, uint64_t done, uint64_t bytes)
-{
-    (void)context;
-    return done * 2 > bytes ? 1 : 0;
-}
-
-static size_t count_files(const char *folder, const char *part)
-{
-    size_t count = 0;
-    DIR *open = opendir(folder);
-    assert_non_null(open);
-    for (const struct dirent *entry = readdir(open); entry != NULL; entry = readdir(open))
-        count += strstr(entry->d_name, part) != NULL ? 1 : 0;
-    closedir(open);
-    return count;
-}
-
-/* Writing that is ended, or fails, leaves what was there, and nothing else. */
-static void test_nothing_is_lost(void **state)
-{
-    const struct api_fixture *fixture = *state;
-    char model[128], package[128];
-    struct kgen_package_summary summary;
-    struct kgen_error error = {0};
-    struct kgen_text before = {0}, after = {0};
-    struct request request = in_tiles;
-    name_files(fixture, model, package);
-    kgen_test_write_llama(model, &shapes[0].shape, SEED, &shapes[0].types);
-    pack_well(model, package, &as_stored);
-    assert_int_equal(kgen_file_read(package, FILE_LIMIT, &before, &error), 0);
-    request.progress = end_at_once;
-    assert_int_equal(pack(model, package, &request, &summary, &error), -1);
-    assert_int_equal(error.code, KGEN_ERROR_NONE);
-    assert_int_equal(kgen_file_read(package, FILE_LIMIT, &after, &error), 0);
-    assert_int_equal(before.length, after.length);
-    assert_memory_equal(before.data, after.data, before.length);
-    assert_int_equal(count_files(fixture->folder, ".tmp"), 0);
-    assert_int_equal(pack(model, "no/such/folder/p.kgen", &in_tiles, &summary, &error), -1);
-    assert_int_equal(error.code, KGEN_ERROR_IO);
-    /* The same checkpoint makes the same bytes. */
-    pack_well(model, package, &as_stored);
-    assert_int_equal(kgen_file_read(package, FILE_LIMIT, &after, &error), 0);
-    assert_int_equal(before.length, after.length);
-    assert_memory_equal(before.data, after.data, before.length);
-    kgen_text_free(&before);
-    kgen_text_free(&after);
 }
 
 int main(void)
@@ -628,9 +393,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_checkpoints_in_place, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_quantising, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_wrong_formats, api_setup, api_teardown),
-        cmocka_unit_test_setup_teardown(test_damages, api_setup, api_teardown),
-        cmocka_unit_test_setup_teardown(test_damaged_weights, api_setup, api_teardown),
-        cmocka_unit_test_setup_teardown(test_nothing_is_lost, api_setup, api_teardown),
     };
     return cmocka_run_group_tests_name("packages", tests, NULL, NULL);
 }
