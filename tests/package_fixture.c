@@ -13,7 +13,7 @@ const struct kgen_test_packing kgen_test_in_tiles = {.activation_dtype = KGEN_I2
 const struct kgen_test_packing kgen_test_as_stored = {.activation_dtype = KGEN_F32, .layout = KGEN_STORED};
 
 int kgen_test_pack(const char *from, const char *to, const struct kgen_test_packing *packing,
-                struct kgen_package_summary *summary, struct kgen_error *error)
+                   struct kgen_package_summary *summary, struct kgen_error *error)
 {
     struct kgen_checkpoint *checkpoint = kgen_checkpoint_open(from, error);
     struct kgen_text config = {0}, values = {0};
@@ -43,7 +43,8 @@ int kgen_test_pack(const char *from, const char *to, const struct kgen_test_pack
     return result;
 }
 
-struct kgen_package_summary kgen_test_pack_well(const char *from, const char *to, const struct kgen_test_packing *packing)
+struct kgen_package_summary kgen_test_pack_well(const char *from, const char *to,
+                                                const struct kgen_test_packing *packing)
 {
     struct kgen_package_summary summary;
     struct kgen_error error = {0};

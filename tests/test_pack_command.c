@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,8 +153,10 @@ static void test_figures(void **state)
     const json_t *memory = json_object_get(root, "memory");
     /* Of 64 positions, which the caches have room for, 2 of the prompt and half of 12 are read on average. */
     const double caches = (double)integer(memory, "caches") * 8 / 64;
-    assert_true(bytes > caches + 10000);
-    assert_true(bytes < caches + (double)integer(memory, "packed_weights") * 2);
+    const double weights = json_number_value(json_object_get(root, "weight_bytes_per_second")) / rate * bytes;
+    assert_true(weights > 10000 && weights < 2 * (double)integer(memory, "packed_weights"));
+    if (!(fabs(bytes - weights - caches) < 1))
+        fail_msg("%g bytes a token, of which %g of weights; %g expected of caches", bytes, weights, caches);
     assert_true(bandwidth > 0);
     assert_true(share > 0.999 * rate / bandwidth && share < 1.001 * rate / bandwidth);
     /* The last token that was chosen is not in the caches. */

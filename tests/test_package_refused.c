@@ -196,7 +196,8 @@ static void test_nothing_is_lost(void **state)
     assert_int_equal(before.length, after.length);
     assert_memory_equal(before.data, after.data, before.length);
     assert_int_equal(count_files(fixture->folder, ".tmp"), 0);
-    assert_int_equal(kgen_test_pack(model, "no/such/folder/p.kgen", &kgen_test_in_tiles, &summary, &error), -1);
+    assert_int_equal(kgen_test_pack(model, "no/such/folder/p.kgen", &kgen_test_in_tiles, &summary, &error),
+                     -1);
     assert_int_equal(error.code, KGEN_ERROR_IO);
     /* The same checkpoint makes the same bytes. */
     kgen_test_pack_well(model, package, &kgen_test_as_stored);
