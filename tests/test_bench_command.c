@@ -127,7 +127,8 @@ static void test_table(void **state)
 {
     (void)state;
     kgen_test_expect("bench model.gguf --tune-seconds 0.01 --tests tg3@d2 -r 1", 0, "tg3@d2", NULL);
-    kgen_test_expect("bench model.gguf --tune-seconds 0.01 --tests tg3 -r 1 -q", 0, "prompts run ", NULL);
+    kgen_test_expect("bench model.gguf --tune-seconds 0.01 --tests tg3 -r 1 -q", 0,
+                     "prompts run ", NULL);
 }
 
 /* Waits until the model is open: kgen then says on stderr what was tuned. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The weight formats whose rows are blocks of one array, against decoders that know the bytes and nothing of
- * kgen. */
+/* The weight formats whose rows are blocks of one array, against decoders that know the bytes and nothing of kgen. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -162,8 +162,7 @@ struct kgen_op {
     int (*check)(const struct kgen_problem *problem, const struct kgen_check_place *check);
     /* NULL, or makes the problem whose one call does what `rows` calls of this one do, each activation of
      * which is that many of this one's, one after the other. Where its op has a scalar named "rows", that
-     * says how many of them a call has; elsewhere its range does. Returns false where one call gains nothing.
-     */
+     * says how many of them a call has; elsewhere its range does. Returns false where one call gains nothing. */
     bool (*batched)(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch);
     /* NULL, or gives more names to templates. */
     void (*names)(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver);

@@ -6,8 +6,7 @@
 
 #define OPS(ROW)                                                                                             \
     ROW(qmv)                                                                                                 \
-    ROW(qmm)                                                                                                 \
-    ROW(dequantize)                                                                                          \
+    ROW(qmm) ROW(dequantize)                                                                                  \
     ROW(rms_norm) ROW(rope) ROW(swiglu) ROW(add) ROW(softmax) ROW(attention_decode) ROW(attention_prefill)
 
 #define DECLARE(name) extern const struct kgen_op kgen_op_##name;
