@@ -61,9 +61,8 @@ static const struct option_info option_infos[] = {
     {"tune-seconds", NULL, 0, "S", RUNNING, kgen_read_tune_seconds, 0, false,
      "seconds that a first run may tune (default: 5)"},
     {"mmap", NULL, 0, NULL, RUNNING, NULL, FIELD(mmap), false,
-     "use weights where they lie in the file, as far as kernels can read them there (default of a package, "
-     "and "
-     "where free memory is short)"},
+     "use weights in the file, as far as kernels can read them there (default of a package, and where free "
+     "memory is short)"},
     {"no-mmap", NULL, 0, NULL, RUNNING, NULL, FIELD(no_mmap), false,
      "pack all weights into memory, also those of a package"},
     {"overrides", NULL, 0, "JSON", IN(PACK), NULL, FIELD(overrides), false,
@@ -101,8 +100,7 @@ static const struct option_info option_infos[] = {
      "write what kgen.lock in that folder says, the same bytes on any machine, and tune nothing"},
     {"check", NULL, 0, NULL, IN(GENERATE) | IN(INSPECT), NULL, FIELD(check), false,
      "write nothing; exit status 1 where that folder is not what its kgen.lock makes now; of inspect, where "
-     "a "
-     "byte of a package is not as it was written"},
+     "a byte of a package is not as it was written"},
     {"force", NULL, 0, NULL, IN(GENERATE) | IN(REPLAY) | IN(PACK), NULL, FIELD(force), false,
      "replace files of that folder that kgen did not write; of replay and pack, a file that is no pack or "
      "package"},
