@@ -107,7 +107,7 @@ fuzz: test-deps $(FUZZERS) ## fuzz what reads specs, templates, checkpoints, tok
 	done
 
 # What a target needs besides gen/.
-CHECKPOINTS := $(filter $(patsubst %,runtime/model/%.c,gguf% checkpoint% safetensors% file_map llama2c),$(RUNTIME)) tests/gguf_exercise.c
+CHECKPOINTS := $(filter $(patsubst %,runtime/model/%.c,gguf% checkpoint% safetensors% file_map llama2c package),$(RUNTIME)) tests/gguf_exercise.c
 $(BUILD)/fuzz_gguf: $(CHECKPOINTS) tests/gguf_fixture.c tests/ggml_blocks.c
 $(BUILD)/fuzz_safetensors: $(CHECKPOINTS) tests/safetensors_fixture.c
 $(BUILD)/fuzz_tokenizer $(BUILD)/fuzz_tokenizer_json: $(filter-out %_gguf.c %_file.c,$(filter runtime/model/tokenizer/%.c,$(RUNTIME)))

@@ -54,3 +54,23 @@ void kgen_layout_pack(const struct kgen_problem *problem, int array, const void 
         to += (rows + KGEN_TILE_ROWS - 1) / KGEN_TILE_ROWS * KGEN_TILE_ROWS * bytes;
     }
 }
+
+void kgen_layout_unpack_row(const struct kgen_problem *problem, int array, const void *packed, int64_t row,
+                            void *stored)
+{
+    struct kgen_matrix matrix;
+    kgen_problem_matrix(problem, NULL, &matrix);
+    const struct kgen_format_array *described = &matrix.format->arrays[array];
+    const size_t bytes = (size_t)described->row_bytes(&matrix);
+    const unsigned char *from = packed;
+    if (kgen_problem_get(problem, "layout") != KGEN_TILES16) {
+        memcpy(stored, from + (size_t)row * bytes, bytes);
+        return;
+    }
+    const size_t word_bytes = (size_t)described->word_bytes(&matrix);
+    const size_t within = (size_t)row % KGEN_TILE_ROWS;
+    from += ((size_t)row - within) * bytes + within * word_bytes;
+    for (size_t word = 0; word < bytes / word_bytes; word++)
+        memcpy((unsigned char *)stored + word * word_bytes, from + word * KGEN_TILE_ROWS * word_bytes,
+               word_bytes);
+}

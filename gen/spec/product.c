@@ -290,7 +290,8 @@ int kgen_derive_product(struct kgen_derivation *derivation, const struct kgen_st
     for (size_t i = 0; i < count; i++) {
         struct group group = {.count = 0};
         for (size_t j = i; j < count && !parts[i].done; j++) {
-            if (parts[j].done || !formats_equal(&parts[i].format, &parts[j].format))
+            if (parts[j].done || !formats_equal(&parts[i].format, &parts[j].format) ||
+                (j > i && derivation->reader->separate))
                 continue;
             group.parts[group.count++] = &parts[j];
             group.rows += parts[j].rows;

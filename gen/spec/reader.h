@@ -38,6 +38,7 @@ struct kgen_spec_reader {
     int64_t activation_dtypes[KGEN_SPEC_PRECISIONS_MAX];
     size_t activation_count;
     int64_t layout;       /* the default of the field of every qmv */
+    bool separate;        /* products of one format stay apart: "fuse_products" is false */
     bool has_text_config; /* what describes the model is an object within the config, with this key */
 };
 #define KGEN_SPEC_TEXT_CONFIG "text_config"

@@ -228,6 +228,10 @@ static int read_head(struct kgen_spec_reader *reader, json_t *root)
     if (schema != KGEN_SPEC_SCHEMA)
         return kgen_spec_fail(reader, &schema_path, "the spec is of schema %lld; this kgen reads schema %d",
                               (long long)schema, KGEN_SPEC_SCHEMA);
+    bool fuse = true;
+    if (kgen_spec_boolean(reader, NULL, root, "fuse_products", &fuse) < 0)
+        return -1;
+    reader->separate = !fuse;
     struct kgen_problem problem;
     kgen_problem_init(&problem, kgen_op_find("qmv"));
     reader->layout = kgen_problem_get(&problem, "layout");

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/api/model.h"
 
+#include "gen/ops/constant.h"
+#include "runtime/machine/memory.h"
+#include "runtime/model/package.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +42,7 @@ static int write_config(const struct kgen_model *model, const struct kgen_model_
         json_object_set_new(config, "cache_dtype", json_string(model->cache_dtype)) == 0 &&
         (options->context == 0 ||
          json_object_set_new(config, "context", json_integer(options->context)) == 0) &&
+        (!model->separate || json_object_set_new(config, "fuse_products", json_false()) == 0) &&
         json_object_set_new(config, "prompt_rows", json_integer(prompt_rows)) == 0)
         written = json_dumps(config, JSON_INDENT(1));
     if (written != NULL)
@@ -84,12 +89,112 @@ static int load(struct kgen_model *model, const struct kgen_context *context,
                                              .plain = plain,
                                              .checkpoint = model->checkpoint,
                                              .threads = context->settings.threads,
+                                             .in_place = model->in_place,
                                              .progress = options->progress,
                                              .progress_context = options->progress_context};
     model->decoder = kgen_decoder_new(&parts, error);
     free(kernels);
     free(plain);
     return model->decoder != NULL ? 0 : -1;
+}
+
+/* ---- where weights are ---- */
+
+static uint64_t megabytes(uint64_t bytes)
+{
+    return bytes >> 20;
+}
+
+/* Whether most weights lie in the file as kernels read them in the layout "stored". */
+static bool stored_is_read(const struct kgen_checkpoint *checkpoint)
+{
+    uint64_t readable = 0, others = 0;
+    for (size_t i = 0; i < kgen_checkpoint_tensor_count(checkpoint); i++) {
+        struct kgen_checkpoint_tensor tensor;
+        kgen_checkpoint_tensor_at(checkpoint, i, &tensor);
+        const char *names[] = {tensor.name};
+        struct kgen_matrix matrix = tensor.matrix;
+        const bool in_place = tensor.matrix.format != NULL &&
+                              kgen_checkpoint_in_place(checkpoint, names, 1, KGEN_STORED, &matrix);
+        *(in_place ? &readable : &others) += tensor.bytes;
+    }
+    return readable > others;
+}
+
+/* Whether weights packed into memory of their own would take more of it than is free. */
+static bool memory_is_short(const struct kgen_model *model, const struct kgen_context *context,
+                            const struct kgen_model_options *options)
+{
+    struct kgen_checkpoint_facts facts;
+    kgen_checkpoint_query(model->checkpoint, &facts);
+    const uint64_t available =
+        options->available_memory != 0 ? options->available_memory : kgen_memory_available();
+    if (available == 0 || facts.bytes < available)
+        return false;
+    kgen_context_log(context, KGEN_LOG_WARNING,
+                     "%llu MB of memory are free, and the weights take %llu: they are used in the file where "
+                     "that is possible",
+                     (unsigned long long)megabytes(available), (unsigned long long)megabytes(facts.bytes));
+    return true;
+}
+
+/* NULL where the checkpoint is none, or there is no checkpoint. */
+static const struct kgen_package *package_of(const struct kgen_model *model)
+{
+    return model->checkpoint != NULL ? kgen_checkpoint_package(model->checkpoint) : NULL;
+}
+
+/* Sets what the options leave open: the precision of products, the layout of weights, and where they are. */
+static void choose(struct kgen_model *model, const struct kgen_context *context,
+                   const struct kgen_model_options *options)
+{
+    const struct kgen_package *package = package_of(model);
+    struct kgen_package_facts facts = {.activation_dtype = KGEN_I24, .layout = KGEN_CONSTANT_NONE};
+    if (package != NULL)
+        kgen_package_query(package, &facts);
+    model->activation_dtype = options->activation_dtype != NULL ? options->activation_dtype
+                                                                : kgen_constant_name(facts.activation_dtype);
+    model->cache_dtype = options->cache_dtype != NULL ? options->cache_dtype : "f16";
+    model->in_place = options->weights == KGEN_MODEL_WEIGHTS_IN_PLACE;
+    if (model->checkpoint != NULL && options->weights == KGEN_MODEL_WEIGHTS_AUTO)
+        model->in_place = package != NULL || memory_is_short(model, context, options);
+    if (model->checkpoint == NULL)
+        model->in_place = false;
+    if (package == NULL && model->in_place && stored_is_read(model->checkpoint))
+        facts.layout = KGEN_STORED;
+    const bool stored =
+        options->layout != NULL ? strcmp(options->layout, "stored") == 0 : facts.layout == KGEN_STORED;
+    /* The matrices that one product would take together lie apart. */
+    model->separate = package == NULL && model->in_place && stored;
+    if (facts.layout == KGEN_CONSTANT_NONE)
+        facts.layout = strcmp(model->activation_dtype, "f32") == 0 ? KGEN_STORED : KGEN_TILES16;
+    model->layout = options->layout != NULL ? options->layout : kgen_constant_name(facts.layout);
+}
+
+/* Says where weights are not used in the file that were to be. */
+static void say_packed(const struct kgen_model *model, const struct kgen_context *context,
+                       const struct kgen_model_options *options)
+{
+    const struct kgen_package *package = package_of(model);
+    struct kgen_decoder_sizes sizes;
+    kgen_decoder_query(model->decoder, &sizes);
+    if (!model->in_place || sizes.packed == 0)
+        return;
+    if (package != NULL) {
+        struct kgen_package_facts facts;
+        kgen_package_query(package, &facts);
+        kgen_context_log(context, KGEN_LOG_WARNING,
+                         "%zu of %zu matrices of the package are packed again: it has the layout %s, and the "
+                         "kernels read %s",
+                         sizes.packed, sizes.packed + sizes.in_place, kgen_constant_name(facts.layout),
+                         model->layout);
+    } else if (options->weights == KGEN_MODEL_WEIGHTS_IN_PLACE || sizes.in_place == 0) {
+        kgen_context_log(
+            context, KGEN_LOG_WARNING,
+            "%zu of %zu matrices do not lie in the file as kernels read them, and are packed into "
+            "memory; kgen pack makes a file of which all can be used",
+            sizes.packed, sizes.packed + sizes.in_place);
+    }
 }
 
 /* Returns 0, or -1 with the error, or with the status set. */
@@ -100,16 +205,16 @@ static int open_parts(struct kgen_model *model, struct kgen_context *context, co
     if (options->config == NULL && (model->checkpoint = kgen_checkpoint_open(path, error)) == NULL)
         return -1;
     struct kgen_text config = {0};
-    model->activation_dtype = options->activation_dtype != NULL ? options->activation_dtype : "i24";
-    const char *usual_layout = strcmp(model->activation_dtype, "f32") == 0 ? "stored" : "tiles16";
-    model->layout = options->layout != NULL ? options->layout : usual_layout;
-    model->cache_dtype = options->cache_dtype != NULL ? options->cache_dtype : "f16";
+    choose(model, context, options);
     if (write_config(model, options, &config, error) == 0)
         model->spec = kgen_spec_parse(path, config.data, config.length, NULL, error);
     if (model->spec != NULL && (model->checkpoint == NULL || check(model, error) == 0))
         model->plan = kgen_plan_text(context, path, config.data, config.length, status);
     kgen_text_free(&config);
-    return model->plan == NULL ? -1 : load(model, context, options, error);
+    if (model->plan == NULL || load(model, context, options, error) != 0)
+        return -1;
+    say_packed(model, context, options);
+    return 0;
 }
 
 struct kgen_model *kgen_model_open(struct kgen_context *context, const char *path,

@@ -12,19 +12,33 @@ struct kgen_model {
     struct kgen_spec *spec;
     struct kgen_plan *plan;
     struct kgen_decoder *decoder;
+    bool in_place; /* whether weights may be used in the file */
+    bool separate; /* products with several matrices are separate, as the matrices are in the file */
     /* Of products, of weights, of keys and values: what the options said, or their defaults. Not owned. */
     const char *activation_dtype, *layout, *cache_dtype;
 };
 
+/* Where the weights are that kernels read. */
+enum kgen_model_weights {
+    /* Those of a package in its file; others packed into memory, unless free memory is short. */
+    KGEN_MODEL_WEIGHTS_AUTO,
+    KGEN_MODEL_WEIGHTS_IN_PLACE, /* in the file, as far as they lie there as kernels read them */
+    KGEN_MODEL_WEIGHTS_PACKED    /* packed into memory of their own */
+};
+
 struct kgen_model_options {
     /* The strings must outlive the model. */
-    const char *activation_dtype; /* of products; NULL: "i24" */
-    const char *layout;           /* of weights; NULL: "tiles16" for integers, else "stored" */
-    const char *cache_dtype;      /* of keys and values; NULL: "f16" */
-    int64_t context; /* positions that the caches have room for; 0: the checkpoint's, at most 4096 */
+    const char *activation_dtype; /* of products; NULL: that of a package, else "i24" */
+    /* Of weights; NULL: that of a package; "stored" where most weights of another checkpoint are to be used
+     * in place and can be; else "tiles16" for integers and "stored" for floats. */
+    const char *layout;
+    const char *cache_dtype; /* of keys and values; NULL: "f16" */
+    int64_t context;         /* positions that the caches have room for; 0: the checkpoint's, at most 4096 */
     /* NULL, or the text of a config: nothing is opened, path only names it, and the weights are random. */
     const struct kgen_text *config;
     int64_t prompt_rows; /* tokens of a prompt that run at once; 0: 512, or the context where that is less */
+    enum kgen_model_weights weights;
+    uint64_t available_memory; /* bytes; 0: what the system says */
     /* NULL, or is told of the nodes whose weights are loaded. */
     void (*progress)(void *context, size_t done, size_t count);
     void *progress_context;

@@ -32,6 +32,7 @@ int kgen_command_text(const struct kgen_options *options);
 int kgen_command_bench(const struct kgen_options *options);
 int kgen_command_perplexity(const struct kgen_options *options);
 int kgen_command_replay(const struct kgen_options *options);
+int kgen_command_pack(const struct kgen_options *options);
 int kgen_command_expand(const struct kgen_options *options);
 int kgen_command_run(const struct kgen_options *options);
 int kgen_command_profile(const struct kgen_options *options);

@@ -152,13 +152,25 @@ static int decode(struct generation *generation, struct kgen_error *error)
 
 /* ---- the result ---- */
 
+/* The bytes that a token of the text after the first read, on average. */
+static double bytes_per_token(const struct generation *generation)
+{
+    return kgen_opened_model_step_bytes(&generation->opened, (double)generation->prompt.count +
+                                                                 (double)generation->tokens.count / 2);
+}
+
 /* The bytes that the text read of weights, in a second. */
+static double weight_bytes_per_second(const struct generation *generation)
+{
+    const double later = generation->tokens.count > 0 ? (double)generation->tokens.count - 1 : 0;
+    return kgen_rate(kgen_opened_model_step_bytes(&generation->opened, 0) * later, generation->text_seconds);
+}
+
+/* Those of both in a second. */
 static double bytes_per_second(const struct generation *generation)
 {
-    struct kgen_decoder_sizes sizes;
-    kgen_decoder_query(generation->opened.model->decoder, &sizes);
-    return kgen_rate((double)sizes.read_weights * (double)(generation->tokens.count - 1),
-                     generation->text_seconds);
+    const double later = generation->tokens.count > 0 ? (double)generation->tokens.count - 1 : 0;
+    return kgen_rate(bytes_per_token(generation) * later, generation->text_seconds);
 }
 
 static json_t *json_ids(const struct kgen_token_ids *ids)
@@ -173,17 +185,21 @@ static int print_json(const struct generation *generation)
 {
     const struct generation *g = generation;
     const size_t later = g->tokens.count > 0 ? g->tokens.count - 1 : 0;
+    const double bandwidth = kgen_opened_model_bandwidth(&g->opened);
     return kgen_json_print(json_pack(
-        "{s:s, s:o, s:o, s:s%, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kgen", KGEN_VERSION,
-        "prompt_tokens", json_ids(&g->prompt), "tokens", json_ids(&g->tokens), "text",
+        "{s:s, s:o, s:o, s:s%, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kgen",
+        KGEN_VERSION, "prompt_tokens", json_ids(&g->prompt), "tokens", json_ids(&g->tokens), "text",
         g->text.data != NULL ? g->text.data : "", g->text.length, "ended", g->ended, "seed",
         g->options->sampling.temperature > 0 ? json_integer((json_int_t)g->seed) : json_null(),
         "open_seconds", kgen_json_number(g->opened.seconds), "prompt_seconds",
         kgen_json_number(g->prompt_seconds), "text_seconds", kgen_json_number(g->text_seconds),
         "prompt_tokens_per_second", kgen_json_positive(kgen_rate((double)g->prompt.count, g->prompt_seconds)),
         "text_tokens_per_second", kgen_json_positive(kgen_rate((double)later, g->text_seconds)),
-        "weight_bytes_per_second", kgen_json_positive(bytes_per_second(g)), "peak_memory_megabytes",
-        kgen_json_positive(kgen_peak_megabytes())));
+        "weight_bytes_per_second", kgen_json_positive(weight_bytes_per_second(g)), "bytes_per_token",
+        kgen_json_positive(bytes_per_token(g)), "bytes_per_second", kgen_json_positive(bytes_per_second(g)),
+        "read_bandwidth", kgen_json_positive(bandwidth), "bandwidth_share",
+        kgen_json_positive(kgen_rate(bytes_per_second(g), bandwidth)), "peak_memory_megabytes",
+        kgen_json_positive(kgen_peak_megabytes()), "memory", kgen_opened_model_memory_json(&g->opened)));
 }
 
 static void say_rates(const struct generation *generation)
@@ -194,10 +210,17 @@ static void say_rates(const struct generation *generation)
     kgen_say("kgen: opened in %.2f s; prompt %zu tokens, %.1f tokens/s, %.2f s to the first token",
              g->opened.seconds, g->prompt.count, kgen_rate((double)g->prompt.count, g->prompt_seconds),
              g->prompt_seconds);
-    if (g->tokens.count > 1)
-        kgen_say("kgen: text %zu tokens, %.1f tokens/s, weights read at %.1f GB/s; peak memory %.0f MB",
+    if (g->tokens.count > 1) {
+        const double bandwidth = kgen_opened_model_bandwidth(&g->opened);
+        char share[64] = "";
+        if (bandwidth > 0)
+            snprintf(share, sizeof share, ", %.0f %% of the bandwidth of %.1f GB/s",
+                     100 * bytes_per_second(g) / bandwidth, bandwidth * 1e-9);
+        kgen_say("kgen: text %zu tokens, %.1f tokens/s; weights and caches read at %.1f GB/s%s",
                  g->tokens.count, kgen_rate((double)(g->tokens.count - 1), g->text_seconds),
-                 bytes_per_second(g) * 1e-9, kgen_peak_megabytes());
+                 bytes_per_second(g) * 1e-9, share);
+    }
+    kgen_opened_model_say_memory(&g->opened);
 }
 
 static int run(struct generation *generation)

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "runtime/command/inspect.h"
+#include "runtime/command/interrupt.h"
 #include "runtime/command/table.h"
+#include "runtime/model/package.h"
 
 enum { TEXT_SHOWN = 100 };
 
@@ -23,6 +25,36 @@ static void count_types(struct kgen_inspection *inspection)
         inspection->types[at].tensors++;
         inspection->types[at].bytes += tensor.bytes;
     }
+}
+
+static int go_on(void *context, uint64_t done, uint64_t bytes)
+{
+    (void)context;
+    (void)done;
+    (void)bytes;
+    return kgen_interrupted ? 1 : 0;
+}
+
+/* Reads every byte of a package. Returns an exit status, and has printed the error. */
+static int check_bytes(struct kgen_inspection *inspection)
+{
+    const struct kgen_package *package = kgen_checkpoint_package(inspection->checkpoint);
+    struct kgen_error error = {0};
+    if (package == NULL) {
+        kgen_error_set(&error, KGEN_ERROR_USAGE, kgen_checkpoint_source(inspection->checkpoint), 0, 0,
+                       "only packages have hashes that --check holds their bytes against");
+        kgen_error_hint(&error, "kgen pack makes one");
+        return kgen_fail(&error);
+    }
+    kgen_interrupt_catch();
+    if (kgen_package_check(package, go_on, NULL, &error) == 0) {
+        inspection->checked = true;
+        return KGEN_EXIT_DONE;
+    }
+    if (error.code == KGEN_ERROR_NONE)
+        return KGEN_EXIT_INTERRUPTED;
+    kgen_fail(&error);
+    return KGEN_EXIT_FAILED;
 }
 
 /* What cannot be read of it is left to error. */
@@ -158,6 +190,8 @@ static int print(const struct kgen_inspection *inspection)
     print_totals(inspection);
     if (inspection->spec == NULL)
         return result;
+    if (inspection->checked)
+        printf("every byte is as it was written\n");
     printf("%s\n", inspection->spec->summary);
     for (size_t i = 0; i < inspection->spec->warning_count; i++)
         printf("note: %s\n", inspection->spec->warnings[i]);
@@ -178,6 +212,11 @@ int kgen_command_inspect(const struct kgen_options *options)
     inspection.checkpoint = kgen_checkpoint_open(options->arguments[0], &error);
     if (inspection.checkpoint == NULL)
         return kgen_fail(&error);
+    const int checked = options->check ? check_bytes(&inspection) : KGEN_EXIT_DONE;
+    if (checked != KGEN_EXIT_DONE) {
+        close_inspection(&inspection);
+        return checked;
+    }
     inspect(&inspection);
     int status = inspection.mismatches.count == 0 ? KGEN_EXIT_DONE : KGEN_EXIT_FAILED;
     if (options->json) {

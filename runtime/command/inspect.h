@@ -10,6 +10,7 @@
 
 struct kgen_inspection {
     struct kgen_checkpoint *checkpoint;
+    bool checked; /* every byte of a package is as it was written */
     struct kgen_text config;
     struct kgen_spec *spec; /* NULL where error says why there is none */
     struct kgen_error error;

@@ -111,7 +111,7 @@ json_t *kgen_inspect_json(const struct kgen_inspection *inspection)
         json_array_append_new(warnings, kgen_json_string(inspection->spec->warnings[i]));
     json_t *config = inspection->config.length > 0 ? json_loads(inspection->config.data, 0, NULL) : NULL;
     return json_pack(
-        "{s:s, s:o, s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:b}", "kgen",
+        "{s:s, s:o, s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "kgen",
         KGEN_VERSION, "file", kgen_json_string(kgen_checkpoint_source(inspection->checkpoint)), "container",
         facts.container, "files", (json_int_t)facts.files, "version",
         gguf != NULL ? json_integer((json_int_t)kgen_gguf_version(gguf)) : json_null(), "bytes",
@@ -121,5 +121,6 @@ json_t *kgen_inspect_json(const struct kgen_inspection *inspection)
         "tensor_bytes", (json_int_t)inspection->tensor_bytes, "config", config != NULL ? config : json_null(),
         "summary", read ? kgen_json_string(inspection->spec->summary) : json_null(), "warnings", warnings,
         "error", read ? json_null() : kgen_json_string(error), "mismatches",
-        mismatches_json(&inspection->mismatches), "valid", read && inspection->mismatches.count == 0);
+        mismatches_json(&inspection->mismatches), "valid", read && inspection->mismatches.count == 0,
+        "checked", inspection->checked);
 }

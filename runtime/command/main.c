@@ -18,6 +18,7 @@ static int (*const commands[KGEN_COMMAND_COUNT])(const struct kgen_options *opti
     [KGEN_COMMAND_BENCH] = kgen_command_bench,
     [KGEN_COMMAND_PERPLEXITY] = kgen_command_perplexity,
     [KGEN_COMMAND_REPLAY] = kgen_command_replay,
+    [KGEN_COMMAND_PACK] = kgen_command_pack,
     [KGEN_COMMAND_EXPAND] = kgen_command_expand,
     [KGEN_COMMAND_RUN] = kgen_command_run,
     [KGEN_COMMAND_PROFILE] = kgen_command_profile,

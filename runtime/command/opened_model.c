@@ -10,7 +10,6 @@
 #include "gen/base/clock.h"
 #include "runtime/command/interrupt.h"
 #include "runtime/model/tokenizer/tokenizer_file.h"
-#include "runtime/model/tokenizer/vocabulary_gguf.h"
 
 static void say_log(void *context, int level, const char *message)
 {
@@ -131,12 +130,12 @@ static int open_tokenizer(struct kgen_opened_model *opened, struct kgen_error *e
         return 0;
     const struct kgen_gguf *gguf = kgen_checkpoint_gguf(opened->model->checkpoint);
     const bool own = opened->tokenizer != NULL;
-    if (!own && (gguf == NULL || kgen_gguf_find(gguf, "tokenizer.ggml.model") == NULL)) {
+    if (!own && (gguf == NULL || !kgen_tokenizer_is_in(gguf))) {
         kgen_error_set(error, KGEN_ERROR_SPEC, source, 0, 0, "the checkpoint has no tokenizer");
         kgen_error_hint(error, "--tokenizer FILE names one");
         return -1;
     }
-    if (!own && (opened->tokenizer = kgen_tokenizer_from_gguf(gguf, error)) == NULL)
+    if (!own && (opened->tokenizer = kgen_tokenizer_from_metadata(gguf, error)) == NULL)
         return -1;
     const size_t tokens = kgen_tokenizer_count(opened->tokenizer);
     const int64_t rows = kgen_decoder_vocabulary(opened->model->decoder);
@@ -166,6 +165,9 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
                                                      .context = given < least_context ? least_context : given,
                                                      .prompt_rows = options->spec.prompt_rows,
                                                      .config = opened->config,
+                                                     .weights = options->mmap ? KGEN_MODEL_WEIGHTS_IN_PLACE
+                                                                : options->no_mmap ? KGEN_MODEL_WEIGHTS_PACKED
+                                                                                   : KGEN_MODEL_WEIGHTS_AUTO,
                                                      .progress = show_loading,
                                                      .progress_context = opened};
     opened->context = open_context(opened, &status);
@@ -194,6 +196,57 @@ void kgen_opened_model_close(struct kgen_opened_model *opened)
     kgen_model_close(opened->model);
     kgen_close(opened->context);
     *opened = (struct kgen_opened_model){0};
+}
+
+/* ---- figures ---- */
+
+double kgen_opened_model_bandwidth(const struct kgen_opened_model *opened)
+{
+    const struct kgen_context *context = opened->context;
+    struct kgen_session session = {.machine = context->machine,
+                                   .templates = context->templates,
+                                   .cache = context->cache,
+                                   .threads = context->settings.threads};
+    struct kgen_bandwidth bandwidth;
+    struct kgen_error ignored = {0};
+    if (context->settings.no_cache)
+        return 0;
+    /* A noisy one will do: another measurement beside the same programs would be no better. */
+    if (kgen_session_known_bandwidth(&session, &bandwidth) != 0 &&
+        kgen_session_bandwidth(&session, false, &bandwidth, &ignored) != 0)
+        return 0;
+    return kgen_bandwidth_of(&bandwidth, session.threads);
+}
+
+double kgen_opened_model_step_bytes(const struct kgen_opened_model *opened, double positions)
+{
+    struct kgen_decoder_sizes sizes;
+    kgen_decoder_query(opened->model->decoder, &sizes);
+    const int64_t context = kgen_decoder_context(opened->model->decoder);
+    return (double)sizes.read_weights +
+           (context > 0 ? (double)sizes.caches * positions / (double)context : 0);
+}
+
+json_t *kgen_opened_model_memory_json(const struct kgen_opened_model *opened)
+{
+    struct kgen_decoder_sizes sizes;
+    kgen_decoder_query(opened->model->decoder, &sizes);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "packed_weights", (json_int_t)sizes.weights,
+                     "weights_in_place", (json_int_t)sizes.in_place_weights, "caches",
+                     (json_int_t)sizes.caches, "filled_caches", (json_int_t)sizes.filled_caches,
+                     "activations", (json_int_t)sizes.activations);
+}
+
+void kgen_opened_model_say_memory(const struct kgen_opened_model *opened)
+{
+    const double mega = 1 << 20;
+    struct kgen_decoder_sizes sizes;
+    kgen_decoder_query(opened->model->decoder, &sizes);
+    kgen_say(
+        "kgen: peak memory %.0f MB: weights %.1f packed and %.1f in the file, caches %.1f (room for %.0f), "
+        "activations at most %.1f",
+        kgen_peak_megabytes(), (double)sizes.weights / mega, (double)sizes.in_place_weights / mega,
+        (double)sizes.filled_caches / mega, (double)sizes.caches / mega, (double)sizes.activations / mega);
 }
 
 double kgen_rate(double count, double seconds)

@@ -5,6 +5,7 @@
 
 #include "runtime/api/model.h"
 #include "runtime/command/command.h"
+#include "runtime/command/json.h"
 #include "runtime/model/tokenizer/tokenizer.h"
 
 /* Zero-initialise it. */
@@ -32,6 +33,16 @@ void kgen_opened_model_show(const struct kgen_opened_model *opened, const char *
     KGEN_PRINTF(2, 3);
 /* Removes that line. */
 void kgen_opened_model_clear(const struct kgen_opened_model *opened);
+
+/* Bytes that threads of the model read of main memory in a second, as kgen machine measures it: from the
+ * cache of results, or measured now and kept there, in about half a second. 0: not known, as with --no-cache.
+ */
+double kgen_opened_model_bandwidth(const struct kgen_opened_model *opened);
+/* Bytes that a step reads: of weights, and of the caches, of which so many positions are filled. */
+double kgen_opened_model_step_bytes(const struct kgen_opened_model *opened, double positions);
+/* What the memory of the process consists of: a new reference for JSON, or a line on stderr. */
+json_t *kgen_opened_model_memory_json(const struct kgen_opened_model *opened);
+void kgen_opened_model_say_memory(const struct kgen_opened_model *opened);
 
 /* count in a second; 0 where no time has passed. */
 double kgen_rate(double count, double seconds);

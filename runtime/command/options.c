@@ -27,7 +27,7 @@
 /* Those that run a checkpoint. */
 #define RUNNING (IN(TEXT) | IN(BENCH) | IN(PERPLEXITY) | IN(REPLAY) | IN(PROFILE))
 #define READING_MODEL (READING_SPEC | RUNNING)
-#define WITHOUT_KERNELS (IN(GRAPH) | IN(INSPECT))
+#define WITHOUT_KERNELS (IN(GRAPH) | IN(INSPECT) | IN(PACK))
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
 
 struct option_info {
@@ -55,12 +55,19 @@ static const struct option_info option_infos[] = {
      "exit status 1 where the run takes more than RATIO times the seconds of the pack"},
     {"chat", NULL, 0, NULL, IN(TEXT) | IN(REPLAY), NULL, FIELD(chat), false,
      "the prompt is what a user says, in the chat template of the checkpoint"},
-    {"tokenizer", NULL, 0, "FILE", RUNNING & ~IN(PROFILE), NULL, FIELD(tokenizer), false,
+    {"tokenizer", NULL, 0, "FILE", (RUNNING & ~IN(PROFILE)) | IN(PACK), NULL, FIELD(tokenizer), false,
      "another tokenizer than that of the checkpoint: tokenizer.json, tokenizer.bin of llama2.c, or GGUF"},
     {"tokens", NULL, 'n', "N", IN(TEXT) | IN(REPLAY), kgen_read_tokens, 0, false,
      "at most so many tokens of text (default: 128)"},
     {"tune-seconds", NULL, 0, "S", RUNNING, kgen_read_tune_seconds, 0, false,
      "seconds that a first run may tune (default: 5)"},
+    {"mmap", NULL, 0, NULL, RUNNING, NULL, FIELD(mmap), false,
+     "use weights in the file, as far as kernels can read them there (default of a package, and where free "
+     "memory is short)"},
+    {"no-mmap", NULL, 0, NULL, RUNNING, NULL, FIELD(no_mmap), false,
+     "pack all weights into memory, also those of a package"},
+    {"overrides", NULL, 0, "JSON", IN(PACK), NULL, FIELD(overrides), false,
+     "the formats of tensors by pattern, as in specs: {\"*.down_proj\": {\"bits\": 6}}, or a file with that"},
     {"tests", NULL, 0, "LIST", IN(BENCH), NULL, FIELD(tests), false,
      "ppN: a prompt of N tokens; tgN: N tokens of text; @dD: with caches filled up to depth D (default: "
      "pp512,tg128,tg128@d4096)"},
@@ -94,15 +101,18 @@ static const struct option_info option_infos[] = {
      "of the random numbers (default: another one each time, which --json gives)"},
     {"logit-bias", NULL, 0, "ID=X,...", IN(TEXT), kgen_read_logit_bias, 0, false,
      "add X to the logits of a token; may be repeated; -inf: never this token"},
-    {"output", NULL, 'o', "PATH", IN(GENERATE) | IN(REPORT) | IN(REPLAY), NULL, FIELD(output), false,
+    {"output", NULL, 'o', "PATH", IN(GENERATE) | IN(REPORT) | IN(REPLAY) | IN(PACK), NULL, FIELD(output),
+     false,
      "the folder to write to (default: out/<spec name>); of report the file (<spec name>.html); of replay "
-     "the pack"},
+     "and pack the pack or package"},
     {"locked", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(locked), false,
      "write what kgen.lock in that folder says, the same bytes on any machine, and tune nothing"},
-    {"check", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(check), false,
-     "write nothing; exit status 1 where that folder is not what its kgen.lock makes now"},
-    {"force", NULL, 0, NULL, IN(GENERATE) | IN(REPLAY), NULL, FIELD(force), false,
-     "replace files of that folder that kgen did not write; of replay, a file that is no pack"},
+    {"check", NULL, 0, NULL, IN(GENERATE) | IN(INSPECT), NULL, FIELD(check), false,
+     "write nothing; exit status 1 where that folder is not what its kgen.lock makes now; of inspect, where "
+     "a byte of a package is not as it was written"},
+    {"force", NULL, 0, NULL, IN(GENERATE) | IN(REPLAY) | IN(PACK), NULL, FIELD(force), false,
+     "replace files of that folder that kgen did not write; of replay and pack, a file that is no pack or "
+     "package"},
     {"prefix", NULL, 0, "NAME", IN(GENERATE), NULL, FIELD(prefix), true,
      "begin the names of functions and files with NAME, not with the name of the spec"},
     {"with-quantiser", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(quantiser), true,
@@ -124,24 +134,24 @@ static const struct option_info option_infos[] = {
      "time the best again, of all problems or of PROBLEM: a number, a tensor or a part of a name"},
     {"no-retune", NULL, 0, NULL, TUNING, NULL, FIELD(no_retune), false,
      "leave what was measured and chosen while the machine was busy as it is"},
-    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | RUNNING | IN(RUN), kgen_read_threads, 0, true,
-     "tune for N threads (default: all)"},
-    {"bits", NULL, 0, "B", READING_SPEC, kgen_read_bits, 0, true,
+    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | RUNNING | IN(RUN) | IN(PACK), kgen_read_threads, 0,
+     true, "tune for N threads (default: all)"},
+    {"bits", NULL, 0, "B", READING_SPEC | IN(PACK), kgen_read_bits, 0, true,
      "bits of a weight, for all that does not say its own"},
-    {"group-size", NULL, 0, "G", READING_SPEC, kgen_read_group_size, 0, true,
+    {"group-size", NULL, 0, "G", READING_SPEC | IN(PACK), kgen_read_group_size, 0, true,
      "weights of a group: 32, 64, 128; 16 of q6_k, q3_k and q2_k"},
-    {"activation-dtype", "activations", 0, "LIST", READING_MODEL, kgen_read_activation_dtypes, 0, true,
-     "precisions of activations, such as f32,i8"},
+    {"activation-dtype", "activations", 0, "LIST", READING_MODEL | IN(PACK), kgen_read_activation_dtypes, 0,
+     true, "precisions of activations, such as f32,i8"},
     {"context", NULL, 0, "N", READING_MODEL, kgen_read_context, 0, true,
      "positions that caches have room for (default of a model: 4096, or its maximum; of profile 256)"},
     {"prompt-rows", NULL, 0, "N", READING_MODEL, kgen_read_prompt_rows, 0, true,
      "tokens of a prompt that run at once (default: 1 of a spec, 512 of a checkpoint)"},
     {"cache-type", NULL, 0, "NAME", READING_MODEL, kgen_read_cache_type, 0, true,
      "of the caches of keys and values: f32, f16, bf16, q8_0, q4_0 (default of a checkpoint: f16; else f32)"},
-    {"layout", NULL, 0, "NAME", READING_MODEL, kgen_read_layout, 0, true,
+    {"layout", NULL, 0, "NAME", READING_MODEL | IN(PACK), kgen_read_layout, 0, true,
      "of weights, scales and biases: stored, or tiles16: 16 rows side by side (default of a checkpoint with "
      "integers; else stored)"},
-    {"scale-dtype", "scales", 0, "NAME", READING_SPEC, kgen_read_scale_dtype, 0, true,
+    {"scale-dtype", "scales", 0, "NAME", READING_SPEC | IN(PACK), kgen_read_scale_dtype, 0, true,
      "of scales and biases: f16, bf16, f32"},
     {"templates", NULL, 0, "DIR", EVERYWHERE & ~WITHOUT_KERNELS, NULL, FIELD(templates), true,
      "read the templates from DIR/<target> instead of those built in"},
@@ -208,6 +218,8 @@ static const struct {
                              2},
     [KGEN_COMMAND_PROFILE] = {"profile", "profile SPEC|CHECKPOINT [--context N] [--prompt N] [options]",
                               "where the time of a decode step goes: by op and weight, with waiting", 1, 1},
+    [KGEN_COMMAND_PACK] = {"pack", "pack CHECKPOINT -o FILE.kgen [options]",
+                           "quantise or repack a checkpoint into a file that kernels read in place", 1, 1},
     [KGEN_COMMAND_EXPAND] = {"expand", "expand TEMPLATE PROBLEM|SPEC [PROBLEM] [PARAM=VALUE ...] [options]",
                              "print the text of a template for a problem", 2, MAX_FILES},
     [KGEN_COMMAND_RUN] = {"run", "run PROBLEM|SPEC [PROBLEM] [TEMPLATE] [PARAM=VALUE ...] [options]",
@@ -391,6 +403,8 @@ static int check_commands(const struct kgen_options *options, const char *const 
     }
     if (options->prompt != NULL && options->prompt_file != NULL)
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "-p and -f exclude each other");
+    if (options->mmap && options->no_mmap)
+        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "--mmap and --no-mmap exclude each other");
     if (options->no_cache && options->cache != NULL)
         return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
                               "--cache and --no-cache exclude each other");

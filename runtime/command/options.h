@@ -22,6 +22,7 @@ enum kgen_command {
     KGEN_COMMAND_BENCH,
     KGEN_COMMAND_PERPLEXITY,
     KGEN_COMMAND_REPLAY,
+    KGEN_COMMAND_PACK,
     KGEN_COMMAND_EXPAND,
     KGEN_COMMAND_RUN,
     KGEN_COMMAND_NEW_TEMPLATE,
@@ -50,6 +51,8 @@ struct kgen_options {
     const char *save_logits, *kl_divergence; /* files of perplexity; NULL: none */
     bool record;                             /* replay: make a pack */
     double slower_than;                      /* replay; 0: time does not count */
+    bool mmap, no_mmap;                      /* of those that run a checkpoint */
+    const char *overrides;                   /* pack: a file, or its text */
     struct kgen_sampling sampling;
     struct kgen_logit_bias *biases; /* of sampling; owned */
     bool seed_given;

@@ -2,6 +2,7 @@
 /* Opening checkpoints, and their tensors. */
 #include "runtime/model/checkpoint_folder.h"
 #include "runtime/model/llama2c.h"
+#include "runtime/model/package.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,10 @@ static struct kgen_checkpoint *make(struct kgen_gguf *gguf, struct kgen_text *im
     }
     checkpoint->gguf = gguf;
     checkpoint->image = *image;
+    if (kgen_package_is(gguf) && (checkpoint->package = kgen_package_read(gguf, error)) == NULL) {
+        kgen_checkpoint_free(checkpoint);
+        return NULL;
+    }
     return checkpoint;
 }
 
@@ -43,10 +48,17 @@ static bool is_folder(const char *path)
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+static struct kgen_checkpoint *set_mapped(struct kgen_checkpoint *checkpoint)
+{
+    if (checkpoint != NULL)
+        checkpoint->mapped = true;
+    return checkpoint;
+}
+
 struct kgen_checkpoint *kgen_checkpoint_open(const char *path, struct kgen_error *error)
 {
     if (is_folder(path))
-        return make_of_folder(kgen_checkpoint_folder_open(path, error), error);
+        return set_mapped(make_of_folder(kgen_checkpoint_folder_open(path, error), error));
     const char *dot = strrchr(path, '.');
     if (dot != NULL && strcmp(dot, ".safetensors") == 0) {
         kgen_error_set(error, KGEN_ERROR_SPEC, path, 0, 0, "a safetensors file alone is no model");
@@ -59,8 +71,8 @@ struct kgen_checkpoint *kgen_checkpoint_open(const char *path, struct kgen_error
     if (made == 0)
         gguf = kgen_gguf_open(path, error);
     else if (made > 0)
-        gguf = kgen_gguf_parse(path, image.data, image.length, error);
-    return make(gguf, &image, error);
+        return make(kgen_gguf_parse(path, image.data, image.length, error), &image, error);
+    return set_mapped(make(gguf, &image, error));
 }
 
 struct kgen_checkpoint *kgen_checkpoint_parse(const char *source, const void *data, size_t size,
@@ -87,6 +99,7 @@ void kgen_checkpoint_free(struct kgen_checkpoint *checkpoint)
 {
     if (checkpoint == NULL)
         return;
+    kgen_package_free(checkpoint->package);
     kgen_gguf_close(checkpoint->gguf);
     kgen_checkpoint_folder_free(checkpoint->folder);
     kgen_text_free(&checkpoint->image);
@@ -96,6 +109,11 @@ void kgen_checkpoint_free(struct kgen_checkpoint *checkpoint)
 const struct kgen_gguf *kgen_checkpoint_gguf(const struct kgen_checkpoint *checkpoint)
 {
     return checkpoint->gguf;
+}
+
+const struct kgen_package *kgen_checkpoint_package(const struct kgen_checkpoint *checkpoint)
+{
+    return checkpoint->package;
 }
 
 const char *kgen_checkpoint_source(const struct kgen_checkpoint *checkpoint)
@@ -109,7 +127,8 @@ void kgen_checkpoint_query(const struct kgen_checkpoint *checkpoint, struct kgen
         *facts = (struct kgen_checkpoint_facts){"safetensors", checkpoint->folder->file_count,
                                                 checkpoint->folder->bytes};
     else
-        *facts = (struct kgen_checkpoint_facts){"GGUF", 1, kgen_gguf_size(checkpoint->gguf)};
+        *facts = (struct kgen_checkpoint_facts){checkpoint->package != NULL ? "package" : "GGUF", 1,
+                                                kgen_gguf_size(checkpoint->gguf)};
 }
 
 static void fill_tensor(const struct kgen_gguf *gguf, const struct kgen_gguf_tensor *stored,
@@ -131,6 +150,8 @@ static void fill_tensor(const struct kgen_gguf *gguf, const struct kgen_gguf_ten
 
 size_t kgen_checkpoint_tensor_count(const struct kgen_checkpoint *checkpoint)
 {
+    if (checkpoint->package != NULL)
+        return kgen_package_tensor_count(checkpoint->package);
     return checkpoint->folder != NULL ? checkpoint->folder->count : kgen_gguf_tensor_count(checkpoint->gguf);
 }
 
@@ -139,6 +160,8 @@ void kgen_checkpoint_tensor_at(const struct kgen_checkpoint *checkpoint, size_t 
 {
     if (checkpoint->folder != NULL)
         *tensor = checkpoint->folder->tensors[index];
+    else if (checkpoint->package != NULL)
+        *tensor = *kgen_package_tensor_at(checkpoint->package, index);
     else
         fill_tensor(checkpoint->gguf, kgen_gguf_tensor_at(checkpoint->gguf, index), tensor);
 }
@@ -146,8 +169,10 @@ void kgen_checkpoint_tensor_at(const struct kgen_checkpoint *checkpoint, size_t 
 bool kgen_checkpoint_find(const struct kgen_checkpoint *checkpoint, const char *name,
                           struct kgen_checkpoint_tensor *tensor)
 {
-    if (checkpoint->folder != NULL) {
-        const struct kgen_checkpoint_tensor *found = kgen_checkpoint_folder_find(checkpoint->folder, name);
+    if (checkpoint->folder != NULL || checkpoint->package != NULL) {
+        const struct kgen_checkpoint_tensor *found =
+            checkpoint->folder != NULL ? kgen_checkpoint_folder_find(checkpoint->folder, name)
+                                       : kgen_package_tensor_find(checkpoint->package, name);
         if (found != NULL)
             *tensor = *found;
         return found != NULL;

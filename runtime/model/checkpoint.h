@@ -5,7 +5,7 @@
  * qwen2, qwen3, qwen3moe, gemma2, gemma3, phi3 and glm4; checkpoints of llama2.c of version 0
  * (runtime/model/llama2c.h); and folders as Hugging Face's libraries and mlx-lm save them, of families that
  * specs know: config.json, and safetensors files with tensors of F32, F16 and BF16, or matrices that MLX
- * quantised.
+ * quantised; and packages of kgen (runtime/model/package.h).
  *
  * A program opens the file, makes the config of it, reads that as a spec, checks the file against the graph,
  * and reads each weight of the graph:
@@ -25,6 +25,8 @@
 #include "runtime/model/gguf.h"
 
 struct kgen_checkpoint;
+struct kgen_package;
+struct kgen_package_weights;
 
 /* Maps a file, or the files of a folder: model.safetensors or, where there is none, those that
  * model.safetensors.index.json names. Returns NULL and fills error. The caller frees it; NULL is fine. */
@@ -43,10 +45,12 @@ void kgen_checkpoint_free(struct kgen_checkpoint *checkpoint);
  * without a tokenizer. It lives as long as the checkpoint.
  */
 const struct kgen_gguf *kgen_checkpoint_gguf(const struct kgen_checkpoint *checkpoint);
+/* The package that the file is; else NULL. It lives as long as the checkpoint. */
+const struct kgen_package *kgen_checkpoint_package(const struct kgen_checkpoint *checkpoint);
 const char *kgen_checkpoint_source(const struct kgen_checkpoint *checkpoint);
 
 struct kgen_checkpoint_facts {
-    const char *container; /* "GGUF", "safetensors" */
+    const char *container; /* "GGUF", "safetensors", "package" */
     size_t files;
     uint64_t bytes; /* of those files */
 };
@@ -83,6 +87,8 @@ struct kgen_checkpoint_tensor {
     const unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX];
     /* NULL, or the matrix of each expert, where the file has them apart; owned by the checkpoint. */
     const struct kgen_checkpoint_tensor *const *experts;
+    const struct kgen_package_weights *packed; /* of a package: what it is a part of, and where; else NULL */
+    int64_t first_row;
 };
 
 /* In the order of the file. */
@@ -105,6 +111,22 @@ int kgen_checkpoint_values(const struct kgen_checkpoint *checkpoint, const char 
 int kgen_checkpoint_matrix(const struct kgen_checkpoint *checkpoint, const char *name, int64_t begin,
                            int64_t end, const struct kgen_matrix *matrix, int64_t at,
                            struct kgen_error *error);
+
+/* Finds matrices, count names, one below the other in the file as a kernel reads them: in a layout (a
+ * constant) and a format. Returns false where they do not lie there so, or not at addresses that kernels can
+ * read. Else sets the arrays of matrix to them, which live as long as the checkpoint and must not be written.
+ */
+bool kgen_checkpoint_in_place(const struct kgen_checkpoint *checkpoint, const char *const *names,
+                              size_t count, int64_t layout, struct kgen_matrix *matrix);
+/* The same of plain tensors of F32. NULL: they do not lie so. */
+const float *kgen_checkpoint_values_in_place(const struct kgen_checkpoint *checkpoint,
+                                             const char *const *names, size_t count);
+
+/* Lets go of the memory that rows begin to end - 1 of a matrix take in this process, which are read from the
+ * file again where they are asked for. Does nothing where the checkpoint is not mapped from a file. Threads
+ * may read the same rows meanwhile. */
+void kgen_checkpoint_let_go(const struct kgen_checkpoint *checkpoint, const char *name, int64_t begin,
+                            int64_t end);
 
 /* ---- whether it is whole ---- */
 

@@ -2,6 +2,7 @@
 /* Makes the config.json of a model from the metadata of a GGUF file. */
 #include "gen/ops/rope.h"
 #include "runtime/model/checkpoint_folder.h"
+#include "runtime/model/package.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -509,11 +510,25 @@ static int make(struct maker *maker)
                : kgen_checkpoint_formats_write(maker->checkpoint, maker->config, maker->error);
 }
 
+static int config_of_package(const struct kgen_checkpoint *checkpoint, struct kgen_text *config,
+                             struct kgen_error *error)
+{
+    struct kgen_package_facts facts;
+    kgen_package_query(checkpoint->package, &facts);
+    kgen_text_clear(config);
+    kgen_text_append(config, facts.config.data, facts.config.length);
+    return config->failed ? kgen_error_set(error, KGEN_ERROR_MEMORY, kgen_checkpoint_source(checkpoint), 0, 0,
+                                           "out of memory")
+                          : 0;
+}
+
 int kgen_checkpoint_config(const struct kgen_checkpoint *checkpoint, struct kgen_text *config,
                            struct kgen_error *error)
 {
     if (checkpoint->folder != NULL)
         return kgen_checkpoint_folder_config(checkpoint, config, error);
+    if (checkpoint->package != NULL)
+        return config_of_package(checkpoint, config, error);
     struct kgen_error ignored = {0};
     struct maker maker = {.checkpoint = checkpoint,
                           .gguf = checkpoint->gguf,

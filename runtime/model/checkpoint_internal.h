@@ -9,8 +9,10 @@
 /* Either gguf or folder is set. */
 struct kgen_checkpoint {
     struct kgen_gguf *gguf;
-    struct kgen_text image; /* of gguf, where it was made of another container; else empty */
+    struct kgen_package *package; /* that gguf is, or NULL */
+    struct kgen_text image;       /* of gguf, where it was made of another container; else empty */
     struct kgen_checkpoint_folder *folder;
+    bool mapped; /* tensors lie in maps of files */
 };
 
 /* checkpoint_convert.c: a type of ggml, and the format of kgen that holds the values of its blocks exactly.

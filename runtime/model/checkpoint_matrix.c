@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading tensors: plain ones as f32, matrices in weight formats of kgen. */
 #include "gen/ops/dtype.h"
+#include "gen/ops/layout.h"
 #include "runtime/model/checkpoint_internal.h"
+#include "runtime/model/file_map.h"
+#include "runtime/model/package.h"
 
 #include <string.h>
 
@@ -103,6 +106,15 @@ static bool formats_agree(const struct kgen_matrix *a, const struct kgen_matrix 
            a->scale_dtype == b->scale_dtype;
 }
 
+/* Bytes of a row of an array in the file; 0: none, or the first array has all. */
+static int64_t stored_row_bytes(const struct kgen_checkpoint_tensor *tensor, size_t array)
+{
+    if (tensor->conversion == NULL)
+        return tensor->matrix.format->arrays[array].row_bytes(&tensor->matrix);
+    const struct kgen_gguf_tensor_type *type = kgen_gguf_tensor_type(tensor->conversion->type);
+    return array == 0 ? tensor->matrix.K / type->block_values * type->block_bytes : 0;
+}
+
 /* Reads one row into row `at` of the arrays of matrix. */
 static void read_row(const struct kgen_checkpoint_tensor *tensor, int64_t row,
                      const struct kgen_matrix *matrix, int64_t at)
@@ -117,14 +129,19 @@ static void read_row(const struct kgen_checkpoint_tensor *tensor, int64_t row,
     for (size_t i = 0; i < format->array_count; i++) {
         const int64_t bytes = format->arrays[i].row_bytes(matrix);
         rows[i] = (unsigned char *)matrix->arrays[i] + at * bytes;
-        if (tensor->conversion == NULL && bytes > 0)
+        if (bytes == 0)
+            continue;
+        if (tensor->packed != NULL)
+            kgen_layout_unpack_row(&tensor->packed->problem, (int)i, tensor->arrays[i],
+                                   tensor->first_row + row, rows[i]);
+        else if (tensor->conversion == NULL)
             memcpy(rows[i], tensor->arrays[i] + row * bytes, (size_t)bytes);
     }
     if (tensor->conversion == NULL)
         return;
     const struct kgen_gguf_tensor_type *type = kgen_gguf_tensor_type(tensor->conversion->type);
     const int64_t blocks = matrix->K / type->block_values;
-    tensor->conversion->convert(tensor->arrays[0] + row * blocks * type->block_bytes, blocks, rows);
+    tensor->conversion->convert(tensor->arrays[0] + row * stored_row_bytes(tensor, 0), blocks, rows);
 }
 
 int kgen_checkpoint_matrix(const struct kgen_checkpoint *checkpoint, const char *name, int64_t begin,
@@ -150,4 +167,105 @@ int kgen_checkpoint_matrix(const struct kgen_checkpoint *checkpoint, const char 
     for (int64_t row = begin; row < end; row++)
         read_row(&tensor, row, matrix, at + row - begin);
     return 0;
+}
+
+static void let_go(const struct kgen_checkpoint_tensor *tensor, int64_t begin, int64_t end)
+{
+    const struct kgen_matrix *matrix = &tensor->matrix;
+    for (size_t i = 0; i < matrix->format->array_count; i++) {
+        const int64_t bytes = stored_row_bytes(tensor, i);
+        const unsigned char *first = tensor->arrays[i] + (tensor->first_row + begin) * bytes;
+        if (bytes > 0)
+            kgen_file_map_let_go(first, (size_t)((end - begin) * bytes));
+    }
+}
+
+void kgen_checkpoint_let_go(const struct kgen_checkpoint *checkpoint, const char *name, int64_t begin,
+                            int64_t end)
+{
+    struct kgen_checkpoint_tensor tensor;
+    if (!checkpoint->mapped || !kgen_checkpoint_find(checkpoint, name, &tensor) ||
+        tensor.matrix.format == NULL)
+        return;
+    if (tensor.experts == NULL) {
+        let_go(&tensor, begin, end);
+        return;
+    }
+    const int64_t rows = tensor.experts[0]->matrix.N;
+    for (int64_t i = begin / rows; i * rows < end; i++) {
+        const int64_t first = i * rows, last = first + rows;
+        let_go(tensor.experts[i], begin > first ? begin - first : 0, (end < last ? end : last) - first);
+    }
+}
+
+/* ---- in place ---- */
+
+/* Whether names are those that a package has one below the other. */
+static bool names_agree(const struct kgen_package_weights *weights, const char *const *names, size_t count)
+{
+    bool agree = weights->count == count;
+    for (size_t i = 0; i < count && agree; i++)
+        agree = strcmp(weights->names[i], names[i]) == 0;
+    return agree;
+}
+
+/* Words of weights, scales and blocks have four bytes at most. */
+static bool is_aligned(const void *address)
+{
+    return (uintptr_t)address % sizeof(uint32_t) == 0;
+}
+
+/* Sets the arrays of matrix to those that a tensor begins, or holds those of a later tensor, so many rows
+ * behind the first, against them. */
+static bool take_arrays(const struct kgen_checkpoint_tensor *tensor, int64_t rows, struct kgen_matrix *matrix)
+{
+    for (size_t i = 0; i < matrix->format->array_count; i++) {
+        const int64_t bytes = matrix->format->arrays[i].row_bytes(matrix);
+        if (bytes == 0)
+            continue;
+        if (rows == 0)
+            matrix->arrays[i] = (void *)(uintptr_t)tensor->arrays[i];
+        const unsigned char *begin = matrix->arrays[i];
+        /* All parts of packed weights have the same arrays. */
+        if (!is_aligned(begin) || tensor->arrays[i] != begin + (tensor->packed != NULL ? 0 : rows * bytes))
+            return false;
+    }
+    return true;
+}
+
+bool kgen_checkpoint_in_place(const struct kgen_checkpoint *checkpoint, const char *const *names,
+                              size_t count, int64_t layout, struct kgen_matrix *matrix)
+{
+    int64_t rows = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct kgen_checkpoint_tensor tensor;
+        if (!kgen_checkpoint_find(checkpoint, names[i], &tensor) || tensor.matrix.format == NULL ||
+            tensor.experts != NULL || tensor.conversion != NULL || !formats_agree(&tensor.matrix, matrix))
+            return false;
+        if (tensor.packed != NULL ? !names_agree(tensor.packed, names, count) ||
+                                        kgen_problem_get(&tensor.packed->problem, "layout") != layout
+                                  : layout != KGEN_STORED)
+            return false;
+        if (!take_arrays(&tensor, rows, matrix))
+            return false;
+        rows += tensor.matrix.N;
+    }
+    return rows == matrix->N;
+}
+
+const float *kgen_checkpoint_values_in_place(const struct kgen_checkpoint *checkpoint,
+                                             const char *const *names, size_t count)
+{
+    const unsigned char *begin = NULL;
+    int64_t elements = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct kgen_checkpoint_tensor tensor;
+        if (!kgen_checkpoint_find(checkpoint, names[i], &tensor) || !tensor.plain || tensor.dtype != KGEN_F32)
+            return NULL;
+        begin = i == 0 ? tensor.data : begin;
+        if (tensor.data != begin + elements * (int64_t)sizeof(float) || !is_aligned(begin))
+            return NULL;
+        elements += tensor.elements;
+    }
+    return (const float *)(const void *)begin;
 }

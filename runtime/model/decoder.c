@@ -172,6 +172,7 @@ static int open_decoder(struct kgen_decoder *decoder, const struct kgen_decoder_
         if (parts->progress != NULL)
             parts->progress(parts->progress_context, i + 1, graph->node_count);
     }
+    kgen_decoder_let_go(decoder);
     if (kgen_decoder_jobs_new(decoder, error) != 0)
         return -1;
     return kgen_decoder_batch_new(decoder, parts, error);
@@ -186,6 +187,7 @@ struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, st
     }
     decoder->graph = parts->graph;
     decoder->checkpoint = parts->checkpoint;
+    decoder->in_place = parts->in_place;
     decoder->device = kgen_device_cpu();
     decoder->slabs.device = decoder->device;
     if (open_decoder(decoder, parts, error) == 0)
@@ -275,4 +277,7 @@ int64_t kgen_decoder_context(const struct kgen_decoder *decoder)
 void kgen_decoder_query(const struct kgen_decoder *decoder, struct kgen_decoder_sizes *sizes)
 {
     *sizes = decoder->sizes;
+    if (decoder->context > 0)
+        sizes->filled_caches =
+            (size_t)((double)sizes->caches * (double)decoder->filled / (double)decoder->context);
 }

@@ -20,6 +20,8 @@ struct kgen_decoder_parts {
     /* From it a step reads the row of its token. NULL: weights are random, for measurements. */
     const struct kgen_checkpoint *checkpoint;
     int threads; /* that the kernels were tuned for */
+    /* Use weights where they lie in the checkpoint, if they lie there as the kernels read them. */
+    bool in_place;
     /* NULL, or is told after each node how many of the nodes are loaded. */
     void (*progress)(void *context, size_t done, size_t count);
     void *progress_context;
@@ -53,9 +55,15 @@ int64_t kgen_decoder_prompt_rows(const struct kgen_decoder *decoder);
 int64_t kgen_decoder_vocabulary(const struct kgen_decoder *decoder);
 int64_t kgen_decoder_context(const struct kgen_decoder *decoder);
 
-/* Bytes that a decoder owns; of its weights, those that one step reads. */
+/* Bytes of a decoder. */
 struct kgen_decoder_sizes {
-    size_t weights, read_weights, activations, caches;
+    size_t weights;          /* packed into memory of its own */
+    size_t in_place_weights; /* used where they lie in the checkpoint */
+    size_t read_weights;     /* of both, those that one step reads */
+    size_t activations;      /* of as many rows as a prompt may run at once; used as far as they are needed */
+    size_t caches;           /* of as many positions as there is room for; used as far as they are filled */
+    size_t filled_caches;    /* of the positions before the next one, all of which a step reads */
+    size_t packed, in_place; /* matrices */
 };
 void kgen_decoder_query(const struct kgen_decoder *decoder, struct kgen_decoder_sizes *sizes);
 

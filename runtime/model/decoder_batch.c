@@ -32,6 +32,9 @@ struct batch_call {
     bool keeps_state;
 };
 
+/* Of what all rows of a batch take: a prompt of fewer rows takes no more of it than they need. */
+static const enum kgen_memory of_rows = KGEN_MEMORY_FILLED_SLOWLY;
+
 struct kgen_decoder_batch {
     struct kgen_decoder *decoder;
     int64_t rows; /* room */
@@ -85,9 +88,10 @@ static unsigned char *address_of(const struct kgen_decoder_batch *batch, size_t 
 
 /* ---- making ---- */
 
-static unsigned char *allocate(const struct kgen_decoder_batch *batch, size_t bytes, struct kgen_error *error)
+static unsigned char *allocate(const struct kgen_decoder_batch *batch, enum kgen_memory kind, size_t bytes,
+                               struct kgen_error *error)
 {
-    unsigned char *memory = batch->decoder->device->allocate(KGEN_MEMORY_SMALL, bytes, error);
+    unsigned char *memory = batch->decoder->device->allocate(kind, bytes, error);
     if (memory == NULL)
         fail_memory(error);
     else
@@ -141,7 +145,7 @@ static int bind_rows(const struct kgen_decoder_batch *batch, struct batch_call *
         const int array = buffers->items[i].array;
         if (array < 0 || buffers->items[i].bytes == 0)
             continue;
-        call->rows.arrays[array] = allocate(batch, buffers->items[i].bytes, error);
+        call->rows.arrays[array] = allocate(batch, KGEN_MEMORY_SMALL, buffers->items[i].bytes, error);
         if (call->rows.arrays[array] == NULL)
             return -1;
         call->arguments.buffers[i] = call->rows.arrays[array];
@@ -212,7 +216,7 @@ static int bind_prepared(struct kgen_decoder_batch *batch, size_t index, struct 
     if (call->prepared_by != NULL)
         return 0;
     call->prepared_by = call;
-    call->prepared = allocate(batch, kernel->workspace_bytes * (size_t)batch->rows, error);
+    call->prepared = allocate(batch, KGEN_MEMORY_SMALL, kernel->workspace_bytes * (size_t)batch->rows, error);
     return call->prepared != NULL ? 0 : -1;
 }
 
@@ -249,7 +253,7 @@ static int allocate_shared(struct kgen_decoder_batch *batch, struct kgen_error *
     unsigned char **memory[] = {&batch->gathered, &batch->workspace, &batch->scratch};
     const size_t bytes[] = {batch->gathered_bytes, batch->workspace_bytes, batch->scratch_bytes};
     for (size_t i = 0; i < KGEN_COUNT_OF(memory); i++) {
-        if (bytes[i] > 0 && (*memory[i] = allocate(batch, bytes[i], error)) == NULL)
+        if (bytes[i] > 0 && (*memory[i] = allocate(batch, of_rows, bytes[i], error)) == NULL)
             return -1;
     }
     return 0;
@@ -269,7 +273,7 @@ int kgen_decoder_batch_new(struct kgen_decoder *decoder, const struct kgen_decod
     batch->rows = asked;
     batch->calls = calloc(decoder->graph->node_count + 1, sizeof *batch->calls);
     batch->activation_bytes = (size_t)(decoder->arena.row_bytes * asked);
-    batch->activations = allocate(batch, batch->activation_bytes, error);
+    batch->activations = allocate(batch, of_rows, batch->activation_bytes, error);
     if (batch->calls == NULL || batch->activations == NULL)
         return fail_memory(error);
     for (size_t i = 0; i < decoder->graph->node_count; i++) {
@@ -290,10 +294,10 @@ void kgen_decoder_batch_free(struct kgen_decoder *decoder)
         for (size_t j = 0; j < KGEN_FORMAT_ARRAYS_MAX; j++)
             device->deallocate(KGEN_MEMORY_SMALL, batch->calls[i].rows.arrays[j], 0);
     }
-    device->deallocate(KGEN_MEMORY_SMALL, batch->activations, batch->activation_bytes);
-    device->deallocate(KGEN_MEMORY_SMALL, batch->gathered, batch->gathered_bytes);
-    device->deallocate(KGEN_MEMORY_SMALL, batch->workspace, batch->workspace_bytes);
-    device->deallocate(KGEN_MEMORY_SMALL, batch->scratch, batch->scratch_bytes);
+    device->deallocate(of_rows, batch->activations, batch->activation_bytes);
+    device->deallocate(of_rows, batch->gathered, batch->gathered_bytes);
+    device->deallocate(of_rows, batch->workspace, batch->workspace_bytes);
+    device->deallocate(of_rows, batch->scratch, batch->scratch_bytes);
     free(batch->calls);
     free(batch);
     decoder->batch = NULL;

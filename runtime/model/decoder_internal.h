@@ -25,7 +25,8 @@ struct kgen_decoder_call {
 struct kgen_decoder_weights {
     size_t node; /* the first that uses them */
     const char *buffer;
-    unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX]; /* a vector has one; in the slabs */
+    unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX]; /* a vector has one; in the slabs, or in place */
+    bool in_place; /* in the checkpoint */
 };
 
 /* Memory that the kernel of a node reads: an array of weights, or a cache. */
@@ -51,6 +52,7 @@ struct kgen_decoder {
     const struct kgen_graph *graph;
     const struct kgen_checkpoint *checkpoint;
     const struct kgen_device_functions *device;
+    bool in_place; /* weights are used in the checkpoint where they lie there as kernels read them */
     struct kgen_arena arena;
     unsigned char *activations;
     struct kgen_decoder_call *calls; /* of each node */
@@ -75,6 +77,9 @@ struct kgen_decoder {
 
 /* Loads the weights of a node and binds them to its call. */
 int kgen_decoder_load(struct kgen_decoder *decoder, size_t node, struct kgen_error *error);
+/* Lets go of the pages of the checkpoint that hold matrices which were packed. Reading the last rows of one
+ * may have brought back those of another, as pages come in large pieces. */
+void kgen_decoder_let_go(const struct kgen_decoder *decoder);
 void kgen_decoder_weights_free(struct kgen_decoder *decoder);
 
 /* Makes decoder->batch, where the graph has prompt_rows. The calls of single rows are there. */

@@ -150,9 +150,13 @@ static int read_rows(const struct loading *loading, int64_t begin, int64_t end,
         const int64_t count = rows_of_weight(weight);
         const int64_t from = begin > first ? begin : first;
         const int64_t to = end < first + count ? end : first + count;
-        if (from < to && kgen_checkpoint_matrix(loading->decoder->checkpoint, weight->name, from - first,
-                                                to - first, matrix, at + from - begin, error) != 0)
-            return -1;
+        if (from < to) {
+            const struct kgen_checkpoint *checkpoint = loading->decoder->checkpoint;
+            if (kgen_checkpoint_matrix(checkpoint, weight->name, from - first, to - first, matrix,
+                                       at + from - begin, error) != 0)
+                return -1;
+            kgen_checkpoint_let_go(checkpoint, weight->name, from - first, to - first);
+        }
         first += count;
     }
     return 0;
@@ -281,6 +285,50 @@ static int read_vectors(struct kgen_decoder *decoder, struct kgen_decoder_weight
     return 0;
 }
 
+/* ---- in place ---- */
+
+/* Whether the weights of a node that are bound to a buffer lie in the checkpoint as its kernel reads them,
+ * which are then used there. */
+static bool find_in_place(struct kgen_decoder *decoder, struct kgen_decoder_weights *weights, bool is_matrix)
+{
+    const struct kgen_graph_node *node = &decoder->graph->nodes[weights->node];
+    const char *names[KGEN_GRAPH_WEIGHTS_MAX];
+    size_t count = 0;
+    if (!decoder->in_place || decoder->checkpoint == NULL)
+        return false;
+    for (size_t i = 0; i < node->weight_count; i++) {
+        if (strcmp(node->weights[i].buffer, weights->buffer) == 0)
+            names[count++] = decoder->graph->weights[node->weights[i].index].name;
+    }
+    if (!is_matrix) {
+        const float *values = kgen_checkpoint_values_in_place(decoder->checkpoint, names, count);
+        weights->arrays[0] = (unsigned char *)(uintptr_t)values;
+        weights->in_place = values != NULL;
+        return weights->in_place;
+    }
+    struct kgen_matrix matrix;
+    kgen_problem_matrix(&node->problem, NULL, &matrix);
+    if (!kgen_checkpoint_in_place(decoder->checkpoint, names, count,
+                                  kgen_problem_get(&node->problem, "layout"), &matrix))
+        return false;
+    for (size_t i = 0; i < matrix.format->array_count; i++)
+        weights->arrays[i] = matrix.arrays[i];
+    weights->in_place = true;
+    return true;
+}
+
+/* Counts the bytes of weights that are used in place. */
+static void count_in_place(struct kgen_decoder *decoder, const struct kgen_decoder_weights *weights)
+{
+    const struct kgen_graph_node *node = &decoder->graph->nodes[weights->node];
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(&node->problem, &buffers);
+    for (size_t i = 0; i < buffers.count; i++) {
+        if (strcmp(buffers.items[i].declared->name, weights->buffer) == 0)
+            decoder->sizes.in_place_weights += buffers.items[i].bytes;
+    }
+}
+
 /* ---- nodes ---- */
 
 /* What a call reads of an array: of experts those that are chosen. */
@@ -349,8 +397,14 @@ static int load_buffer(struct kgen_decoder *decoder, size_t node, const char *bu
     kgen_problem_buffers(&decoder->graph->nodes[node].problem, &buffers);
     const int found = kgen_buffers_of_role(&buffers, KGEN_WEIGHTS);
     const bool is_matrix = found >= 0 && strcmp(buffers.items[found].declared->name, buffer) == 0;
-    const int result =
-        is_matrix ? load_matrix(decoder, weights, error) : read_vectors(decoder, weights, error);
+    const bool in_place = find_in_place(decoder, weights, is_matrix);
+    if (in_place)
+        count_in_place(decoder, weights);
+    if (is_matrix)
+        *(in_place ? &decoder->sizes.in_place : &decoder->sizes.packed) += 1;
+    const int result = in_place    ? 0
+                       : is_matrix ? load_matrix(decoder, weights, error)
+                                   : read_vectors(decoder, weights, error);
     if (result == 0)
         bind(decoder, node, buffer, weights);
     return result;
@@ -367,4 +421,18 @@ int kgen_decoder_load(struct kgen_decoder *decoder, size_t node, struct kgen_err
             return -1;
     }
     return 0;
+}
+
+void kgen_decoder_let_go(const struct kgen_decoder *decoder)
+{
+    const struct kgen_graph *graph = decoder->graph;
+    for (size_t i = 0; decoder->checkpoint != NULL && i < decoder->weight_count; i++) {
+        const struct kgen_decoder_weights *weights = &decoder->weights[i];
+        const struct kgen_graph_node *node = &graph->nodes[weights->node];
+        for (size_t j = 0; j < node->weight_count && !weights->in_place; j++) {
+            const struct kgen_graph_weight *weight = &graph->weights[node->weights[j].index];
+            if (weight->rank > 1)
+                kgen_checkpoint_let_go(decoder->checkpoint, weight->name, 0, rows_of_weight(weight));
+        }
+    }
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _DEFAULT_SOURCE /* madvise */
 #include "runtime/model/file_map.h"
 
 #include <errno.h>
@@ -40,6 +41,17 @@ int kgen_file_map_open(const char *path, struct kgen_file_map *map, struct kgen_
     const int result = map_file(path, descriptor, map, error);
     close(descriptor);
     return result;
+}
+
+void kgen_file_map_let_go(const void *data, size_t bytes)
+{
+    const long page = sysconf(_SC_PAGESIZE);
+    if (page <= 0 || bytes == 0)
+        return;
+    const uintptr_t size = (uintptr_t)page;
+    const uintptr_t begin = (uintptr_t)data / size * size;
+    const uintptr_t end = ((uintptr_t)data + bytes + size - 1) / size * size;
+    madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 void kgen_file_map_close(struct kgen_file_map *map)

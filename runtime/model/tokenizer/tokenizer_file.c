@@ -12,10 +12,43 @@
 
 #define FILE_LIMIT ((size_t)256 << 20)
 
+bool kgen_tokenizer_is_in(const struct kgen_gguf *gguf)
+{
+    return kgen_gguf_find(gguf, "tokenizer.ggml.model") != NULL ||
+           kgen_gguf_find(gguf, KGEN_TOKENIZER_JSON_KEY) != NULL ||
+           kgen_gguf_find(gguf, KGEN_TOKENIZER_LLAMA2C_KEY) != NULL;
+}
+
+/* A text of the metadata; without data where it is not there. */
+static int read_text(const struct kgen_gguf *gguf, const char *key, struct kgen_token_text *text,
+                     struct kgen_error *error)
+{
+    struct kgen_gguf_text found = {NULL, 0};
+    const int result = kgen_gguf_string(gguf, key, &found, error);
+    *text = (struct kgen_token_text){found.data, found.length};
+    return result < 0 ? -1 : 0;
+}
+
+struct kgen_tokenizer *kgen_tokenizer_from_metadata(const struct kgen_gguf *gguf, struct kgen_error *error)
+{
+    const char *source = kgen_gguf_source(gguf);
+    const struct kgen_gguf_value *bytes = NULL;
+    struct kgen_tokenizer_json files = {.source = source};
+    if (kgen_gguf_array(gguf, KGEN_TOKENIZER_LLAMA2C_KEY, KGEN_GGUF_I64, &bytes, error) < 0 ||
+        read_text(gguf, KGEN_TOKENIZER_JSON_KEY, &files.tokenizer, error) != 0 ||
+        read_text(gguf, KGEN_TOKENIZER_CONFIG_KEY, &files.config, error) != 0 ||
+        read_text(gguf, KGEN_TOKENIZER_CHAT_KEY, &files.chat_template, error) != 0)
+        return NULL;
+    if (bytes != NULL)
+        return kgen_tokenizer_parse_llama2c(source, bytes->data, bytes->bytes, error);
+    return files.tokenizer.data != NULL ? kgen_tokenizer_parse_json(&files, error)
+                                        : kgen_tokenizer_from_gguf(gguf, error);
+}
+
 static struct kgen_tokenizer *from_gguf(const char *path, struct kgen_error *error)
 {
     struct kgen_gguf *gguf = kgen_gguf_open(path, error);
-    struct kgen_tokenizer *tokenizer = gguf != NULL ? kgen_tokenizer_from_gguf(gguf, error) : NULL;
+    struct kgen_tokenizer *tokenizer = gguf != NULL ? kgen_tokenizer_from_metadata(gguf, error) : NULL;
     kgen_gguf_close(gguf);
     return tokenizer;
 }
