@@ -36,6 +36,8 @@ static int write_config(const struct kgen_model *model, const struct kgen_model_
         json_object_set_new(config, "cache_dtype", json_string(model->cache_dtype)) == 0 &&
         (options->context == 0 ||
          json_object_set_new(config, "context", json_integer(options->context)) == 0) &&
+        (options->sequences == 0 ||
+         json_object_set_new(config, "sequences", json_integer(options->sequences)) == 0) &&
         json_object_set_new(config, "prompt_rows", json_integer(prompt_rows)) == 0)
         written = json_dumps(config, JSON_INDENT(1));
     if (written != NULL)

@@ -23,6 +23,7 @@ struct kgen_model_options {
     const char *cache_dtype;      /* of keys and values; NULL: "f16" */
     int64_t context;     /* positions that the caches have room for; 0: the checkpoint's, at most 4096 */
     int64_t prompt_rows; /* tokens of a prompt that run at once; 0: 512, or the context where that is less */
+    int64_t sequences;   /* that run at once, 1 to 16; 0: 1 */
     /* NULL, or is told of the nodes whose weights are loaded. */
     void (*progress)(void *context, size_t done, size_t count);
     void *progress_context;

@@ -165,6 +165,7 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
                                                      .cache_dtype = name_of(options->spec.cache_dtype),
                                                      .context = given < least_context ? least_context : given,
                                                      .prompt_rows = options->spec.prompt_rows,
+                                                     .sequences = options->batch,
                                                      .progress = show_loading,
                                                      .progress_context = opened};
     opened->context = open_context(opened, &status);

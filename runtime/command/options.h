@@ -42,6 +42,7 @@ struct kgen_options {
     double tune_seconds;
     const char *tests;    /* bench; NULL: the usual ones */
     int repeats;          /* bench; 0: the default */
+    int batch;            /* bench; 0: one sequence only */
     int64_t window, skip; /* perplexity; 0 and -1: the default */
     bool record;          /* replay: make a pack */
     double slower_than;   /* replay; 0: time does not count */
