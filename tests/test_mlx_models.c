@@ -93,7 +93,7 @@ static void check(struct api_fixture *fixture, const char *folder, const char *a
                                                .cache_dtype = "f32",
                                                .context = POSITIONS,
                                                .prompt_rows = prompt > 0 ? 8 : 1};
-    struct kgen_model *model = kgen_model_open(context, folder, &options, &status);
+    struct kgen_model *model = kgen_model_of_checkpoint(context, folder, &options, &status);
     if (model == NULL)
         fail_msg("%s: %s", folder, kgen_status_format(&status, text, sizeof text));
     const double worst = run_model(model, folder, prompt);

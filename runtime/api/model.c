@@ -2,19 +2,28 @@
 #include "runtime/api/model.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { USUAL_PROMPT_ROWS = 512 };
 
+struct kgen_model *kgen_model_use(struct kgen_model *model)
+{
+    atomic_fetch_add(&model->uses, 1);
+    return model;
+}
+
 void kgen_model_close(struct kgen_model *model)
 {
-    if (model == NULL)
+    if (model == NULL || atomic_fetch_sub(&model->uses, 1) > 1)
         return;
+    kgen_tokenizer_free(model->tokenizer);
     kgen_decoder_free(model->decoder);
     kgen_plan_free(model->plan);
     kgen_spec_free(model->spec);
     kgen_checkpoint_free(model->checkpoint);
+    pthread_mutex_destroy(&model->lock);
     free(model);
 }
 
@@ -92,6 +101,21 @@ static int load(struct kgen_model *model, const struct kgen_context *context,
     return model->decoder != NULL ? 0 : -1;
 }
 
+/* Copies a name that a spec may have. A longer one is none: the spec says so. */
+static const char *keep_name(char name[KGEN_MODEL_NAME_MAX], const char *given, const char *usual)
+{
+    snprintf(name, KGEN_MODEL_NAME_MAX, "%s", given != NULL ? given : usual);
+    return name;
+}
+
+static void choose_names(struct kgen_model *model, const struct kgen_model_options *options)
+{
+    model->activation_dtype = keep_name(model->names[0], options->activation_dtype, "i24");
+    model->layout = keep_name(model->names[1], options->layout,
+                              strcmp(model->activation_dtype, "f32") == 0 ? "stored" : "tiles16");
+    model->cache_dtype = keep_name(model->names[2], options->cache_dtype, "f16");
+}
+
 /* Returns 0, or -1 with the error, or with the status set. */
 static int open_parts(struct kgen_model *model, struct kgen_context *context, const char *path,
                       const struct kgen_model_options *options, struct kgen_status *status,
@@ -101,10 +125,7 @@ static int open_parts(struct kgen_model *model, struct kgen_context *context, co
     if (model->checkpoint == NULL)
         return -1;
     struct kgen_text config = {0};
-    model->activation_dtype = options->activation_dtype != NULL ? options->activation_dtype : "i24";
-    const char *usual_layout = strcmp(model->activation_dtype, "f32") == 0 ? "stored" : "tiles16";
-    model->layout = options->layout != NULL ? options->layout : usual_layout;
-    model->cache_dtype = options->cache_dtype != NULL ? options->cache_dtype : "f16";
+    choose_names(model, options);
     if (write_config(model, options, &config, error) == 0)
         model->spec = kgen_spec_parse(path, config.data, config.length, NULL, error);
     if (model->spec != NULL && check(model, error) == 0)
@@ -113,8 +134,9 @@ static int open_parts(struct kgen_model *model, struct kgen_context *context, co
     return model->plan == NULL ? -1 : load(model, context, options, error);
 }
 
-struct kgen_model *kgen_model_open(struct kgen_context *context, const char *path,
-                                   const struct kgen_model_options *options, struct kgen_status *status)
+struct kgen_model *kgen_model_of_checkpoint(struct kgen_context *context, const char *path,
+                                            const struct kgen_model_options *options,
+                                            struct kgen_status *status)
 {
     static const struct kgen_model_options defaults = {0};
     struct kgen_error error = {0};
@@ -123,6 +145,9 @@ struct kgen_model *kgen_model_open(struct kgen_context *context, const char *pat
         kgen_status_set(status, KGEN_OUT_OF_MEMORY, "out of memory");
         return NULL;
     }
+    atomic_init(&model->uses, 1);
+    pthread_mutex_init(&model->lock, NULL);
+    model->threads = context->settings.threads;
     if (open_parts(model, context, path, options != NULL ? options : &defaults, status, &error) == 0)
         return model;
     if (error.code != KGEN_ERROR_NONE)
