@@ -173,8 +173,8 @@ static void open_without_template(struct scene *scene, struct kgen_status *statu
 
 static void open_faulty_template(struct scene *scene, struct kgen_status *status)
 {
-    open_with_templates(scene, "sed -i 's/^.param.*/&\\n$require 1 \\/ (size - size), \"no\"/' swiglu.c.in",
-                        status);
+    open_with_templates(
+        scene, "sed -i 's/^.param unroll.*/&\\n$require 1 \\/ (size - size), \"no\"/' rms_norm.c.in", status);
 }
 
 /* Memory runs out at the first allocation, at later ones ever further apart, until it suffices. */
@@ -467,7 +467,7 @@ static const struct {
     {"kgen_model_open", KGEN_IO_FAILED, "/nowhere.json", open_no_tokenizer_file},
     {"kgen_model_open", KGEN_NO_FUNCTION, "swiglu", open_without_template},
     {"kgen_model_open", KGEN_CANCELLED, "", open_cancelled},
-    {"kgen_model_open", KGEN_INTERNAL, "swiglu", open_faulty_template},
+    {"kgen_model_open", KGEN_INTERNAL, "rms_norm", open_faulty_template},
     {"kgen_model_open", KGEN_OUT_OF_MEMORY, "memory", open_without_memory},
     {"kgen_model_encode", KGEN_NOT_FOUND, "no tokenizer; kgen_model_settings.tokenizer", encode_without},
     {"kgen_model_encode", KGEN_BAD_ARGUMENT, "", encode_too_much},
