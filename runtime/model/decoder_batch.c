@@ -23,6 +23,8 @@ struct batch_call {
     size_t gathered_count;
     struct kgen_matrix rows; /* selected rows of weights; the arrays are owned */
     int workspace, scratch;  /* the buffers of that role, or -1 */
+    /* The buffer of each tensor of the node in the call for one row, or -1. */
+    int places[KGEN_GRAPH_OPERANDS_MAX];
     /* Of row by row, where prepare reads nothing but scalars: workspaces of all rows, which nodes with the
      * same kernel share, and the batch that they are prepared for. */
     struct batch_call *prepared_by; /* NULL: none; itself, or an earlier call */
@@ -244,6 +246,10 @@ static int make_call(struct kgen_decoder_batch *batch, const struct kgen_decoder
         call->last_only = call->last_only || (batch->bucket == KGEN_GRAPH_NONE &&
                                               tensor_at(batch, node->tensors[i].index)->result);
     call->keeps_state = decoder->calls[index].state_count > 0;
+    struct kgen_buffers of_one;
+    kgen_problem_buffers(&decoder->calls[index].kernel->problem, &of_one);
+    for (size_t i = 0; i < node->tensor_count; i++)
+        call->places[i] = kgen_buffers_find(&of_one, node->tensors[i].buffer);
     const size_t entry = entry_of(batch, node);
     if (entry != KGEN_GRAPH_NONE && (!parts->plain[entry] || parts->plain[node->entries[0]])) {
         call->kernel = parts->kernels[entry];
@@ -424,15 +430,15 @@ static int run_batched(struct kgen_decoder_batch *batch, size_t node, struct kge
 }
 
 /* Points the tensors of a node, and its states where rows are those of sequences, at a row. */
-static void set_row(const struct kgen_decoder_batch *batch, size_t index, const struct kgen_buffers *buffers,
-                    int64_t row, struct kgen_arguments *arguments)
+static void set_row(const struct kgen_decoder_batch *batch, size_t index, int64_t row,
+                    struct kgen_arguments *arguments)
 {
     const struct kgen_graph_node *node = &batch->decoder->graph->nodes[index];
+    const int *places = batch->calls[index].places;
     const int position = batch->decoder->calls[index].position_scalar;
     for (size_t i = 0; i < node->tensor_count; i++) {
-        const int buffer = kgen_buffers_find(buffers, node->tensors[i].buffer);
-        if (buffer >= 0)
-            arguments->buffers[buffer] = address_of(batch, node->tensors[i].index, row);
+        if (places[i] >= 0)
+            arguments->buffers[places[i]] = address_of(batch, node->tensors[i].index, row);
     }
     if (position >= 0)
         arguments->scalars[position] = position_of(batch, row);
@@ -455,12 +461,10 @@ static void run_rows_part(void *context, size_t part, size_t parts, size_t threa
     const struct kgen_kernel *kernel = batch->decoder->calls[job->node].kernel;
     const size_t count = (size_t)batch->at_hand.count;
     struct kgen_arguments arguments = call->arguments;
-    struct kgen_buffers buffers;
-    kgen_problem_buffers(&kernel->problem, &buffers);
     set_own(batch, call, kernel, thread, &arguments);
     const size_t end = kgen_range_part(count, part + 1, parts);
     for (size_t row = kgen_range_part(count, part, parts); row < end; row++) {
-        set_row(batch, job->node, &buffers, (int64_t)row, &arguments);
+        set_row(batch, job->node, (int64_t)row, &arguments);
         if (call->prepared_by != NULL)
             arguments.buffers[call->workspace] = call->prepared_by->prepared + row * kernel->workspace_bytes;
         if (!job->is_prepared)
@@ -489,11 +493,9 @@ static int run_serial(struct kgen_decoder_batch *batch, size_t node, struct kgen
 {
     const struct kgen_decoder_rows *rows = &batch->at_hand;
     struct kgen_decoder_call call = batch->decoder->calls[node];
-    struct kgen_buffers buffers;
-    kgen_problem_buffers(&call.kernel->problem, &buffers);
     const bool last_only = batch->calls[node].last_only;
     for (int64_t row = last_only && rows->all == NULL ? rows->count - 1 : 0; row < rows->count; row++) {
-        set_row(batch, node, &buffers, row, &call.arguments);
+        set_row(batch, node, row, &call.arguments);
         if (kgen_decoder_run(batch->decoder, &call, rows->tokens[row], position_of(batch, row), error) != 0)
             return -1;
         const int64_t vocabulary = batch->decoder->vocabulary;
