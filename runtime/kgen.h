@@ -534,10 +534,12 @@ KGEN_API const float *kgen_model_step(struct kgen_model_state *state, const int3
 KGEN_API int kgen_model_step_all(struct kgen_model_state *state, const int32_t *tokens, size_t count,
                                  float *logits, struct kgen_status *status);
 /* Runs one token of each of count states at once: tokens[i] after those that states[i] holds, 1 to as many as
- * kgen_model_settings.sequences said. Weights are read once for all of them. The logits are those of
- * kgen_model_step but for the order of sums; kgen_model_logits gives them. Returns 0, or -1 with
- * KGEN_BAD_ARGUMENT where count is out of range, two states are the same, or not all are of one model, or
- * else as kgen_model_step fails. All states then hold the tokens that they held. */
+ * kgen_model_settings.sequences said. Weights of the layout "tiles16" are read once for all of them; stored
+ * ones, and matrices with biases, once for each, which gains little. The logits are those of kgen_model_step
+ * but for the order of sums, and with activations of i8 and i16 but for their rounding; kgen_model_logits
+ * gives them. Returns 0, or -1 with KGEN_BAD_ARGUMENT where count is out of range, two states are the same,
+ * or not all are of one model, or else as kgen_model_step fails. All states then hold the tokens that they
+ * held. */
 KGEN_API int kgen_model_step_batch(struct kgen_model_state *const *states, const int32_t *tokens,
                                    size_t count, struct kgen_status *status);
 /* The logits after the last token, as kgen_model_step returns them; NULL: there was no step yet. */
