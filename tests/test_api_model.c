@@ -22,7 +22,7 @@
 /* Of the greatest logit, as in test_decoder.c. */
 #define TOLERANCE 1.5e-4
 
-enum { CONTEXT = 32, VOCABULARY_MAX = 64, SEQUENCES = 16 };
+enum { CONTEXT = 32, SEQUENCES = 16, ROUNDS = 8 };
 
 static int32_t token_at(int64_t sequence, int64_t position, int64_t vocabulary)
 {
@@ -341,8 +341,10 @@ static void *work(void *context)
     struct worker *worker = context;
     struct kgen_model_state *state = kgen_model_state_new(worker->model, 0, NULL);
     const float *logits = NULL;
-    for (int64_t i = 0; state != NULL && i < CONTEXT; i++) {
-        const int32_t token = token_at(worker->sequence, i, MODEL_TOKENS);
+    for (int64_t i = 0; state != NULL && i < ROUNDS * CONTEXT; i++) {
+        const int32_t token = token_at(worker->sequence, i % CONTEXT, MODEL_TOKENS);
+        if (i % CONTEXT == 0)
+            kgen_model_state_truncate(state, 0, NULL);
         logits = kgen_model_step(state, &token, 1, NULL);
     }
     if (logits != NULL)
