@@ -194,10 +194,12 @@ $(BUILD)/%.o: %.c Makefile
 	$(Q)$(CC) $(CFLAGS) $(KGEN_CFLAGS) -c -o $@ $<
 
 # Some tests put functions of their own in the place of the C library's.
-$(BUILD)/tests/test_api_errors: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=strdup,--wrap=strndup,--wrap=fork
+FAILING_MEMORY := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=strdup,--wrap=strndup
+$(BUILD)/tests/test_api_errors: LDFLAGS += $(FAILING_MEMORY),--wrap=fork
+$(BUILD)/tests/test_api_model_errors: LDFLAGS += $(FAILING_MEMORY)
 $(BUILD)/tests/test_cache_sharing: LDFLAGS += -Wl,--wrap=write
 $(BUILD)/tests/test_file: LDFLAGS += -Wl,--wrap=getrandom
-$(BUILD)/tests/test_api_errors: $(BUILD)/tests/failing_memory.o
+$(BUILD)/tests/test_api_errors $(BUILD)/tests/test_api_model_errors: $(BUILD)/tests/failing_memory.o
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(call objects,$(TEST_SUPPORT)) $(BUILD)/libkgen.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ -lcmocka $(LIBRARIES)

@@ -8,7 +8,8 @@
  *
  * A context knows the machine, the templates and the cache. A plan takes a model's shapes and holds one
  * function for each problem in them, compiled in memory, checked, and ready to be called. A function computes
- * on buffers of the caller's.
+ * on buffers of the caller's. A model runs a whole checkpoint through such functions: the part "models" below
+ * describes it.
  *
  * Where functions come from. For each problem a plan tries variants from these origins, in this order, and
  * takes the first that compiles and passes its check; kgen_function_query names the origin:
@@ -55,7 +56,7 @@
 /* The version of this header. The minor number rises with additions, the major one with changes of what there
  * is; while the major number is 0, the minor one rises with both. */
 #define KGEN_API_MAJOR 0
-#define KGEN_API_MINOR 2
+#define KGEN_API_MINOR 3
 
 #if defined(__GNUC__)
 #define KGEN_API __attribute__((visibility("default")))
@@ -75,7 +76,7 @@ KGEN_API const char *kgen_version(void);
 enum kgen_status_code {
     KGEN_OK = 0,
     KGEN_BAD_ARGUMENT,  /* an argument is not valid */
-    KGEN_BAD_SPEC,      /* the spec is not valid; line and column tell where */
+    KGEN_BAD_SPEC,      /* the spec, or a checkpoint, is not valid; line and column tell where */
     KGEN_NOT_FOUND,     /* no such name, or more than one function of that name */
     KGEN_NO_FUNCTION,   /* no variant serves a problem on this machine */
     KGEN_IO_FAILED,     /* a file could not be read, or a child process not be made */
@@ -362,6 +363,226 @@ KGEN_API size_t kgen_function_packed_offset(const struct kgen_function *function
  * where the function has no such array, or begin or end has no offset. */
 KGEN_API int kgen_function_pack(const struct kgen_function *function, const char *buffer, size_t begin,
                                 size_t end, const void *stored, void *packed, struct kgen_status *status);
+
+/* ---- models ----
+ *
+ *     struct kgen_model *model = kgen_model_open(context, "model.gguf", NULL, &status);
+ *     struct kgen_model_state *state = kgen_model_state_new(model, 0, &status);
+ *     int64_t count = kgen_model_encode(model, text, strlen(text), KGEN_MODEL_ADD_SPECIAL, tokens, 512,
+ * &status); const float *logits = kgen_model_step(state, tokens, (size_t)count, &status);
+ *
+ * A model is a checkpoint with its weights in memory, its tokenizer, and functions tuned for this machine.
+ * A state is one sequence of tokens that went through the model: its caches of keys and values. Any number of
+ * states share the weights of a model. A sampler chooses tokens from logits. Tokens are ids from 0 to the
+ * vocabulary's size - 1.
+ *
+ * Threads. A state, and a sampler, is for one thread at a time. Different states of one model may be used by
+ * different threads at once: a model has one team of threads and one set of activations, and its steps take
+ * turns, guarded by a lock. Two teams would share the same cores and the same bandwidth, and gain nothing;
+ * kgen_model_step_batch runs several states at once, and reads the weights once for all of them. All other
+ * functions of a model may be called by all threads at once. A model does not survive a fork in the child.
+ *
+ * Lifetime. A model needs nothing of its context once it is open. Its memory is freed when it is closed and
+ * the last of its states is freed, in any order. A sampler needs nothing of its model. */
+
+struct kgen_model;
+struct kgen_model_state;
+struct kgen_model_sampler;
+
+struct kgen_model_settings {
+    size_t size; /* of this struct as the caller knows it; kgen_model_settings_init sets it */
+
+    const char *activation_dtype; /* of products: "f32", "i24", "i16" or "i8"; NULL: "i24" */
+    const char *layout;           /* of weights: "stored" or "tiles16"; NULL: "tiles16" for integers */
+    const char *cache_dtype;      /* of keys and values: "f32", "f16" or "bf16"; NULL: "f16" */
+    const char *tokenizer;        /* a file, or a folder, with another tokenizer; NULL: the checkpoint's */
+    int no_tokenizer;             /* 1: open none */
+    int64_t context;     /* positions that a state may have; 0: those of the checkpoint, 4096 at most */
+    int64_t prompt_rows; /* tokens of a state that run at once; 0: 512, or the context where that is less */
+    int64_t sequences;   /* states that kgen_model_step_batch runs at once, 1 to 16; 0: 1 */
+    /* NULL, or is told during kgen_model_open how much of the weights is loaded: done of count parts. */
+    void (*progress)(void *context, size_t done, size_t count);
+    void *progress_context;
+};
+
+/* Sets every member to 0 or NULL. size is sizeof *settings. */
+KGEN_API void kgen_model_settings_init(struct kgen_model_settings *settings, size_t size);
+
+/* Opens a checkpoint: a GGUF file, a folder of safetensors, or a checkpoint of llama2.c. Plans the kernels
+ * that the model needs in the context, as kgen_plan_file does, starts a team of as many threads as the
+ * settings of the context say, loads the weights, and opens the tokenizer where there is one. settings may be
+ * NULL for the defaults; nothing of it is kept. Returns NULL with KGEN_BAD_ARGUMENT where the settings are
+ * not valid; KGEN_BAD_SPEC where the checkpoint or the tokenizer is not, or kgen cannot run all of the model;
+ * KGEN_IO_FAILED for a file, KGEN_NO_FUNCTION, KGEN_CANCELLED, KGEN_OUT_OF_MEMORY or KGEN_INTERNAL. */
+KGEN_API struct kgen_model *kgen_model_open(struct kgen_context *context, const char *path,
+                                            const struct kgen_model_settings *settings,
+                                            struct kgen_status *status);
+/* Closes the model. Its states stay as they are. */
+KGEN_API void kgen_model_close(struct kgen_model *model);
+
+/* The strings are valid until the model is closed. Tokens are -1 where the tokenizer has none. */
+struct kgen_model_facts {
+    int64_t vocabulary;                      /* logits of a step */
+    int64_t context, prompt_rows, sequences; /* as in the settings, with the defaults in place */
+    int threads;
+    size_t weight_bytes; /* in memory */
+    size_t step_bytes;   /* of the weights, those that a step reads */
+    size_t state_bytes;  /* of the caches of a state that is full */
+    const char *activation_dtype, *cache_dtype;
+    int64_t tokens;            /* of the tokenizer; 0: there is none */
+    int32_t bos, eos;          /* the tokens that begin and end a text */
+    const char *chat_template; /* "chatml", "llama3", "gemma", "mistral" or "gpt-oss"; NULL: none of them */
+};
+/* Fills the first size bytes of facts; size is sizeof *facts. */
+KGEN_API void kgen_model_query(const struct kgen_model *model, struct kgen_model_facts *facts, size_t size);
+/* The plan with the model's functions, for kgen_plan_query and kgen_plan_at. It belongs to the model. */
+KGEN_API const struct kgen_plan *kgen_model_plan(const struct kgen_model *model);
+
+/* ---- tokens and text ---- */
+
+/* The beginning and the end that the tokenizer asks for are added; the text of control tokens stands for
+ * them, which is right for templates and wrong for text of users. */
+#define KGEN_MODEL_ADD_SPECIAL 1u
+#define KGEN_MODEL_PARSE_SPECIAL 2u
+
+/* Writes the tokens of a text of length bytes, the first capacity of them, and returns how many it has, which
+ * may be more: call again with more room. tokens may be NULL where capacity is 0. flags are
+ * KGEN_MODEL_..., or 0. Returns -1 with KGEN_NOT_FOUND where the model has no tokenizer, KGEN_BAD_ARGUMENT
+ * for 1 GiB of text and more, or KGEN_OUT_OF_MEMORY. */
+KGEN_API int64_t kgen_model_encode(const struct kgen_model *model, const char *text, size_t length,
+                                   unsigned flags, int32_t *tokens, size_t capacity,
+                                   struct kgen_status *status);
+/* Writes the bytes of count tokens and a zero, as far as they fit into size bytes, and returns how many bytes
+ * they are without the zero. The bytes of one token may be a part of a character of UTF-8. Control tokens
+ * have their text where special is 1 and else none. Returns -1 with KGEN_NOT_FOUND where the model has no
+ * tokenizer, KGEN_BAD_ARGUMENT for a token that it does not have, or KGEN_OUT_OF_MEMORY. */
+KGEN_API int64_t kgen_model_decode(const struct kgen_model *model, const int32_t *tokens, size_t count,
+                                   int special, char *text, size_t size, struct kgen_status *status);
+/* The control or user-defined token of a text, such as "<|im_end|>", or -1. */
+KGEN_API int32_t kgen_model_special(const struct kgen_model *model, const char *text);
+/* 1 where a model that gives this token has said all, else 0. */
+KGEN_API int kgen_model_ends(const struct kgen_model *model, int32_t token);
+
+struct kgen_model_message {
+    const char *role;    /* "system", "user" or "assistant" */
+    const char *content; /* terminated */
+};
+/* Writes what the chat template of the tokenizer makes of messages, and a zero, as far as they fit into size
+ * bytes, and returns how many bytes that is without the zero. With begin_answer 1 the beginning of the answer
+ * follows. Encode it with KGEN_MODEL_PARSE_SPECIAL alone. Returns -1 with KGEN_NOT_FOUND where the model has
+ * no tokenizer or no template that is known (kgen_model_facts.chat_template), KGEN_BAD_ARGUMENT for a role
+ * that the template does not have, or KGEN_OUT_OF_MEMORY. */
+KGEN_API int64_t kgen_model_chat(const struct kgen_model *model, const struct kgen_model_message *messages,
+                                 size_t count, int begin_answer, char *text, size_t size,
+                                 struct kgen_status *status);
+
+/* ---- states ---- */
+
+/* Makes an empty state for context positions, at most those of the model; 0: as many. Its caches take
+ * addresses for all positions of the model, and memory for those that are filled. The caller frees it.
+ * Returns NULL with KGEN_BAD_ARGUMENT or KGEN_OUT_OF_MEMORY. */
+KGEN_API struct kgen_model_state *kgen_model_state_new(struct kgen_model *model, int64_t context,
+                                                       struct kgen_status *status);
+KGEN_API void kgen_model_state_free(struct kgen_model_state *state);
+/* Makes a state that holds what another one holds, and is no part of it afterwards: with the same tokens both
+ * give the same logits. Returns NULL with KGEN_OUT_OF_MEMORY. */
+KGEN_API struct kgen_model_state *kgen_model_state_fork(const struct kgen_model_state *state,
+                                                        struct kgen_status *status);
+
+/* The tokens that went through the model, and for how many there is room. */
+KGEN_API int64_t kgen_model_state_position(const struct kgen_model_state *state);
+KGEN_API int64_t kgen_model_state_context(const struct kgen_model_state *state);
+/* Forgets the tokens from a position on; 0: all of them. The next step begins there. The state has no logits
+ * then, unless position is where it is. Returns 0, or -1 with KGEN_BAD_ARGUMENT where the state does not hold
+ * so many. */
+KGEN_API int kgen_model_state_truncate(struct kgen_model_state *state, int64_t position,
+                                       struct kgen_status *status);
+
+/* What a state holds, for another run: tokens that went through the model, as keys and values, and the last
+ * logits. It fits states of models of the same checkpoint with the same dtype of the caches, whatever the
+ * other settings, on machines of the same order of bytes.
+ *
+ * kgen_model_state_size gives its bytes. kgen_model_state_save writes them to memory and
+ * kgen_model_state_save_file to a file, which is complete or not there. They return 0, or -1 with
+ * KGEN_BAD_ARGUMENT where size is less, KGEN_IO_FAILED for the file, or KGEN_OUT_OF_MEMORY.
+ *
+ * kgen_model_state_restore and kgen_model_state_restore_file make a state hold that in place of what it
+ * held. They return 0, or -1 with KGEN_BAD_ARGUMENT where it is not whole, of another version of the format,
+ * of another model, or the state has no room for it; KGEN_IO_FAILED for the file, or KGEN_OUT_OF_MEMORY. The
+ * state is then as it was. Restore only what comes from where you trust: its bytes are checked against
+ * damage, not against forgery. */
+KGEN_API size_t kgen_model_state_size(const struct kgen_model_state *state);
+KGEN_API int kgen_model_state_save(const struct kgen_model_state *state, void *memory, size_t size,
+                                   struct kgen_status *status);
+KGEN_API int kgen_model_state_restore(struct kgen_model_state *state, const void *memory, size_t size,
+                                      struct kgen_status *status);
+KGEN_API int kgen_model_state_save_file(const struct kgen_model_state *state, const char *path,
+                                        struct kgen_status *status);
+KGEN_API int kgen_model_state_restore_file(struct kgen_model_state *state, const char *path,
+                                           struct kgen_status *status);
+
+/* ---- steps ---- */
+
+/* Runs count tokens after those that the state holds. Returns the logits after the last, a float for each
+ * token of the vocabulary, which are the state's and valid until its next step, truncation, restoring or
+ * freeing. Returns NULL with KGEN_BAD_ARGUMENT where there are no tokens, one is not of the vocabulary, or
+ * the state has no room for them; KGEN_IO_FAILED or KGEN_BAD_SPEC where the checkpoint, of which each step
+ * reads rows, cannot be read any more. The state then holds the tokens that it held. */
+KGEN_API const float *kgen_model_step(struct kgen_model_state *state, const int32_t *tokens, size_t count,
+                                      struct kgen_status *status);
+/* The same, and logits receives those after each of the tokens: count rows of the vocabulary's size. Returns
+ * 0, or -1 as kgen_model_step fails. */
+KGEN_API int kgen_model_step_all(struct kgen_model_state *state, const int32_t *tokens, size_t count,
+                                 float *logits, struct kgen_status *status);
+/* Runs one token of each of count states at once: tokens[i] after those that states[i] holds, 1 to as many as
+ * kgen_model_settings.sequences said. Weights of the layout "tiles16" are read once for all of them; stored
+ * ones, and matrices with biases, once for each, which gains little. The logits are those of kgen_model_step
+ * but for the order of sums, and with activations of i8 and i16 but for their rounding; kgen_model_logits
+ * gives them. Returns 0, or -1 with KGEN_BAD_ARGUMENT where count is out of range, two states are the same,
+ * or not all are of one model, or else as kgen_model_step fails. All states then hold the tokens that they
+ * held. */
+KGEN_API int kgen_model_step_batch(struct kgen_model_state *const *states, const int32_t *tokens,
+                                   size_t count, struct kgen_status *status);
+/* The logits after the last token, as kgen_model_step returns them; NULL: there was no step yet. */
+KGEN_API const float *kgen_model_logits(const struct kgen_model_state *state);
+
+/* ---- sampling ---- */
+
+struct kgen_model_bias {
+    int32_t token;
+    float value; /* added to its logit; -INFINITY: never this token */
+};
+
+/* Applied in this order: biases, repetition penalty, top-k, top-p, min-p, temperature. */
+struct kgen_model_sampling {
+    size_t size; /* of this struct as the caller knows it; kgen_model_sampling_init sets it */
+
+    double temperature;    /* 0: the most likely token: 0 */
+    int64_t top_k;         /* the most likely tokens stay; 0: all: 40 */
+    double top_p;          /* those that it takes to reach this probability; 1: all: 0.95 */
+    double min_p;          /* those of this part of the greatest probability; 0: all: 0.05 */
+    double repeat_penalty; /* of the logits of the last tokens; 1: none: 1 */
+    int64_t repeat_last;   /* so many tokens; -1: all: 64 */
+    uint64_t seed;         /* the same logits and seed give the same tokens on every machine: 0 */
+    const struct kgen_model_bias *biases; /* read by kgen_model_sampler_new only */
+    size_t bias_count;
+};
+/* Sets every member to its default: those named above, else 0 or NULL. size is sizeof *sampling. */
+KGEN_API void kgen_model_sampling_init(struct kgen_model_sampling *sampling, size_t size);
+
+/* Makes a sampler for the logits of a model. sampling may be NULL for the defaults. The caller frees it.
+ * Returns NULL with KGEN_BAD_ARGUMENT where a value is out of its range, or KGEN_OUT_OF_MEMORY. */
+KGEN_API struct kgen_model_sampler *kgen_model_sampler_new(const struct kgen_model *model,
+                                                           const struct kgen_model_sampling *sampling,
+                                                           struct kgen_status *status);
+KGEN_API void kgen_model_sampler_free(struct kgen_model_sampler *sampler);
+/* Tells of tokens that went through the model besides those chosen, for the repetition penalty: a prompt. */
+KGEN_API void kgen_model_sampler_accept(struct kgen_model_sampler *sampler, const int32_t *tokens,
+                                        size_t count);
+/* Chooses a token from logits, one for each token of the vocabulary, and accepts it. Returns the token, or -1
+ * with KGEN_BAD_ARGUMENT where a logit is NaN or +infinity, or all are -infinity. */
+KGEN_API int32_t kgen_model_sampler_next(struct kgen_model_sampler *sampler, const float *logits,
+                                         struct kgen_status *status);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs into a folder, builds the example from there in every way a user may, runs it, and uninstalls.
-# Usage: install.sh FOLDER. Prints what failed; exit status 0 where nothing did.
+# FOLDER has a small checkpoint, model.gguf. Usage: install.sh FOLDER. Prints what failed; exit status 0 where nothing did.
 set -eu
 folder=$1
 prefix=$folder/prefix
@@ -22,7 +22,7 @@ for list in static shared declared; do
 done
 # Every one of them is called by a test.
 while read -r symbol; do
-    grep -q "$symbol(" tests/test_api*.c tests/api_fixture.c || { echo "no test calls $symbol"; exit 1; }
+    grep -q "$symbol(" tests/test_api*.c tests/api_fixture.c tests/model_fixture.c || { echo "no test calls $symbol"; exit 1; }
 done <tests/exported-symbols.txt
 
 # The header stands alone, in C and C++.
@@ -50,6 +50,20 @@ for program in shared-program static-program; do
     [ "$said" = "100 rows, y[0] = 0" ] || { echo "$program said: $said"; exit 1; }
     if "$folder/$program" /nowhere.json 2>"$folder/said"; then echo "$program took a spec that is not there"; exit 1; fi
     grep -q '^/nowhere.json: ' "$folder/said" || { echo "$program did not say what is wrong"; exit 1; }
+done
+
+# Text from a model, as the command gives it.
+for way in shared static; do
+    libraries=$(pkg-config --libs kgen)
+    [ $way = shared ] || libraries="$prefix/lib/libkgen.a $(pkg-config --libs-only-l --static kgen | sed 's/-lkgen//')"
+    ${CC:-cc} -Wall -Wextra -Werror -o "$folder/$way-text" "$prefix/share/kgen/examples/text.c" $(pkg-config --cflags kgen) \
+        $libraries -Wl,-rpath,"$prefix/lib"
+    "$folder/$way-text" "$folder/model.gguf" "abc user" 12 >"$folder/$way-said" 2>&1 || { cat "$folder/$way-said"; exit 1; }
+    "$prefix/bin/kgen" generate "$folder/model.gguf" -p "abc user" -n 12 -q --tune-seconds 0.1 >"$folder/command-said"
+    [ "$(wc -c <"$folder/command-said")" -gt 4 ] || { echo "the command said next to nothing"; exit 1; }
+    cmp -s "$folder/$way-said" "$folder/command-said" || { cat "$folder/$way-said" "$folder/command-said"; exit 1; }
+    if "$folder/$way-text" /nowhere.gguf x 1 >/dev/null 2>"$folder/said"; then echo "$way-text took a model that is not there"; exit 1; fi
+    grep -q '^/nowhere.gguf: ' "$folder/said" || { echo "$way-text did not say what is wrong"; exit 1; }
 done
 
 make -s uninstall PREFIX="$prefix" >>"$folder/log" 2>&1

@@ -536,7 +536,8 @@ static void test_tables_are_complete(void **state)
     char symbol[128];
     size_t count = 0;
     for (; fscanf(file, "%127s", symbol) == 1; count++) {
-        if (!is_in_tables(symbol))
+        /* Those of models are in the tables of test_api_model_errors.c. */
+        if (strncmp(symbol, "kgen_model_", 11) != 0 && !is_in_tables(symbol))
             fail_msg("%s is in none of the tables", symbol);
     }
     fclose(file);

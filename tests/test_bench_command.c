@@ -123,6 +123,36 @@ static void test_which_tests_run(void **state)
     json_decref(root);
 }
 
+/* With --batch a test of text is followed by that of several sequences. */
+static void test_batch(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t tokens, depth, sequences;
+    } expected[] = {
+        {"pp9", 9, 0, 1}, {"tg3@d5", 3, 5, 1}, {"tg3@d5x3", 3, 5, 3}, {"tg2", 2, 0, 1}, {"tg2x3", 2, 0, 3}};
+    json_t *root = bench("--tests pp9,tg3@d5,tg2 -r 2 --batch 3");
+    assert_int_equal(json_array_size(root), KGEN_COUNT_OF(expected));
+    for (size_t i = 0; i < KGEN_COUNT_OF(expected); i++) {
+        const json_t *item = json_array_get(root, i);
+        assert_string_equal(json_string_value(json_object_get(item, "test")), expected[i].name);
+        assert_number(item, "tokens", expected[i].tokens);
+        assert_number(item, "depth", expected[i].depth);
+        assert_number(item, "sequences", expected[i].sequences);
+        assert_number(item, "repeats", 2);
+        const double rate = json_real_value(json_object_get(item, "tokens_per_second"));
+        const double seconds = json_real_value(json_object_get(item, "seconds"));
+        const double tokens = (double)(expected[i].tokens * expected[i].sequences);
+        assert_true(rate * seconds > 0.999 * tokens && rate * seconds < 1.001 * tokens);
+    }
+    json_decref(root);
+    root = bench("--tests tg2 -r 1 --batch 1");
+    assert_int_equal(json_array_size(root), 1);
+    json_decref(root);
+    kgen_test_expect("bench model.gguf --batch 17", 2, NULL, "--batch cannot be '17'");
+}
+
 static void test_table(void **state)
 {
     (void)state;
@@ -196,9 +226,8 @@ static void test_bad_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_which_tests_run),
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_which_tests_run), cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_table),           cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_bad_input),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

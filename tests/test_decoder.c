@@ -194,7 +194,7 @@ static struct kgen_model *open_with_rows(struct kgen_context *context, const cha
                                                .context = CONTEXT,
                                                .prompt_rows = prompt_rows};
     struct kgen_status status = {0};
-    struct kgen_model *model = kgen_model_open(context, path, &options, &status);
+    struct kgen_model *model = kgen_model_of_checkpoint(context, path, &options, &status);
     char text[1024];
     if (model == NULL)
         fail_msg("%s: %s", path, kgen_status_format(&status, text, sizeof text));
@@ -482,7 +482,7 @@ static void test_a_tensor_is_missing(void **state)
     assert_int_equal(kgen_file_write(path, text.data, text.length, NULL), 0);
     kgen_text_free(&text);
     struct kgen_context *context = open_estimate(fixture, 1);
-    assert_null(kgen_model_open(context, path, NULL, &status));
+    assert_null(kgen_model_of_checkpoint(context, path, NULL, &status));
     assert_int_equal(status.code, KGEN_BAD_SPEC);
     kgen_status_format(&status, message, sizeof message);
     if (strstr(message, "model.layers.2.") == NULL)

@@ -37,7 +37,7 @@ static struct kgen_model *open_model(struct kgen_context *context, const char *p
     const struct kgen_model_options options = {
         .config = config, .context = CONTEXT, .prompt_rows = PROMPT_ROWS};
     struct kgen_status status = {0};
-    struct kgen_model *model = kgen_model_open(context, path, &options, &status);
+    struct kgen_model *model = kgen_model_of_checkpoint(context, path, &options, &status);
     char text[1024];
     if (model == NULL)
         fail_msg("%s: %s", path, kgen_status_format(&status, text, sizeof text));

@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api_fixture.h"
+#include "model_fixture.h"
+
+#define SEED UINT64_C(77)
 
 static void test_install(void **state)
 {
@@ -22,6 +24,7 @@ static void test_install(void **state)
         skip();
     }
     char command[256];
+    model_write(fixture, "model.gguf", &model_shape, SEED);
     snprintf(command, sizeof command, "sh tests/install.sh %s", fixture->folder);
     assert_int_equal(system(command), 0);
 }

@@ -98,6 +98,8 @@ static void add_rows(struct kgen_text *text)
                    : i % 3 == 1 ? 8
                                 : 3,
                    i % 2 == 0 ? 32 : 64, i % 2 == 0 ? "affine" : "symmetric", activations[i % 4]);
+    shapes_add(text, "{\"op\": \"qmm\", \"M\": 7, \"N\": 37, \"K\": 256, \"bits\": 4, \"group_size\": 32, "
+                     "\"activation_dtype\": \"i8\", \"layout\": \"tiles16\"}");
 }
 
 /* Every format whose rows are blocks. */

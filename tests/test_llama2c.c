@@ -233,7 +233,7 @@ static void run_file(const struct api_fixture *fixture, const struct file_case *
     struct kgen_status status = {0};
     struct kgen_error error = {0};
     const struct kgen_model_options options = {.cache_dtype = "f32"};
-    struct kgen_model *model = kgen_model_open(context, path, &options, &status);
+    struct kgen_model *model = kgen_model_of_checkpoint(context, path, &options, &status);
     char text[1024];
     if (model == NULL)
         fail_msg("%s: %s", item->name, kgen_status_format(&status, text, sizeof text));

@@ -54,7 +54,7 @@ static void test_pages_are_let_go(void **state)
     struct kgen_context *context = api_open(&settings);
     struct kgen_status status = {0};
     struct kgen_model *opened =
-        kgen_model_open(context, model, &(struct kgen_model_options){.prompt_rows = 1}, &status);
+        kgen_model_of_checkpoint(context, model, &(struct kgen_model_options){.prompt_rows = 1}, &status);
     if (opened == NULL)
         fail_msg("%s", status.message);
     kgen_checkpoint_query(opened->checkpoint, &facts);

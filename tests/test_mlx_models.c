@@ -110,7 +110,7 @@ static void check(struct api_fixture *fixture, const char *folder, const char *p
                                                .cache_dtype = "f32",
                                                .context = POSITIONS,
                                                .prompt_rows = prompt > 0 ? 8 : 1};
-    struct kgen_model *model = kgen_model_open(context, path, &options, &status);
+    struct kgen_model *model = kgen_model_of_checkpoint(context, path, &options, &status);
     if (model == NULL)
         fail_msg("%s: %s", path, kgen_status_format(&status, text, sizeof text));
     const double worst = run_model(model, folder, prompt);

@@ -170,7 +170,7 @@ static struct kgen_model *open_model(struct kgen_context *context, const char *p
     char text[1024];
     options.context = CONTEXT;
     options.prompt_rows = 4;
-    struct kgen_model *model = kgen_model_open(context, path, &options, &status);
+    struct kgen_model *model = kgen_model_of_checkpoint(context, path, &options, &status);
     if (model == NULL)
         fail_msg("%s: %s", path, kgen_status_format(&status, text, sizeof text));
     return model;

@@ -336,6 +336,11 @@ static void test_model(void **state)
          "4}, "
          "\"prompt_rows\": 0}",
          1, 193, "\"prompt_rows\" must be an integer from 1 to 4096, not 0", NULL},
+        {"{\"model_type\": \"llama\", \"hidden_size\": 256, \"intermediate_size\": 256, \"vocab_size\": 9, "
+         "\"num_hidden_layers\": 1, \"num_attention_heads\": 4, \"bits\": 4, \"quantization\": {\"bits\": "
+         "4}, "
+         "\"sequences\": 17}",
+         1, 191, "\"sequences\" must be an integer from 1 to 16, not 17", NULL},
     };
     refuse(sizes, KGEN_COUNT_OF(sizes));
 }

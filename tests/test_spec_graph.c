@@ -484,12 +484,55 @@ static void test_list(void **state)
     kgen_spec_free(spec);
 }
 
+/* Problems of 2, 4, 8 and 16 rows for as many sequences as the key says. The result has rows as well; nodes
+ * with caches have none. */
+static void test_sequences(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *keys;
+        int64_t sequences;
+        size_t buckets;
+    } cases[] = {{"", 1, 0},
+                 {", \"sequences\": 1", 1, 0},
+                 {", \"sequences\": 2", 2, 1},
+                 {", \"sequences\": 5, \"prompt_rows\": 4", 5, 3},
+                 {", \"sequences\": 16", 16, 4}};
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        struct kgen_text text = {0};
+        kgen_text_printf(&text, "%s%s}", HEAD("llama", "3") ", \"layout\": \"tiles16\"", cases[i].keys);
+        struct kgen_spec *spec = spec_parse(text.data, NULL);
+        assert_int_equal(spec->graph->sequences, cases[i].sequences);
+        assert_int_equal(kgen_graph_buckets(cases[i].sequences), cases[i].buckets);
+        size_t products = 0, others = 0;
+        for (size_t j = 0; j < spec->graph->node_count * KGEN_GRAPH_BUCKETS_MAX; j++) {
+            const struct kgen_graph_node *node = &spec->graph->nodes[j / KGEN_GRAPH_BUCKETS_MAX];
+            const size_t bucket = j % KGEN_GRAPH_BUCKETS_MAX;
+            if (node->sequence_batch_counts[bucket] == 0)
+                continue;
+            const struct kgen_problem *batch = &spec->entries[node->sequence_batches[bucket][0]].problem;
+            assert_true(bucket < cases[i].buckets);
+            assert_string_not_equal(batch->op->name, "attention_prefill");
+            if (kgen_problem_has(batch, "M"))
+                assert_int_equal(kgen_problem_get(batch, "M"), 2 << bucket);
+            products += kgen_problem_has(batch, "M");
+            others += !kgen_problem_has(batch, "M");
+        }
+        /* q, k and v, o, gate and up, down of each layer, and the head. */
+        const size_t layers = (size_t)spec->graph->layers;
+        assert_int_equal(products, (4 * layers + 1) * cases[i].buckets);
+        assert_true((others > 0) == (cases[i].buckets > 0));
+        kgen_spec_free(spec);
+        kgen_text_free(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nodes),   cmocka_unit_test(test_files),     cmocka_unit_test(test_families),
-        cmocka_unit_test(test_weights), cmocka_unit_test(test_lifetimes), cmocka_unit_test(test_hand_made),
-        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_sequences), cmocka_unit_test(test_nodes),   cmocka_unit_test(test_files),
+        cmocka_unit_test(test_families),  cmocka_unit_test(test_weights), cmocka_unit_test(test_lifetimes),
+        cmocka_unit_test(test_hand_made), cmocka_unit_test(test_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

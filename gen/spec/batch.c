@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Adds the problems that run several rows of a prompt at once. */
+/* Adds the problems that run several rows at once: of a prompt, or a token of each of several sequences. */
 #include "gen/ops/buffers.h"
 #include "gen/spec/reader.h"
 
 #include <string.h>
 
 /* Whether all tensors of a node can have many rows, one after the other. Those of a view lie apart: ops that
- * gain nothing from rows at once are rather run row by row. What a step is run for is computed once. */
+ * gain nothing from rows at once are rather run row by row. What a step is run for is computed once for a
+ * prompt. */
 static bool has_rows(const struct kgen_graph *graph, const struct kgen_graph_node *node,
-                     const struct kgen_problem *batch)
+                     const struct kgen_problem *batch, bool of_prompt)
 {
     const bool gathers = kgen_scalar_find(batch->op, "rows") >= 0;
     for (size_t i = 0; i < node->tensor_count; i++) {
         const struct kgen_graph_tensor *tensor = &graph->tensors[node->tensors[i].index];
-        if (tensor->result || (tensor->view_of != KGEN_GRAPH_NONE && !gathers))
+        if ((tensor->result && of_prompt) || (tensor->view_of != KGEN_GRAPH_NONE && !gathers))
             return false;
     }
     return true;
@@ -46,15 +47,41 @@ static bool is_problem(const struct kgen_problem *problem)
     return kgen_problem_check(&checked, NULL, 0, 0, &error) == 0;
 }
 
-static int add_batch(struct kgen_spec_reader *reader, struct kgen_graph_node *node, int64_t rows)
+/* Adds the problem of so many rows. of_prompt: they are positions of one sequence, and not those of so many
+ * sequences. */
+static int add_batch(struct kgen_spec_reader *reader, struct kgen_graph_node *node, int64_t rows,
+                     bool of_prompt, size_t entries[KGEN_GRAPH_ENTRIES_MAX], size_t *entry_count)
 {
     struct kgen_problem batch;
     if (node->status != KGEN_GRAPH_DERIVED || node->problem.op->batched == NULL)
         return 0;
     if (!node->problem.op->batched(&node->problem, rows, &batch) || !is_problem(&batch) ||
-        !has_rows(reader->spec->graph, node, &batch) || !has_same_weights(node, &batch))
+        !has_rows(reader->spec->graph, node, &batch, of_prompt) || !has_same_weights(node, &batch))
         return 0;
-    return kgen_spec_add_problems(reader, node, &batch, node->batches, &node->batch_count);
+    return kgen_spec_add_problems(reader, node, &batch, entries, entry_count);
+}
+
+static bool keeps_state(const struct kgen_graph *graph, size_t node)
+{
+    for (size_t i = 0; i < graph->state_count; i++) {
+        if (graph->states[i].node == node)
+            return true;
+    }
+    return false;
+}
+
+/* Nodes with caches run sequence by sequence, as each sequence has its own. */
+static int add_sequence_batches(struct kgen_spec_reader *reader, size_t bucket)
+{
+    struct kgen_graph *graph = reader->spec->graph;
+    for (size_t i = 0; i < graph->node_count; i++) {
+        struct kgen_graph_node *node = &graph->nodes[i];
+        if (!keeps_state(graph, i) &&
+            add_batch(reader, node, INT64_C(2) << bucket, false, node->sequence_batches[bucket],
+                      &node->sequence_batch_counts[bucket]) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* The positions that all caches have room for. */
@@ -87,7 +114,16 @@ int kgen_spec_add_batches(struct kgen_spec_reader *reader, json_t *config)
     if (read_rows(reader, config, &graph->prompt_rows) != 0)
         return -1;
     for (size_t i = 0; graph->prompt_rows > 1 && i < graph->node_count; i++) {
-        if (add_batch(reader, &graph->nodes[i], graph->prompt_rows) != 0)
+        struct kgen_graph_node *node = &graph->nodes[i];
+        if (add_batch(reader, node, graph->prompt_rows, true, node->batches, &node->batch_count) != 0)
+            return -1;
+    }
+    graph->sequences = 1;
+    if (kgen_spec_integer(reader, NULL, config, "sequences", 1, KGEN_GRAPH_SEQUENCES_MAX, &graph->sequences) <
+        0)
+        return -1;
+    for (size_t i = 0; i < kgen_graph_buckets(graph->sequences); i++) {
+        if (add_sequence_batches(reader, i) != 0)
             return -1;
     }
     return 0;

@@ -259,6 +259,14 @@ int64_t kgen_graph_peak(const struct kgen_graph *graph, size_t *node)
 }
 
 /* A tensor that is neither a buffer of the op nor one of its scalars. */
+size_t kgen_graph_buckets(int64_t sequences)
+{
+    size_t buckets = 0;
+    while (buckets < KGEN_GRAPH_BUCKETS_MAX && sequences > INT64_C(1) << buckets)
+        buckets++;
+    return buckets;
+}
+
 bool kgen_graph_selects_rows(const struct kgen_graph_node *node)
 {
     struct kgen_buffers buffers;

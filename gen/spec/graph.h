@@ -86,6 +86,10 @@ struct kgen_graph_size {
 #define KGEN_GRAPH_SIZES_MAX 6
 #define KGEN_GRAPH_ENTRIES_MAX 4
 
+/* Buckets of sequences that run at once: 2, 4, 8 and 16. A call of one serves as many sequences and fewer. */
+#define KGEN_GRAPH_BUCKETS_MAX 4
+#define KGEN_GRAPH_SEQUENCES_MAX (1 << KGEN_GRAPH_BUCKETS_MAX)
+
 struct kgen_graph_node {
     char *name;     /* unique: "layers.0.self_attn.qkv_proj"; owned */
     char *label;    /* for people, without the layer: "self_attn.{q,k,v}_proj"; owned */
@@ -101,6 +105,9 @@ struct kgen_graph_node {
     /* The same for prompt_rows rows at once, where there is such a problem; else batch_count is 0. */
     size_t batches[KGEN_GRAPH_ENTRIES_MAX];
     size_t batch_count;
+    /* The same for a token of each of 2 << bucket sequences. */
+    size_t sequence_batches[KGEN_GRAPH_BUCKETS_MAX][KGEN_GRAPH_ENTRIES_MAX];
+    size_t sequence_batch_counts[KGEN_GRAPH_BUCKETS_MAX];
     struct kgen_graph_operand tensors[KGEN_GRAPH_OPERANDS_MAX];
     size_t tensor_count;
     /* Several weights of one buffer are concatenated by rows, in this order. */
@@ -117,6 +124,7 @@ struct kgen_graph {
     size_t node_capacity, tensor_capacity, weight_capacity, state_capacity;
     int64_t layers;      /* of the model; 0 for a list of problems */
     int64_t prompt_rows; /* the greatest number of tokens of a prompt that run at once; 1: no batches */
+    int64_t sequences; /* the greatest number of sequences that run at once, a token of each; 1: one by one */
 };
 
 /* Returns NULL when memory runs out. free: NULL is fine. */
@@ -143,6 +151,9 @@ int kgen_graph_bind(struct kgen_graph *graph, size_t node, const char *buffer, s
                     enum kgen_graph_access access);
 /* The same for a weight. */
 int kgen_graph_bind_weight(struct kgen_graph *graph, size_t node, const char *buffer, size_t weight);
+
+/* The number of buckets that so many sequences need: the last has room for all of them. */
+size_t kgen_graph_buckets(int64_t sequences);
 
 /* Whether one of the node's tensors is the token, which selects a row of its weights. */
 bool kgen_graph_selects_rows(const struct kgen_graph_node *node);

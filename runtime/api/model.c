@@ -6,19 +6,28 @@
 #include "runtime/model/package.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { USUAL_PROMPT_ROWS = 512 };
 
+struct kgen_model *kgen_model_use(struct kgen_model *model)
+{
+    atomic_fetch_add(&model->uses, 1);
+    return model;
+}
+
 void kgen_model_close(struct kgen_model *model)
 {
-    if (model == NULL)
+    if (model == NULL || atomic_fetch_sub(&model->uses, 1) > 1)
         return;
+    kgen_tokenizer_free(model->tokenizer);
     kgen_decoder_free(model->decoder);
     kgen_plan_free(model->plan);
     kgen_spec_free(model->spec);
     kgen_checkpoint_free(model->checkpoint);
+    pthread_mutex_destroy(&model->lock);
     free(model);
 }
 
@@ -43,6 +52,8 @@ static int write_config(const struct kgen_model *model, const struct kgen_model_
         (options->context == 0 ||
          json_object_set_new(config, "context", json_integer(options->context)) == 0) &&
         (!model->separate || json_object_set_new(config, "fuse_products", json_false()) == 0) &&
+        (options->sequences == 0 ||
+         json_object_set_new(config, "sequences", json_integer(options->sequences)) == 0) &&
         json_object_set_new(config, "prompt_rows", json_integer(prompt_rows)) == 0)
         written = json_dumps(config, JSON_INDENT(1));
     if (written != NULL)
@@ -144,6 +155,13 @@ static const struct kgen_package *package_of(const struct kgen_model *model)
     return model->checkpoint != NULL ? kgen_checkpoint_package(model->checkpoint) : NULL;
 }
 
+/* Copies a name that a spec may have. A longer one is none: the spec says so. */
+static const char *keep_name(char name[KGEN_MODEL_NAME_MAX], const char *given, const char *usual)
+{
+    snprintf(name, KGEN_MODEL_NAME_MAX, "%s", given != NULL ? given : usual);
+    return name;
+}
+
 /* Sets what the options leave open: the precision of products, the layout of weights, and where they are. */
 static void choose(struct kgen_model *model, const struct kgen_context *context,
                    const struct kgen_model_options *options)
@@ -152,9 +170,9 @@ static void choose(struct kgen_model *model, const struct kgen_context *context,
     struct kgen_package_facts facts = {.activation_dtype = KGEN_I24, .layout = KGEN_CONSTANT_NONE};
     if (package != NULL)
         kgen_package_query(package, &facts);
-    model->activation_dtype = options->activation_dtype != NULL ? options->activation_dtype
-                                                                : kgen_constant_name(facts.activation_dtype);
-    model->cache_dtype = options->cache_dtype != NULL ? options->cache_dtype : "f16";
+    model->activation_dtype =
+        keep_name(model->names[0], options->activation_dtype, kgen_constant_name(facts.activation_dtype));
+    model->cache_dtype = keep_name(model->names[2], options->cache_dtype, "f16");
     model->in_place = options->weights == KGEN_MODEL_WEIGHTS_IN_PLACE;
     if (model->checkpoint != NULL && options->weights == KGEN_MODEL_WEIGHTS_AUTO)
         model->in_place = package != NULL || memory_is_short(model, context, options);
@@ -168,7 +186,7 @@ static void choose(struct kgen_model *model, const struct kgen_context *context,
     model->separate = package == NULL && model->in_place && stored;
     if (facts.layout == KGEN_CONSTANT_NONE)
         facts.layout = strcmp(model->activation_dtype, "f32") == 0 ? KGEN_STORED : KGEN_TILES16;
-    model->layout = options->layout != NULL ? options->layout : kgen_constant_name(facts.layout);
+    model->layout = keep_name(model->names[1], options->layout, kgen_constant_name(facts.layout));
 }
 
 /* Says where weights are not used in the file that were to be. */
@@ -217,8 +235,9 @@ static int open_parts(struct kgen_model *model, struct kgen_context *context, co
     return 0;
 }
 
-struct kgen_model *kgen_model_open(struct kgen_context *context, const char *path,
-                                   const struct kgen_model_options *options, struct kgen_status *status)
+struct kgen_model *kgen_model_of_checkpoint(struct kgen_context *context, const char *path,
+                                            const struct kgen_model_options *options,
+                                            struct kgen_status *status)
 {
     static const struct kgen_model_options defaults = {0};
     struct kgen_error error = {0};
@@ -227,6 +246,9 @@ struct kgen_model *kgen_model_open(struct kgen_context *context, const char *pat
         kgen_status_set(status, KGEN_OUT_OF_MEMORY, "out of memory");
         return NULL;
     }
+    atomic_init(&model->uses, 1);
+    pthread_mutex_init(&model->lock, NULL);
+    model->threads = context->settings.threads;
     if (open_parts(model, context, path, options != NULL ? options : &defaults, status, &error) == 0)
         return model;
     if (error.code != KGEN_ERROR_NONE)

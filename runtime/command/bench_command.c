@@ -17,10 +17,11 @@
 
 enum { TESTS_MAX = 64, POSITIONS_MAX = 1 << 20, USUAL_REPEATS = 5, REPEATS_MAX = 1000, WARM_UP = 16 };
 
-/* "tg128@d4096": 128 tokens of text at depth 4096. */
+/* "tg128@d4096": 128 tokens of text at depth 4096; "tg128x8": of each of 8 sequences at once. */
 struct bench_test {
-    char name[32];
+    char name[40];
     int64_t tokens, depth;
+    size_t sequences;
     size_t repeats;             /* made; 0: the test was not run */
     double median, least, most; /* seconds */
 };
@@ -31,15 +32,22 @@ struct bench {
     size_t count;
     int32_t *tokens; /* of each position */
     int64_t positions;
+    struct kgen_sequence *sequences[KGEN_GRAPH_SEQUENCES_MAX]; /* owned; as many as --batch says */
+    size_t sequence_count;
 };
 
 /* ---- the tests ---- */
 
+static bool is_prompt(const struct bench_test *test)
+{
+    return test->name[0] == 'p';
+}
+
 static int read_test(const char *text, size_t length, struct bench_test *test)
 {
     char *end;
-    *test = (struct bench_test){0};
-    if (length >= sizeof test->name || length < 3)
+    *test = (struct bench_test){.sequences = 1};
+    if (length > 31 || length < 3)
         return -1;
     memcpy(test->name, text, length);
     const char *number = test->name + 2;
@@ -53,6 +61,16 @@ static int read_test(const char *text, size_t length, struct bench_test *test)
                    test->depth <= POSITIONS_MAX && test->tokens + test->depth <= POSITIONS_MAX
                ? 0
                : -1;
+}
+
+/* Adds the same test of several sequences. */
+static void add_batch(struct bench *bench, size_t sequences)
+{
+    const struct bench_test *one = &bench->tests[bench->count - 1];
+    struct bench_test *test = &bench->tests[bench->count++];
+    *test = *one;
+    test->sequences = sequences;
+    snprintf(test->name + strlen(test->name), sizeof test->name - strlen(test->name), "x%zu", sequences);
 }
 
 static int read_tests(struct bench *bench, const char *list, struct kgen_error *error)
@@ -69,6 +87,8 @@ static int read_tests(struct bench *bench, const char *list, struct kgen_error *
         if (test->tokens + test->depth > bench->positions)
             bench->positions = test->tokens + test->depth;
         bench->count++;
+        if (bench->sequence_count > 1 && !is_prompt(test) && bench->count < TESTS_MAX)
+            add_batch(bench, bench->sequence_count);
         at += length;
         if (*at == '\0')
             return 0;
@@ -90,30 +110,66 @@ static int choose_tokens(struct bench *bench, struct kgen_error *error)
 
 /* ---- running ---- */
 
-/* Runs positions begin to end - 1, as a prompt or one by one. Stops early after a signal. */
-static int run_positions(const struct bench *bench, int64_t begin, int64_t end, bool prompt,
-                         struct kgen_error *error)
+static int open_sequences(struct bench *bench, struct kgen_error *error)
 {
-    struct kgen_decoder *decoder = bench->opened.model->decoder;
-    const int64_t most = prompt ? kgen_decoder_prompt_rows(decoder) : 1;
-    for (int64_t i = begin; i < end && !kgen_interrupted; i += most) {
-        const int64_t count = end - i < most ? end - i : most;
-        if (kgen_decoder_prompt(decoder, bench->tokens + i, (size_t)count, i, error) == NULL)
+    const struct kgen_model *model = bench->opened.model;
+    for (size_t i = 0; i < bench->sequence_count; i++) {
+        bench->sequences[i] =
+            kgen_sequence_new(model->spec->graph, kgen_decoder_context(model->decoder), error);
+        if (bench->sequences[i] == NULL)
             return -1;
     }
     return 0;
 }
 
-static bool is_prompt(const struct bench_test *test)
+/* Runs positions begin to end - 1 of the first sequence, as a prompt or one by one. Stops early after a
+ * signal. */
+static int run_positions(const struct bench *bench, int64_t begin, int64_t end, bool prompt,
+                         struct kgen_error *error)
 {
-    return test->name[0] == 'p';
+    struct kgen_decoder *decoder = bench->opened.model->decoder;
+    const int64_t most = prompt ? kgen_decoder_prompt_rows(decoder) : 1;
+    bench->sequences[0]->filled = begin;
+    for (int64_t i = begin; i < end && !kgen_interrupted; i += most) {
+        const int64_t count = end - i < most ? end - i : most;
+        if (kgen_decoder_sequence(decoder, bench->sequences[0], bench->tokens + i, (size_t)count, NULL,
+                                  error) == NULL)
+            return -1;
+    }
+    return 0;
 }
 
-/* Fills the caches up to the depth of a test. */
+/* Runs positions begin to end - 1 of several sequences, one of each at once. */
+static int run_batch(const struct bench *bench, size_t count, int64_t begin, int64_t end,
+                     struct kgen_error *error)
+{
+    int32_t tokens[KGEN_GRAPH_SEQUENCES_MAX];
+    for (size_t j = 0; j < count; j++)
+        bench->sequences[j]->filled = begin;
+    for (int64_t i = begin; i < end && !kgen_interrupted; i++) {
+        for (size_t j = 0; j < count; j++)
+            tokens[j] = bench->tokens[(i + (int64_t)j * 7) % bench->positions];
+        if (kgen_decoder_batch(bench->opened.model->decoder, bench->sequences, tokens, count, error) == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+/* Runs positions of a test from its depth on. */
+static int run_tokens(const struct bench *bench, const struct bench_test *test, int64_t count,
+                      struct kgen_error *error)
+{
+    const int64_t end = test->depth + count;
+    return test->sequences > 1 ? run_batch(bench, test->sequences, test->depth, end, error)
+                               : run_positions(bench, test->depth, end, is_prompt(test), error);
+}
+
+/* Fills the caches of all sequences up to the depth of a test. */
 static int fill(const struct bench *bench, const struct bench_test *test, struct kgen_error *error)
 {
     const int64_t rows = kgen_decoder_prompt_rows(bench->opened.model->decoder),
                   piece = rows > 64 ? rows : 64;
+    bench->sequences[0]->filled = 0;
     for (int64_t i = 0; i < test->depth && !kgen_interrupted; i += piece) {
         const int64_t end = i + piece < test->depth ? i + piece : test->depth;
         kgen_opened_model_show(&bench->opened, "%s: filling the caches, %lld of %lld positions", test->name,
@@ -121,39 +177,64 @@ static int fill(const struct bench *bench, const struct bench_test *test, struct
         if (run_positions(bench, i, end, true, error) != 0)
             return -1;
     }
+    for (size_t i = 1; i < bench->sequence_count; i++)
+        kgen_sequence_copy(bench->sequences[i], bench->sequences[0]);
     return 0;
 }
 
-/* Runs a test: the depth and some tokens untimed, then the tokens again and again. */
-static int run_test(const struct bench *bench, struct bench_test *test, struct kgen_error *error)
+/* Notes how long the runs of a test took. */
+static void finish_test(struct bench_test *test, double *seconds, size_t made)
 {
-    const int64_t end = test->depth + test->tokens;
-    const size_t wanted =
-        bench->opened.options->repeats > 0 ? (size_t)bench->opened.options->repeats : USUAL_REPEATS;
-    double seconds[REPEATS_MAX];
-    size_t made = 0;
-    if (fill(bench, test, error) != 0 ||
-        run_positions(bench, test->depth, test->tokens < WARM_UP ? end : test->depth + WARM_UP,
-                      is_prompt(test), error) != 0)
-        return -1;
-    for (; made < wanted && !kgen_interrupted; made++) {
-        kgen_opened_model_show(&bench->opened, "%s: run %zu of %zu", test->name, made + 1, wanted);
-        const double begin = kgen_clock();
-        if (run_positions(bench, test->depth, end, is_prompt(test), error) != 0)
-            return -1;
-        seconds[made] = kgen_clock() - begin;
-        if (kgen_interrupted)
-            break;
-    }
-    kgen_opened_model_clear(&bench->opened);
     if (made == 0)
-        return 0;
+        return;
     test->repeats = made;
     test->median = kgen_median(seconds, made);
     test->least = test->most = seconds[0];
     for (size_t i = 1; i < made; i++) {
         test->least = seconds[i] < test->least ? seconds[i] : test->least;
         test->most = seconds[i] > test->most ? seconds[i] : test->most;
+    }
+}
+
+/* Runs a test, and that of several sequences which follows it, in turns: the depth and some tokens untimed,
+ * then the tokens again and again. */
+static int run_test(const struct bench *bench, struct bench_test *tests, size_t count,
+                    struct kgen_error *error)
+{
+    const size_t wanted =
+        bench->opened.options->repeats > 0 ? (size_t)bench->opened.options->repeats : USUAL_REPEATS;
+    double seconds[2][REPEATS_MAX];
+    size_t made = 0;
+    if (fill(bench, &tests[0], error) != 0)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        if (run_tokens(bench, &tests[i], tests[i].tokens < WARM_UP ? tests[i].tokens : WARM_UP, error) != 0)
+            return -1;
+    }
+    for (; made < wanted && !kgen_interrupted; made++) {
+        for (size_t i = 0; i < count; i++) {
+            kgen_opened_model_show(&bench->opened, "%s: run %zu of %zu", tests[i].name, made + 1, wanted);
+            const double begin = kgen_clock();
+            if (run_tokens(bench, &tests[i], tests[i].tokens, error) != 0)
+                return -1;
+            seconds[i][made] = kgen_clock() - begin;
+        }
+        if (kgen_interrupted)
+            break;
+    }
+    kgen_opened_model_clear(&bench->opened);
+    for (size_t i = 0; i < count; i++)
+        finish_test(&tests[i], seconds[i], made);
+    return 0;
+}
+
+static int run_tests(struct bench *bench, struct kgen_error *error)
+{
+    for (size_t i = 0; i < bench->count && !kgen_interrupted;) {
+        const size_t count = i + 1 < bench->count && bench->tests[i + 1].sequences > 1 ? 2 : 1;
+        if (run_test(bench, &bench->tests[i], count, error) != 0)
+            return -1;
+        i += count;
     }
     return 0;
 }
@@ -162,7 +243,13 @@ static int run_test(const struct bench *bench, struct bench_test *test, struct k
 
 static double rate_of(const struct bench_test *test, double seconds)
 {
-    return kgen_rate((double)test->tokens, seconds);
+    return kgen_rate((double)test->tokens * (double)test->sequences, seconds);
+}
+
+/* Bytes of weights in a second, which all sequences read once a step. */
+static double weights_rate(const struct bench_test *test, const struct kgen_decoder_sizes *sizes)
+{
+    return kgen_rate((double)test->tokens * (double)sizes->read_weights, test->median);
 }
 
 static int print_json(const struct bench *bench)
@@ -176,18 +263,19 @@ static int print_json(const struct bench *bench)
             continue;
         json_array_append_new(
             list,
-            json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:s, s:i, s:s, s:s, s:I, s:o}", "test",
-                      test->name, "tokens_per_second", kgen_json_positive(rate_of(test, test->median)),
-                      "least_tokens_per_second", kgen_json_positive(rate_of(test, test->most)),
-                      "most_tokens_per_second", kgen_json_positive(rate_of(test, test->least)), "seconds",
-                      kgen_json_positive(test->median), "tokens", (json_int_t)test->tokens, "depth",
-                      (json_int_t)test->depth, "repeats", (json_int_t)test->repeats, "context",
-                      (json_int_t)kgen_decoder_context(bench->opened.model->decoder), "activation_dtype",
-                      bench->opened.model->activation_dtype, "threads",
-                      bench->opened.context->settings.threads, "checkpoint",
-                      bench->opened.options->arguments[0], "kgen", KGEN_VERSION, "weight_bytes",
-                      (json_int_t)sizes.read_weights, "weight_bytes_per_second",
-                      kgen_json_positive(rate_of(test, test->median) * (double)sizes.read_weights)));
+            json_pack(
+                "{s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:i, s:s, s:s, s:I, s:o}", "test",
+                test->name, "tokens_per_second", kgen_json_positive(rate_of(test, test->median)),
+                "least_tokens_per_second", kgen_json_positive(rate_of(test, test->most)),
+                "most_tokens_per_second", kgen_json_positive(rate_of(test, test->least)), "seconds",
+                kgen_json_positive(test->median), "tokens", (json_int_t)test->tokens, "depth",
+                (json_int_t)test->depth, "sequences", (json_int_t)test->sequences, "repeats",
+                (json_int_t)test->repeats, "context",
+                (json_int_t)kgen_decoder_context(bench->opened.model->decoder), "activation_dtype",
+                bench->opened.model->activation_dtype, "threads", bench->opened.context->settings.threads,
+                "checkpoint", bench->opened.options->arguments[0], "kgen", KGEN_VERSION, "weight_bytes",
+                (json_int_t)sizes.read_weights, "weight_bytes_per_second",
+                kgen_json_positive(weights_rate(test, &sizes))));
     }
     return kgen_json_print(list);
 }
@@ -208,8 +296,8 @@ static int print_text(const struct bench *bench)
         kgen_table_cell(&table, "%.2f", rate_of(test, test->median));
         kgen_table_cell(&table, "%.2f", rate_of(test, test->most));
         kgen_table_cell(&table, "%.2f", rate_of(test, test->least));
-        kgen_table_cell(&table, "%.3f", test->median * 1e3 / (double)test->tokens);
-        kgen_table_cell(&table, "%.1f", rate_of(test, test->median) * (double)sizes.read_weights * 1e-9);
+        kgen_table_cell(&table, "%.3f", 1e3 / rate_of(test, test->median));
+        kgen_table_cell(&table, "%.1f", weights_rate(test, &sizes) * 1e-9);
         kgen_table_cell(&table, "%zu", test->repeats);
     }
     const int result = kgen_table_print(&table, stdout);
@@ -225,6 +313,7 @@ static int print_text(const struct bench *bench)
 static int run(struct bench *bench, const struct kgen_options *options)
 {
     struct kgen_error error = {0};
+    bench->sequence_count = options->batch > 1 ? (size_t)options->batch : 1;
     int result = read_tests(bench, options->tests != NULL ? options->tests : USUAL_TESTS, &error);
     if (result != 0)
         return kgen_fail(&error);
@@ -232,8 +321,10 @@ static int run(struct bench *bench, const struct kgen_options *options)
     if (opened != KGEN_EXIT_DONE)
         return opened;
     result = choose_tokens(bench, &error);
-    for (size_t i = 0; result == 0 && i < bench->count && !kgen_interrupted; i++)
-        result = run_test(bench, &bench->tests[i], &error);
+    if (result == 0)
+        result = open_sequences(bench, &error);
+    if (result == 0)
+        result = run_tests(bench, &error);
     kgen_opened_model_clear(&bench->opened);
     if (result != 0)
         return kgen_fail(&error);
@@ -248,6 +339,8 @@ int kgen_command_bench(const struct kgen_options *options)
     kgen_interrupt_catch();
     const int status = run(&bench, options);
     free(bench.tokens);
+    for (size_t i = 0; i < bench.sequence_count; i++)
+        kgen_sequence_free(bench.sequences[i]);
     kgen_opened_model_close(&bench.opened);
     return kgen_finish_output(status);
 }

@@ -168,6 +168,7 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
                                                      .weights = options->mmap ? KGEN_MODEL_WEIGHTS_IN_PLACE
                                                                 : options->no_mmap ? KGEN_MODEL_WEIGHTS_PACKED
                                                                                    : KGEN_MODEL_WEIGHTS_AUTO,
+                                                     .sequences = options->batch,
                                                      .progress = show_loading,
                                                      .progress_context = opened};
     opened->context = open_context(opened, &status);
@@ -178,7 +179,8 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
     }
     if (opened->context != NULL) {
         kgen_opened_model_show(opened, "preparing the kernels");
-        opened->model = kgen_model_open(opened->context, options->arguments[0], &model_options, &status);
+        opened->model =
+            kgen_model_of_checkpoint(opened->context, options->arguments[0], &model_options, &status);
         kgen_opened_model_clear(opened);
     }
     if (opened->model == NULL)

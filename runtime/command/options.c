@@ -71,6 +71,8 @@ static const struct option_info option_infos[] = {
     {"tests", NULL, 0, "LIST", IN(BENCH), NULL, FIELD(tests), false,
      "ppN: a prompt of N tokens; tgN: N tokens of text; @dD: with caches filled up to depth D (default: "
      "pp512,tg128,tg128@d4096)"},
+    {"batch", NULL, 0, "N", IN(BENCH), kgen_read_batch, 0, false,
+     "run each test of text for N sequences at once, too, in turns with one: 2 to 16"},
     {"repeats", NULL, 'r', "R", IN(BENCH) | IN(PROFILE), kgen_read_repeats, 0, false,
      "runs of each test, of which the median counts (default: 5; of profile 50 steps, 5 prompts)"},
     {"layers", NULL, 0, "N", IN(PROFILE), kgen_read_layers, 0, false,

@@ -45,6 +45,7 @@ struct kgen_options {
     double tune_seconds;
     const char *tests;                       /* bench; NULL: the usual ones */
     int repeats;                             /* bench, profile; 0: the default */
+    int batch;                               /* bench; 0: one sequence only */
     const char *html;                        /* profile; NULL: no page */
     int64_t layers;                          /* profile; 0: all */
     int64_t window, skip;                    /* perplexity; 0 and -1: the default */

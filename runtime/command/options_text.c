@@ -28,6 +28,15 @@ int kgen_read_tune_seconds(const char *value, struct kgen_options *options, stru
     return 0;
 }
 
+int kgen_read_batch(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    int64_t batch;
+    if (kgen_option_integer(value, 1, KGEN_GRAPH_SEQUENCES_MAX, &batch) != 0)
+        return kgen_option_error(error, "batch", value, "a whole number from 1 to 16");
+    options->batch = (int)batch;
+    return 0;
+}
+
 int kgen_read_repeats(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
     int64_t repeats;

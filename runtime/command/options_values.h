@@ -22,7 +22,7 @@ kgen_read_value kgen_read_isa, kgen_read_engine, kgen_read_effort, kgen_read_tar
 /* Text. */
 kgen_read_value kgen_read_tokens, kgen_read_tune_seconds, kgen_read_temperature, kgen_read_top_k,
     kgen_read_top_p, kgen_read_min_p, kgen_read_repeat_penalty, kgen_read_repeat_last, kgen_read_seed,
-    kgen_read_logit_bias, kgen_read_repeats, kgen_read_layers, kgen_read_window, kgen_read_skip,
-    kgen_read_slower_than;
+    kgen_read_logit_bias, kgen_read_repeats, kgen_read_layers, kgen_read_batch, kgen_read_window,
+    kgen_read_skip, kgen_read_slower_than;
 
 #endif

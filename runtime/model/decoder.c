@@ -8,10 +8,9 @@ void kgen_decoder_free(struct kgen_decoder *decoder)
 {
     if (decoder == NULL)
         return;
-    kgen_decoder_batch_free(decoder);
+    kgen_decoder_batches_free(decoder);
     kgen_decoder_weights_free(decoder);
-    for (size_t i = 0; decoder->states != NULL && i < decoder->graph->state_count; i++)
-        decoder->device->deallocate(KGEN_MEMORY_FILLED_SLOWLY, decoder->states[i], decoder->state_bytes[i]);
+    kgen_sequence_free(decoder->own);
     decoder->device->deallocate(KGEN_MEMORY_SMALL, decoder->activations, (size_t)decoder->arena.bytes);
     for (size_t i = 0; decoder->calls != NULL && i < decoder->graph->node_count; i++) {
         decoder->device->deallocate(KGEN_MEMORY_SMALL, decoder->calls[i].workspace, 0);
@@ -22,8 +21,7 @@ void kgen_decoder_free(struct kgen_decoder *decoder)
     free(decoder->calls);
     free(decoder->jobs);
     free(decoder->busy);
-    free(decoder->states);
-    free(decoder->state_bytes);
+    free(decoder->state_buffers);
     free(decoder);
 }
 
@@ -64,32 +62,36 @@ static void bind_tensors(struct kgen_decoder *decoder, const struct kgen_graph_n
     }
 }
 
-/* Allocates the caches of a node. A cache is as large as the buffer of the node's op that it is bound to. */
-static int bind_states(struct kgen_decoder *decoder, size_t index, struct kgen_error *error)
+/* Finds the buffers that the states of a node are bound to. */
+static int find_states(struct kgen_decoder *decoder, size_t index, struct kgen_error *error)
 {
     const struct kgen_graph *graph = decoder->graph;
-    const struct kgen_problem *problem = &graph->nodes[index].problem;
+    struct kgen_decoder_call *call = &decoder->calls[index];
     struct kgen_buffers buffers;
-    kgen_problem_buffers(problem, &buffers);
+    kgen_problem_buffers(&graph->nodes[index].problem, &buffers);
     for (size_t i = 0; i < graph->state_count; i++) {
         if (graph->states[i].node != index)
             continue;
         const int buffer = kgen_buffers_find(&buffers, graph->states[i].buffer);
         if (buffer < 0)
             return kgen_error_set(error, KGEN_ERROR_SPEC, NULL, 0, 0, "%s: %s has no buffer %s",
-                                  graph->nodes[index].name, problem->op->name, graph->states[i].buffer);
-        decoder->state_bytes[i] = buffers.items[buffer].bytes;
-        decoder->states[i] =
-            decoder->device->allocate(KGEN_MEMORY_FILLED_SLOWLY, buffers.items[buffer].bytes, error);
-        if (decoder->states[i] == NULL)
-            return fail_memory(error);
-        decoder->calls[index].arguments.buffers[buffer] = decoder->states[i];
-        decoder->sizes.caches += buffers.items[buffer].bytes;
-        const int64_t context = kgen_problem_get(problem, "context");
-        if (decoder->context == 0 || context < decoder->context)
-            decoder->context = context;
+                                  graph->nodes[index].name, graph->nodes[index].problem.op->name,
+                                  graph->states[i].buffer);
+        decoder->state_buffers[i] = buffer;
+        call->first_state = call->state_count == 0 ? i : call->first_state;
+        call->state_count = i + 1 - call->first_state;
     }
     return 0;
+}
+
+void kgen_decoder_bind(const struct kgen_decoder *decoder, size_t node, const int *places,
+                       const struct kgen_sequence *sequence, struct kgen_arguments *arguments)
+{
+    const struct kgen_decoder_call *call = &decoder->calls[node];
+    for (size_t i = call->first_state; i < call->first_state + call->state_count; i++) {
+        if (decoder->graph->states[i].node == node && places[i] >= 0)
+            arguments->buffers[places[i]] = sequence->states[i];
+    }
 }
 
 /* Allocates the workspace and the scratch of a call. */
@@ -129,7 +131,7 @@ static int make_call(struct kgen_decoder *decoder, const struct kgen_decoder_par
         call->arguments.scalars[i] = kgen_scalar_typical(&node->problem, &node->problem.op->scalars[i]);
     call->range = kgen_problem_range(&call->kernel->problem);
     bind_tensors(decoder, node, call);
-    if (bind_states(decoder, index, error) != 0 || bind_own(decoder, call, error) != 0)
+    if (find_states(decoder, index, error) != 0 || bind_own(decoder, call, error) != 0)
         return -1;
     return kgen_decoder_load(decoder, index, error);
 }
@@ -154,13 +156,13 @@ static int open_decoder(struct kgen_decoder *decoder, const struct kgen_decoder_
     if (kgen_arena_plan(&decoder->arena, graph, error) != 0)
         return -1;
     decoder->calls = calloc(graph->node_count + 1, sizeof *decoder->calls);
-    decoder->states = calloc(graph->state_count + 1, sizeof *decoder->states);
-    decoder->state_bytes = calloc(graph->state_count + 1, sizeof *decoder->state_bytes);
+    decoder->state_buffers = calloc(graph->state_count + 1, sizeof *decoder->state_buffers);
     decoder->activations = decoder->device->allocate(
         KGEN_MEMORY_SMALL, (size_t)(decoder->arena.bytes > 0 ? decoder->arena.bytes : 1), error);
-    if (decoder->calls == NULL || decoder->states == NULL || decoder->state_bytes == NULL ||
-        decoder->activations == NULL)
+    if (decoder->calls == NULL || decoder->state_buffers == NULL || decoder->activations == NULL)
         return fail_memory(error);
+    decoder->context = kgen_sequence_most(graph);
+    decoder->sizes.caches = kgen_sequence_bytes(graph, decoder->context);
     decoder->sizes.activations = (size_t)decoder->arena.bytes;
     decoder->threads = parts->threads > 1 ? (size_t)parts->threads : 1;
     decoder->team = kgen_team_new(parts->threads, error);
@@ -175,7 +177,7 @@ static int open_decoder(struct kgen_decoder *decoder, const struct kgen_decoder_
     kgen_decoder_let_go(decoder);
     if (kgen_decoder_jobs_new(decoder, error) != 0)
         return -1;
-    return kgen_decoder_batch_new(decoder, parts, error);
+    return kgen_decoder_batches_new(decoder, parts, error);
 }
 
 struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, struct kgen_error *error)
@@ -219,51 +221,6 @@ int kgen_decoder_run(const struct kgen_decoder *decoder, struct kgen_decoder_cal
     return 0;
 }
 
-static int check_position(const struct kgen_decoder *decoder, int64_t position, int64_t count,
-                          struct kgen_error *error)
-{
-    if (position < 0 || count > decoder->context || position > decoder->context - count) {
-        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "the caches have room for %lld positions",
-                       (long long)decoder->context);
-        kgen_error_hint(error, "ask for a larger context");
-        return -1;
-    }
-    if (position > decoder->filled)
-        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
-                              "position %lld is asked for, %lld are filled", (long long)position,
-                              (long long)decoder->filled);
-    return 0;
-}
-
-int kgen_decoder_check(const struct kgen_decoder *decoder, const int32_t *tokens, size_t count,
-                       int64_t position, struct kgen_error *error)
-{
-    if (count == 0)
-        return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "there are no tokens to run");
-    for (size_t i = 0; i < count; i++) {
-        if (tokens[i] < 0 || tokens[i] >= decoder->vocabulary)
-            return kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "token %ld is not below %lld",
-                                  (long)tokens[i], (long long)decoder->vocabulary);
-    }
-    return check_position(decoder, position, count > INT64_MAX ? INT64_MAX : (int64_t)count, error);
-}
-
-const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int64_t position,
-                               struct kgen_error *error)
-{
-    if (token < 0 || token >= decoder->vocabulary) {
-        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "token %lld is not below %lld", (long long)token,
-                       (long long)decoder->vocabulary);
-        return NULL;
-    }
-    if (check_position(decoder, position, 1, error) != 0)
-        return NULL;
-    if (kgen_decoder_jobs_run(decoder, token, position, error) != 0)
-        return NULL;
-    decoder->filled = position + 1;
-    return decoder->logits;
-}
-
 int64_t kgen_decoder_vocabulary(const struct kgen_decoder *decoder)
 {
     return decoder->vocabulary;
@@ -277,7 +234,7 @@ int64_t kgen_decoder_context(const struct kgen_decoder *decoder)
 void kgen_decoder_query(const struct kgen_decoder *decoder, struct kgen_decoder_sizes *sizes)
 {
     *sizes = decoder->sizes;
-    if (decoder->context > 0)
+    if (decoder->own != NULL && decoder->context > 0)
         sizes->filled_caches =
-            (size_t)((double)sizes->caches * (double)decoder->filled / (double)decoder->context);
+            (size_t)((double)sizes->caches * (double)decoder->own->filled / (double)decoder->context);
 }

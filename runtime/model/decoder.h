@@ -7,6 +7,7 @@
 #include "gen/spec/graph.h"
 #include "runtime/jit/kernel.h"
 #include "runtime/model/checkpoint.h"
+#include "runtime/model/sequence.h"
 
 struct kgen_decoder; /* used by one thread at a time */
 
@@ -27,14 +28,17 @@ struct kgen_decoder_parts {
     void *progress_context;
 };
 
-/* Loads the weights and allocates activations and caches, which are empty. The graph, the code of the
+/* Loads the weights and allocates activations. The graph, the code of the
  * kernels and the checkpoint must outlive the decoder. Returns NULL with KGEN_ERROR_SPEC where a node of the
  * graph has no kernel, with KGEN_ERROR_MEMORY, or with the error of reading the checkpoint. */
 struct kgen_decoder *kgen_decoder_new(const struct kgen_decoder_parts *parts, struct kgen_error *error);
 /* NULL is fine. */
 void kgen_decoder_free(struct kgen_decoder *decoder);
 
-/* Runs one step: a token at a position, which is the one after the last step's or an earlier one. The caches
+/* The decoder has a sequence of its own, which kgen_decoder_step and kgen_decoder_prompt make at their first
+ * call. Any number of others may share its weights.
+ *
+ * Runs one step: a token at a position, which is the one after the last step's or an earlier one. The caches
  * hold the positions before it; an earlier position takes back what was there and behind it, so that position
  * 0 begins anew: nothing of before is read. Returns the logits, a float for each token of the vocabulary,
  * valid until the next step. Returns NULL with KGEN_ERROR_USAGE where the token or the position is out of
@@ -51,6 +55,21 @@ const float *kgen_decoder_prompt(struct kgen_decoder *decoder, const int32_t *to
 /* The number of tokens that kgen_decoder_prompt runs at once. */
 int64_t kgen_decoder_prompt_rows(const struct kgen_decoder *decoder);
 
+/* Runs the tokens of a sequence of the decoder's graph, count of them, after those that it holds. Returns the
+ * logits after the last, valid until the next call. all is NULL, or receives the logits after each token,
+ * count times kgen_decoder_vocabulary floats. Fails as kgen_decoder_prompt does, and with KGEN_ERROR_MEMORY;
+ * the sequence then holds what it held. */
+const float *kgen_decoder_sequence(struct kgen_decoder *decoder, struct kgen_sequence *sequence,
+                                   const int32_t *tokens, size_t count, float *all, struct kgen_error *error);
+/* Runs one token of each of count sequences, 1 to kgen_decoder_sequences of them and no two the same, by
+ * kernels for several rows. Returns the logits, those of each sequence after the other, valid until the next
+ * call. Fails as kgen_decoder_sequence does, before anything is run where a token or a position is out of
+ * range. */
+const float *kgen_decoder_batch(struct kgen_decoder *decoder, struct kgen_sequence *const *sequences,
+                                const int32_t *tokens, size_t count, struct kgen_error *error);
+/* The greatest number of sequences that run at once, that of the graph; 1: one by one. */
+int64_t kgen_decoder_sequences(const struct kgen_decoder *decoder);
+
 /* The number of tokens of the vocabulary, and the number of positions that the caches have room for. */
 int64_t kgen_decoder_vocabulary(const struct kgen_decoder *decoder);
 int64_t kgen_decoder_context(const struct kgen_decoder *decoder);
@@ -61,7 +80,7 @@ struct kgen_decoder_sizes {
     size_t in_place_weights; /* used where they lie in the checkpoint */
     size_t read_weights;     /* of both, those that one step reads */
     size_t activations;      /* of as many rows as a prompt may run at once; used as far as they are needed */
-    size_t caches;           /* of as many positions as there is room for; used as far as they are filled */
+    size_t caches; /* of one sequence of as many positions as there is room for; used as far as filled */
     size_t filled_caches;    /* of the positions before the next one, all of which a step reads */
     size_t packed, in_place; /* matrices */
 };

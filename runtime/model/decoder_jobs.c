@@ -25,12 +25,16 @@ static void find_streams(const struct kgen_decoder_call *call, struct kgen_decod
     for (size_t i = 0; i < buffers.count; i++) {
         const struct kgen_problem_buffer *buffer = &buffers.items[i];
         const bool is_state = buffer->role == KGEN_STATE;
-        const unsigned char *begin = call->arguments.buffers[i];
-        if ((!is_state && (buffer->array < 0 || buffer->range_bytes == 0)) || begin == NULL)
+        if (!is_state &&
+            (buffer->array < 0 || buffer->range_bytes == 0 || call->arguments.buffers[i] == NULL))
             continue;
-        const int64_t context = is_state ? kgen_problem_get(&call->kernel->problem, "context") : 1;
+        /* Of a window the positions that come first are not read. */
+        const struct kgen_problem *problem = &call->kernel->problem;
+        if (is_state && kgen_problem_has(problem, "window") && kgen_problem_get(problem, "window") > 0)
+            continue;
+        const int64_t context = is_state ? kgen_problem_get(problem, "context") : 1;
         job->streams[job->stream_count++] = (struct kgen_decoder_stream){
-            begin, is_state ? 0 : buffer->range_bytes, is_state ? buffer->bytes / (size_t)context : 0};
+            i, is_state ? 0 : buffer->range_bytes, is_state ? buffer->bytes / (size_t)context : 0};
     }
 }
 
@@ -139,7 +143,8 @@ static void fetch(const unsigned char *begin, size_t bytes)
 static enum state wait_fetching(const struct job_run *run, size_t part)
 {
     const struct kgen_decoder_job *job = run->job;
-    const size_t range = run->decoder->calls[job->end - 1].range;
+    const struct kgen_decoder_call *call = &run->decoder->calls[job->end - 1];
+    const size_t range = call->range;
     const size_t begin = kgen_range_part(range, part, job->parts);
     const size_t units = kgen_range_part(range, part + 1, job->parts) - begin;
     size_t left = FETCH_BYTES;
@@ -148,9 +153,9 @@ static enum state wait_fetching(const struct job_run *run, size_t part)
         const struct kgen_decoder_stream *stream = &job->streams[i];
         const size_t all = units * stream->unit_bytes + (size_t)(run->position + 1) * stream->position_bytes;
         const size_t bytes = all < left ? all : left;
+        const unsigned char *from = call->arguments.buffers[stream->buffer];
         for (size_t at = 0; at < bytes && state == PREPARING; at += FETCH_STEP) {
-            fetch(stream->begin + begin * stream->unit_bytes + at,
-                  bytes - at < FETCH_STEP ? bytes - at : FETCH_STEP);
+            fetch(from + begin * stream->unit_bytes + at, bytes - at < FETCH_STEP ? bytes - at : FETCH_STEP);
             state = atomic_load(&run->state);
         }
         left -= bytes;
