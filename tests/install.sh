@@ -9,8 +9,17 @@ unset MAKEFLAGS MAKELEVEL MFLAGS 2>/dev/null || true
 make -s install PREFIX="$prefix" BUILD=build CFLAGS="-O2 -g" >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
 
 for file in bin/kgen include/kgen.h lib/libkgen.a lib/libkgen.so lib/pkgconfig/kgen.pc share/kgen/specs/qwen.json \
+    share/man/man1/kgen.1 share/bash-completion/completions/kgen share/zsh/site-functions/_kgen \
     share/doc/kgen/README.md share/doc/kgen/templates/README.md share/doc/kgen/runtime/text.md; do
-    [ -e "$prefix/$file" ] || { echo "$file is not installed"; exit 1; }
+    [ -s "$prefix/$file" ] || { echo "$file is not installed"; exit 1; }
+done
+# Every document is there, and leads to files that are: those without a folder are the text of a link.
+for file in $(git ls-files '*.md' 2>/dev/null || find . -name '*.md' ! -path './build/*'); do
+    case $file in CONTRIBUTING.md | ./CONTRIBUTING.md) continue ;; esac
+    [ -e "$prefix/share/doc/kgen/$file" ] || { echo "$file is not installed"; exit 1; }
+    for link in $(sed -n 's/.*](\([^)#:]*\)).*/\1/p' "$file"); do
+        [ -e "$(dirname "$file")/$link" ] || { echo "$file leads to $link, which is not there"; exit 1; }
+    done
 done
 
 # What the libraries export is what is listed.
