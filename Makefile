@@ -143,7 +143,7 @@ $(BUILD)/_kgen: $(BUILD)/kgen
 	$(Q)$< completion zsh >$@.tmp && mv $@.tmp $@
 
 DOCUMENTS := README.md CHANGELOG.md CONTRIBUTING.md LICENSE specs/README.md templates/README.md bench/README.md gen/emit/README.md $(wildcard runtime/*.md)
-install: $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) $(SCRIPTS) ## install the command, the library, the specs and the documents under PREFIX (default /usr/local)
+install: $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) $(SCRIPTS) ## install the command, the library, the man page, the specs and the documents under PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -d $(DESTDIR)$(PREFIX)/share/kgen/specs $(DESTDIR)$(PREFIX)/share/kgen/examples $(DESTDIR)$(PREFIX)/share/kgen/records
 	install -m 755 $(BUILD)/kgen $(DESTDIR)$(PREFIX)/bin/kgen
