@@ -130,6 +130,10 @@ static const struct {
     {"inspect good.jsn", 2, NULL, "hint: did you mean 'good.json'?"},
     {"generate good.jsn -p a", 2, NULL, "hint: did you mean 'good.json'?"},
     {"good", 2, NULL, "'good' is neither a command nor a file\n  hint: did you mean 'good.json'?"},
+    {"good.json --btis 4", 2, NULL, "there is no option '--btis'\n  hint: did you mean '--bits'?"},
+    {"list --marcdown=3", 2, NULL, "hint: did you mean '--markdown'?"},
+    {"list --isaa avx2", 2, NULL, "hint: kgen --help lists the options"},
+    {"unclosed", 2, NULL, "folder without a config.json\n  hint: did you mean 'unclosed.json'?"},
     {"quite-another", 2, NULL, "neither a command nor a file\n  hint: kgen --help lists the commands"},
     {"malformed.json", 2, NULL, "malformed.json:3:"},
     {"empty.json", 2, NULL, "kgen: error: empty.json"},
@@ -377,6 +381,7 @@ static int group_setup(void **state)
         return -1;
     for (size_t i = 0; i < KGEN_COUNT_OF(files); i++)
         kgen_test_put_file(files[i].path, files[i].text);
+    kgen_test_put_file("unclosed.json", "{}\n");
     kgen_test_put_file("unclosed/c/broken.c.in",
                        "$template broken \"never ends\"\n$op add\n$isa generic\n$if 1\ntext\n");
     return 0;

@@ -57,10 +57,28 @@ static void hint_file(const char *path, struct kgen_error *error)
     kgen_text_free(&folder);
 }
 
+/* A folder where a spec was wanted. */
+static void hint_beside(const char *folder, struct kgen_error *error)
+{
+    struct kgen_text path = {0};
+    struct stat status;
+    kgen_text_printf(&path, "%s.json", folder);
+    if (!path.failed && lstat(path.data, &status) == 0 && S_ISREG(status.st_mode))
+        kgen_error_hint(error, "did you mean '%s'?", path.data);
+    kgen_text_free(&path);
+}
+
 void kgen_hint_missing(const char *path, struct kgen_error *error)
 {
     struct stat status;
-    if (path[0] == '\0' || error->hint[0] != '\0' || lstat(path, &status) == 0 || errno != ENOENT)
+    if (path[0] == '\0' || error->hint[0] != '\0')
+        return;
+    if (lstat(path, &status) == 0) {
+        if (S_ISDIR(status.st_mode))
+            hint_beside(path, error);
+        return;
+    }
+    if (errno != ENOENT)
         return;
     const struct kgen_op *op = kgen_op_find(path);
     if (op != NULL)

@@ -409,7 +409,25 @@ static int check_commands(const struct kgen_options *options, const char *const 
     return 0;
 }
 
-static int getopt_error(int code, char **argv, struct kgen_error *error)
+/* Adds the hint that an option of the command is near a word such as "--btis=4". */
+static void hint_option(enum kgen_command command, const char *word, struct kgen_error *error)
+{
+    if (strncmp(word, "--", 2) != 0)
+        return;
+    struct kgen_nearest nearest;
+    const char *best = NULL;
+    kgen_nearest_start(&nearest, word + 2, strcspn(word + 2, "="));
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (kgen_command_takes(command, &option_infos[i]))
+            kgen_nearest_offer(&nearest, option_infos[i].name, strlen(option_infos[i].name));
+        if (strcmp(nearest.best, option_infos[i].name) == 0)
+            best = option_infos[i].name;
+    }
+    if (best != NULL)
+        kgen_error_hint(error, "did you mean '--%s'?", best);
+}
+
+static int getopt_error(int code, char **argv, enum kgen_command command, struct kgen_error *error)
 {
     const char *word = argv[optind - 1];
     if (code == ':')
@@ -420,6 +438,8 @@ static int getopt_error(int code, char **argv, struct kgen_error *error)
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "there is no option '-%c'", optopt);
     else
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "there is no option '%s'", word);
+    if (code != ':' && optopt == 0)
+        hint_option(command, word, error);
     kgen_error_hint(error, "kgen --help lists the options");
     return -1;
 }
@@ -442,7 +462,7 @@ int kgen_options_parse(int argc, char **argv, struct kgen_options *options, stru
     while ((code = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
         const size_t index = code >= 256 ? (size_t)code - 256 : option_of_letter(command, code);
         if (index == OPTION_COUNT)
-            return getopt_error(code, argv, error);
+            return getopt_error(code, argv, command, error);
         values[index] = option_infos[index].argument != NULL ? optarg : "";
         if (store(&option_infos[index], values[index], options, error) != 0)
             return -1;
