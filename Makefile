@@ -160,6 +160,8 @@ install: $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJO
 	install -m 644 specs/*.json specs/README.md $(DESTDIR)$(PREFIX)/share/kgen/specs
 	for file in $(DOCUMENTS); do install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/doc/kgen/$$file; done
 	for file in runtime/records/*.jsonl; do [ ! -e $$file ] || install -m 644 $$file $(DESTDIR)$(PREFIX)/share/kgen/records; done
+	@grep -q -F '$(PREFIX)/share/kgen/records' $(BUILD)/kgen || echo "note: $(BUILD)/ was built with another PREFIX, and looks for shipped records there;" \
+		"to have those of $(PREFIX) used: make clean && make install PREFIX=$(PREFIX)" >&2
 
 records: all ## tune the specs that ship on this machine, patiently, and keep the winners in runtime/records
 	sh runtime/records/update.sh ./kgen
