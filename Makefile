@@ -133,11 +133,23 @@ $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BUILD)/libkgen.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
-DOCUMENTS := README.md CHANGELOG.md LICENSE specs/README.md templates/README.md bench/README.md $(wildcard runtime/*.md)
-install: $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## install the command, the library, the specs and the documents under PREFIX (default /usr/local)
+# The man page and what completes command lines, from the command's own tables.
+SCRIPTS := $(BUILD)/kgen.1 $(BUILD)/kgen.bash $(BUILD)/_kgen
+$(BUILD)/kgen.1: $(BUILD)/kgen
+	$(Q)$< help --man >$@.tmp && mv $@.tmp $@
+$(BUILD)/kgen.bash: $(BUILD)/kgen
+	$(Q)$< completion bash >$@.tmp && mv $@.tmp $@
+$(BUILD)/_kgen: $(BUILD)/kgen
+	$(Q)$< completion zsh >$@.tmp && mv $@.tmp $@
+
+DOCUMENTS := README.md CHANGELOG.md CONTRIBUTING.md LICENSE specs/README.md templates/README.md bench/README.md gen/emit/README.md $(wildcard runtime/*.md)
+install: $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) $(SCRIPTS) ## install the command, the library, the man page, the specs and the documents under PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -d $(DESTDIR)$(PREFIX)/share/kgen/specs $(DESTDIR)$(PREFIX)/share/kgen/examples $(DESTDIR)$(PREFIX)/share/kgen/records
 	install -m 755 $(BUILD)/kgen $(DESTDIR)$(PREFIX)/bin/kgen
+	install -D -m 644 $(BUILD)/kgen.1 $(DESTDIR)$(PREFIX)/share/man/man1/kgen.1
+	install -D -m 644 $(BUILD)/kgen.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kgen
+	install -D -m 644 $(BUILD)/_kgen $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_kgen
 	install -m 644 runtime/kgen.h $(DESTDIR)$(PREFIX)/include/kgen.h
 	install -m 644 $(BUILD)/lib/libkgen.a $(DESTDIR)$(LIBDIR)/libkgen.a
 	install -m 755 $(BUILD)/lib/libkgen.so.$(API_MAJOR) $(DESTDIR)$(LIBDIR)/libkgen.so.$(API_MAJOR)
@@ -148,6 +160,8 @@ install: $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJO
 	install -m 644 specs/*.json specs/README.md $(DESTDIR)$(PREFIX)/share/kgen/specs
 	for file in $(DOCUMENTS); do install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/doc/kgen/$$file; done
 	for file in runtime/records/*.jsonl; do [ ! -e $$file ] || install -m 644 $$file $(DESTDIR)$(PREFIX)/share/kgen/records; done
+	@grep -q -F '$(PREFIX)/share/kgen/records' $(BUILD)/kgen || echo "note: $(BUILD)/ was built with another PREFIX, and looks for shipped records there;" \
+		"to have those of $(PREFIX) used: make clean && make install PREFIX=$(PREFIX)" >&2
 
 records: all ## tune the specs that ship on this machine, patiently, and keep the winners in runtime/records
 	sh runtime/records/update.sh ./kgen
@@ -155,6 +169,8 @@ records: all ## tune the specs that ship on this machine, patiently, and keep th
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/kgen $(DESTDIR)$(PREFIX)/include/kgen.h $(DESTDIR)$(LIBDIR)/pkgconfig/kgen.pc
 	rm -f $(DESTDIR)$(LIBDIR)/libkgen.a $(DESTDIR)$(LIBDIR)/libkgen.so $(DESTDIR)$(LIBDIR)/libkgen.so.$(API_MAJOR)
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/kgen.1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kgen
+	rm -f $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_kgen
 	rm -rf $(DESTDIR)$(PREFIX)/share/kgen $(DESTDIR)$(PREFIX)/share/doc/kgen
 
 kgen: $(BUILD)/kgen

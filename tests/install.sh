@@ -9,8 +9,13 @@ unset MAKEFLAGS MAKELEVEL MFLAGS 2>/dev/null || true
 make -s install PREFIX="$prefix" BUILD=build CFLAGS="-O2 -g" >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
 
 for file in bin/kgen include/kgen.h lib/libkgen.a lib/libkgen.so lib/pkgconfig/kgen.pc share/kgen/specs/qwen.json \
+    share/man/man1/kgen.1 share/bash-completion/completions/kgen share/zsh/site-functions/_kgen \
     share/doc/kgen/README.md share/doc/kgen/templates/README.md share/doc/kgen/runtime/text.md; do
-    [ -e "$prefix/$file" ] || { echo "$file is not installed"; exit 1; }
+    [ -s "$prefix/$file" ] || { echo "$file is not installed"; exit 1; }
+done
+# Every document is there.
+for file in $(find . -name '*.md' ! -path './build*' ! -path './out/*'); do
+    [ -s "$prefix/share/doc/kgen/$file" ] || { echo "$file is not installed"; exit 1; }
 done
 
 # What the libraries export is what is listed.
@@ -52,6 +57,21 @@ for program in shared-program static-program; do
     grep -q '^/nowhere.json: ' "$folder/said" || { echo "$program did not say what is wrong"; exit 1; }
 done
 
+# README.md's program, with the spec that it names, and runtime/library.md's, which is the example that is installed.
+block() {
+    awk -v start="$2" 'index($0, start) > 0 { on = 1; next }
+        on && /^    / { seen = 1; print substr($0, 5); next }
+        on && seen && $0 != "" { exit }
+        on && seen { print "" }' "$1"
+}
+block README.md "mine.json is a list of one matrix:" >"$folder/mine.json"
+block README.md "library.c calls" | sed '/^cc /d' >"$folder/library.c"
+grep -q kgen_function_run "$folder/library.c" || { echo "README.md has no library.c"; exit 1; }
+${CC:-cc} -Wall -Wextra -Werror -o "$folder/library" "$folder/library.c" $(pkg-config --cflags --libs kgen) -Wl,-rpath,"$prefix/lib"
+said=$(cd "$folder" && ./library 2>&1) || { echo "library.c: $said"; exit 1; }
+[ "$said" = "512 rows, y[0] = 0" ] || { echo "library.c said: $said"; exit 1; }
+block runtime/library.md "brings its own threads:" | sed '/^cc /,$d' >"$folder/listed.c"
+sed 1d tests/examples/down_proj.c | diff -B "$folder/listed.c" - || { echo "runtime/library.md's program is not tests/examples/down_proj.c"; exit 1; }
 # Text from a model, as the command gives it.
 for way in shared static; do
     libraries=$(pkg-config --libs kgen)

@@ -122,6 +122,19 @@ static const struct {
      "run kgen good.json --bits 4 --cache 'it'\\''s' first"},
     {"explain good.json 77 --bits 4 --json", 2, NULL, "kgen good.json --bits 4 --dry-run lists them"},
     {"nowhere.json", 2, NULL, "nowhere.json: cannot open the file"},
+    {"swiglu", 2, NULL, "'swiglu' is neither a command nor a file\n  hint: swiglu is an op"},
+    {"run swiglu", 2, NULL, "a problem of it is: kgen run '{\"op\":\"swiglu\",\"size\":64}'"},
+    {"god.jsn", 2, NULL,
+     "god.jsn: cannot open the file: No such file or directory\n  hint: did you mean 'good.json'?"},
+    {"explain ./good.jsn", 2, NULL, "hint: did you mean './good.json'?"},
+    {"inspect good.jsn", 2, NULL, "hint: did you mean 'good.json'?"},
+    {"generate good.jsn -p a", 2, NULL, "hint: did you mean 'good.json'?"},
+    {"good", 2, NULL, "'good' is neither a command nor a file\n  hint: did you mean 'good.json'?"},
+    {"good.json --btis 4", 2, NULL, "there is no option '--btis'\n  hint: did you mean '--bits'?"},
+    {"list --marcdown=3", 2, NULL, "hint: did you mean '--markdown'?"},
+    {"list --isaa avx2", 2, NULL, "hint: kgen --help lists the options"},
+    {"unclosed", 2, NULL, "folder without a config.json\n  hint: did you mean 'unclosed.json'?"},
+    {"quite-another", 2, NULL, "neither a command nor a file\n  hint: kgen --help lists the commands"},
     {"malformed.json", 2, NULL, "malformed.json:3:"},
     {"empty.json", 2, NULL, "kgen: error: empty.json"},
     {"missing.json", 2, NULL, "K"},
@@ -145,7 +158,7 @@ static const struct {
     {"./list -n", 0, "1 problem, ", ""},
     {"list", 0, "TEMPLATES", NULL},
     {"list ops", 0, "rms_norm", NULL},
-    {"list templates", 0, "op qmv; for", NULL},
+    {"list templates", 0, "op qmv and gather_qmv; for", NULL},
     {"cache path", 0, "cache-here", NULL},
     {"cache path --cache elsewhere", 0, "elsewhere", NULL},
     {"cache list", 0, "0 records", NULL},
@@ -368,6 +381,7 @@ static int group_setup(void **state)
         return -1;
     for (size_t i = 0; i < KGEN_COUNT_OF(files); i++)
         kgen_test_put_file(files[i].path, files[i].text);
+    kgen_test_put_file("unclosed.json", "{}\n");
     kgen_test_put_file("unclosed/c/broken.c.in",
                        "$template broken \"never ends\"\n$op add\n$isa generic\n$if 1\ntext\n");
     return 0;

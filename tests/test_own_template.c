@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* kgen new-template, README.md's section on a template of one's own (tests/own_template.sh does that), and
- * the section of templates/README.md on the ops. KGEN_README_UPDATE=1 renews the latter. */
+/* kgen new-template, the sections on a template of one's own in README.md and templates/README.md
+ * (tests/own_template.sh does these), and the section of templates/README.md on the ops. KGEN_README_UPDATE=1
+ * renews the latter. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -28,5 +28,13 @@ cmake --build build >log 2>&1 || { cat log; exit 1; }
 said=$(./build/app)
 [ "$said" = "y[0] = 256" ] || { echo "the program said: $said"; exit 1; }
 # The example that comes along, by its Makefile.
-env -u MAKEFLAGS -u CFLAGS make -s -C kernels/example >log 2>&1 || { cat log; exit 1; }
-kernels/example/example >log || { cat log; exit 1; }
+env -u MAKEFLAGS -u CFLAGS -u BUILD make -s -C kernels/example >log 2>&1 || { cat log; exit 1; }
+kernels/example/build/example >log || { cat log; exit 1; }
+# Nothing that was built lies beside sources, and a build elsewhere leaves nothing at all.
+left=$(find kernels -name '*.o' ! -path 'kernels/example/build/*')
+[ -z "$left" ] || { echo "built beside sources: $left"; exit 1; }
+env -u MAKEFLAGS -u CFLAGS make -s -C kernels/example clean BUILD=build >log 2>&1 || { cat log; exit 1; }
+rmdir kernels/example/build
+env -u MAKEFLAGS -u CFLAGS make -s -C kernels/example BUILD="$PWD/elsewhere" >log 2>&1 || { cat log; exit 1; }
+elsewhere/example >log || { cat log; exit 1; }
+[ ! -e kernels/example/build ] || { echo "BUILD is not honoured"; exit 1; }

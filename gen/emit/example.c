@@ -213,14 +213,17 @@ static void write_makefile(const struct kgen_emit_input *input, struct kgen_text
 {
     const char *identifier = kgen_emit_identifier(input);
     kgen_emit_mark(input, "# ", out);
-    kgen_text_puts(out, "CC ?= cc\nCFLAGS ?= -O3\n\ninclude ../");
+    kgen_text_puts(
+        out,
+        "CC ?= cc\nCFLAGS ?= -O3\n# Where the program and its objects go.\nBUILD ?= build\n\ninclude ../");
     kgen_emit_file_name(input->prefix, "sources", ".mk\n", out);
-    kgen_text_printf(out,
-                     "OBJECTS = main.o $(notdir $(%s_SOURCES:.c=.o))\nvpath %%.c ..\n\n"
-                     "example: $(OBJECTS)\n\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) -lm\n\n"
-                     "%%.o: %%.c\n\t$(CC) $(CFLAGS) -std=c11 -c -o $@ $<\n\n"
-                     ".PHONY: clean\nclean:\n\trm -f example $(OBJECTS)\n",
-                     identifier);
+    kgen_text_printf(
+        out,
+        "OBJECTS = $(addprefix $(BUILD)/,main.o $(notdir $(%s_SOURCES:.c=.o)))\nvpath %%.c ..\n\n"
+        "$(BUILD)/example: $(OBJECTS)\n\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) -lm\n\n"
+        "$(BUILD)/%%.o: %%.c\n\t@mkdir -p $(@D)\n\t$(CC) $(CFLAGS) -std=c11 -c -o $@ $<\n\n"
+        ".PHONY: clean\nclean:\n\trm -f $(BUILD)/example $(OBJECTS)\n",
+        identifier);
 }
 
 int kgen_emit_example(const struct kgen_emission *emission, struct kgen_error *error)

@@ -37,8 +37,11 @@ int kgen_command_expand(const struct kgen_options *options);
 int kgen_command_run(const struct kgen_options *options);
 int kgen_command_profile(const struct kgen_options *options);
 int kgen_command_new_template(const struct kgen_options *options);
+int kgen_command_help(const struct kgen_options *options);
+int kgen_command_completion(const struct kgen_options *options);
 
-/* Messages on stderr: "kgen: error: place: message" and the hint on a line of its own. */
+/* Messages on stderr: "kgen: error: place: message" and the hint on a line of its own. Where the error has no
+ * hint, and its place is a file that is not there, kgen_hint_missing gives one. */
 void kgen_say_error(const struct kgen_error *error);
 void kgen_say_warning(const char *format, ...) KGEN_PRINTF(1, 2);
 /* Prints a line without a prefix. */

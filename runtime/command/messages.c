@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/command/command.h"
+#include "runtime/command/missing.h"
 
 #include <stdio.h>
 
 void kgen_say_error(const struct kgen_error *error)
 {
-    struct kgen_error without_hint = *error;
+    struct kgen_error without_hint = *error, hinted = *error;
     without_hint.hint[0] = '\0';
     char text[1024];
     fprintf(stderr, "kgen: error: %s\n", kgen_error_format(&without_hint, text, sizeof text));
-    if (error->hint[0] != '\0')
-        fprintf(stderr, "  hint: %s\n", error->hint);
+    if (error->code == KGEN_ERROR_IO)
+        kgen_hint_missing(error->source, &hinted);
+    if (hinted.hint[0] != '\0')
+        fprintf(stderr, "  hint: %s\n", hinted.hint);
 }
 
 void kgen_say_warning(const char *format, ...)

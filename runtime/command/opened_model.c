@@ -20,7 +20,9 @@ static void say_log(void *context, int level, const char *message)
 
 static int fail_status(const struct kgen_status *status)
 {
-    struct kgen_error error = {.line = status->line, .column = status->column};
+    struct kgen_error error = {.code = status->code == KGEN_IO_FAILED ? KGEN_ERROR_IO : KGEN_ERROR_USAGE,
+                               .line = status->line,
+                               .column = status->column};
     snprintf(error.source, sizeof error.source, "%s", status->source);
     snprintf(error.message, sizeof error.message, "%s", status->message);
     snprintf(error.hint, sizeof error.hint, "%s", status->hint);

@@ -3,7 +3,8 @@
 #include "gen/base/strings.h"
 #include "gen/target/target.h"
 #include "runtime/command/command.h"
-#include "runtime/command/options_values.h"
+#include "runtime/command/missing.h"
+#include "runtime/command/options_table.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -27,24 +28,14 @@
 /* Those that run a checkpoint. */
 #define RUNNING (IN(TEXT) | IN(BENCH) | IN(PERPLEXITY) | IN(REPLAY) | IN(PROFILE))
 #define READING_MODEL (READING_SPEC | RUNNING)
-#define WITHOUT_KERNELS (IN(GRAPH) | IN(INSPECT) | IN(PACK))
+/* Those that print texts about kgen. */
+#define ABOUT_KGEN (IN(HELP) | IN(COMPLETION))
+#define WITHOUT_KERNELS (IN(GRAPH) | IN(INSPECT) | IN(PACK) | ABOUT_KGEN)
 #define EVERYWHERE ((1u << KGEN_COMMAND_COUNT) - 1)
-
-struct option_info {
-    const char *name;
-    const char *former;   /* NULL, or an earlier name, which is still understood */
-    char letter;          /* 0: none */
-    const char *argument; /* NULL: a flag */
-    unsigned commands;
-    kgen_read_value *read; /* for an option that is neither a flag nor a string */
-    size_t offset;         /* otherwise, of a bool or const char * in struct kgen_options */
-    bool changes_output;   /* part of the command line in the headers of the output */
-    const char *help;
-};
 
 #define FIELD(name) offsetof(struct kgen_options, name)
 
-static const struct option_info option_infos[] = {
+static const struct kgen_option_info option_infos[] = {
     {"prompt", NULL, 'p', "TEXT", IN(TEXT) | IN(PROFILE), NULL, FIELD(prompt), false,
      "the text to go on from; of profile a number of tokens: profile such a prompt, too"},
     {"file", NULL, 'f', "FILE", IN(TEXT) | IN(PERPLEXITY) | IN(REPLAY), NULL, FIELD(prompt_file), false,
@@ -162,7 +153,7 @@ static const struct option_info option_infos[] = {
      "cache folder (default: $KGEN_CACHE_DIR, $XDG_CACHE_HOME/kgen, ~/.cache/kgen)"},
     {"no-cache", NULL, 0, NULL, IN(GENERATE) | IN(MACHINE) | RUNNING, NULL, FIELD(no_cache), false,
      "neither use nor keep earlier results"},
-    {"json", NULL, 0, NULL, EVERYWHERE, NULL, FIELD(json), false, "print the result as JSON"},
+    {"json", NULL, 0, NULL, EVERYWHERE & ~ABOUT_KGEN, NULL, FIELD(json), false, "print the result as JSON"},
     {"shard", NULL, 0, "I/N", IN(TUNE), kgen_read_shard, 0, false,
      "only share I of N of the candidates, and choose no winner"},
     {"machine", NULL, 0, "ID", IN(EXPLAIN) | IN(REPORT) | IN(CACHE), NULL, FIELD(machine), false,
@@ -179,19 +170,17 @@ static const struct option_info option_infos[] = {
      "prune the records of other machines, too"},
     {"dry-run", NULL, 'n', NULL, TUNING | IN(CACHE), NULL, FIELD(dry_run), false,
      "say what would be done, and do nothing"},
-    {"quiet", NULL, 'q', NULL, EVERYWHERE, NULL, FIELD(quiet), false, "no progress and no notes on stderr"},
-    {"verbose", NULL, 'v', NULL, EVERYWHERE, NULL, FIELD(verbose), false,
+    {"quiet", NULL, 'q', NULL, EVERYWHERE & ~ABOUT_KGEN, NULL, FIELD(quiet), false,
+     "no progress and no notes on stderr"},
+    {"verbose", NULL, 'v', NULL, EVERYWHERE & ~ABOUT_KGEN, NULL, FIELD(verbose), false,
      "a line for each candidate on stderr"},
+    {"man", NULL, 0, NULL, IN(HELP), NULL, FIELD(man), false, "print the man page kgen(1), in roff"},
     {"help", NULL, 'h', NULL, EVERYWHERE, NULL, FIELD(help), false, "print this help"},
     {"version", NULL, 0, NULL, EVERYWHERE, NULL, FIELD(version), false, "print the version"},
 };
 #define OPTION_COUNT KGEN_COUNT_OF(option_infos)
 
-static const struct {
-    const char *name; /* NULL: the command without a name */
-    const char *usage, *summary;
-    size_t least, most; /* arguments */
-} command_infos[KGEN_COMMAND_COUNT] = {
+static const struct kgen_command_info command_infos[KGEN_COMMAND_COUNT] = {
     [KGEN_COMMAND_GENERATE] = {NULL, "SPEC [--retune [PROBLEM]] [options]",
                                "tune the kernels of a spec for this machine and write their sources", 1, 1},
     [KGEN_COMMAND_TUNE] =
@@ -231,9 +220,23 @@ static const struct {
     [KGEN_COMMAND_INSPECT] =
         {"inspect", "inspect CHECKPOINT [options]",
          "show what a checkpoint holds, and hold it against the model that it says it is", 1, 1},
+    [KGEN_COMMAND_HELP] = {"help", "help [COMMAND | --man]",
+                           "print this help, that of a command, or the man page", 0, 1},
+    [KGEN_COMMAND_COMPLETION] = {"completion", "completion bash|zsh",
+                                 "print a script that lets a shell complete command lines of kgen", 1, 1},
 };
 
-static const char *command_label(enum kgen_command command)
+const struct kgen_option_info *kgen_option_at(size_t index)
+{
+    return index < OPTION_COUNT ? &option_infos[index] : NULL;
+}
+
+const struct kgen_command_info *kgen_command_info_of(enum kgen_command command)
+{
+    return &command_infos[command];
+}
+
+const char *kgen_command_label(enum kgen_command command)
 {
     return command_infos[command].name != NULL ? command_infos[command].name : "SPEC";
 }
@@ -248,7 +251,7 @@ static enum kgen_command first_command(int argc, char **argv)
     return KGEN_COMMAND_GENERATE;
 }
 
-static bool takes(enum kgen_command command, const struct option_info *info)
+bool kgen_command_takes(enum kgen_command command, const struct kgen_option_info *info)
 {
     return (info->commands >> command & 1) != 0;
 }
@@ -258,7 +261,8 @@ static size_t option_of_letter(enum kgen_command command, int letter)
 {
     size_t found = OPTION_COUNT;
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (option_infos[i].letter == letter && (found == OPTION_COUNT || takes(command, &option_infos[i])))
+        if (option_infos[i].letter == letter &&
+            (found == OPTION_COUNT || kgen_command_takes(command, &option_infos[i])))
             found = i;
     }
     return found;
@@ -271,7 +275,7 @@ static void fill_getopt(enum kgen_command command, struct option long_options[2 
     size_t at = 0, count = 0;
     letters[at++] = ':';
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const struct option_info *info = &option_infos[i];
+        const struct kgen_option_info *info = &option_infos[i];
         const char *const names[] = {info->name, info->former};
         for (size_t j = 0; j < KGEN_COUNT_OF(names) && names[j] != NULL; j++)
             long_options[count++] = (struct option){names[j], info->argument != NULL, NULL, 256 + (int)i};
@@ -285,7 +289,7 @@ static void fill_getopt(enum kgen_command command, struct option long_options[2 
     letters[at] = '\0';
 }
 
-static int store(const struct option_info *info, const char *value, struct kgen_options *options,
+static int store(const struct kgen_option_info *info, const char *value, struct kgen_options *options,
                  struct kgen_error *error)
 {
     if (info->argument != NULL && value[0] == '\0')
@@ -329,7 +333,7 @@ static void write_repeated(struct kgen_options *options, const char *const value
 {
     const unsigned both = IN(GENERATE) | IN(EXPLAIN);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const struct option_info *info = &option_infos[i];
+        const struct kgen_option_info *info = &option_infos[i];
         if (values[i] == NULL || info->argument == NULL || (info->commands & both) != both)
             continue;
         kgen_text_printf(&options->repeated, " --%s ", info->name);
@@ -340,7 +344,8 @@ static void write_repeated(struct kgen_options *options, const char *const value
 /* Whether the first word, which names no command, may be a spec. */
 static int check_command(char *const *arguments, size_t count, struct kgen_error *error)
 {
-    if (count == 0 || strpbrk(arguments[0], "./") != NULL || access(arguments[0], F_OK) == 0)
+    if (count == 0 || strcmp(arguments[0], "-") == 0 || strpbrk(arguments[0], "./") != NULL ||
+        access(arguments[0], F_OK) == 0)
         return 0;
     struct kgen_nearest nearest;
     kgen_nearest_start(&nearest, arguments[0], strlen(arguments[0]));
@@ -348,10 +353,10 @@ static int check_command(char *const *arguments, size_t count, struct kgen_error
         if (command_infos[i].name != NULL)
             kgen_nearest_offer(&nearest, command_infos[i].name, strlen(command_infos[i].name));
     }
-    if (nearest.best[0] == '\0' && count == 1)
-        return 0;
     kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "'%s' is neither a command nor a file", arguments[0]);
-    kgen_nearest_hint(&nearest, error);
+    if (kgen_op_find(arguments[0]) == NULL)
+        kgen_nearest_hint(&nearest, error);
+    kgen_hint_missing(arguments[0], error);
     kgen_error_hint(error, "kgen --help lists the commands");
     return -1;
 }
@@ -388,7 +393,7 @@ static int take_arguments(char **arguments, size_t count, struct kgen_options *o
     if (options->command == KGEN_COMMAND_GENERATE)
         kgen_error_hint(error, "kgen --help shows how kgen is called");
     else
-        kgen_error_hint(error, "kgen %s --help shows how it is called", command_label(options->command));
+        kgen_error_hint(error, "kgen %s --help shows how it is called", kgen_command_label(options->command));
     return -1;
 }
 
@@ -396,11 +401,11 @@ static int check_commands(const struct kgen_options *options, const char *const 
                           struct kgen_error *error)
 {
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (values[i] == NULL || takes(options->command, &option_infos[i]))
+        if (values[i] == NULL || kgen_command_takes(options->command, &option_infos[i]))
             continue;
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "kgen %s takes no option --%s",
-                       command_label(options->command), option_infos[i].name);
-        kgen_error_hint(error, "kgen %s --help lists those it takes", command_label(options->command));
+                       kgen_command_label(options->command), option_infos[i].name);
+        kgen_error_hint(error, "kgen %s --help lists those it takes", kgen_command_label(options->command));
         return -1;
     }
     if (options->prompt != NULL && options->prompt_file != NULL)
@@ -431,7 +436,25 @@ static int check_commands(const struct kgen_options *options, const char *const 
     return 0;
 }
 
-static int getopt_error(int code, char **argv, struct kgen_error *error)
+/* Adds the hint that an option of the command is near a word such as "--btis=4". */
+static void hint_option(enum kgen_command command, const char *word, struct kgen_error *error)
+{
+    if (strncmp(word, "--", 2) != 0)
+        return;
+    struct kgen_nearest nearest;
+    const char *best = NULL;
+    kgen_nearest_start(&nearest, word + 2, strcspn(word + 2, "="));
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if (kgen_command_takes(command, &option_infos[i]))
+            kgen_nearest_offer(&nearest, option_infos[i].name, strlen(option_infos[i].name));
+        if (strcmp(nearest.best, option_infos[i].name) == 0)
+            best = option_infos[i].name;
+    }
+    if (best != NULL)
+        kgen_error_hint(error, "did you mean '--%s'?", best);
+}
+
+static int getopt_error(int code, char **argv, enum kgen_command command, struct kgen_error *error)
 {
     const char *word = argv[optind - 1];
     if (code == ':')
@@ -442,6 +465,8 @@ static int getopt_error(int code, char **argv, struct kgen_error *error)
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "there is no option '-%c'", optopt);
     else
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "there is no option '%s'", word);
+    if (code != ':' && optopt == 0)
+        hint_option(command, word, error);
     kgen_error_hint(error, "kgen --help lists the options");
     return -1;
 }
@@ -464,7 +489,7 @@ int kgen_options_parse(int argc, char **argv, struct kgen_options *options, stru
     while ((code = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
         const size_t index = code >= 256 ? (size_t)code - 256 : option_of_letter(command, code);
         if (index == OPTION_COUNT)
-            return getopt_error(code, argv, error);
+            return getopt_error(code, argv, command, error);
         values[index] = option_infos[index].argument != NULL ? optarg : "";
         if (store(&option_infos[index], values[index], options, error) != 0)
             return -1;
@@ -489,48 +514,4 @@ void kgen_options_free(struct kgen_options *options)
 const char *kgen_options_repeated(const struct kgen_options *options)
 {
     return options->repeated.data != NULL && !options->repeated.failed ? options->repeated.data : "";
-}
-
-static void print_options(unsigned commands)
-{
-    printf("\noptions:\n");
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const struct option_info *info = &option_infos[i];
-        if ((info->commands & commands) == 0)
-            continue;
-        char left[64], letter[8] = "    ";
-        if (info->letter != 0)
-            snprintf(letter, sizeof letter, "-%c, ", info->letter);
-        snprintf(left, sizeof left, "%s--%s%s%s", letter, info->name, info->argument != NULL ? " " : "",
-                 info->argument != NULL ? info->argument : "");
-        printf("  %-28s %s\n", left, info->help);
-    }
-}
-
-void kgen_options_help(enum kgen_command command)
-{
-    if (command != KGEN_COMMAND_COUNT) {
-        printf("usage: kgen %s\n\nkgen %s: %s.\n", command_infos[command].usage, command_label(command),
-               command_infos[command].summary);
-        if (command == KGEN_COMMAND_CACHE)
-            kgen_command_cache_help();
-        print_options(1u << command);
-        return;
-    }
-    printf(
-        "kgen %s: from the shapes of a model to the fastest kernels for this machine, each proven right.\n\n",
-        KGEN_VERSION);
-    printf("usage:\n");
-    for (size_t i = 0; i < KGEN_COMMAND_COUNT; i++)
-        printf("  kgen %-32s %s\n", command_infos[i].usage, command_infos[i].summary);
-    printf("\nSPEC is a list of problems, a model's config.json or its folder, or - for standard input; see "
-           "specs/README.md. A spec that is "
-           "called as a\n"
-           "command is: kgen ./list. Options of kgen SPEC follow; kgen COMMAND --help shows those of a "
-           "command.\n");
-    print_options(IN(GENERATE));
-    printf("\nexit status: 0 done, 1 verification or tuning failed, or --check or kgen replay found a "
-           "difference, 2 wrong usage or spec, 3 no candidate "
-           "for this\n"
-           "machine, 4 done, with a search that the time limit ended early, 130 interrupted.\n");
 }

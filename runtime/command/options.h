@@ -27,6 +27,8 @@ enum kgen_command {
     KGEN_COMMAND_RUN,
     KGEN_COMMAND_NEW_TEMPLATE,
     KGEN_COMMAND_PROFILE,
+    KGEN_COMMAND_HELP,
+    KGEN_COMMAND_COMPLETION,
     KGEN_COMMAND_COUNT
 };
 
@@ -69,6 +71,7 @@ struct kgen_options {
     bool all_layers; /* graph */
     bool lines;      /* expand */
     bool markdown;   /* list */
+    bool man;        /* help */
     bool isa_given;  /* false: auto */
     enum kgen_isa isa;
     enum kgen_engine engine;

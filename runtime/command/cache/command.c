@@ -6,6 +6,7 @@
 
 #include "runtime/command/cache/parts.h"
 #include "runtime/command/json.h"
+#include "runtime/command/options_table.h"
 
 bool kgen_cache_selects(void *context, const struct kgen_record *record)
 {
@@ -109,6 +110,15 @@ static const struct part {
     {"clear", "clear", "remove all of it, or the records that --problem and --machine select", 0, 0,
      MACHINE | PROBLEM | DRY_RUN, clear},
 };
+
+bool kgen_cache_part_at(size_t index, struct kgen_command_info *part)
+{
+    if (index >= KGEN_COUNT_OF(parts))
+        return false;
+    *part = (struct kgen_command_info){parts[index].name, parts[index].usage, parts[index].summary,
+                                       parts[index].least, parts[index].most};
+    return true;
+}
 
 void kgen_command_cache_help(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A pack: what a model answered to some prompts, and how fast, kept as a baseline. A JSON file: which
  * checkpoint it is of, the settings it was made with, and of each prompt the tokens of the greedy response
- * with the margin of each choice. README.md describes it. */
+ * with the margin of each choice. runtime/text.md describes it. */
 #ifndef KGEN_REPLAY_PACK_H
 #define KGEN_REPLAY_PACK_H
 

@@ -12,8 +12,8 @@
 /* The default of -n. */
 enum { USUAL_TOKENS = 128 };
 
-/* README.md says what was seen. What rounds most decides: a value beside the middle of two integers, or of
- * two numbers of the caches, becomes the other one. */
+/* runtime/text.md says what was seen. What rounds most decides: a value beside the middle of two integers, or
+ * of two numbers of the caches, becomes the other one. */
 double kgen_replay_tolerance(const struct kgen_pack_settings *settings)
 {
     const double of_activations = settings->activation_dtype == KGEN_I8    ? 0.5
