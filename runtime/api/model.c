@@ -18,12 +18,29 @@ void kgen_model_close(struct kgen_model *model)
     free(model);
 }
 
-/* Writes the config of the checkpoint with what the options say. */
-static int write_config(const struct kgen_model *model, const struct kgen_model_options *options,
-                        struct kgen_text *text, struct kgen_error *error)
+static const char *activation_dtype_of(const struct kgen_model_options *options)
+{
+    return options->activation_dtype != NULL ? options->activation_dtype : "i24";
+}
+
+static const char *layout_of(const struct kgen_model_options *options)
+{
+    if (options->layout != NULL)
+        return options->layout;
+    return strcmp(activation_dtype_of(options), "f32") == 0 ? "stored" : "tiles16";
+}
+
+static const char *cache_dtype_of(const struct kgen_model_options *options)
+{
+    return options->cache_dtype != NULL ? options->cache_dtype : "f16";
+}
+
+int kgen_model_write_config(const struct kgen_checkpoint *checkpoint,
+                            const struct kgen_model_options *options, struct kgen_text *text,
+                            struct kgen_error *error)
 {
     struct kgen_text stored = {0};
-    if (kgen_checkpoint_config(model->checkpoint, &stored, error) != 0) {
+    if (kgen_checkpoint_config(checkpoint, &stored, error) != 0) {
         kgen_text_free(&stored);
         return -1;
     }
@@ -31,9 +48,9 @@ static int write_config(const struct kgen_model *model, const struct kgen_model_
     const int64_t prompt_rows = options->prompt_rows > 0 ? options->prompt_rows : USUAL_PROMPT_ROWS;
     char *written = NULL;
     if (config != NULL &&
-        json_object_set_new(config, "activation_dtype", json_string(model->activation_dtype)) == 0 &&
-        json_object_set_new(config, "layout", json_string(model->layout)) == 0 &&
-        json_object_set_new(config, "cache_dtype", json_string(model->cache_dtype)) == 0 &&
+        json_object_set_new(config, "activation_dtype", json_string(activation_dtype_of(options))) == 0 &&
+        json_object_set_new(config, "layout", json_string(layout_of(options))) == 0 &&
+        json_object_set_new(config, "cache_dtype", json_string(cache_dtype_of(options))) == 0 &&
         (options->context == 0 ||
          json_object_set_new(config, "context", json_integer(options->context)) == 0) &&
         json_object_set_new(config, "prompt_rows", json_integer(prompt_rows)) == 0)
@@ -99,11 +116,10 @@ static int open_parts(struct kgen_model *model, struct kgen_context *context, co
     if (model->checkpoint == NULL)
         return -1;
     struct kgen_text config = {0};
-    model->activation_dtype = options->activation_dtype != NULL ? options->activation_dtype : "i24";
-    const char *usual_layout = strcmp(model->activation_dtype, "f32") == 0 ? "stored" : "tiles16";
-    model->layout = options->layout != NULL ? options->layout : usual_layout;
-    model->cache_dtype = options->cache_dtype != NULL ? options->cache_dtype : "f16";
-    if (write_config(model, options, &config, error) == 0)
+    model->activation_dtype = activation_dtype_of(options);
+    model->layout = layout_of(options);
+    model->cache_dtype = cache_dtype_of(options);
+    if (kgen_model_write_config(model->checkpoint, options, &config, error) == 0)
         model->spec = kgen_spec_parse(path, config.data, config.length, NULL, error);
     if (model->spec != NULL && check(model, error) == 0)
         model->plan = kgen_plan_text(context, path, config.data, config.length, status);

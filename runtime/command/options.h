@@ -25,6 +25,7 @@ enum kgen_command {
     KGEN_COMMAND_EXPAND,
     KGEN_COMMAND_RUN,
     KGEN_COMMAND_NEW_TEMPLATE,
+    KGEN_COMMAND_TRY,
     KGEN_COMMAND_COUNT
 };
 
@@ -45,6 +46,8 @@ struct kgen_options {
     int64_t window, skip; /* perplexity; 0 and -1: the default */
     bool record;          /* replay: make a pack */
     double slower_than;   /* replay; 0: time does not count */
+    const char *pack;     /* try; NULL: no replay */
+    bool keep;            /* try */
     struct kgen_sampling sampling;
     struct kgen_logit_bias *biases; /* of sampling; owned */
     bool seed_given;
