@@ -207,8 +207,9 @@ static int hold_sessions(struct comparing *comparing, struct kgen_comparison *co
         for (size_t j = 2; j < comparing->count; j++)
             rival = seconds[j] < rival ? seconds[j] : rival;
         changes[i] = seconds[0];
-        rivals[i] = rival;
+        rivals[i] = seconds[1];
         comparison->ratios[i] = rival / seconds[0];
+        comparison->first_ratios[i] = seconds[1] / seconds[0];
     }
     comparison->seconds = kgen_median(changes, comparison->sessions);
     comparison->rival_seconds = kgen_median(rivals, comparison->sessions);

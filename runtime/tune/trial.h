@@ -51,14 +51,16 @@ enum kgen_comparison_result {
 
 /* A change held against what is in use, in several sessions. A session is a process of its own, in which all
  * are compiled anew and run in turns, in another order: so that where code and buffers happen to lie does not
- * decide. The ratio of a session is the time of the rival, of several the fastest, over that of the change.
+ * decide.
  */
 struct kgen_comparison {
     unsigned sessions;
-    double ratios[KGEN_COMPARISON_SESSIONS];
-    double seconds, rival_seconds; /* medians of the sessions */
-    double ratio;                  /* their median: greater than 1 is faster */
-    double low, high;              /* between which the median lies with the confidence that is asked for */
+    /* Of each session the time of a rival over that of the change: of the faster one, and of the first. A
+     * change is faster where the former say so, and slower where the latter do. */
+    double ratios[KGEN_COMPARISON_SESSIONS], first_ratios[KGEN_COMPARISON_SESSIONS];
+    double seconds, rival_seconds; /* medians of the sessions, of the change and of the first rival */
+    double ratio;                  /* the median of ratios: greater than 1 is faster */
+    double low, high;              /* between which it lies with the confidence that is asked for */
     /* Of the sign test over the sessions: how likely it is that so many are faster, or slower, by
      * KGEN_COMPARISON_GAIN where the true median is not. */
     double doubt_faster, doubt_slower;
@@ -72,8 +74,9 @@ unsigned kgen_comparison_sessions(size_t comparisons);
  * one. */
 void kgen_comparison_judge(struct kgen_comparison *comparison, size_t comparisons);
 
-/* Compares a proven variant with one or two rivals. seconds: about the time of a call, which decides how
- * often each runs in a session. Returns 0; 1 when cancelled; -1 on an error, also where a kernel crashes. */
+/* Compares a proven variant with one or two rivals, the first of which is in use. seconds: about the time of
+ * a call, which decides how often each runs in a session. Returns 0; 1 when cancelled; -1 on an error, also
+ * where a kernel crashes. */
 int kgen_trial_compare(const struct kgen_trial_options *options, const struct kgen_problem *problem,
                        const struct kgen_variant *change, const struct kgen_variant *rivals,
                        size_t rival_count, double seconds, size_t comparisons,

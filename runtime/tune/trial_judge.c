@@ -35,7 +35,7 @@ void kgen_comparison_judge(struct kgen_comparison *comparison, size_t comparison
     unsigned faster = 0, slower = 0, outside = 0;
     for (unsigned i = 0; i < count; i++) {
         faster += comparison->ratios[i] >= 1 + KGEN_COMPARISON_GAIN;
-        slower += comparison->ratios[i] <= 1 - KGEN_COMPARISON_GAIN;
+        slower += comparison->first_ratios[i] <= 1 - KGEN_COMPARISON_GAIN;
     }
     memcpy(sorted, comparison->ratios, count * sizeof *sorted);
     comparison->ratio = kgen_median(sorted, count);
