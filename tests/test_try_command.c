@@ -13,6 +13,9 @@
 
 #include "command_fixture.h"
 #include "gen/base/file.h"
+#include "gguf_fixture.h"
+
+#define SEED UINT64_C(29)
 
 #define HEAD(name) "$template " name " \"A template.\"\n$op swiglu\n$isa generic\n"
 #define BODY                                                                                                 \
@@ -171,7 +174,7 @@ static void test_kept(void **state)
     assert_true(kgen_test_exists("user/c/quick.inc") && kgen_test_exists("user/c/swiglu_generic.c.in"));
     kgen_test_expect("try fast swiglu.json -q", 5, "no template of fast differs from those in use", NULL);
     kgen_test_expect("list templates", 0, "swiglu", NULL);
-    kgen_test_expect("run swiglu.json swiglu", 0, "\nright: proven on ", NULL);
+    kgen_test_expect("run swiglu.json 1 swiglu", 0, "\nright: proven on ", NULL);
 
     /* The slow one again: the kept one is replaced, and it is reverted. */
     struct kgen_text before = {0}, after = {0};
@@ -197,9 +200,71 @@ static void test_not_kept(void **state)
     assert_int_equal(setenv("KGEN_TEMPLATES_DIR", "", 1), 0);
 }
 
+enum { TOKENS = 8 };
+
+/* Makes the second answer of a pack another one, of which it was sure. */
+static void falsify(const char *from, const char *to)
+{
+    json_t *root = json_load_file(from, 0, NULL);
+    json_t *prompt = json_array_get(json_object_get(root, "prompts"), 1);
+    json_t *tokens = json_object_get(prompt, "tokens");
+    const json_int_t token = json_integer_value(json_array_get(tokens, 0));
+    assert_int_equal(json_array_set_new(tokens, 0, json_integer(token == 5 ? 6 : 5)), 0);
+    assert_int_equal(json_array_set_new(json_object_get(prompt, "margins"), 0, json_real(50)), 0);
+    assert_int_equal(json_dump_file(root, to, 0), 0);
+    json_decref(root);
+}
+
+/* A change that is right and faster is kept where the tokens stay, and only there. */
+static void test_replay(void **state)
+{
+    (void)state;
+    static const char *const tokens[TOKENS] = {"<|im_start|>", "<|im_end|>", "a", "b", "c", "d", "e", "ab"};
+    static const int32_t types[TOKENS] = {3, 3, 1, 1, 1, 1, 1, 1};
+    static const char *const merges[] = {"a b"};
+    static struct kgen_test_tokenizer tokenizer = {.model = "gpt2",
+                                                   .pre = "smollm",
+                                                   .tokens = tokens,
+                                                   .types = types,
+                                                   .count = TOKENS,
+                                                   .merges = merges,
+                                                   .merge_count = KGEN_COUNT_OF(merges),
+                                                   .bos = 0,
+                                                   .eos = 1};
+    static const struct kgen_test_llama shape = {.hidden = 64,
+                                                 .intermediate = 96,
+                                                 .layers = 2,
+                                                 .heads = 4,
+                                                 .kv_heads = 2,
+                                                 .head_dim = 16,
+                                                 .vocab = TOKENS,
+                                                 .context = 64,
+                                                 .tied = true,
+                                                 .tokenizer = &tokenizer};
+    kgen_test_write_llama("model.gguf", &shape, SEED, &kgen_test_mixed_types);
+    kgen_test_put_file("prompts.txt", "abc\nedc\n");
+    kgen_test_expect("replay --record -o pack.json model.gguf -f prompts.txt -n 4 --tune-seconds 0.01 -q", 0,
+                     NULL, NULL);
+    falsify("pack.json", "false.json");
+    assert_int_equal(setenv("KGEN_TEMPLATES_DIR", "user", 1), 0);
+    put_slow();
+    json_t *root = try_json("try fast model.gguf --replay pack.json --tune-seconds 0.01 --json -q", 0);
+    const json_t *replay = json_object_get(root, "replay");
+    assert_string_equal(string_of(root, "verdict"), "keep");
+    assert_true(json_is_false(json_object_get(replay, "drift")));
+    assert_int_equal(json_integer_value(json_object_get(replay, "changed_nodes")), shape.layers);
+    assert_true(json_integer_value(json_object_get(replay, "tokens")) > 1);
+    json_decref(root);
+    kgen_test_expect("try fast model.gguf --replay false.json --tune-seconds 0.01 --keep -q", 5,
+                     "  replay: the tokens drift: ", NULL);
+    kgen_test_expect("try fast swiglu.json --replay nowhere.json", 2, NULL, "--replay needs a checkpoint");
+    assert_int_equal(setenv("KGEN_TEMPLATES_DIR", "", 1), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused), cmocka_unit_test(test_reverted),
-                                       cmocka_unit_test(test_kept), cmocka_unit_test(test_not_kept)};
+                                       cmocka_unit_test(test_replay), cmocka_unit_test(test_kept),
+                                       cmocka_unit_test(test_not_kept)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
