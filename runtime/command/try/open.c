@@ -188,7 +188,7 @@ static int find_pairs(struct kgen_try *trial, struct kgen_error *error)
             trial->problems[j].served = true;
             trial->pair_count++;
         }
-        if (trial->pair_count == before)
+        if (trial->pair_count == before && !trial->options.quiet)
             kgen_say_warning("%s serves no problem of %s on this machine, and is not tried",
                              kgen_template_source(tmpl), trial->source);
     }

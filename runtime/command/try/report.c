@@ -24,14 +24,25 @@ static const char *stage_result(const struct kgen_try_stage *stage)
 
 /* ---- JSON ---- */
 
+/* The problems that a changed template serves. */
+static size_t count_served(const struct kgen_try *trial, const struct kgen_template *tmpl)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < trial->pair_count; i++)
+        count += trial->pairs[i].tmpl == tmpl;
+    return count;
+}
+
 static json_t *changed_json(const struct kgen_try *trial)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < trial->changed_count; i++)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:o}", "template", kgen_template_name(trial->changed[i]),
-                                        "op", kgen_template_op(trial->changed[i])->name, "file",
-                                        kgen_json_string(kgen_template_source(trial->changed[i]))));
+    for (size_t i = 0; i < trial->changed_count; i++) {
+        const struct kgen_template *tmpl = trial->changed[i];
+        json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:I}", "template", kgen_template_name(tmpl),
+                                              "op", kgen_template_op(tmpl)->name, "file",
+                                              kgen_json_string(kgen_template_source(tmpl)), "problem_count",
+                                              (json_int_t)count_served(trial, tmpl)));
+    }
     return list;
 }
 
@@ -184,9 +195,12 @@ static int print_problems(const struct kgen_try *trial)
 
 static int print_text(const struct kgen_try *trial)
 {
-    for (size_t i = 0; i < trial->changed_count; i++)
-        printf("%s: %s of %s\n", kgen_template_source(trial->changed[i]),
-               kgen_template_name(trial->changed[i]), kgen_template_op(trial->changed[i])->name);
+    for (size_t i = 0; i < trial->changed_count; i++) {
+        const size_t served = count_served(trial, trial->changed[i]);
+        printf("%s: %s of %s, %zu problem%s\n", kgen_template_source(trial->changed[i]),
+               kgen_template_name(trial->changed[i]), kgen_template_op(trial->changed[i])->name, served,
+               kgen_plural(served));
+    }
     if (trial->stages[0].begun && print_stages(trial) != 0)
         return -1;
     if (print_problems(trial) != 0)

@@ -77,21 +77,29 @@ static int find_change(struct kgen_try *trial, struct kgen_try_problem *problem,
     return 0;
 }
 
-/* Whether both have the same parameters with the same values, as far as they make a difference. */
-static bool has_values_of(const struct kgen_variant *variant, const struct kgen_variant *other)
+/* Whether a variant has a parameter of that name, with that value as far as it matters. */
+static bool has_value(const struct kgen_variant *variant, const char *name, int64_t value)
 {
-    const size_t count = kgen_template_param_count(variant->tmpl);
-    bool same = count == kgen_template_param_count(other->tmpl);
-    for (size_t i = 0; i < count && same; i++) {
-        same = strcmp(kgen_template_param(variant->tmpl, i)->name,
-                      kgen_template_param(other->tmpl, i)->name) == 0 &&
-               (variant->values[i] == other->values[i] || (variant->unused & other->unused & 1u << i) != 0);
+    for (size_t i = 0; i < kgen_template_param_count(variant->tmpl); i++) {
+        if (strcmp(kgen_template_param(variant->tmpl, i)->name, name) == 0)
+            return variant->values[i] == value || (variant->unused & 1u << i) != 0;
     }
+    return false;
+}
+
+/* Whether the change has all parameters of a variant in use, with the same values as far as they matter. It
+ * may have more of them. */
+static bool has_values_of(const struct kgen_variant *change, const struct kgen_variant *variant)
+{
+    bool same = true;
+    for (size_t i = 0; i < kgen_template_param_count(variant->tmpl) && same; i++)
+        same = (variant->unused & 1u << i) != 0 ||
+               has_value(change, kgen_template_param(variant->tmpl, i)->name, variant->values[i]);
     return same;
 }
 
-/* Finds what the values of the change's parameters give with a template in use, so that a luckier choice of
- * these does not count for the change. */
+/* Finds what the values of the change's parameters give with a template in use, of several the one with most
+ * parameters: so a luckier choice of these does not count for the change. */
 static int find_same_values(const struct kgen_try *trial, const struct kgen_try_problem *problem,
                             struct kgen_variant *rival, struct kgen_error *error)
 {
@@ -99,19 +107,40 @@ static int find_same_values(const struct kgen_try *trial, const struct kgen_try_
     for (size_t i = 0; i < kgen_templates_count(templates); i++) {
         const struct kgen_template *tmpl = kgen_templates_at(templates, i);
         struct kgen_variants variants;
-        if (kgen_template_op(tmpl) != problem->entry->problem.op)
+        if (kgen_template_op(tmpl) != problem->entry->problem.op ||
+            (rival->tmpl != NULL &&
+             kgen_template_param_count(tmpl) <= kgen_template_param_count(rival->tmpl)))
             continue;
         if (kgen_variants_of_template(tmpl, &problem->entry->problem, 1u << problem->change.isa, &variants,
                                       error) != 0)
             return -1;
-        for (size_t j = 0; j < variants.count && rival->tmpl == NULL; j++) {
-            if (has_values_of(&variants.items[j], &problem->change) &&
-                kgen_variant_hash(&variants.items[j]) != kgen_variant_hash(&problem->in_use))
+        for (size_t j = 0; j < variants.count; j++) {
+            if (has_values_of(&problem->change, &variants.items[j])) {
                 *rival = variants.items[j];
+                break;
+            }
         }
         kgen_variants_free(&variants);
     }
+    if (rival->tmpl != NULL && kgen_variant_hash(rival) == kgen_variant_hash(&problem->in_use))
+        rival->tmpl = NULL;
     return 0;
+}
+
+/* A rival that no search has tried may be none: it is proven first. */
+static int drop_unproven(const struct kgen_problem *problem, const struct kgen_trial_options *options,
+                         struct kgen_variant *rival, struct kgen_error *error)
+{
+    struct kgen_trial_proof proof = {0};
+    struct kgen_verify_cases *cases =
+        rival->tmpl != NULL ? kgen_verify_cases_new_quick(problem, options->seed, error) : NULL;
+    if (rival->tmpl == NULL || cases == NULL)
+        return rival->tmpl == NULL ? 0 : -1;
+    const int result = kgen_trial_prove(options, problem, cases, rival, 1, KGEN_PROVE_ALL, &proof, error);
+    kgen_verify_cases_free(cases);
+    if (proof.passed == 0)
+        rival->tmpl = NULL;
+    return result;
 }
 
 static int compare(struct kgen_try *trial, struct kgen_try_problem *problem, double seconds,
@@ -123,11 +152,13 @@ static int compare(struct kgen_try *trial, struct kgen_try_problem *problem, dou
                                                .threads = trial->session.threads,
                                                .seed = KGEN_PROOF_SEED,
                                                .cancel = &kgen_interrupted};
-    if (find_same_values(trial, problem, &rivals[1], error) != 0)
-        return -1;
-    const int result =
-        kgen_trial_compare(&options, &problem->entry->problem, &problem->change, rivals,
-                           rivals[1].tmpl != NULL ? 2 : 1, seconds, comparisons, &problem->comparison, error);
+    int result = find_same_values(trial, problem, &rivals[1], error);
+    if (result == 0)
+        result = drop_unproven(&problem->entry->problem, &options, &rivals[1], error);
+    if (result == 0)
+        result = kgen_trial_compare(&options, &problem->entry->problem, &problem->change, rivals,
+                                    rivals[1].tmpl != NULL ? 2 : 1, seconds, comparisons,
+                                    &problem->comparison, error);
     problem->compared = result == 0;
     return result;
 }
