@@ -188,6 +188,34 @@ static void test_kept(void **state)
     kgen_text_free(&after);
 }
 
+/* A change that is faster on one problem, and slower on another where it takes the place of what is there. */
+static void test_exchanged(void **state)
+{
+    (void)state;
+#define SLOW_AT(size)                                                                                        \
+    HEAD("swiglu")                                                                                           \
+    FUNCTION "    for (volatile int k = 0; k < (${size} == " size " ? 100000 : 0); k++)\n        ;\n" BODY   \
+             "}\n"
+    assert_int_equal(setenv("KGEN_TEMPLATES_DIR", "user", 1), 0);
+    put_slow();
+    kgen_test_put_file("user/c/swiglu.c.in", SLOW_AT("2000"));
+    kgen_test_put_file("other/c/swiglu.c.in", SLOW_AT("1000"));
+    kgen_test_put_file("user/c/swiglu_generic.c.in",
+                       HEAD("swiglu_generic") FUNCTION SLOW SLOW SLOW BODY "}\n");
+    kgen_test_put_file("two.json", "{\"problems\": [{\"op\": \"swiglu\", \"size\": 1000}, "
+                                   "{\"op\": \"swiglu\", \"size\": 2000}]}");
+    json_t *root = try_json("try other two.json --json -q", 5);
+    const json_t *problems = json_object_get(root, "problems");
+    static const char *const results[] = {"slower", "faster"};
+    for (size_t i = 0; i < KGEN_COUNT_OF(results); i++) {
+        const json_t *problem = json_array_get(problems, i);
+        assert_true(json_is_true(json_object_get(problem, "replaced")));
+        assert_string_equal(string_of(json_object_get(problem, "comparison"), "result"), results[i]);
+    }
+    assert_int_equal(json_array_size(problems), 2);
+    json_decref(root);
+}
+
 /* What is kept must not change what was kept before. */
 static void test_not_kept(void **state)
 {
@@ -264,8 +292,8 @@ static void test_replay(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused), cmocka_unit_test(test_reverted),
-                                       cmocka_unit_test(test_replay), cmocka_unit_test(test_kept),
-                                       cmocka_unit_test(test_not_kept)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refused),   cmocka_unit_test(test_reverted),
+                                       cmocka_unit_test(test_replay),    cmocka_unit_test(test_kept),
+                                       cmocka_unit_test(test_exchanged), cmocka_unit_test(test_not_kept)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
