@@ -286,7 +286,11 @@ static void test_replay(void **state)
     json_decref(root);
     kgen_test_expect("try fast model.gguf --replay false.json --tune-seconds 0.01 --keep -q", 5,
                      "  replay: the tokens drift: ", NULL);
-    kgen_test_expect("try fast swiglu.json --replay nowhere.json", 2, NULL, "--replay needs a checkpoint");
+    struct kgen_test_llama wider = shape;
+    wider.intermediate = 128;
+    kgen_test_write_llama("wider.gguf", &wider, SEED, &kgen_test_mixed_types);
+    kgen_test_expect("try fast wider.gguf --replay pack.json", 2, NULL, "pack.json: ");
+    kgen_test_expect("try fast model.gguf --replay nowhere.json", 2, NULL, "nowhere.json");
     assert_int_equal(setenv("KGEN_TEMPLATES_DIR", "", 1), 0);
 }
 

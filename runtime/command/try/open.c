@@ -73,19 +73,26 @@ static int open_checkpoint(struct kgen_try *trial, struct kgen_error *error)
     return trial->session.spec != NULL ? kgen_session_start(&trial->session, &trial->options, error) : -1;
 }
 
-/* The settings of a replay are those of its pack. */
+/* The settings of a replay are those of its pack, which must be of the checkpoint. */
 static int read_pack(struct kgen_try *trial, struct kgen_error *error)
 {
     struct kgen_pack pack = {0};
+    struct kgen_pack_identity identity;
     if (!trial->is_checkpoint) {
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "--replay needs a checkpoint, and %s is a spec",
                        trial->source);
         kgen_error_hint(error, "kgen try DIR CHECKPOINT --replay PACK.json");
         return -1;
     }
-    const int result = kgen_pack_read(trial->options.pack, &pack, error);
+    struct kgen_checkpoint *checkpoint = kgen_checkpoint_open(trial->source, error);
+    int result = checkpoint != NULL ? kgen_pack_read(trial->options.pack, &pack, error) : -1;
+    if (result == 0)
+        result = kgen_pack_identify(checkpoint, &identity, error);
+    if (result == 0)
+        result = kgen_pack_check_identity(&pack, trial->options.pack, &identity, trial->source, error);
     if (result == 0)
         kgen_replay_take_settings(&pack.settings, &trial->options);
+    kgen_checkpoint_free(checkpoint);
     kgen_pack_free(&pack);
     return result;
 }
@@ -150,8 +157,8 @@ static int open_templates(struct kgen_try *trial, struct kgen_error *error)
         char text[1024];
         trial->stages[0].begun = true;
         trial->stages[0].proof.failed = true;
-        trial->stages[0].proof.verification.verdict = KGEN_COMPILE_FAILED;
-        kgen_text_puts(&trial->stages[0].where, "templates");
+        kgen_verification_fail(&trial->stages[0].proof.verification, KGEN_COMPILE_FAILED, &invalid);
+        kgen_text_puts(&trial->stages[0].where, invalid.source);
         kgen_try_because(trial, "smoke: %s", kgen_error_format(&invalid, text, sizeof text));
         return 1;
     }
