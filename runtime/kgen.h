@@ -131,7 +131,7 @@ struct kgen_settings {
     int no_cache;                 /* 1: neither use nor keep records */
     int no_check;                 /* 1: hand out what earlier runs have proven without the quick check */
     const char *cache_folder;     /* NULL: see the environment */
-    const char *templates_folder; /* NULL: those in the library; else the folder that holds c/ */
+    const char *templates_folder; /* NULL: the library's and the user's; else the folder that holds c/ */
     /* NULL, or becomes not 0 to end a search, set by a signal handler or another thread; looked at every 50
      * ms, with an atomic load */
     const volatile int *cancel;

@@ -40,7 +40,8 @@ int kgen_test_command_setup(void)
     snprintf(kgen_test_folder, sizeof kgen_test_folder, "/tmp/kgen-command-XXXXXX");
     if (mkdtemp(kgen_test_folder) == NULL || chdir(kgen_test_folder) != 0 ||
         setenv("KGEN_CACHE_DIR", "cache-here", 1) != 0 ||
-        setenv("KGEN_SYSTEM_CACHE_DIR", "no-system-cache", 1) != 0)
+        setenv("KGEN_SYSTEM_CACHE_DIR", "no-system-cache", 1) != 0 ||
+        setenv("KGEN_TEMPLATES_DIR", "", 1) != 0)
         return -1;
     return 0;
 }

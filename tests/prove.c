@@ -22,7 +22,8 @@ static void proof_job(size_t index, void *result, struct kgen_worker *worker, vo
     struct proof *proof = context;
     (void)index;
     kgen_worker_stage(worker, "verify", proof->limit_seconds);
-    const struct kgen_verify_options options = {PROVE_SEED, 3, kgen_worker_guards(worker)};
+    const struct kgen_verify_options options = {
+        .seed = PROVE_SEED, .threads = 3, .guards = kgen_worker_guards(worker)};
     struct kgen_error error = {0};
     if (kgen_verify_with(proof->cases, &proof->kernel, &options, result, &error) != 0)
         exit(99);

@@ -282,7 +282,8 @@ static void job(size_t index, void *memory, struct kgen_worker *worker, void *co
         suite->cases = kgen_verify_cases_new(problem, SEED, &error);
         suite->cases_entry = kernel->entry;
     }
-    const struct kgen_verify_options options = {SEED, THREADS, kgen_worker_guards(worker)};
+    const struct kgen_verify_options options = {
+        .seed = SEED, .threads = THREADS, .guards = kgen_worker_guards(worker)};
     if (suite->cases == NULL ||
         kgen_kernel_find(problem, suite->codes[index % COMPILERS], name, &callable, &error) != 0 ||
         kgen_verify_with(suite->cases, &callable, &options, result, &error) != 0) {

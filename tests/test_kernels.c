@@ -221,7 +221,8 @@ static void job(size_t index, void *memory, struct kgen_worker *worker, void *co
         return;
     }
     kgen_worker_stage(worker, "verify", 60);
-    const struct kgen_verify_options options = {SEED, THREADS, kgen_worker_guards(worker)};
+    const struct kgen_verify_options options = {
+        .seed = SEED, .threads = THREADS, .guards = kgen_worker_guards(worker)};
     if (kgen_verify_with(batch->cases, &kernel, &options, result, &error) != 0) {
         result->verdict = KGEN_WORKER_EXITED;
         kgen_error_format(&error, result->detail, sizeof result->detail);

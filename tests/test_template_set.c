@@ -84,6 +84,87 @@ static void test_folder(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* A set over another: names of the upper one count, and each template has the includes of its own set. */
+static void test_layers(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/kgen-templates-XXXXXX", target[64], path[128];
+    assert_non_null(mkdtemp(folder));
+    snprintf(target, sizeof target, "%s/c", folder);
+    assert_int_equal(mkdir(target, 0777), 0);
+    static const char *const names[] = {"add.c.in", "mine.c.in", "prefetch.inc"};
+    write_file(target, names[0], "$template add \"Of the user.\"\n$op add\n$isa generic\nx\n");
+    write_file(target, names[1],
+               "$template mine \"Of the user.\"\n$op add\n$isa generic\n$include \"prefetch.inc\"\n");
+    write_file(target, names[2], "another text\n");
+    struct kgen_error error = {0};
+    struct kgen_templates *embedded = kgen_templates_open(NULL, "c", &error);
+    assert_int_equal(setenv("KGEN_TEMPLATES_DIR", folder, 1), 0);
+    struct kgen_templates *used = kgen_templates_open_used(NULL, "c", &error);
+    assert_non_null(used);
+    assert_int_equal(kgen_templates_count(used), kgen_templates_count(embedded) + 1);
+    assert_false(kgen_templates_are_own(used));
+    size_t own = 0;
+    for (size_t i = 0; i < kgen_templates_count(used); i++) {
+        const struct kgen_template *tmpl = kgen_templates_at(used, i);
+        const char *name = kgen_template_name(tmpl);
+        assert_true(i == 0 || strcmp(kgen_template_name(kgen_templates_at(used, i - 1)), name) < 0);
+        assert_ptr_equal(kgen_templates_find(used, name), tmpl);
+        const struct kgen_template *other = kgen_templates_find(embedded, name);
+        const bool same = other != NULL && kgen_template_hash(other) == kgen_template_hash(tmpl);
+        assert_int_equal(same, !kgen_templates_own(used, tmpl));
+        own += !same;
+    }
+    assert_int_equal(own, 2);
+    assert_non_null(kgen_templates_find(used, "kgen_vector"));
+    kgen_templates_free(used);
+
+    /* A folder that is named stands alone; an empty value says that there is none. */
+    used = kgen_templates_open_used(folder, "c", &error);
+    assert_int_equal(kgen_templates_count(used), 2);
+    kgen_templates_free(used);
+    assert_int_equal(setenv("KGEN_TEMPLATES_DIR", "", 1), 0);
+    used = kgen_templates_open_used(NULL, "c", &error);
+    assert_int_equal(kgen_templates_count(used), kgen_templates_count(embedded));
+    kgen_templates_free(used);
+    assert_null(kgen_templates_lay(NULL, embedded, &error)); /* frees what it was given */
+    for (size_t i = 0; i < KGEN_COUNT_OF(names); i++) {
+        snprintf(path, sizeof path, "%s/%s", target, names[i]);
+        unlink(path);
+    }
+    assert_int_equal(rmdir(target), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void test_user_folder(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *named, *data, *home, *expected; /* NULL: not set, there is none */
+    } cases[] = {{"/named", "/data", "/home", "/named"},
+                 {"", "/data", "/home", NULL},
+                 {NULL, "/data", "/home", "/data/kgen/templates"},
+                 {NULL, "", "/home", "/home/.local/share/kgen/templates"},
+                 {NULL, NULL, "/home", "/home/.local/share/kgen/templates"},
+                 {NULL, NULL, NULL, NULL}};
+    static const char *const variables[] = {"KGEN_TEMPLATES_DIR", "XDG_DATA_HOME", "HOME"};
+    size_t executed = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
+        const char *const values[] = {cases[i].named, cases[i].data, cases[i].home};
+        struct kgen_text folder = {0};
+        for (size_t j = 0; j < KGEN_COUNT_OF(variables); j++)
+            assert_int_equal(values[j] != NULL ? setenv(variables[j], values[j], 1) : unsetenv(variables[j]),
+                             0);
+        assert_int_equal(kgen_templates_user_folder(&folder), cases[i].expected != NULL ? 0 : -1);
+        if (cases[i].expected != NULL)
+            assert_string_equal(folder.data, cases[i].expected);
+        kgen_text_free(&folder);
+        executed++;
+    }
+    assert_int_equal(setenv("KGEN_TEMPLATES_DIR", "", 1), 0);
+    assert_int_equal(executed, KGEN_COUNT_OF(cases));
+}
+
 /* What a folder lacks: support texts and files to include are those of the binary, templates of ops are not.
  */
 static void test_stand_ins(void **state)
@@ -146,9 +227,8 @@ static void test_embedded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_folder),
-        cmocka_unit_test(test_stand_ins),
-        cmocka_unit_test(test_embedded),
+        cmocka_unit_test(test_folder),    cmocka_unit_test(test_layers),   cmocka_unit_test(test_user_folder),
+        cmocka_unit_test(test_stand_ins), cmocka_unit_test(test_embedded),
     };
     return cmocka_run_group_tests_name("template_set", tests, kgen_test_template_setup,
                                        kgen_test_template_teardown);

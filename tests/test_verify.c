@@ -226,7 +226,7 @@ static void test_in_one_call(void **state)
     (void)state;
     struct kgen_problem problem = quantised_problem(kgen_op_find("qmv"), 4096, 4096, 4, 64);
     struct kgen_kernel kernel = generic_kernel(&problem);
-    const struct kgen_verify_options options = {PROVE_SEED, 1, NULL};
+    const struct kgen_verify_options options = {.seed = PROVE_SEED, .threads = 1};
     struct kgen_verification v, again;
     struct kgen_error error = {0};
     double begin = seconds_now();

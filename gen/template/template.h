@@ -48,14 +48,29 @@ struct kgen_templates;
  * templates of ops are its own alone. Every template is parsed, with its includes. The caller frees the set,
  * which owns the templates. */
 struct kgen_templates *kgen_templates_open(const char *folder, const char *target, struct kgen_error *error);
+/* Lays one set over another: its templates take the place of those of the same name below, and the others
+ * compete with them. Each template keeps the includes of its own set. Takes both over, also when it fails;
+ * NULL for either (an open that failed) gives NULL. */
+struct kgen_templates *kgen_templates_lay(struct kgen_templates *over, struct kgen_templates *under,
+                                          struct kgen_error *error);
+/* Gives the folder of the user's templates: $KGEN_TEMPLATES_DIR, else $XDG_DATA_HOME/kgen/templates, else
+ * $HOME/.local/share/kgen/templates. Returns 0; -1 where there is none of them, or the first is set and
+ * empty, which says that there is none. */
+int kgen_templates_user_folder(struct kgen_text *folder);
+/* The templates in use: those of folder where it is not NULL; else those embedded, with the user's over them
+ * where their folder has one for the target. */
+struct kgen_templates *kgen_templates_open_used(const char *folder, const char *target,
+                                                struct kgen_error *error);
 /* A set without templates, for kgen_template_parse: the files to include of a folder (its path as it is), and
  * those embedded for the target that it does not have. */
 struct kgen_templates *kgen_templates_open_includes(const char *folder, const char *target,
                                                     struct kgen_error *error);
 void kgen_templates_free(struct kgen_templates *templates);
 size_t kgen_templates_count(const struct kgen_templates *templates);
-/* Whether the set is of a folder, and not those embedded. */
+/* Whether the set is of a folder, and not those embedded. Of one set over another: whether both are. */
 bool kgen_templates_are_own(const struct kgen_templates *templates);
+/* Whether one template of the set is of a folder. */
+bool kgen_templates_own(const struct kgen_templates *templates, const struct kgen_template *tmpl);
 /* In the order of their names. */
 const struct kgen_template *kgen_templates_at(const struct kgen_templates *templates, size_t index);
 /* Finds support texts, too, which the index does not count where they are not the folder's. NULL where there

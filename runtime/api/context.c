@@ -187,7 +187,7 @@ static int open_context(struct kgen_context *context, struct kgen_error *error)
     settings->templates_folder = templates;
     if (copy_string(&settings->templates_folder, error) != 0)
         return -1;
-    context->templates = kgen_templates_open(settings->templates_folder, kgen_target_at(0)->name, error);
+    context->templates = kgen_templates_open_used(settings->templates_folder, kgen_target_at(0)->name, error);
     if (context->templates == NULL)
         return -1;
     kgen_machine_detect(&context->machine);

@@ -31,7 +31,7 @@ void kgen_model_close(struct kgen_model *model)
     free(model);
 }
 
-/* Writes the config of the checkpoint with what the options say. */
+/* Writes the config of the checkpoint with what the options and the model say. */
 static int write_config(const struct kgen_model *model, const struct kgen_model_options *options,
                         struct kgen_text *text, struct kgen_error *error)
 {
@@ -162,7 +162,9 @@ static const char *keep_name(char name[KGEN_MODEL_NAME_MAX], const char *given, 
     return name;
 }
 
-/* Sets what the options leave open: the precision of products, the layout of weights, and where they are. */
+/* Sets what the options leave open: the precision of products, the layout of weights, and where they are.
+ * The context is for a warning where memory is short, which packed weights, and those of a package, never
+ * say. */
 static void choose(struct kgen_model *model, const struct kgen_context *context,
                    const struct kgen_model_options *options)
 {
@@ -213,6 +215,17 @@ static void say_packed(const struct kgen_model *model, const struct kgen_context
             "memory; kgen pack makes a file of which all can be used",
             sizes.packed, sizes.packed + sizes.in_place);
     }
+}
+
+int kgen_model_write_config(struct kgen_checkpoint *checkpoint, const struct kgen_model_options *options,
+                            struct kgen_text *text, struct kgen_error *error)
+{
+    struct kgen_model model = {.checkpoint = checkpoint};
+    struct kgen_model_options packed = *options;
+    if (package_of(&model) == NULL)
+        packed.weights = KGEN_MODEL_WEIGHTS_PACKED;
+    choose(&model, NULL, &packed);
+    return write_config(&model, &packed, text, error);
 }
 
 /* Returns 0, or -1 with the error, or with the status set. */

@@ -56,6 +56,11 @@ struct kgen_model_options {
     void *progress_context;
 };
 
+/* Appends the config of an open checkpoint with what the options say: the spec of the model that
+ * kgen_model_of_checkpoint makes with packed weights. */
+int kgen_model_write_config(struct kgen_checkpoint *checkpoint, const struct kgen_model_options *options,
+                            struct kgen_text *text, struct kgen_error *error);
+
 /* Opens a checkpoint, plans its kernels in the context, and loads its weights, without a tokenizer. Returns
  * NULL with the status of kgen_plan_text, KGEN_BAD_SPEC where the checkpoint is not valid or kgen cannot run
  * all of the model, KGEN_IO_FAILED or KGEN_OUT_OF_MEMORY. */

@@ -14,6 +14,7 @@ enum kgen_exit {
     KGEN_EXIT_USAGE = 2,        /* the command line, the spec, or a file or folder of the user */
     KGEN_EXIT_NO_CANDIDATE = 3, /* nothing to run on this machine */
     KGEN_EXIT_TIME_LIMIT = 4,   /* done, with a search that the time limit ended early */
+    KGEN_EXIT_REVERT = 5,       /* of kgen try: the templates are not kept */
     KGEN_EXIT_INTERRUPTED = 130
 };
 
@@ -37,6 +38,7 @@ int kgen_command_expand(const struct kgen_options *options);
 int kgen_command_run(const struct kgen_options *options);
 int kgen_command_profile(const struct kgen_options *options);
 int kgen_command_new_template(const struct kgen_options *options);
+int kgen_command_try(const struct kgen_options *options);
 int kgen_command_help(const struct kgen_options *options);
 int kgen_command_completion(const struct kgen_options *options);
 

@@ -174,6 +174,9 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
                                                      .progress = show_loading,
                                                      .progress_context = opened};
     opened->context = open_context(opened, &status);
+    if (opened->context != NULL && opened->arrange != NULL &&
+        opened->arrange(opened->arrange_context, opened->context, &error) != 0)
+        return kgen_fail(&error);
     if (opened->context != NULL && options->isa_given) {
         if (kgen_check_isa(options, opened->context->machine.isas) != 0)
             return KGEN_EXIT_NO_CANDIDATE;

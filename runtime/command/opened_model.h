@@ -17,6 +17,10 @@ struct kgen_opened_model {
     const struct kgen_text *config;   /* NULL, or the spec of a model whose weights are random; borrowed */
     bool live;                        /* a line on stderr, which is a terminal, is rewritten */
     double seconds;                   /* from the start until the weights were loaded */
+    /* NULL, or set before opening: changes the context before the kernels are chosen, such as its templates.
+     */
+    int (*arrange)(void *arrange_context, struct kgen_context *context, struct kgen_error *error);
+    void *arrange_context;
 };
 
 /* Opens the checkpoint that the options name: tunes what is not in the cache, within --tune-seconds, and

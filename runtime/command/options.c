@@ -24,7 +24,7 @@
 #define WITH_SPEC (TUNING | IN(EXPLAIN) | IN(REPORT))
 /* Those for writing templates. */
 #define OF_TEMPLATE (IN(EXPAND) | IN(RUN))
-#define READING_SPEC (WITH_SPEC | IN(GRAPH) | OF_TEMPLATE)
+#define READING_SPEC (WITH_SPEC | IN(GRAPH) | OF_TEMPLATE | IN(TRY))
 /* Those that run a checkpoint. */
 #define RUNNING (IN(TEXT) | IN(BENCH) | IN(PERPLEXITY) | IN(REPLAY) | IN(PROFILE))
 #define READING_MODEL (READING_SPEC | RUNNING)
@@ -44,13 +44,18 @@ static const struct kgen_option_info option_infos[] = {
      "make a pack: run the prompts of -f, and write the file of -o"},
     {"slower-than", NULL, 0, "RATIO", IN(REPLAY), kgen_read_slower_than, 0, false,
      "exit status 1 where the run takes more than RATIO times the seconds of the pack"},
+    {"replay", NULL, 0, "PACK", IN(TRY), NULL, FIELD(pack), false,
+     "also run the prompts of a pack with the templates, which must not drift; needs a checkpoint"},
+    {"keep", NULL, 0, NULL, IN(TRY), NULL, FIELD(keep), false,
+     "where the verdict is keep, copy the changed templates to those of the user"},
     {"chat", NULL, 0, NULL, IN(TEXT) | IN(REPLAY), NULL, FIELD(chat), false,
      "the prompt is what a user says, in the chat template of the checkpoint"},
-    {"tokenizer", NULL, 0, "FILE", (RUNNING & ~IN(PROFILE)) | IN(PACK), NULL, FIELD(tokenizer), false,
+    {"tokenizer", NULL, 0, "FILE", (RUNNING & ~IN(PROFILE)) | IN(PACK) | IN(TRY), NULL, FIELD(tokenizer),
+     false,
      "another tokenizer than that of the checkpoint: tokenizer.json, tokenizer.bin of llama2.c, or GGUF"},
     {"tokens", NULL, 'n', "N", IN(TEXT) | IN(REPLAY), kgen_read_tokens, 0, false,
      "at most so many tokens of text (default: 128)"},
-    {"tune-seconds", NULL, 0, "S", RUNNING, kgen_read_tune_seconds, 0, false,
+    {"tune-seconds", NULL, 0, "S", RUNNING | IN(TRY), kgen_read_tune_seconds, 0, false,
      "seconds that a first run may tune (default: 5)"},
     {"mmap", NULL, 0, NULL, RUNNING, NULL, FIELD(mmap), false,
      "use weights in the file, as far as kernels can read them there (default of a package, and where free "
@@ -127,8 +132,8 @@ static const struct kgen_option_info option_infos[] = {
      "time the best again, of all problems or of PROBLEM: a number, a tensor or a part of a name"},
     {"no-retune", NULL, 0, NULL, TUNING, NULL, FIELD(no_retune), false,
      "leave what was measured and chosen while the machine was busy as it is"},
-    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | RUNNING | IN(RUN) | IN(PACK), kgen_read_threads, 0,
-     true, "tune for N threads (default: all)"},
+    {"threads", NULL, 0, "N", WITH_SPEC | IN(MACHINE) | RUNNING | IN(RUN) | IN(PACK) | IN(TRY),
+     kgen_read_threads, 0, true, "tune for N threads (default: all)"},
     {"bits", NULL, 0, "B", READING_SPEC | IN(PACK), kgen_read_bits, 0, true,
      "bits of a weight, for all that does not say its own"},
     {"group-size", NULL, 0, "G", READING_SPEC | IN(PACK), kgen_read_group_size, 0, true,
@@ -147,11 +152,11 @@ static const struct kgen_option_info option_infos[] = {
     {"scale-dtype", "scales", 0, "NAME", READING_SPEC | IN(PACK), kgen_read_scale_dtype, 0, true,
      "of scales and biases: f16, bf16, f32"},
     {"templates", NULL, 0, "DIR", EVERYWHERE & ~WITHOUT_KERNELS, NULL, FIELD(templates), true,
-     "read the templates from DIR/<target> instead of those built in"},
+     "read the templates from DIR/<target> instead of those built in and the user's"},
     {"cache", NULL, 0, "DIR", EVERYWHERE & ~(IN(LIST) | IN(EXPAND) | IN(NEW_TEMPLATE) | WITHOUT_KERNELS),
      NULL, FIELD(cache), false,
      "cache folder (default: $KGEN_CACHE_DIR, $XDG_CACHE_HOME/kgen, ~/.cache/kgen)"},
-    {"no-cache", NULL, 0, NULL, IN(GENERATE) | IN(MACHINE) | RUNNING, NULL, FIELD(no_cache), false,
+    {"no-cache", NULL, 0, NULL, IN(GENERATE) | IN(MACHINE) | RUNNING | IN(TRY), NULL, FIELD(no_cache), false,
      "neither use nor keep earlier results"},
     {"json", NULL, 0, NULL, EVERYWHERE & ~ABOUT_KGEN, NULL, FIELD(json), false, "print the result as JSON"},
     {"shard", NULL, 0, "I/N", IN(TUNE), kgen_read_shard, 0, false,
@@ -217,6 +222,9 @@ static const struct kgen_command_info command_infos[KGEN_COMMAND_COUNT] = {
                           "compile one variant, prove it and time it", 1, MAX_FILES},
     [KGEN_COMMAND_NEW_TEMPLATE] = {"new-template", "new-template OP NAME [--templates DIR] [options]",
                                    "write a template to begin with, which is right already", 2, 2},
+    [KGEN_COMMAND_TRY] =
+        {"try", "try DIR SPEC|CHECKPOINT [--replay PACK] [--keep] [options]",
+         "prove and time the templates of a folder that differ from those in use; keep or revert", 2, 2},
     [KGEN_COMMAND_INSPECT] =
         {"inspect", "inspect CHECKPOINT [options]",
          "show what a checkpoint holds, and hold it against the model that it says it is", 1, 1},

@@ -27,6 +27,7 @@ enum kgen_command {
     KGEN_COMMAND_RUN,
     KGEN_COMMAND_NEW_TEMPLATE,
     KGEN_COMMAND_PROFILE,
+    KGEN_COMMAND_TRY,
     KGEN_COMMAND_HELP,
     KGEN_COMMAND_COMPLETION,
     KGEN_COMMAND_COUNT
@@ -56,6 +57,8 @@ struct kgen_options {
     double slower_than;                      /* replay; 0: time does not count */
     bool mmap, no_mmap;                      /* of those that run a checkpoint */
     const char *overrides;                   /* pack: a file, or its text */
+    const char *pack;                        /* try; NULL: no replay */
+    bool keep;                               /* try */
     struct kgen_sampling sampling;
     struct kgen_logit_bias *biases; /* of sampling; owned */
     bool seed_given;

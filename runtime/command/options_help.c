@@ -14,6 +14,7 @@ static const struct kgen_exit_info exits[] = {
     {KGEN_EXIT_USAGE, "wrong usage or spec"},
     {KGEN_EXIT_NO_CANDIDATE, "no candidate for this machine"},
     {KGEN_EXIT_TIME_LIMIT, "done, with a search that the time limit ended early"},
+    {KGEN_EXIT_REVERT, "kgen try: the templates are not kept"},
     {KGEN_EXIT_INTERRUPTED, "interrupted"},
 };
 

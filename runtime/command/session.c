@@ -58,7 +58,7 @@ int kgen_session_open(struct kgen_session *session, const struct kgen_options *o
 int kgen_session_start(struct kgen_session *session, const struct kgen_options *options,
                        struct kgen_error *error)
 {
-    session->templates = kgen_templates_open(options->templates, options->target, error);
+    session->templates = kgen_templates_open_used(options->templates, options->target, error);
     if (session->templates == NULL)
         return -1;
     kgen_machine_detect(&session->machine);

@@ -332,17 +332,22 @@ static int run_proof(struct kgen_proof *p)
 {
     const bool greatest = p->range == p->item->range;
     const bool first_case = p->item == p->cases->items || p->cases->whole;
+    const bool repeats = p->options->part == KGEN_PROVE_REPEATABILITY;
     const bool with_threads = p->team != NULL && first_case && p->first == 0 &&
-                              (p->range == 3 || (greatest && p->placement == KGEN_AT_END));
+                              (p->range == 3 || (greatest && (repeats || p->placement == KGEN_AT_END)));
     kgen_proof_arrange(p);
     p->result->cases++;
-    if (run_first(p) != 0 || run_again(p) != 0)
+    if (run_first(p) != 0)
+        return 1;
+    if (p->options->part != KGEN_PROVE_ALL && !repeats)
+        return 0;
+    if (run_again(p) != 0)
         return 1;
     if (p->range > 1 && run_divided(p) != 0)
         return 1;
     if (with_threads && run_threads(p) != 0)
         return 1;
-    return greatest ? run_all_in_place(p) : 0;
+    return greatest && !repeats ? run_all_in_place(p) : 0;
 }
 
 static int try_range(struct kgen_proof *p, enum kgen_placement placement, size_t range, size_t first)
@@ -396,6 +401,24 @@ static int try_quickly(struct kgen_proof *p)
     return try_range(p, KGEN_AT_END, p->item->range, 0) != 0 || try_last_rows(p) != 0;
 }
 
+/* The runs of one part of a proof, on one case: at the start of their buffers, where what lies behind their
+ * end may be read. */
+static int try_part(struct kgen_proof *p)
+{
+    const struct kgen_verify_cases *cases = p->cases;
+    const bool first = p->item == cases->items, usual = p->item->generator == cases->items[0].generator;
+    const enum kgen_proof_part part = p->options->part;
+    if ((part == KGEN_PROVE_SMOKE && !first) || (part == KGEN_PROVE_SHAPES && !usual) ||
+        (part == KGEN_PROVE_SPECIAL && usual))
+        return 0;
+    const size_t *ranges = kgen_verify_ranges(cases);
+    for (; part == KGEN_PROVE_SHAPES && !cases->whole && *ranges != 0; ranges++) {
+        if (*ranges < p->item->range && try_range(p, KGEN_AT_START, *ranges, 0) != 0)
+            return 1;
+    }
+    return try_range(p, KGEN_AT_START, p->item->range, 0);
+}
+
 /* The memory and threads of a proof. */
 static int open_proof(struct kgen_proof *p, struct kgen_error *error)
 {
@@ -431,7 +454,9 @@ int kgen_verify_with(struct kgen_verify_cases *cases, const struct kgen_kernel *
     int failed = 0;
     for (size_t i = 0; i < cases->count && !failed; i++) {
         p.item = &cases->items[i];
-        if (cases->whole)
+        if (options->part != KGEN_PROVE_ALL)
+            failed = try_part(&p);
+        else if (cases->whole)
             failed = try_whole(&p);
         else if (cases->quick)
             failed = try_quickly(&p);

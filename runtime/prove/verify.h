@@ -40,10 +40,21 @@ struct kgen_verification {
 /* That of `kgen cache verify`, which holds winners to other inputs than those of their first proof. */
 #define KGEN_PROOF_AGAIN_SEED UINT64_C(20250307)
 
+/* Parts of a proof, for those who look for the first that fails. A proof is KGEN_PROVE_ALL: only the edges
+ * have buffers that end at guard pages, the same memory for two buffers, and great offsets. */
+enum kgen_proof_part {
+    KGEN_PROVE_ALL,
+    KGEN_PROVE_SMOKE,         /* one call on the first input */
+    KGEN_PROVE_SHAPES,        /* one call for each range of rows or elements, on the first kind of input */
+    KGEN_PROVE_SPECIAL,       /* one call on each other kind of input: extreme values, zeros, infinities */
+    KGEN_PROVE_REPEATABILITY, /* a second call, the range divided, and several threads, on each input */
+};
+
 struct kgen_verify_options {
     uint64_t seed;
     int threads;                    /* also run with this many, and compare bits */
     struct kgen_guard_list *guards; /* NULL, or where to note guard pages, so that a fault can be named */
+    enum kgen_proof_part part;      /* zero: the whole proof; for cases that are not quick */
 };
 
 /* Proves a kernel on the sizes around its own problem: for qmv and dequantize several small N, so that every

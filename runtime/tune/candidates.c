@@ -122,7 +122,7 @@ static int append_record(struct kgen_tuning *tuning, size_t variant, const struc
         .read_seconds = result->timing.read_seconds,
         .repeats = result->timing.repeats,
         .noise = result->timing.noise,
-        .own = kgen_templates_are_own(tuning->tuner->templates),
+        .own = kgen_templates_own(tuning->tuner->templates, tuning->variants.items[variant].tmpl),
     };
     const int appended = kgen_cache_append(tuning->tuner->cache, &record, error);
     kgen_text_free(&name);

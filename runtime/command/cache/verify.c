@@ -198,7 +198,7 @@ static int verify(struct verification *verification, struct kgen_error *error)
 {
     const struct kgen_cache_call *call = verification->call;
     struct kgen_session *session = call->session;
-    session->templates = kgen_templates_open(call->options->templates, call->options->target, error);
+    session->templates = kgen_templates_open_used(call->options->templates, call->options->target, error);
     if (session->templates == NULL)
         return -1;
     int result = 0;

@@ -36,6 +36,15 @@ struct kgen_replay {
     json_t *dispatch; /* of this run */
 };
 
+/* Takes from the settings of a pack what the command line does not say. */
+void kgen_replay_take_settings(const struct kgen_pack_settings *settings, struct kgen_options *options);
+/* Reads the pack of replay->path, opens the checkpoint that is the first argument of replay->options, and
+ * runs the prompts. Returns an exit status; where it is not KGEN_EXIT_DONE, the error has been printed. After
+ * a signal fewer prompts are finished than the pack has. */
+int kgen_replay_open_and_run(struct kgen_replay *replay);
+/* Frees what a replay holds. */
+void kgen_replay_close(struct kgen_replay *replay);
+
 /* Sums over the prompts that are finished. */
 struct kgen_replay_sums {
     size_t tokens, different, explained;

@@ -154,11 +154,8 @@ static int check_replay(const struct kgen_options *options, struct kgen_error *e
     return -1;
 }
 
-/* Takes from the pack what the command line does not say. */
-static void take_settings(struct kgen_replay *replay)
+void kgen_replay_take_settings(const struct kgen_pack_settings *settings, struct kgen_options *options)
 {
-    const struct kgen_pack_settings *settings = &replay->pack.settings;
-    struct kgen_options *options = &replay->options;
     struct kgen_spec_options *spec = &options->spec;
     if (spec->activation_dtypes[0] == KGEN_CONSTANT_NONE)
         spec->activation_dtypes[0] = settings->activation_dtype;
@@ -229,22 +226,17 @@ static int finish(const struct kgen_replay *replay)
     return kgen_replay_drifts(&sums) || too_slow ? KGEN_EXIT_FAILED : KGEN_EXIT_DONE;
 }
 
-static int replay_pack(struct kgen_replay *replay)
+int kgen_replay_open_and_run(struct kgen_replay *replay)
 {
     struct kgen_options *options = &replay->options;
     struct kgen_pack *pack = &replay->pack;
     struct kgen_pack_identity identity;
     struct kgen_error error = {0};
-    if (check_replay(options, &error) != 0)
-        return kgen_fail(&error);
-    replay->path = options->arguments[0];
-    options->arguments++;
-    options->argument_count--;
     if (kgen_pack_read(replay->path, pack, &error) != 0 ||
         identify(options->arguments[0], &identity, &error) != 0 ||
         kgen_pack_check_identity(pack, replay->path, &identity, options->arguments[0], &error) != 0)
         return kgen_fail(&error);
-    take_settings(replay);
+    kgen_replay_take_settings(&pack->settings, options);
     const int opened = kgen_opened_model_open(&replay->opened, options, positions_needed(pack));
     if (opened != KGEN_EXIT_DONE)
         return opened;
@@ -259,7 +251,30 @@ static int replay_pack(struct kgen_replay *replay)
     if (replay->results == NULL || replay->dispatch == NULL || check_tokens(replay, &error) != 0 ||
         kgen_replay_run(replay, &error) != 0)
         return kgen_fail(&error);
-    return finish(replay);
+    return KGEN_EXIT_DONE;
+}
+
+void kgen_replay_close(struct kgen_replay *replay)
+{
+    for (size_t i = 0; replay->results != NULL && i < replay->pack.count; i++)
+        free(replay->results[i].differences);
+    free(replay->results);
+    json_decref(replay->dispatch);
+    kgen_pack_free(&replay->pack);
+    kgen_opened_model_close(&replay->opened);
+}
+
+static int replay_pack(struct kgen_replay *replay)
+{
+    struct kgen_options *options = &replay->options;
+    struct kgen_error error = {0};
+    if (check_replay(options, &error) != 0)
+        return kgen_fail(&error);
+    replay->path = options->arguments[0];
+    options->arguments++;
+    options->argument_count--;
+    const int status = kgen_replay_open_and_run(replay);
+    return status == KGEN_EXIT_DONE ? finish(replay) : status;
 }
 
 int kgen_command_replay(const struct kgen_options *options)
@@ -267,11 +282,6 @@ int kgen_command_replay(const struct kgen_options *options)
     struct kgen_replay replay = {.options = *options};
     kgen_interrupt_catch();
     const int status = options->record ? record(&replay) : replay_pack(&replay);
-    for (size_t i = 0; replay.results != NULL && i < replay.pack.count; i++)
-        free(replay.results[i].differences);
-    free(replay.results);
-    json_decref(replay.dispatch);
-    kgen_pack_free(&replay.pack);
-    kgen_opened_model_close(&replay.opened);
+    kgen_replay_close(&replay);
     return kgen_finish_output(status);
 }
