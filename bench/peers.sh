@@ -6,6 +6,7 @@
 #     sh bench/peers.sh llama FOLDER
 #     sh bench/peers.sh mlx FOLDER
 set -eu
+here=$(cd "$(dirname "$0")" && pwd)
 what=$1
 mkdir -p "$2"
 folder=$(cd "$2" && pwd)
@@ -25,10 +26,17 @@ say() {
     echo "bench-peers: $1" >&2
 }
 
+# What a private environment and a build need of Debian, where it is not there in another way.
+need() {
+    command -v c++ >/dev/null && "$python" -c 'import venv, ensurepip' 2>/dev/null ||
+        sh "$here/../tests/install-packages.sh" python3-venv python3-pip g++ >&2 ||
+        fail "Debian's packages python3-venv, python3-pip and g++ cannot be installed"
+}
+
 # A private environment, made once.
 environment() {
     [ -x "$1/bin/python3" ] || "$python" -m venv "$1" >&2 ||
-        fail "$python makes no private environment in $1 (Debian: python3-venv)"
+        fail "$python makes no private environment in $1"
 }
 
 install() {
@@ -38,6 +46,7 @@ install() {
 }
 
 fetch_llama() {
+    need
     environment "$folder/venv"
     say "fetching the tools that unpack and build $llama"
     install "$folder/venv" scikit-build-core || fail "pip cannot install scikit-build-core"
@@ -80,6 +89,7 @@ llama)
     echo "$folder/llama.cpp/build/bin"
     ;;
 mlx)
+    [ -x "$folder/mlx/bin/python3" ] || need
     environment "$folder/mlx"
     if ! "$folder/mlx/bin/python3" -c 'import mlx.core' 2>/dev/null; then
         say "fetching $mlx"
