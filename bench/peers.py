@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -97,9 +98,9 @@ def matrix_problem(fields, n, activation):
 
 def choose_cases(options):
     cases = []
-    for kind in options.types:
-        activation = "f32" if kind in PLAIN else options.activation_dtype
-        for n in options.rows:
+    for n in options.rows:
+        for kind in options.types:
+            activation = "f32" if kind in PLAIN else options.activation_dtype
             cases.append(Case("MUL_MAT", kind, n, "llama.cpp", matrix_problem(TYPES[kind], n, activation)))
     for kind in CACHES if options.attention else ():
         problem = {"op": "attention_decode", "heads": 64, "kv_heads": 8, "head_dim": 64, "context": 7680, "cache_dtype": kind}
@@ -207,12 +208,19 @@ def time_kgen(options, spec, case):
 
 
 def time_cases(options, spec, cases):
+    """Returns the cases that were timed in all rounds: fewer where a signal ends it."""
     for i, case in enumerate(cases):
         for turn in range(options.rounds):
             say(f"case {i + 1} of {len(cases)}, {case.title()}: round {turn + 1} of {options.rounds}")
-            case.peer_times.append((time_mlx if case.peer == "MLX" else time_ggml)(options, case))
-            if case.problem is not None:
-                case.kgen_times.append(time_kgen(options, spec, case))
+            try:
+                case.peer_times.append((time_mlx if case.peer == "MLX" else time_ggml)(options, case))
+                if case.problem is not None:
+                    case.kgen_times.append(time_kgen(options, spec, case))
+            except KeyboardInterrupt:
+                options.interrupted = True
+                say(f"interrupted: {i} of {len(cases)} cases were timed")
+                return cases[:i]
+    return cases
 
 
 # ---- models ----
@@ -376,6 +384,7 @@ def read_options(arguments):
         if not re.fullmatch(r"(pp|tg)\d+(@d\d+)?", test):
             parser.error(f"--tests: '{test}' is no test such as pp512 or tg128@d4096")
     options.mlx_version = None
+    options.interrupted = False
     return options
 
 
@@ -393,8 +402,14 @@ def find_programs(options):
             raise Failure(f"{options.model}: there is no such file")
 
 
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
 def main(arguments):
     options = read_options(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     try:
         find_programs(options)
         os.makedirs(options.folder, exist_ok=True)
@@ -402,10 +417,10 @@ def main(arguments):
         if cases:
             find_kernels(options, cases)
             spec, machine, options.threads = tune(options, cases)
-            time_cases(options, spec, cases)
+            cases = time_cases(options, spec, cases)
         else:
             machine, options.threads, _ = list_problems(options, [{"op": "add", "size": 4096}])
-        models = time_model(options) if options.model else []
+        models = time_model(options) if options.model and not options.interrupted else []
         version = llama_version(options)
         write_json(options, cases, models, machine, version)
     except Failure as failure:
@@ -419,7 +434,7 @@ def main(arguments):
     print_results(options, cases, models)
     print(f"\nwritten to {options.json}"
           + (f"; the roofline: {options.kgen} report {spec} --peers {options.json}" if cases else ""))
-    return 0
+    return 130 if options.interrupted else 0
 
 
 if __name__ == "__main__":
