@@ -37,7 +37,7 @@ TEST_SUPPORT := $(filter-out $(wildcard tests/test_*.c tests/fuzz_*.c) tests/fai
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBRARY_OBJECTS := $(call objects,$(GEN) $(RUNTIME)) $(BUILD)/templates.o
 
-.PHONY: all help run-tests demo demo-text check test tests check-gen sanitize thread-sanitizer valgrind fuzz bench bench-plans bench-isolation bench-cache deps test-deps install records uninstall format clean
+.PHONY: all help run-tests demo demo-text check test tests check-gen sanitize thread-sanitizer valgrind fuzz bench bench-peers bench-plans bench-isolation bench-cache deps test-deps install records uninstall format clean
 .SECONDARY:
 
 all: kgen libkgen.a $(BUILD)/kgen $(BUILD)/lib/libkgen.a $(BUILD)/lib/libkgen.so.$(API_MAJOR) ## build ./kgen and the library
@@ -118,6 +118,16 @@ $(BUILD)/fuzz_%: tests/fuzz_%.c $(GEN) $(BUILD)/templates.c
 
 bench: deps $(BUILD)/bench/bench ## time every qmv of SPEC (default specs/qwen.json) against cc and plain C; JSON to build/bench.json
 	$(Q)$(BUILD)/bench/bench $(or $(SPEC),specs/qwen.json) --json $(BUILD)/bench.json
+
+# Python is no dependency of kgen's: this development check alone needs it, as the peers come from its package index.
+PEERS ?=
+bench-peers: deps all $(BUILD)/bench/full_context ## time kernels, and MODEL=FILE.gguf, beside llama.cpp (PEERS=DIR: a build of it) and MLX (MLX=no: not); JSON to build/peers.json
+	@command -v python3 >/dev/null || { echo "error: bench-peers needs python3, as nothing else of kgen does." >&2; exit 1; }; \
+		llama='$(PEERS)'; [ -n "$$llama" ] || llama=$$(sh bench/peers.sh llama $(BUILD)/peers) || exit 1; \
+		mlx=; [ '$(MLX)' = no ] || mlx=$$(sh bench/peers.sh mlx $(BUILD)/peers) || mlx=; \
+		python3 bench/peers.py --kgen $(KGEN) --full-context $(BUILD)/bench/full_context --llama "$$llama" --mlx "$$mlx" \
+			--folder $(BUILD)/peers --json $(BUILD)/peers.json --model '$(MODEL)' $(if $(TYPES),--types '$(TYPES)') \
+			$(if $(ROWS),--rows '$(ROWS)') $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(TUNE_SECONDS),--tune-seconds '$(TUNE_SECONDS)') $(PEERS_OPTIONS)
 
 bench-plans: deps $(BUILD)/bench/plans ## time what PLANS (default patient measure measure:2 estimate) find for SPEC, and start-ups
 	$(Q)$(BUILD)/bench/plans $(or $(SPEC),specs/qwen.json) $(or $(PLANS),patient measure measure:2 estimate)
