@@ -137,7 +137,7 @@ static void run_together(void)
     remove_folder("together");
     for (int i = 0; i < PROCESSES; i++) {
         snprintf(name, sizeof name, "p%d", i);
-        snprintf(line, sizeof line, "small.json --cache together -o out%d -q --json", i);
+        snprintf(line, sizeof line, "small.json --cache together -o out%d -q --json --no-retune", i);
         children[i] = kgen_test_start(line, name);
     }
     size_t compiled = 0;

@@ -150,7 +150,7 @@ static const struct {
     {"four.json --retune --no-retune", 2, NULL, "--retune and --no-retune exclude each other"},
     {"tune four.json --retune --shard 1/2", 2, NULL, "--retune and --shard exclude each other"},
     {"list --retune", 2, NULL, "kgen list takes no option --retune"},
-    {"--help", 0, "4 done, with a search that the time limit ended early", ""},
+    {"--help", 0, "4    done, with a search that the time limit ended early", ""},
     {"tune --help", 0, "--retune [PROBLEM]", ""},
     {"cache --help", 0, "remove all of it, or the records that --problem and --machine select", ""},
     {"cache clear --problem nothing", 0, "0 records removed", "'nothing' selects no record"},
