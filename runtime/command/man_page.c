@@ -167,7 +167,7 @@ static void put_examples(struct kgen_text *page)
          "tunes the kernels of a model with a config.json, and writes C to out/Qwen3-8B"},
         {"kgen generate model.gguf --chat -p \"What is the capital of France?\"", "text from a checkpoint"},
         {"kgen explain specs/qwen.json 4", "all candidates of the fourth problem, and why the winner won"},
-        {"kgen run '{\"op\": \"swiglu\", \"size\": 4096}'", "proves and times one kernel"},
+        {"kgen run '{\"op\": \"add\", \"size\": 4096}'", "proves and times one kernel"},
     };
     put_section("EXAMPLES", page);
     for (size_t i = 0; i < KGEN_COUNT_OF(examples); i++) {

@@ -155,7 +155,7 @@ struct kgen_family {
     const struct kgen_config_key *own;    /* after those */
     const struct kgen_recipe *recipe;
     const char *other_weights; /* NULL, or a pattern of weights that a config may name and no step asks for */
-    const char *gating;        /* the op of the mlp's gating; NULL: swiglu */
+    const char *gating;        /* the op of the mlp's gating; NULL: that of silu */
     /* NULL, or a JSON object: the keys, with their values, that hold where the config does not have them. */
     const char *standards;
 };
