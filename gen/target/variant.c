@@ -12,13 +12,17 @@
 #include <string.h>
 
 /* The names that a template sees for one problem, and the strings behind them. */
+/* Tables of numbers that an op gives, at the most. */
+enum { TABLES_MAX = 4 };
+
 struct context {
     struct kgen_bindings bindings;
     char **strings; /* owned, each of them too */
     size_t string_count, string_capacity;
-    const char **table; /* owned; into strings */
-    bool failed;        /* memory ran out */
-    size_t fixed;       /* bindings of the problem; those of the variant follow */
+    const char **tables[TABLES_MAX]; /* owned; into strings */
+    size_t table_count;
+    bool failed;  /* memory ran out */
+    size_t fixed; /* bindings of the problem; those of the variant follow */
 };
 
 /* Keeps a copy of text, which may be NULL where memory ran out. Returns the copy. */
@@ -73,18 +77,18 @@ static void receive_integer(void *context, const char *name, int64_t value)
     kgen_bind_value(&((struct context *)context)->bindings, name, value);
 }
 
-/* An op gives one table at the most. */
 static void receive_reals(void *context, const char *name, const double *values, size_t count)
 {
     struct context *c = context;
-    c->table = malloc((count + 1) * sizeof *c->table);
-    if (c->table == NULL) {
+    const char **table = c->table_count < TABLES_MAX ? malloc((count + 1) * sizeof *table) : NULL;
+    if (table == NULL) {
         c->failed = true;
         return;
     }
+    c->tables[c->table_count++] = table;
     for (size_t i = 0; i < count; i++)
-        c->table[i] = keep_literal(c, values[i]);
-    kgen_bind_table(&c->bindings, name, c->table, count);
+        table[i] = keep_literal(c, values[i]);
+    kgen_bind_table(&c->bindings, name, table, count);
 }
 
 static void bind_fields(struct context *context, const struct kgen_problem *problem)
@@ -171,7 +175,8 @@ static void context_close(struct context *context)
     for (size_t i = 0; i < context->string_count; i++)
         free(context->strings[i]);
     free(context->strings);
-    free(context->table);
+    for (size_t i = 0; i < context->table_count; i++)
+        free(context->tables[i]);
 }
 
 static void bind_variant(struct context *context, const struct kgen_variant *variant)
