@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The names that a template sees for one problem, and the strings behind them. */
 /* Tables of numbers that an op gives, at the most. */
 enum { TABLES_MAX = 4 };
 
+/* The names that a template sees for one problem, and the strings behind them. */
 struct context {
     struct kgen_bindings bindings;
     char **strings; /* owned, each of them too */
