@@ -100,7 +100,9 @@ static void test_code_is_read_only(void **state)
 {
     const struct fixture *fixture = *state;
     /* The right kernel, then one that writes to code or data, then the right one again. */
-    for (int way = 0; way < WAYS; way++) {
+    for (int run = 0; run < WAYS * 2; run++) {
+        /* All kernels in one child process, then one in each. */
+        const int way = run / 2, threads = run % 2 == 0 ? 1 : 3;
         const int ways[] = {0, way, 0};
         struct kgen_load loads[3];
         struct kgen_code_pages pages;
@@ -109,19 +111,20 @@ static void test_code_is_read_only(void **state)
             loads[i] = (struct kgen_load){.problem = &fixture->problem,
                                           .variant = &fixture->variants.items[ways[i]],
                                           .check = KGEN_CHECK_QUICK};
-        if (kgen_kernels_load(loads, 3, 1, NULL, &pages, &error) != 0)
+        if (kgen_kernels_load(loads, 3, threads, NULL, &pages, &error) != 0)
             fail_msg("%s", error.message);
         for (int i = 0; i < 3; i++) {
             const enum kgen_verdict wanted = ways[i] == 0 ? KGEN_PASSED : KGEN_CRASHED;
             const struct kgen_verification *found = &loads[i].verification;
             if (found->verdict != wanted)
-                fail_msg("way %d of %d: %s: %s", ways[i], way, kgen_verdict_name(found->verdict),
-                         found->detail);
+                fail_msg("way %d of %d, %d threads: %s: %s", ways[i], way, threads,
+                         kgen_verdict_name(found->verdict), found->detail);
             if (wanted == KGEN_PASSED)
                 expect_sums(&loads[i].kernel);
             else if (strstr(found->detail, "SIGSEGV: a write at") == NULL)
                 fail_msg("way %d: %s", way, found->detail);
         }
+        assert_true(pages.used > 0 && pages.used < pages.size);
         kgen_code_pages_free(&pages);
     }
 }

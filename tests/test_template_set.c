@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,60 @@ static void test_folder(void **state)
     unlink(expected);
     assert_int_equal(rmdir(target), 0);
     assert_int_equal(rmdir(folder), 0);
+}
+
+/* What the first lines of a template in the binary say is what the parser reads. */
+static void test_first_lines(void **state)
+{
+    (void)state;
+    struct kgen_error error = {0};
+    struct kgen_templates *parsed = kgen_templates_open(NULL, "c", &error);
+    struct kgen_templates *embedded = kgen_templates_open_embedded("c", &error);
+    assert_non_null(parsed);
+    assert_non_null(embedded);
+    assert_int_equal(kgen_templates_count(embedded), kgen_templates_count(parsed));
+    size_t served = 0;
+    for (size_t i = 0; i < kgen_templates_count(parsed); i++) {
+        const struct kgen_template *all = kgen_templates_at(parsed, i), *tmpl;
+        assert_string_equal(kgen_templates_name_at(embedded, i), kgen_template_name(all));
+        for (size_t j = 0; j < kgen_op_count(); j++) {
+            const struct kgen_op *op = kgen_op_at(j);
+            assert_int_equal(kgen_templates_serving(embedded, i, op, &tmpl, &error), 0);
+            if ((tmpl != NULL) != kgen_template_serves(all, op))
+                fail_msg("%s and the op %s", kgen_template_name(all), op->name);
+            served += tmpl != NULL;
+        }
+        assert_int_equal(kgen_templates_serving(embedded, i, NULL, &tmpl, &error), 0);
+        assert_null(tmpl);
+        tmpl = kgen_templates_at(embedded, i);
+        assert_int_equal(kgen_template_hash(tmpl), kgen_template_hash(all));
+        assert_ptr_equal(kgen_templates_find(embedded, kgen_template_name(all)), tmpl);
+    }
+    assert_int_not_equal(served, 0);
+    kgen_templates_free(embedded);
+    kgen_templates_free(parsed);
+}
+
+/* Several threads may be the first to ask for a template. */
+static void *ask_for_all(void *context)
+{
+    const struct kgen_templates *set = context;
+    return kgen_templates_parse(set, NULL) == 0 ? context : NULL;
+}
+
+static void test_asked_by_threads(void **state)
+{
+    (void)state;
+    struct kgen_templates *set = kgen_templates_open_embedded("c", NULL);
+    pthread_t threads[4];
+    for (size_t i = 0; i < KGEN_COUNT_OF(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_for_all, set), 0);
+    for (size_t i = 0; i < KGEN_COUNT_OF(threads); i++) {
+        void *result;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_ptr_equal(result, set);
+    }
+    kgen_templates_free(set);
 }
 
 /* A set over another: names of the upper one count, and each template has the includes of its own set. */
@@ -227,8 +282,10 @@ static void test_embedded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_folder),    cmocka_unit_test(test_layers),   cmocka_unit_test(test_user_folder),
-        cmocka_unit_test(test_stand_ins), cmocka_unit_test(test_embedded),
+        cmocka_unit_test(test_folder),           cmocka_unit_test(test_first_lines),
+        cmocka_unit_test(test_asked_by_threads), cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_user_folder),      cmocka_unit_test(test_stand_ins),
+        cmocka_unit_test(test_embedded),
     };
     return cmocka_run_group_tests_name("template_set", tests, kgen_test_template_setup,
                                        kgen_test_template_teardown);

@@ -62,7 +62,7 @@ int kgen_target_put_support(const struct kgen_target *target, const struct kgen_
                             struct kgen_text *out, struct kgen_error *error)
 {
     struct kgen_templates *own = NULL;
-    if (templates == NULL && (templates = own = kgen_templates_open(NULL, target->name, error)) == NULL)
+    if (templates == NULL && (templates = own = kgen_templates_open_embedded(target->name, error)) == NULL)
         return -1;
     const struct kgen_template *header = kgen_templates_find(templates, target->support);
     const int result =

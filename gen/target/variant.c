@@ -242,8 +242,9 @@ int kgen_variants_list(const struct kgen_templates *templates, const struct kgen
     int result = context_open(&context, problem, "kernel", error);
     for (int isa = KGEN_ISA_COUNT; result == 0 && isa-- > 0;) {
         for (size_t i = 0; result == 0 && i < kgen_templates_count(templates); i++) {
-            const struct kgen_template *tmpl = kgen_templates_at(templates, i);
-            if (kgen_template_serves(tmpl, problem->op) && (kgen_template_isas(tmpl) & isas & 1u << isa) != 0)
+            const struct kgen_template *tmpl;
+            result = kgen_templates_serving(templates, i, problem->op, &tmpl, error);
+            if (result == 0 && tmpl != NULL && (kgen_template_isas(tmpl) & isas & 1u << isa) != 0)
                 result = list_variants(&context, tmpl, (enum kgen_isa)isa, variants, &capacity, error);
         }
     }

@@ -5,6 +5,8 @@
 
 #include "gen/template/expression.h"
 
+#include <stdatomic.h>
+
 /* What a template may cost, so that a wrong one ends in an error and never in a hang. */
 #define KGEN_TEMPLATE_FILE_MAX ((size_t)1 << 20)    /* bytes of one file */
 #define KGEN_TEMPLATE_OUTPUT_MAX ((size_t)16 << 20) /* bytes of one instance */
@@ -109,6 +111,28 @@ struct kgen_template {
     uint64_t hash;
 };
 
+/* A template in a set. One that is not parsed yet has no template; its name and ops are known all the same.
+ */
+struct kgen_templates_item {
+    const struct kgen_templates *set; /* where its includes come from */
+    const struct kgen_template_file *file;
+    char *name;                         /* owned */
+    const struct kgen_op *op, *other;   /* as in struct kgen_template */
+    struct kgen_template *_Atomic tmpl; /* owned; NULL until it is parsed */
+};
+
+struct kgen_templates {
+    struct kgen_template_file *files; /* owned; in the order of their names */
+    size_t file_count, file_capacity;
+    struct kgen_templates_item **items; /* owned, but of a set over another; in the order of their names */
+    size_t count, capacity;
+    struct kgen_templates_item *
+        *support; /* owned; those of the binary that stand in for what a folder lacks */
+    size_t support_count, support_capacity;
+    bool own;
+    struct kgen_templates *over, *under; /* owned; of one set over another, which has no files of its own */
+};
+
 /* The state of parsing one template. */
 struct kgen_parser {
     struct kgen_template *tmpl;
@@ -192,6 +216,19 @@ int kgen_reading_parse(struct kgen_parser *parser, const struct kgen_template_fi
 int32_t kgen_reading_add(struct kgen_reading *reading, struct kgen_item item);
 /* Parses an expression whose names must be known. */
 int32_t kgen_reading_expression(struct kgen_reading *reading, struct kgen_cursor *cursor, bool printable);
+
+/* items.c: makes an item of a file, parsed, or with what its first lines say alone; a file whose first lines
+ * do not name a template is parsed. Returns NULL with an error. */
+struct kgen_templates_item *kgen_templates_item_new(const struct kgen_templates *set,
+                                                    const struct kgen_template_file *file, bool parsed,
+                                                    struct kgen_error *error);
+void kgen_templates_item_free(struct kgen_templates_item *item);
+/* Compares the names of two items, given as pointers to pointers to them. */
+int kgen_templates_compare_items(const void *a, const void *b);
+/* The template of the item, which is parsed if it is not yet. NULL with an error. Safe from several threads.
+ */
+const struct kgen_template *kgen_templates_item_parse(struct kgen_templates_item *item,
+                                                      struct kgen_error *error);
 
 /* include.c: reads an $include. */
 int kgen_include_read(struct kgen_reading *reading, struct kgen_cursor *cursor, int column);

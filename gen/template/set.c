@@ -11,17 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-struct kgen_templates {
-    struct kgen_template_file *files; /* owned; in the order of their names */
-    size_t file_count, file_capacity;
-    struct kgen_template **items; /* owned; in the order of their names */
-    size_t count, capacity;
-    struct kgen_template **support; /* owned; those of the binary that stand in for what a folder lacks */
-    size_t support_count, support_capacity;
-    bool own;
-    struct kgen_templates *over, *under; /* owned; of one set over another, which has no files of its own */
-};
-
 static int fail_memory(struct kgen_error *error, const char *source)
 {
     return kgen_error_set(error, KGEN_ERROR_MEMORY, source, 0, 0, "out of memory");
@@ -262,35 +251,30 @@ static int compare_files(const void *a, const void *b)
     return strcmp(((const struct kgen_template_file *)a)->name, ((const struct kgen_template_file *)b)->name);
 }
 
-static int compare_templates(const void *a, const void *b)
-{
-    const struct kgen_template *const *left = a, *const *right = b;
-    return strcmp((*left)->name, (*right)->name);
-}
-
 static bool is_included(const struct kgen_templates *set, const struct kgen_template_file *file)
 {
     for (size_t i = 0; i < set->count; i++) {
-        for (size_t j = 0; j < set->items[i]->file_count; j++) {
-            if (set->items[i]->files[j].file == file)
+        const struct kgen_template *tmpl = set->items[i]->tmpl;
+        for (size_t j = 0; j < tmpl->file_count; j++) {
+            if (tmpl->files[j].file == file)
                 return true;
         }
     }
     return false;
 }
 
-static int parse_template(struct kgen_templates *set, const struct kgen_template_file *file,
-                          struct kgen_error *error)
+static int add_item(struct kgen_templates *set, const struct kgen_template_file *file, bool parsed,
+                    struct kgen_error *error)
 {
-    struct kgen_template ***items = file->stands_in ? &set->support : &set->items;
+    struct kgen_templates_item ***items = file->stands_in ? &set->support : &set->items;
     size_t *count = file->stands_in ? &set->support_count : &set->count;
     if (!kgen_array_reserve((void **)items, *count, file->stands_in ? &set->support_capacity : &set->capacity,
                             sizeof **items))
         return fail_memory(error, file->source);
-    struct kgen_template *tmpl = kgen_template_parse_file(file, set, false, error);
-    if (tmpl != NULL)
-        (*items)[(*count)++] = tmpl;
-    return tmpl != NULL ? 0 : -1;
+    struct kgen_templates_item *item = kgen_templates_item_new(set, file, parsed, error);
+    if (item != NULL)
+        (*items)[(*count)++] = item;
+    return item != NULL ? 0 : -1;
 }
 
 /* A file that no template includes is parsed alone, for its errors. */
@@ -302,23 +286,30 @@ static int parse_alone(const struct kgen_templates *set, const struct kgen_templ
     return tmpl != NULL ? 0 : -1;
 }
 
-static int parse_all(struct kgen_templates *set, struct kgen_error *error)
+static int parse_files_alone(const struct kgen_templates *set, struct kgen_error *error)
 {
-    qsort(set->files, set->file_count, sizeof *set->files, compare_files);
-    for (size_t i = 0; i < set->file_count; i++) {
-        if (!ends_in(set->files[i].name, ".inc") && parse_template(set, &set->files[i], error) != 0)
-            return -1;
-    }
     for (size_t i = 0; i < set->file_count; i++) {
         const struct kgen_template_file *file = &set->files[i];
         if (ends_in(file->name, ".inc") && !file->stands_in && !is_included(set, file) &&
             parse_alone(set, file, error) != 0)
             return -1;
     }
+    return 0;
+}
+
+static int make_items(struct kgen_templates *set, bool parsed, struct kgen_error *error)
+{
+    qsort(set->files, set->file_count, sizeof *set->files, compare_files);
+    for (size_t i = 0; i < set->file_count; i++) {
+        if (!ends_in(set->files[i].name, ".inc") && add_item(set, &set->files[i], parsed, error) != 0)
+            return -1;
+    }
+    if (parsed && parse_files_alone(set, error) != 0)
+        return -1;
     if (set->count > 0)
-        qsort(set->items, set->count, sizeof(struct kgen_template *), compare_templates);
+        qsort(set->items, set->count, sizeof(struct kgen_templates_item *), kgen_templates_compare_items);
     for (size_t i = 1; i < set->count; i++) {
-        if (compare_templates(&set->items[i - 1], &set->items[i]) == 0)
+        if (kgen_templates_compare_items(&set->items[i - 1], &set->items[i]) == 0)
             return kgen_error_set(error, KGEN_ERROR_TEMPLATE, set->items[i]->file->source, 0, 0,
                                   "another file, %s, holds a template of the same name",
                                   set->items[i - 1]->file->name);
@@ -326,24 +317,36 @@ static int parse_all(struct kgen_templates *set, struct kgen_error *error)
     return 0;
 }
 
-/* Parses a set whose files are loaded, or frees one whose files could not be. */
-static struct kgen_templates *finish(struct kgen_templates *set, int loaded, struct kgen_error *error)
+/* Makes a set of the files that are loaded, or frees one whose files could not be. */
+static struct kgen_templates *finish(struct kgen_templates *set, int loaded, bool parsed,
+                                     struct kgen_error *error)
 {
-    if (loaded == 0 && parse_all(set, error) == 0)
+    if (loaded == 0 && make_items(set, parsed, error) == 0)
         return set;
     kgen_templates_free(set);
     return NULL;
 }
 
-struct kgen_templates *kgen_templates_open_table(const struct kgen_embedded_file *files, const char *target,
-                                                 struct kgen_error *error)
+static struct kgen_templates *open_table(const struct kgen_embedded_file *files, const char *target,
+                                         bool parsed, struct kgen_error *error)
 {
     struct kgen_templates *set = calloc(1, sizeof *set);
     if (set == NULL) {
         fail_memory(error, NULL);
         return NULL;
     }
-    return finish(set, load_table(set, files, target, error), error);
+    return finish(set, load_table(set, files, target, error), parsed, error);
+}
+
+struct kgen_templates *kgen_templates_open_table(const struct kgen_embedded_file *files, const char *target,
+                                                 struct kgen_error *error)
+{
+    return open_table(files, target, true, error);
+}
+
+struct kgen_templates *kgen_templates_open_embedded(const char *target, struct kgen_error *error)
+{
+    return open_table(kgen_embedded_files, target, false, error);
 }
 
 struct kgen_templates *kgen_templates_open(const char *folder, const char *target, struct kgen_error *error)
@@ -362,7 +365,7 @@ struct kgen_templates *kgen_templates_open(const char *folder, const char *targe
         int loaded = load_folder(set, path.data, false, error);
         if (loaded == 0)
             loaded = load_stand_ins(set, target, error);
-        set = finish(set, loaded, error);
+        set = finish(set, loaded, true, error);
     }
     kgen_text_free(&path);
     return set;
@@ -385,132 +388,20 @@ struct kgen_templates *kgen_templates_open_includes(const char *folder, const ch
     return NULL;
 }
 
-/* ---- one set over another ---- */
-
-static bool has_item(const struct kgen_templates *set, const char *name)
-{
-    for (size_t i = 0; i < set->count; i++) {
-        if (strcmp(set->items[i]->name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-struct kgen_templates *kgen_templates_lay(struct kgen_templates *over, struct kgen_templates *under,
-                                          struct kgen_error *error)
-{
-    struct kgen_templates *set = over != NULL && under != NULL ? calloc(1, sizeof *set) : NULL;
-    struct kgen_template **items =
-        set != NULL ? calloc(over->count + under->count + 1, sizeof(struct kgen_template *)) : NULL;
-    if (items == NULL) {
-        if (over != NULL && under != NULL)
-            fail_memory(error, NULL);
-        free(set);
-        kgen_templates_free(over);
-        kgen_templates_free(under);
-        return NULL;
-    }
-    *set =
-        (struct kgen_templates){.items = items, .over = over, .under = under, .own = over->own && under->own};
-    for (size_t i = 0; i < over->count; i++)
-        items[set->count++] = over->items[i];
-    for (size_t i = 0; i < under->count; i++) {
-        if (!has_item(over, under->items[i]->name))
-            items[set->count++] = under->items[i];
-    }
-    qsort(items, set->count, sizeof(struct kgen_template *), compare_templates);
-    return set;
-}
-
-int kgen_templates_user_folder(struct kgen_text *folder)
-{
-    static const struct {
-        const char *variable, *below;
-    } places[] = {{"KGEN_TEMPLATES_DIR", ""},
-                  {"XDG_DATA_HOME", "/kgen/templates"},
-                  {"HOME", "/.local/share/kgen/templates"}};
-    for (size_t i = 0; i < KGEN_COUNT_OF(places); i++) {
-        const char *value = getenv(places[i].variable);
-        if (value == NULL || (value[0] == '\0' && i > 0))
-            continue;
-        if (value[0] == '\0')
-            return -1;
-        kgen_text_printf(folder, "%s%s", value, places[i].below);
-        return folder->failed ? -1 : 0;
-    }
-    return -1;
-}
-
-struct kgen_templates *kgen_templates_open_used(const char *folder, const char *target,
-                                                struct kgen_error *error)
-{
-    struct kgen_templates *set = kgen_templates_open(folder, target, error);
-    struct kgen_text own = {0}, path = {0};
-    struct stat status;
-    if (set != NULL && folder == NULL && kgen_templates_user_folder(&own) == 0) {
-        kgen_text_printf(&path, "%s/%s", own.data, target);
-        if (!path.failed && stat(path.data, &status) == 0)
-            set = kgen_templates_lay(kgen_templates_open(own.data, target, error), set, error);
-    }
-    kgen_text_free(&own);
-    kgen_text_free(&path);
-    return set;
-}
-
-bool kgen_templates_are_own(const struct kgen_templates *templates)
-{
-    return templates->own;
-}
-
-bool kgen_templates_own(const struct kgen_templates *templates, const struct kgen_template *tmpl)
-{
-    for (const struct kgen_templates *set = templates; set->over != NULL;) {
-        set = kgen_templates_find(set->over, tmpl->name) == tmpl ? set->over : set->under;
-        templates = set;
-    }
-    return templates->own;
-}
-
 void kgen_templates_free(struct kgen_templates *templates)
 {
     if (templates == NULL)
         return;
     for (size_t i = 0; i < templates->count && templates->over == NULL; i++)
-        kgen_template_free(templates->items[i]);
+        kgen_templates_item_free(templates->items[i]);
     kgen_templates_free(templates->over);
     kgen_templates_free(templates->under);
     for (size_t i = 0; i < templates->support_count; i++)
-        kgen_template_free(templates->support[i]);
+        kgen_templates_item_free(templates->support[i]);
     for (size_t i = 0; i < templates->file_count; i++)
         kgen_template_file_free(&templates->files[i]);
     free(templates->items);
     free(templates->support);
     free(templates->files);
     free(templates);
-}
-
-size_t kgen_templates_count(const struct kgen_templates *templates)
-{
-    return templates->count;
-}
-
-const struct kgen_template *kgen_templates_at(const struct kgen_templates *templates, size_t index)
-{
-    return templates->items[index];
-}
-
-const struct kgen_template *kgen_templates_find(const struct kgen_templates *templates, const char *name)
-{
-    for (size_t i = 0; i < templates->count; i++) {
-        if (strcmp(templates->items[i]->name, name) == 0)
-            return templates->items[i];
-    }
-    for (size_t i = 0; i < templates->support_count; i++) {
-        if (strcmp(templates->support[i]->name, name) == 0)
-            return templates->support[i];
-    }
-    if (templates->over == NULL)
-        return NULL;
-    const struct kgen_template *found = kgen_templates_find(templates->over, name);
-    return found != NULL ? found : kgen_templates_find(templates->under, name);
 }

@@ -48,6 +48,8 @@ struct kgen_templates;
  * templates of ops are its own alone. Every template is parsed, with its includes. The caller frees the set,
  * which owns the templates. */
 struct kgen_templates *kgen_templates_open(const char *folder, const char *target, struct kgen_error *error);
+/* Opens the templates of a target that are in the binary, and parses each when it is first asked for. */
+struct kgen_templates *kgen_templates_open_embedded(const char *target, struct kgen_error *error);
 /* Lays one set over another: its templates take the place of those of the same name below, and the others
  * compete with them. Each template keeps the includes of its own set. Takes both over, also when it fails;
  * NULL for either (an open that failed) gives NULL. */
@@ -58,7 +60,7 @@ struct kgen_templates *kgen_templates_lay(struct kgen_templates *over, struct kg
  * empty, which says that there is none. */
 int kgen_templates_user_folder(struct kgen_text *folder);
 /* The templates in use: those of folder where it is not NULL; else those embedded, with the user's over them
- * where their folder has one for the target. */
+ * where their folder has one for the target. Those embedded are parsed when they are first asked for. */
 struct kgen_templates *kgen_templates_open_used(const char *folder, const char *target,
                                                 struct kgen_error *error);
 /* A set without templates, for kgen_template_parse: the files to include of a folder (its path as it is), and
@@ -71,10 +73,18 @@ size_t kgen_templates_count(const struct kgen_templates *templates);
 bool kgen_templates_are_own(const struct kgen_templates *templates);
 /* Whether one template of the set is of a folder. */
 bool kgen_templates_own(const struct kgen_templates *templates, const struct kgen_template *tmpl);
-/* In the order of their names. */
+/* In the order of their names. NULL where the template was not parsed yet and memory is short. */
 const struct kgen_template *kgen_templates_at(const struct kgen_templates *templates, size_t index);
+/* Parses the templates that are not parsed yet. Returns 0, or -1 with an error. */
+int kgen_templates_parse(const struct kgen_templates *templates, struct kgen_error *error);
+/* The name of that template, which need not be parsed for it. */
+const char *kgen_templates_name_at(const struct kgen_templates *templates, size_t index);
+/* Gives that template where it declares the op; *tmpl is NULL where it does not, and it is not parsed for the
+ * question. Returns 0, or -1 with an error. */
+int kgen_templates_serving(const struct kgen_templates *templates, size_t index, const struct kgen_op *op,
+                           const struct kgen_template **tmpl, struct kgen_error *error);
 /* Finds support texts, too, which the index does not count where they are not the folder's. NULL where there
- * is none of that name. */
+ * is none of that name, or it was not parsed yet and memory is short. */
 const struct kgen_template *kgen_templates_find(const struct kgen_templates *templates, const char *name);
 
 /* Parses one template from text that lies in no set; its includes come from templates, which may be NULL and

@@ -20,12 +20,21 @@ struct result {
     size_t used;
 };
 
+enum { BATCHES_MAX = 4 };
+
+/* What one child process loads: every step-th kernel, from the first on. */
 struct batch {
     struct kgen_load *loads;
+    size_t count, step;
     int threads;
+    const volatile int *cancel;
     unsigned char *memory;
     size_t size, page;
     size_t used; /* bytes in whole pages. The child counts on from the parent's number */
+    int status;  /* of kgen_workers_run */
+    struct kgen_error error;
+    pthread_t thread;
+    bool has_thread;
 };
 
 /* Compiles into the first pages that are not used yet. Only these are writable meanwhile. */
@@ -101,7 +110,7 @@ static void load_job(size_t index, void *result_memory, struct kgen_worker *work
 {
     struct batch *batch = context;
     struct result *result = result_memory;
-    const struct kgen_load *load = &batch->loads[index];
+    const struct kgen_load *load = &batch->loads[index * batch->step];
     struct preparation preparation;
     kgen_worker_stage(worker, "compile", compile_limit);
     begin_preparation(&preparation, load);
@@ -121,7 +130,7 @@ static int load_report(size_t index, const struct kgen_outcome *outcome, const v
                        void *context)
 {
     struct batch *batch = context;
-    struct kgen_load *load = &batch->loads[index];
+    struct kgen_load *load = &batch->loads[index * batch->step];
     struct result result;
     memcpy(&result, result_memory, sizeof result);
     load->verification = result.verification;
@@ -133,16 +142,41 @@ static int load_report(size_t index, const struct kgen_outcome *outcome, const v
     return 0;
 }
 
-/* Makes the pages that hold code executable, and unmaps the others. */
-static int seal(struct batch *batch, struct kgen_code_pages *pages, struct kgen_error *error)
+static void *run_batch(void *context)
 {
-    if (batch->used < batch->size)
-        munmap(batch->memory + batch->used, batch->size - batch->used);
-    if (batch->used == 0)
-        return 0;
-    *pages = (struct kgen_code_pages){batch->memory, batch->used};
+    struct batch *batch = context;
+    const struct kgen_worker_options options = {.limit_seconds = compile_limit, .cancel = batch->cancel};
+    batch->status = kgen_workers_run(&options, batch->count, sizeof(struct result), load_job, load_report,
+                                     batch, &batch->error);
+    return NULL;
+}
+
+/* Runs the batches beside each other, the first in this thread. Returns the first status that is not 0. */
+static int run_batches(struct batch *batches, size_t count, struct kgen_error *error)
+{
+    for (size_t i = 1; i < count; i++)
+        batches[i].has_thread = pthread_create(&batches[i].thread, NULL, run_batch, &batches[i]) == 0;
+    int status = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (batches[i].has_thread)
+            pthread_join(batches[i].thread, NULL);
+        else
+            run_batch(&batches[i]);
+        if (status == 0 && batches[i].status != 0) {
+            status = batches[i].status;
+            *error = batches[i].error;
+        }
+    }
+    return status;
+}
+
+/* Makes the pages of a batch that hold code executable. The others stay part of the mapping, as its end and
+ * holes are one region with them, and cannot be read. */
+static int seal(const struct batch *batch, struct kgen_error *error)
+{
     __builtin___clear_cache((char *)batch->memory, (char *)batch->memory + batch->used);
-    if (mprotect(pages->memory, pages->size, PROT_READ | PROT_EXEC) != 0)
+    if ((batch->used > 0 && mprotect(batch->memory, batch->used, PROT_READ | PROT_EXEC) != 0) ||
+        mprotect(batch->memory + batch->used, batch->size - batch->used, PROT_NONE) != 0)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "cannot make memory executable: %s",
                               strerror(errno));
     return 0;
@@ -154,19 +188,34 @@ int kgen_kernels_load(struct kgen_load *loads, size_t count, int threads, const 
     *pages = (struct kgen_code_pages){0};
     if (count == 0)
         return 0;
-    struct batch batch = {.loads = loads, .threads = threads, .page = (size_t)sysconf(_SC_PAGESIZE)};
-    batch.size = count * KGEN_CODE_AREA_BYTES;
-    batch.memory = mmap(NULL, batch.size, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (batch.memory == MAP_FAILED)
+    const size_t size = count * KGEN_CODE_AREA_BYTES;
+    unsigned char *memory = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory for code");
-    const struct kgen_worker_options options = {.limit_seconds = compile_limit, .cancel = cancel};
-    const int status =
-        kgen_workers_run(&options, count, sizeof(struct result), load_job, load_report, &batch, error);
-    if (seal(&batch, pages, error) != 0 || status != 0) {
-        kgen_code_pages_free(pages);
-        return status == 1 ? 1 : -1;
+    *pages = (struct kgen_code_pages){memory, size, 0};
+    struct batch batches[BATCHES_MAX] = {{0}};
+    size_t step = threads < 1 ? 1 : threads < BATCHES_MAX ? (size_t)threads : BATCHES_MAX;
+    step = step < count ? step : count;
+    for (size_t i = 0; i < step; i++) {
+        const size_t share = (count - i + step - 1) / step;
+        batches[i] = (struct batch){.loads = loads + i,
+                                    .count = share,
+                                    .step = step,
+                                    .threads = threads,
+                                    .cancel = cancel,
+                                    .memory = memory,
+                                    .size = share * KGEN_CODE_AREA_BYTES,
+                                    .page = (size_t)sysconf(_SC_PAGESIZE)};
+        memory += batches[i].size;
     }
-    return 0;
+    int status = run_batches(batches, step, error);
+    for (size_t i = 0; i < step && status == 0; i++) {
+        status = seal(&batches[i], error);
+        pages->used += batches[i].used;
+    }
+    if (status != 0)
+        kgen_code_pages_free(pages);
+    return status == 1 ? 1 : status != 0 ? -1 : 0;
 }
 
 void kgen_code_pages_free(struct kgen_code_pages *pages)

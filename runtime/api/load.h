@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Loading kernels into this process, in which libtcc must not run: a child process compiles them into memory
- * that both processes share, and checks them there. */
+/* Loading kernels into this process, in which libtcc must not run: child processes compile them into memory
+ * that they share with it, and check them there. */
 #ifndef KGEN_LOAD_H
 #define KGEN_LOAD_H
 
@@ -20,19 +20,22 @@ struct kgen_load {
     struct kgen_kernel kernel;
 };
 
-/* Pages of code: readable and executable, never writable in this process. */
+/* Pages of code: readable and executable, never writable in this process. Those behind the code of each child
+ * process are not accessible. */
 struct kgen_code_pages {
     void *memory; /* NULL where there is none */
-    size_t size;
+    size_t size;  /* of the mapping */
+    size_t used;  /* bytes of the pages that hold code */
 };
 /* A zeroed struct is fine. */
 void kgen_code_pages_free(struct kgen_code_pages *pages);
 
-/* Loads kernels, in their order. A kernel that does not compile, fails its check, or ends the child gets its
+/* Loads kernels. A kernel that does not compile, fails its check, or ends the child gets its
  * verdict in verification, and the others are loaded all the same. The pages of a kernel become read-only in
- * the child before its check, so that neither it nor a later kernel can change them. threads is for the full
- * check. Returns 0, 1 when cancelled, -1 on an error. The caller frees pages, which hold the code, after the
- * last call of a kernel. */
+ * the child before its check, so that neither it nor a later kernel can change them. There is a child for
+ * each of the threads, at most 4, which take the kernels in turns; a full check uses all threads. Returns 0,
+ * 1 when cancelled, -1 on an error. The caller frees pages, which hold the code, after the last call of a
+ * kernel. */
 int kgen_kernels_load(struct kgen_load *loads, size_t count, int threads, const volatile int *cancel,
                       struct kgen_code_pages *pages, struct kgen_error *error);
 

@@ -254,7 +254,7 @@ static int run_round(struct making *making)
     if (kgen_kernels_load(making->loads, count, making->context->settings.threads,
                           making->context->settings.cancel, pages, &making->error) != 0)
         return -1;
-    plan->facts.code_bytes += pages->size;
+    plan->facts.code_bytes += pages->used;
     for (size_t i = 0; i < count; i++) {
         if (take(making, making->asked[i], &making->loads[i]) != 0)
             return -1;

@@ -212,7 +212,8 @@ int kgen_command_list(const struct kgen_options *options)
         kgen_error_hint(&error, "kgen list ops, or kgen list templates");
         return kgen_fail(&error);
     }
-    if (templates && kgen_session_open(&session, options, NULL, &error) != 0) {
+    if (templates && (kgen_session_open(&session, options, NULL, &error) != 0 ||
+                      kgen_templates_parse(session.templates, &error) != 0)) {
         status = kgen_fail(&error);
     } else if (options->json) {
         json_t *root = json_object();

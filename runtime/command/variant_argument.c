@@ -68,7 +68,7 @@ int kgen_named_template_open(struct kgen_named_template *named, const struct kge
         kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0, "there is no template '%s'", name);
         kgen_nearest_start(&nearest, name, strlen(name));
         for (size_t i = 0; i < kgen_templates_count(session->templates); i++) {
-            const char *known = kgen_template_name(kgen_templates_at(session->templates, i));
+            const char *known = kgen_templates_name_at(session->templates, i);
             kgen_nearest_offer(&nearest, known, strlen(known));
         }
         kgen_nearest_hint(&nearest, error);

@@ -105,11 +105,12 @@ static int find_same_values(const struct kgen_try *trial, const struct kgen_try_
 {
     const struct kgen_templates *templates = trial->session.templates;
     for (size_t i = 0; i < kgen_templates_count(templates); i++) {
-        const struct kgen_template *tmpl = kgen_templates_at(templates, i);
+        const struct kgen_template *tmpl;
         struct kgen_variants variants;
-        if (kgen_template_op(tmpl) != problem->entry->problem.op ||
-            (rival->tmpl != NULL &&
-             kgen_template_param_count(tmpl) <= kgen_template_param_count(rival->tmpl)))
+        if (kgen_templates_serving(templates, i, problem->entry->problem.op, &tmpl, error) != 0)
+            return -1;
+        if (tmpl == NULL || (rival->tmpl != NULL &&
+                             kgen_template_param_count(tmpl) <= kgen_template_param_count(rival->tmpl)))
             continue;
         if (kgen_variants_of_template(tmpl, &problem->entry->problem, 1u << problem->change.isa, &variants,
                                       error) != 0)
