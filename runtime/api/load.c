@@ -20,29 +20,26 @@ struct result {
     size_t used;
 };
 
-enum { BATCHES_MAX = 4 };
+/* The part of the memory for code that one child after another writes to. */
+struct part {
+    unsigned char *memory;
+    size_t size;
+    size_t used; /* bytes in whole pages. The child counts on from the parent's number */
+};
 
-/* What one child process loads: every step-th kernel, from the first on. */
 struct batch {
     struct kgen_load *loads;
-    size_t count, step;
     int threads;
-    const volatile int *cancel;
-    unsigned char *memory;
-    size_t size, page;
-    size_t used; /* bytes in whole pages. The child counts on from the parent's number */
-    int status;  /* of kgen_workers_run */
-    struct kgen_error error;
-    pthread_t thread;
-    bool has_thread;
+    size_t page;
+    struct part parts[KGEN_WORKERS_MAX]; /* by the number of the child */
 };
 
 /* Compiles into the first pages that are not used yet. Only these are writable meanwhile. */
-static void compile(const struct batch *batch, const struct kgen_load *load, struct result *result)
+static void compile(const struct part *part, size_t page, const struct kgen_load *load, struct result *result)
 {
     struct kgen_error error = {0};
     struct kgen_code *code = NULL;
-    struct kgen_code_area area = {batch->memory + batch->used, KGEN_CODE_AREA_BYTES, 0};
+    struct kgen_code_area area = {part->memory + part->used, KGEN_CODE_AREA_BYTES, 0};
     const struct kgen_compile_options options = {.engine = KGEN_ENGINE_TCC, .area = &area};
     if (mprotect(area.memory, area.size, PROT_READ | PROT_WRITE) != 0)
         kgen_error_set(&error, KGEN_ERROR_MEMORY, NULL, 0, 0, "cannot write to memory for code: %s",
@@ -52,10 +49,10 @@ static void compile(const struct batch *batch, const struct kgen_load *load, str
     if (code == NULL) {
         kgen_verification_not_compiled(&result->verification, &error);
     } else {
-        result->used = (area.used + batch->page - 1) / batch->page * batch->page;
+        result->used = (area.used + page - 1) / page * page;
     }
     kgen_code_free(code);
-    mprotect(batch->memory + batch->used + result->used, KGEN_CODE_AREA_BYTES - result->used, PROT_READ);
+    mprotect(part->memory + part->used + result->used, KGEN_CODE_AREA_BYTES - result->used, PROT_READ);
 }
 
 /* The cases of a check, which a thread makes while the kernel is compiled: of a start-up from the cache, both
@@ -110,15 +107,16 @@ static void load_job(size_t index, void *result_memory, struct kgen_worker *work
 {
     struct batch *batch = context;
     struct result *result = result_memory;
-    const struct kgen_load *load = &batch->loads[index * batch->step];
+    const struct kgen_load *load = &batch->loads[index];
+    struct part *part = &batch->parts[kgen_worker_number(worker)];
     struct preparation preparation;
     kgen_worker_stage(worker, "compile", compile_limit);
     begin_preparation(&preparation, load);
-    compile(batch, load, result);
+    compile(part, batch->page, load, result);
     kgen_worker_stage(worker, "verify", check_limit);
     end_preparation(&preparation);
     if (result->verification.verdict == KGEN_PASSED) {
-        batch->used += result->used;
+        part->used += result->used;
         if (load->check != KGEN_CHECK_NONE)
             check(batch, &preparation, worker, result);
     }
@@ -130,7 +128,7 @@ static int load_report(size_t index, const struct kgen_outcome *outcome, const v
                        void *context)
 {
     struct batch *batch = context;
-    struct kgen_load *load = &batch->loads[index * batch->step];
+    struct kgen_load *load = &batch->loads[index];
     struct result result;
     memcpy(&result, result_memory, sizeof result);
     load->verification = result.verification;
@@ -138,45 +136,18 @@ static int load_report(size_t index, const struct kgen_outcome *outcome, const v
     kgen_outcome_verdict(outcome, &load->verification);
     /* The code of a kernel that failed its check stays in its pages and is not called. */
     if (outcome->kind == KGEN_OUTCOME_DONE)
-        batch->used += result.used;
+        batch->parts[outcome->worker].used += result.used;
     return 0;
 }
 
-static void *run_batch(void *context)
+/* Makes the pages of a part that hold code executable. The others stay in the mapping, which is one, and are
+ * not accessible. */
+static int seal(const struct part *part, struct kgen_error *error)
 {
-    struct batch *batch = context;
-    const struct kgen_worker_options options = {.limit_seconds = compile_limit, .cancel = batch->cancel};
-    batch->status = kgen_workers_run(&options, batch->count, sizeof(struct result), load_job, load_report,
-                                     batch, &batch->error);
-    return NULL;
-}
-
-/* Runs the batches beside each other, the first in this thread. Returns the first status that is not 0. */
-static int run_batches(struct batch *batches, size_t count, struct kgen_error *error)
-{
-    for (size_t i = 1; i < count; i++)
-        batches[i].has_thread = pthread_create(&batches[i].thread, NULL, run_batch, &batches[i]) == 0;
-    int status = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (batches[i].has_thread)
-            pthread_join(batches[i].thread, NULL);
-        else
-            run_batch(&batches[i]);
-        if (status == 0 && batches[i].status != 0) {
-            status = batches[i].status;
-            *error = batches[i].error;
-        }
-    }
-    return status;
-}
-
-/* Makes the pages of a batch that hold code executable. The others stay part of the mapping, as its end and
- * holes are one region with them, and cannot be read. */
-static int seal(const struct batch *batch, struct kgen_error *error)
-{
-    __builtin___clear_cache((char *)batch->memory, (char *)batch->memory + batch->used);
-    if ((batch->used > 0 && mprotect(batch->memory, batch->used, PROT_READ | PROT_EXEC) != 0) ||
-        mprotect(batch->memory + batch->used, batch->size - batch->used, PROT_NONE) != 0)
+    __builtin___clear_cache((char *)part->memory, (char *)part->memory + part->used);
+    if ((part->used > 0 && mprotect(part->memory, part->used, PROT_READ | PROT_EXEC) != 0) ||
+        (part->used < part->size &&
+         mprotect(part->memory + part->used, part->size - part->used, PROT_NONE) != 0))
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "cannot make memory executable: %s",
                               strerror(errno));
     return 0;
@@ -188,30 +159,26 @@ int kgen_kernels_load(struct kgen_load *loads, size_t count, int threads, const 
     *pages = (struct kgen_code_pages){0};
     if (count == 0)
         return 0;
-    const size_t size = count * KGEN_CODE_AREA_BYTES;
-    unsigned char *memory = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    size_t workers = threads < 1 ? 1 : threads < KGEN_WORKERS_MAX ? (size_t)threads : KGEN_WORKERS_MAX;
+    workers = workers < count ? workers : count;
+    /* Any of the children may come to compile nearly all kernels. Memory that is not written to is not used.
+     */
+    const size_t part_size = count * KGEN_CODE_AREA_BYTES;
+    unsigned char *memory =
+        mmap(NULL, part_size * workers, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory for code");
-    *pages = (struct kgen_code_pages){memory, size, 0};
-    struct batch batches[BATCHES_MAX] = {{0}};
-    size_t step = threads < 1 ? 1 : threads < BATCHES_MAX ? (size_t)threads : BATCHES_MAX;
-    step = step < count ? step : count;
-    for (size_t i = 0; i < step; i++) {
-        const size_t share = (count - i + step - 1) / step;
-        batches[i] = (struct batch){.loads = loads + i,
-                                    .count = share,
-                                    .step = step,
-                                    .threads = threads,
-                                    .cancel = cancel,
-                                    .memory = memory,
-                                    .size = share * KGEN_CODE_AREA_BYTES,
-                                    .page = (size_t)sysconf(_SC_PAGESIZE)};
-        memory += batches[i].size;
-    }
-    int status = run_batches(batches, step, error);
-    for (size_t i = 0; i < step && status == 0; i++) {
-        status = seal(&batches[i], error);
-        pages->used += batches[i].used;
+    *pages = (struct kgen_code_pages){memory, part_size * workers, 0};
+    struct batch batch = {.loads = loads, .threads = threads, .page = (size_t)sysconf(_SC_PAGESIZE)};
+    for (size_t i = 0; i < workers; i++)
+        batch.parts[i] = (struct part){memory + i * part_size, part_size, 0};
+    const struct kgen_worker_options options = {
+        .limit_seconds = compile_limit, .cancel = cancel, .workers = workers};
+    int status =
+        kgen_workers_run(&options, count, sizeof(struct result), load_job, load_report, &batch, error);
+    for (size_t i = 0; i < workers && status == 0; i++) {
+        status = seal(&batch.parts[i], error);
+        pages->used += batch.parts[i].used;
     }
     if (status != 0)
         kgen_code_pages_free(pages);

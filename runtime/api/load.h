@@ -33,9 +33,9 @@ void kgen_code_pages_free(struct kgen_code_pages *pages);
 /* Loads kernels. A kernel that does not compile, fails its check, or ends the child gets its
  * verdict in verification, and the others are loaded all the same. The pages of a kernel become read-only in
  * the child before its check, so that neither it nor a later kernel can change them. There is a child for
- * each of the threads, at most 4, which take the kernels in turns; a full check uses all threads. Returns 0,
- * 1 when cancelled, -1 on an error. The caller frees pages, which hold the code, after the last call of a
- * kernel. */
+ * each of the threads, at most KGEN_WORKERS_MAX, which take the kernels as they come; a full check uses all
+ * threads. Returns 0, 1 when cancelled, -1 on an error. The caller frees pages, which hold the code, after
+ * the last call of a kernel. */
 int kgen_kernels_load(struct kgen_load *loads, size_t count, int threads, const volatile int *cancel,
                       struct kgen_code_pages *pages, struct kgen_error *error);
 

@@ -27,6 +27,11 @@ struct kgen_guard_list *kgen_worker_guards(struct kgen_worker *worker)
     return &worker->shared->guards;
 }
 
+size_t kgen_worker_number(const struct kgen_worker *worker)
+{
+    return worker->number;
+}
+
 /* The memory into which the signal handler writes a fault. Set in the child only. */
 static struct kgen_worker_shared *fault_notes;
 

@@ -26,6 +26,7 @@ struct kgen_worker_shared {
 
 struct kgen_worker {
     struct kgen_worker_shared *shared;
+    size_t number;
     int socket; /* the child receives the index of a job and sends one byte when the job is done */
 };
 
