@@ -12,6 +12,7 @@
 #include "runtime/process/worker.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -417,12 +418,81 @@ static void test_many_jobs(void **state)
     assert_no_children();
 }
 
+/* ---- several children ---- */
+
+enum { BESIDE = 3, BESIDE_JOBS = 12, BESIDE_DIES = 5 };
+
+struct beside {
+    volatile int *begun; /* shared: jobs that have begun */
+    int reports[BESIDE_JOBS];
+    pid_t processes[BESIDE][2]; /* of each number, the first and the last seen */
+    size_t died_in;
+};
+
+/* The first jobs wait for each other, which ends only where they run at once. */
+static void beside_job(size_t index, void *result, struct kgen_worker *worker, void *context)
+{
+    const struct beside *beside = context;
+    struct shared_result *shared = result;
+    __atomic_add_fetch(beside->begun, 1, __ATOMIC_SEQ_CST);
+    while (index < BESIDE && __atomic_load_n(beside->begun, __ATOMIC_SEQ_CST) < BESIDE)
+        sched_yield();
+    shared->value = (int)kgen_worker_number(worker);
+    shared->process = getpid();
+    if (index == BESIDE_DIES)
+        abort();
+}
+
+static int beside_report(size_t index, const struct kgen_outcome *outcome, const void *result, void *context)
+{
+    struct beside *beside = context;
+    const struct shared_result *shared = result;
+    const bool died = outcome->kind == KGEN_OUTCOME_SIGNAL && outcome->signal == SIGABRT;
+    assert_int_equal(died, index == BESIDE_DIES);
+    assert_true(died || outcome->kind == KGEN_OUTCOME_DONE);
+    assert_true(outcome->worker < BESIDE);
+    assert_int_equal(shared->value, outcome->worker);
+    beside->reports[index]++;
+    pid_t *seen = beside->processes[outcome->worker];
+    seen[0] = seen[0] == 0 ? shared->process : seen[0];
+    seen[1] = shared->process;
+    if (died)
+        beside->died_in = outcome->worker;
+    return 0;
+}
+
+static void test_beside_each_other(void **state)
+{
+    (void)state;
+    struct beside beside = {
+        .begun = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)};
+    assert_true(beside.begun != MAP_FAILED);
+    const struct kgen_worker_options options = {.limit_seconds = UNREACHED, .workers = BESIDE};
+    struct kgen_error error = {0};
+    assert_int_equal(kgen_workers_run(&options, BESIDE_JOBS, sizeof(struct shared_result), beside_job,
+                                      beside_report, &beside, &error),
+                     0);
+    for (int i = 0; i < BESIDE_JOBS; i++)
+        assert_int_equal(beside.reports[i], 1);
+    /* A child stays for all its jobs, but the one that died. */
+    for (size_t i = 0; i < BESIDE; i++) {
+        assert_int_not_equal(beside.processes[i][0], 0);
+        assert_true(i == beside.died_in || beside.processes[i][0] == beside.processes[i][1]);
+    }
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    munmap((void *)(uintptr_t)beside.begun, sizeof(int));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_outcomes),  cmocka_unit_test(test_report_stops),
-        cmocka_unit_test(test_limits),    cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_many_jobs), cmocka_unit_test(test_group_is_killed),
+        cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_report_stops),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_many_jobs),
+        cmocka_unit_test(test_group_is_killed),
+        cmocka_unit_test(test_beside_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
