@@ -360,8 +360,10 @@ static void test_output_activation_dtype(void **state)
     for (size_t i = 0; i < 2 * KGEN_COUNT_OF(cases); i++) {
         const struct kgen_spec_options options = {.output_activation_dtype = cases[i / 2].option};
         struct kgen_text text = {0};
-        kgen_text_printf(&text, "%s%s%s, \"activation_dtype\": [\"f32\", \"i8\"], \"sequences\": 2}",
-                         HEAD("qwen2") FOUR_BITS, cases[i / 2].keys, ties[i % 2]);
+        kgen_text_printf(
+            &text,
+            "%s%s%s, \"activation_dtype\": [\"f32\", \"i8\"], \"sequences\": 2, \"layout\": \"tiles16\"}",
+            HEAD("qwen2") FOUR_BITS, cases[i / 2].keys, ties[i % 2]);
         struct kgen_spec *spec = spec_parse(text.data, &options);
         for (size_t j = 0; j < spec->graph->node_count; j++) {
             const struct kgen_graph_node *node = &spec->graph->nodes[j];
