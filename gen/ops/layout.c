@@ -68,6 +68,9 @@ void kgen_layout_unpack_row(const struct kgen_problem *problem, int array, const
         return;
     }
     const size_t word_bytes = (size_t)described->word_bytes(&matrix);
+    /* Each of several matrices begins with a tile of its own. */
+    const int64_t rows = kgen_problem_get(problem, "N");
+    row = row / rows * (kgen_layout_rows(problem) / kgen_problem_matrices(problem)) + row % rows;
     const size_t within = (size_t)row % KGEN_TILE_ROWS;
     from += ((size_t)row - within) * bytes + within * word_bytes;
     for (size_t word = 0; word < bytes / word_bytes; word++)
