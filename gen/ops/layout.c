@@ -14,14 +14,26 @@ int64_t kgen_layout_rows(const struct kgen_problem *problem)
 }
 
 /* Rows of a tile: fewer than 16 in the last one. */
-static void pack_tile(const unsigned char *stored, unsigned char *packed, size_t rows, size_t bytes,
-                      size_t word_bytes)
+static inline void pack_words(const unsigned char *stored, unsigned char *packed, size_t rows, size_t bytes,
+                              size_t word_bytes)
 {
     for (size_t row = 0; row < rows; row++) {
         for (size_t word = 0; word < bytes / word_bytes; word++)
             memcpy(packed + (word * KGEN_TILE_ROWS + row) * word_bytes,
                    stored + row * bytes + word * word_bytes, word_bytes);
     }
+}
+
+/* The usual words have a size that the compiler knows: copying them takes no calls. */
+static void pack_tile(const unsigned char *stored, unsigned char *packed, size_t rows, size_t bytes,
+                      size_t word_bytes)
+{
+    if (word_bytes == 4)
+        pack_words(stored, packed, rows, bytes, 4);
+    else if (word_bytes == 2)
+        pack_words(stored, packed, rows, bytes, 2);
+    else
+        pack_words(stored, packed, rows, bytes, word_bytes);
 }
 
 static void pack_matrix(const unsigned char *from, unsigned char *to, size_t rows, size_t bytes,
