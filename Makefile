@@ -102,8 +102,8 @@ FUZZ_SECONDS ?= 600
 FUZZERS := $(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/fuzz_*.c))
 fuzz: test-deps $(FUZZERS) ## fuzz what reads specs, templates, checkpoints, tokenizers and text, FUZZ_SECONDS each (default 600)
 	$(Q)for fuzzer in $(FUZZERS); do \
-		mkdir -p $$fuzzer.corpus; \
-		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 $$fuzzer.corpus || exit 1; \
+		mkdir -p $$fuzzer.corpus; seeds=tests/$${fuzzer##*/}.seeds; [ -d $$seeds ] || seeds=; \
+		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 $$fuzzer.corpus $$seeds || exit 1; \
 	done
 
 # What a target needs besides gen/.

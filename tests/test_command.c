@@ -96,6 +96,7 @@ static const struct {
     {"good.json --activation-dtype f32,i8,i16,f32", 2, NULL, "each precision once"},
     {"good.json --activation-dtype f32i16i8f32i16i8", 2, NULL, "--activation-dtype cannot be"},
     {"good.json --activations f16", 2, NULL, "--activation-dtype cannot be 'f16'"},
+    {"good.json --output-activation-dtype i4", 2, NULL, "--output-activation-dtype cannot be 'i4'"},
     {"good.json --layout tiles", 2, NULL, "\"stored\" or \"tiles16\""},
     {"good.json --scale-dtype i8", 2, NULL, "\"f16\", \"bf16\" or \"f32\""},
     {"good.json --scales i8", 2, NULL, "--scale-dtype cannot be 'i8'"},

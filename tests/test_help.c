@@ -228,9 +228,17 @@ static void test_bash(void **state)
 static void test_values_are_taken(void **state)
 {
     (void)state;
-    static const char *const options[] = {"isa",    "engine",     "effort",           "target",
-                                          "bits",   "group-size", "activation-dtype", "cache-type",
-                                          "layout", "scale-dtype"};
+    static const char *const options[] = {"isa",
+                                          "engine",
+                                          "effort",
+                                          "target",
+                                          "bits",
+                                          "group-size",
+                                          "activation-dtype",
+                                          "cache-type",
+                                          "layout",
+                                          "scale-dtype",
+                                          "output-activation-dtype"};
     size_t executed = 0;
     write_bash_script();
     for (size_t i = 0; i < KGEN_COUNT_OF(options); i++) {

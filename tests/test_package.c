@@ -13,9 +13,12 @@
 #include <unistd.h>
 
 #include "api_fixture.h"
+#include "gen/ops/layout.h"
+#include "gen/ops/random.h"
 #include "gguf_fixture.h"
 #include "package_fixture.h"
 #include "runtime/api/model.h"
+#include "runtime/model/package.h"
 
 #define SEED UINT64_C(73)
 
@@ -72,6 +75,31 @@ static const struct shape_case shapes[] = {
       .architecture = "qwen2"},
      {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q8_0,
       KGEN_GGUF_TENSOR_F32}},
+    {"qwen3moe: experts",
+     {.hidden = 64,
+      .intermediate = 96,
+      .layers = 2,
+      .heads = 4,
+      .kv_heads = 2,
+      .head_dim = 16,
+      .vocab = 50,
+      .architecture = "qwen3moe",
+      .experts = 5,
+      .experts_per_token = 2},
+     {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q4_0, KGEN_GGUF_TENSOR_Q5_1,
+      KGEN_GGUF_TENSOR_F32}},
+    {"experts with more rows than are packed at once",
+     {.hidden = 32,
+      .intermediate = 1056,
+      .layers = 1,
+      .heads = 2,
+      .kv_heads = 2,
+      .head_dim = 16,
+      .vocab = 50,
+      .experts = 3,
+      .experts_per_token = 2},
+     {KGEN_GGUF_TENSOR_Q8_0, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q4_1, KGEN_GGUF_TENSOR_Q8_0,
+      KGEN_GGUF_TENSOR_F32}},
 };
 
 /* ---- the tensors ---- */
@@ -111,7 +139,7 @@ static void compare_tensor(const struct kgen_checkpoint *original, const struct 
                            const struct kgen_checkpoint_tensor *tensor)
 {
     struct kgen_error error = {0};
-    if (tensor->rank == 2) {
+    if (tensor->rank >= 2) {
         struct kgen_matrix one, other;
         read_matrix(original, tensor->name, &one);
         read_matrix(packed, tensor->name, &other);
@@ -158,6 +186,33 @@ static void test_tensors(void **state)
         kgen_checkpoint_free(packed);
     }
     assert_true(compared > 100);
+}
+
+/* Rows of matrices of experts whose last tiles are not whole come back from either layout as they were. */
+static void test_rows_of_experts(void **state)
+{
+    (void)state;
+    enum { EXPERTS = 3, N = 21, K = 64, ROW = K / 2 };
+    static const int64_t layouts[] = {KGEN_STORED, KGEN_TILES16};
+    const struct kgen_graph_weight format = {
+        .bits = 4, .group_size = 32, .scheme = KGEN_AFFINE, .scale_dtype = KGEN_F16};
+    unsigned char stored[EXPERTS * N * ROW], packed[EXPERTS * 2 * KGEN_TILE_ROWS * ROW], row[ROW];
+    struct kgen_random random = {SEED};
+    size_t rows = 0;
+    for (size_t i = 0; i < sizeof stored; i++)
+        stored[i] = (unsigned char)kgen_random_next(&random);
+    for (size_t i = 0; i < KGEN_COUNT_OF(layouts); i++) {
+        struct kgen_problem problem;
+        kgen_package_problem(&problem, &format, EXPERTS, (int64_t)EXPERTS * N, K, layouts[i]);
+        kgen_layout_pack(&problem, 0, stored, packed);
+        for (int64_t j = 0; j < (int64_t)EXPERTS * N; j++, rows++) {
+            kgen_layout_unpack_row(&problem, 0, packed, j, row);
+            if (memcmp(row, stored + j * ROW, ROW) != 0)
+                fail_msg("seed %llu, layout %zu: row %lld differs", (unsigned long long)SEED, i,
+                         (long long)j);
+        }
+    }
+    assert_int_equal(rows, 2 * EXPERTS * N);
 }
 
 /* ---- models ---- */
@@ -354,6 +409,29 @@ static void test_quantising(void **state)
     kgen_checkpoint_free(packed);
 }
 
+/* Experts that the folder has apart are one stack of matrices in the package. */
+static void test_quantising_experts(void **state)
+{
+    char model[128], package[128];
+    name_files(*state, model, package);
+    const struct kgen_test_packing packing = {
+        .formats = {.bits = 4, .group_size = 32}, .activation_dtype = KGEN_I24, .layout = KGEN_TILES16};
+    kgen_test_pack_well("tests/models/mixtral-bf16", package, &packing);
+    struct kgen_checkpoint *plain = kgen_test_open_checkpoint("tests/models/mixtral-bf16"),
+                           *packed = kgen_test_open_checkpoint(package);
+    static const char *const names[] = {"gate_proj", "up_proj", "down_proj"};
+    for (size_t i = 0; i < KGEN_COUNT_OF(names); i++) {
+        char name[128];
+        struct kgen_checkpoint_tensor tensor;
+        snprintf(name, sizeof name, "model.layers.0.block_sparse_moe.switch_mlp.%s.weight", names[i]);
+        check_quantised(plain, packed, name, 4);
+        assert_true(kgen_checkpoint_find(packed, name, &tensor));
+        assert_int_equal(tensor.rank, 3);
+    }
+    kgen_checkpoint_free(plain);
+    kgen_checkpoint_free(packed);
+}
+
 static const struct {
     const char *checkpoint;
     struct kgen_package_formats formats;
@@ -389,9 +467,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_tensors, api_setup, api_teardown),
+        cmocka_unit_test(test_rows_of_experts),
         cmocka_unit_test_setup_teardown(test_placements, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_checkpoints_in_place, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_quantising, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_quantising_experts, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_wrong_formats, api_setup, api_teardown),
     };
     return cmocka_run_group_tests_name("packages", tests, NULL, NULL);

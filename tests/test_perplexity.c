@@ -168,7 +168,10 @@ static void test_against_double_precision(void **state)
     }
     assert_int_equal(compared, KGEN_COUNT_OF(window_cases));
     kgen_test_expect("perplexity model.gguf -f text.txt --window 9 --tune-seconds 0.01 --activation-dtype i8",
-                     0, "20 of 45 tokens, windows of 9", "i8 activations");
+                     0, "20 of 45 tokens, windows of 9", "i8 activations (output projection i24)");
+    kgen_test_expect("perplexity model.gguf -f text.txt --window 9 --tune-seconds 0.01 --activation-dtype i8 "
+                     "--output-activation-dtype i8",
+                     0, "20 of 45 tokens", "i8 activations, ");
 }
 
 /* ---- files of logits ---- */

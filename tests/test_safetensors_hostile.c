@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEED = 5, PLACES = 100, FLIPS = 3000, NUMBERS = 2000, CONFIGS = 2000 };
+enum { SEED = 5, PLACES = 200, FLIPS = 3000, NUMBERS = 2000, CONFIGS = 2000 };
 
 static struct kgen_text model, config;
 static size_t header; /* bytes before the data */

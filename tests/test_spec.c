@@ -105,6 +105,9 @@ static void test_options_without_effect(void **state)
          "option for activation_dtype"},
         {"{\"op\": \"add\", \"size\": 4}", {.context = 64}, "option for context"},
         {"{\"op\": \"add\", \"size\": 4}", {.prompt_rows = 64}, "option for prompt_rows"},
+        {"{\"op\": \"add\", \"size\": 4}",
+         {.output_activation_dtype = KGEN_I24},
+         "option for output_activation_dtype"},
         {"{\"op\": \"add\", \"size\": 4}, {\"op\": \"attention_decode\", \"heads\": 1, \"kv_heads\": 1, "
          "\"head_dim\": 8}",
          {.context = 64},

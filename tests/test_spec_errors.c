@@ -341,6 +341,9 @@ static void test_model(void **state)
          "4}, "
          "\"sequences\": 17}",
          1, 191, "\"sequences\" must be an integer from 1 to 16, not 17", NULL},
+        {"{\"model_type\": \"llama\", \"output_activation_dtype\": \"f16\"}", 1, 52,
+         "\"activation_dtype\" of the spec must be \"f32\", \"i24\", \"i16\" or \"i8\", not \"f16\"",
+         "i16"},
     };
     refuse(sizes, KGEN_COUNT_OF(sizes));
 }
@@ -359,6 +362,7 @@ static void test_options(void **state)
         {{.scale_dtype = KGEN_I8}, "the option scale_dtype must be"},
         {{.layout = KGEN_I8}, "the option layout must be"},
         {{.activation_dtypes = {KGEN_I8, KGEN_F16}}, "the option activation_dtype must be"},
+        {{.output_activation_dtype = KGEN_F16}, "the option activation_dtype must be"},
         {{.prompt_rows = -1}, "the option prompt_rows must be an integer from 1 to 4096, not -1"},
         {{.prompt_rows = 4097}, "the option prompt_rows must be an integer from 1 to 4096, not 4097"},
     };

@@ -338,6 +338,52 @@ static void test_prompt_rows(void **state)
     }
 }
 
+/* The precision of the output projection: kgen's own key, or an option, once in the place of the others. */
+static void test_output_activation_dtype(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *keys;
+        int64_t option;
+        size_t count; /* of the precisions of the output projection */
+        int64_t output;
+    } cases[] = {
+        {"", KGEN_CONSTANT_NONE, 2, KGEN_F32},
+        {", \"output_activation_dtype\": null", KGEN_CONSTANT_NONE, 2, KGEN_F32},
+        {", \"output_activation_dtype\": \"i24\"", KGEN_CONSTANT_NONE, 1, KGEN_I24},
+        {", \"output_activation_dtype\": \"i8\"", KGEN_CONSTANT_NONE, 1, KGEN_I8},
+        {", \"output_activation_dtype\": \"i8\"", KGEN_I16, 1, KGEN_I16},
+        {"", KGEN_I24, 1, KGEN_I24},
+    };
+    static const char *const ties[] = {"", ", \"tie_word_embeddings\": true"};
+    size_t executed = 0;
+    for (size_t i = 0; i < 2 * KGEN_COUNT_OF(cases); i++) {
+        const struct kgen_spec_options options = {.output_activation_dtype = cases[i / 2].option};
+        struct kgen_text text = {0};
+        kgen_text_printf(
+            &text,
+            "%s%s%s, \"activation_dtype\": [\"f32\", \"i8\"], \"sequences\": 2, \"layout\": \"tiles16\"}",
+            HEAD("qwen2") FOUR_BITS, cases[i / 2].keys, ties[i % 2]);
+        struct kgen_spec *spec = spec_parse(text.data, &options);
+        for (size_t j = 0; j < spec->graph->node_count; j++) {
+            const struct kgen_graph_node *node = &spec->graph->nodes[j];
+            const struct kgen_problem *first = &spec->entries[node->entries[0]].problem;
+            if (!kgen_problem_has(first, "activation_dtype"))
+                continue;
+            const bool output = strcmp(node->name, "lm_head") == 0;
+            assert_int_equal(node->entry_count, output ? cases[i / 2].count : 2);
+            assert_int_equal(kgen_problem_get(first, "activation_dtype"),
+                             output ? cases[i / 2].output : KGEN_F32);
+            if (output)
+                assert_int_equal(node->sequence_batch_counts[0], node->entry_count);
+            executed += output;
+        }
+        kgen_spec_free(spec);
+        kgen_text_free(&text);
+    }
+    assert_int_equal(executed, 2 * KGEN_COUNT_OF(cases));
+}
+
 /* What the op cannot do is a warning, and the nodes are no problems. */
 static void test_unsupported_attention(void **state)
 {
@@ -497,14 +543,23 @@ static void test_not_finite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_qwen),          cmocka_unit_test(test_qwen_small),
-        cmocka_unit_test(test_llama),         cmocka_unit_test(test_configs),
-        cmocka_unit_test(test_overrides),     cmocka_unit_test(test_quantization_config),
-        cmocka_unit_test(test_parted),        cmocka_unit_test(test_head_dim),
-        cmocka_unit_test(test_model_options), cmocka_unit_test(test_context),
-        cmocka_unit_test(test_prompt_rows),   cmocka_unit_test(test_unsupported_attention),
-        cmocka_unit_test(test_biases),        cmocka_unit_test(test_rope),
-        cmocka_unit_test(test_warnings),      cmocka_unit_test(test_tied),
+        cmocka_unit_test(test_qwen),
+        cmocka_unit_test(test_qwen_small),
+        cmocka_unit_test(test_llama),
+        cmocka_unit_test(test_configs),
+        cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_quantization_config),
+        cmocka_unit_test(test_parted),
+        cmocka_unit_test(test_head_dim),
+        cmocka_unit_test(test_model_options),
+        cmocka_unit_test(test_context),
+        cmocka_unit_test(test_prompt_rows),
+        cmocka_unit_test(test_output_activation_dtype),
+        cmocka_unit_test(test_unsupported_attention),
+        cmocka_unit_test(test_biases),
+        cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_tied),
         cmocka_unit_test(test_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,14 +14,26 @@ int64_t kgen_layout_rows(const struct kgen_problem *problem)
 }
 
 /* Rows of a tile: fewer than 16 in the last one. */
-static void pack_tile(const unsigned char *stored, unsigned char *packed, size_t rows, size_t bytes,
-                      size_t word_bytes)
+static inline void pack_words(const unsigned char *stored, unsigned char *packed, size_t rows, size_t bytes,
+                              size_t word_bytes)
 {
     for (size_t row = 0; row < rows; row++) {
         for (size_t word = 0; word < bytes / word_bytes; word++)
             memcpy(packed + (word * KGEN_TILE_ROWS + row) * word_bytes,
                    stored + row * bytes + word * word_bytes, word_bytes);
     }
+}
+
+/* The usual words have a size that the compiler knows: copying them takes no calls. */
+static void pack_tile(const unsigned char *stored, unsigned char *packed, size_t rows, size_t bytes,
+                      size_t word_bytes)
+{
+    if (word_bytes == 4)
+        pack_words(stored, packed, rows, bytes, 4);
+    else if (word_bytes == 2)
+        pack_words(stored, packed, rows, bytes, 2);
+    else
+        pack_words(stored, packed, rows, bytes, word_bytes);
 }
 
 static void pack_matrix(const unsigned char *from, unsigned char *to, size_t rows, size_t bytes,
@@ -68,6 +80,9 @@ void kgen_layout_unpack_row(const struct kgen_problem *problem, int array, const
         return;
     }
     const size_t word_bytes = (size_t)described->word_bytes(&matrix);
+    /* Each of several matrices begins with a tile of its own. */
+    const int64_t rows = kgen_problem_get(problem, "N");
+    row = row / rows * (kgen_layout_rows(problem) / kgen_problem_matrices(problem)) + row % rows;
     const size_t within = (size_t)row % KGEN_TILE_ROWS;
     from += ((size_t)row - within) * bytes + within * word_bytes;
     for (size_t word = 0; word < bytes / word_bytes; word++)

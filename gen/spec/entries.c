@@ -66,16 +66,29 @@ int kgen_spec_add(struct kgen_spec_reader *reader, const struct kgen_json_path *
     return add_calls(reader, problem, label, layer, calls) != SIZE_MAX ? 0 : -1;
 }
 
+/* Whether a node writes what the step is run for. */
+static bool writes_result(const struct kgen_graph *graph, const struct kgen_graph_node *node)
+{
+    bool result = false;
+    for (size_t i = 0; i < node->tensor_count; i++)
+        result = result || (node->tensors[i].access != KGEN_GRAPH_READ &&
+                            graph->tensors[node->tensors[i].index].result);
+    return result;
+}
+
 int kgen_spec_add_problems(struct kgen_spec_reader *reader, const struct kgen_graph_node *node,
                            const struct kgen_problem *problem, size_t entries[KGEN_GRAPH_ENTRIES_MAX],
                            size_t *entry_count)
 {
-    bool precise = kgen_problem_has(problem, "activation_dtype");
-    const size_t count = precise ? reader->activation_count : 1;
+    const bool precise = kgen_problem_has(problem, "activation_dtype");
+    const bool of_output =
+        reader->output_activation_dtype != KGEN_CONSTANT_NONE && writes_result(reader->spec->graph, node);
+    const int64_t *dtypes = of_output ? &reader->output_activation_dtype : reader->activation_dtypes;
+    const size_t count = precise && !of_output ? reader->activation_count : 1;
     for (size_t i = 0; i < count; i++) {
         struct kgen_problem each = *problem;
         if (precise)
-            kgen_problem_set(&each, "activation_dtype", reader->activation_dtypes[i]);
+            kgen_problem_set(&each, "activation_dtype", dtypes[i]);
         size_t entry = add_calls(reader, &each, node->label, node->layer, 1);
         if (entry == SIZE_MAX)
             return -1;

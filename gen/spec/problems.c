@@ -91,6 +91,10 @@ static int warn_of_options(struct kgen_spec_reader *reader, unsigned taken)
                            option_fields[i]) != 0)
             return -1;
     }
+    if (reader->options->output_activation_dtype != KGEN_CONSTANT_NONE &&
+        kgen_spec_warn(reader, "the option for output_activation_dtype changes nothing: it is for models.") !=
+            0)
+        return -1;
     return reader->options->prompt_rows > 0
                ? kgen_spec_warn(reader, "the option for prompt_rows changes nothing: it is for models.")
                : 0;

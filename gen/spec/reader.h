@@ -37,8 +37,9 @@ struct kgen_spec_reader {
     bool scale_dtype_follows;    /* it is that of the checkpoint: neither spec nor options say */
     int64_t activation_dtypes[KGEN_SPEC_PRECISIONS_MAX];
     size_t activation_count;
-    int64_t layout;       /* the default of the field of every qmv */
-    bool separate;        /* products of one format stay apart: "fuse_products" is false */
+    int64_t output_activation_dtype; /* of the output projection; KGEN_CONSTANT_NONE: as the others */
+    int64_t layout;                  /* the default of the field of every qmv */
+    bool separate;                   /* products of one format stay apart: "fuse_products" is false */
     bool has_text_config; /* what describes the model is an object within the config, with this key */
 };
 #define KGEN_SPEC_TEXT_CONFIG "text_config"
@@ -109,7 +110,7 @@ int kgen_spec_add(struct kgen_spec_reader *reader, const struct kgen_json_path *
 int kgen_spec_check_problem(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                             const struct kgen_problem *problem, const char *label);
 /* Adds the problem of a node of the spec's graph, once for each precision of activations that the spec asks
- * for. */
+ * for; that of the output projection once where it has a precision of its own. */
 int kgen_spec_add_node(struct kgen_spec_reader *reader, struct kgen_graph_node *node);
 /* Adds a problem of a node, likewise, and its entries to a list of them. */
 int kgen_spec_add_problems(struct kgen_spec_reader *reader, const struct kgen_graph_node *node,

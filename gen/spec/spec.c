@@ -189,6 +189,8 @@ static int check_options(const struct kgen_spec_reader *reader)
         return kgen_error_set(reader->error, KGEN_ERROR_USAGE, NULL, 0, 0,
                               "the option prompt_rows must be an integer from 1 to %d, not %lld",
                               KGEN_SPEC_PROMPT_ROWS_MAX, (long long)options->prompt_rows);
+    if (check_option(reader, "activation_dtype", options->output_activation_dtype) != 0)
+        return -1;
     for (size_t i = 0; i < KGEN_COUNT_OF(options->activation_dtypes); i++) {
         if (check_option(reader, "activation_dtype", options->activation_dtypes[i]) != 0)
             return -1;
@@ -216,6 +218,24 @@ static int read_head_word(const struct kgen_spec_reader *reader, json_t *root, c
     return 0;
 }
 
+/* Reads the precision of a model's output projection, of which a list of problems has none. */
+static int read_output_precision(struct kgen_spec_reader *reader, json_t *root)
+{
+    const struct kgen_field *field = kgen_spec_find_field("qmv", "activation_dtype");
+    struct kgen_json_path path = {NULL, "output_activation_dtype", 0};
+    json_t *value = json_object_get(root, path.key);
+    struct kgen_problem problem;
+    kgen_problem_init(&problem, kgen_op_find("qmv"));
+    value = json_is_null(value) ? NULL : value;
+    if (value != NULL && kgen_spec_field(reader, &path, value, "the spec", field, &problem) != 0)
+        return -1;
+    reader->output_activation_dtype =
+        value != NULL ? kgen_problem_value(&problem, field)->integer : KGEN_CONSTANT_NONE;
+    if (reader->options->output_activation_dtype != KGEN_CONSTANT_NONE)
+        reader->output_activation_dtype = reader->options->output_activation_dtype;
+    return 0;
+}
+
 /* Reads the keys of both kinds. Options of the command line replace them. */
 static int read_head(struct kgen_spec_reader *reader, json_t *root)
 {
@@ -236,7 +256,8 @@ static int read_head(struct kgen_spec_reader *reader, json_t *root)
     kgen_problem_init(&problem, kgen_op_find("qmv"));
     reader->layout = kgen_problem_get(&problem, "layout");
     if (read_head_word(reader, root, "scale_dtype", options->scale_dtype, &reader->scale_dtype) != 0 ||
-        read_head_word(reader, root, "layout", options->layout, &reader->layout) != 0)
+        read_head_word(reader, root, "layout", options->layout, &reader->layout) != 0 ||
+        read_output_precision(reader, root) != 0)
         return -1;
     json_t *activations;
     if (kgen_spec_member(reader, NULL, root, kgen_spec_find_field("qmv", "activation_dtype"),

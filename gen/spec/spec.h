@@ -16,8 +16,9 @@ struct kgen_spec_options {
     int64_t group_size;
     int64_t scale_dtype;
     int64_t activation_dtypes[KGEN_SPEC_PRECISIONS_MAX];
+    int64_t output_activation_dtype; /* of a model */
     int64_t layout;
-    int64_t cache_dtype; /* the last four are constants */
+    int64_t cache_dtype; /* the last five are constants */
     int64_t context;
     int64_t prompt_rows; /* of a model; 1: no batches */
 };

@@ -47,6 +47,8 @@ static int write_config(const struct kgen_model *model, const struct kgen_model_
     char *written = NULL;
     if (config != NULL &&
         json_object_set_new(config, "activation_dtype", json_string(model->activation_dtype)) == 0 &&
+        json_object_set_new(config, "output_activation_dtype", json_string(model->output_activation_dtype)) ==
+            0 &&
         json_object_set_new(config, "layout", json_string(model->layout)) == 0 &&
         json_object_set_new(config, "cache_dtype", json_string(model->cache_dtype)) == 0 &&
         (options->context == 0 ||
@@ -174,6 +176,11 @@ static void choose(struct kgen_model *model, const struct kgen_context *context,
         kgen_package_query(package, &facts);
     model->activation_dtype =
         keep_name(model->names[0], options->activation_dtype, kgen_constant_name(facts.activation_dtype));
+    /* The next token is chosen by the output projection, of which the time is that of reading its weights. */
+    const bool coarse = strcmp(model->activation_dtype, kgen_constant_name(KGEN_I8)) == 0;
+    model->output_activation_dtype =
+        keep_name(model->names[3], options->output_activation_dtype,
+                  coarse ? kgen_constant_name(KGEN_I24) : model->activation_dtype);
     model->cache_dtype = keep_name(model->names[2], options->cache_dtype, "f16");
     model->in_place = options->weights == KGEN_MODEL_WEIGHTS_IN_PLACE;
     if (model->checkpoint != NULL && options->weights == KGEN_MODEL_WEIGHTS_AUTO)

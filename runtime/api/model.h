@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { KGEN_MODEL_NAMES = 3, KGEN_MODEL_NAME_MAX = 16 };
+enum { KGEN_MODEL_NAMES = 4, KGEN_MODEL_NAME_MAX = 16 };
 
 struct kgen_model {
     struct kgen_checkpoint *checkpoint; /* NULL: random weights; owned, as all that follows */
@@ -22,6 +22,7 @@ struct kgen_model {
     bool separate; /* products with several matrices are separate, as the matrices are in the file */
     /* Of products, of weights, of keys and values: what the options said, or their defaults, in names. */
     const char *activation_dtype, *layout, *cache_dtype;
+    const char *output_activation_dtype; /* of the output projection, likewise */
     char names[KGEN_MODEL_NAMES][KGEN_MODEL_NAME_MAX];
     int threads;
     struct kgen_tokenizer *tokenizer; /* NULL: none; kgen_model_open opens it */
@@ -39,7 +40,9 @@ enum kgen_model_weights {
 };
 
 struct kgen_model_options {
-    const char *activation_dtype; /* of products; NULL: that of a package, else "i24" */
+    const char *activation_dtype;        /* of products; NULL: that of a package, else "i24" */
+    const char *output_activation_dtype; /* of the output projection; NULL: "i24" where products have "i8",
+                                          * else as they */
     /* Of weights; NULL: that of a package; "stored" where most weights of another checkpoint are to be used
      * in place and can be; else "tiles16" for integers and "stored" for floats. */
     const char *layout;

@@ -264,7 +264,7 @@ static int print_json(const struct bench *bench)
         json_array_append_new(
             list,
             json_pack(
-                "{s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:i, s:s, s:s, s:I, s:o}", "test",
+                "{s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:s, s:s, s:i, s:s, s:s, s:I, s:o}", "test",
                 test->name, "tokens_per_second", kgen_json_positive(rate_of(test, test->median)),
                 "least_tokens_per_second", kgen_json_positive(rate_of(test, test->most)),
                 "most_tokens_per_second", kgen_json_positive(rate_of(test, test->least)), "seconds",
@@ -272,10 +272,11 @@ static int print_json(const struct bench *bench)
                 (json_int_t)test->depth, "sequences", (json_int_t)test->sequences, "repeats",
                 (json_int_t)test->repeats, "context",
                 (json_int_t)kgen_decoder_context(bench->opened.model->decoder), "activation_dtype",
-                bench->opened.model->activation_dtype, "threads", bench->opened.context->settings.threads,
-                "checkpoint", bench->opened.options->arguments[0], "kgen", KGEN_VERSION, "weight_bytes",
-                (json_int_t)sizes.read_weights, "weight_bytes_per_second",
-                kgen_json_positive(weights_rate(test, &sizes))));
+                bench->opened.model->activation_dtype, "output_activation_dtype",
+                bench->opened.model->output_activation_dtype, "threads",
+                bench->opened.context->settings.threads, "checkpoint", bench->opened.options->arguments[0],
+                "kgen", KGEN_VERSION, "weight_bytes", (json_int_t)sizes.read_weights,
+                "weight_bytes_per_second", kgen_json_positive(weights_rate(test, &sizes))));
     }
     return kgen_json_print(list);
 }
@@ -287,6 +288,7 @@ static int print_text(const struct bench *bench)
         {"ms/token", true, 0}, {"weights GB/s", true, 0}, {"runs", true, 0}};
     struct kgen_table table = {.columns = columns, .column_count = KGEN_COUNT_OF(columns)};
     struct kgen_decoder_sizes sizes;
+    char precision[KGEN_PRECISION_TEXT];
     kgen_decoder_query(bench->opened.model->decoder, &sizes);
     for (size_t i = 0; i < bench->count; i++) {
         const struct bench_test *test = &bench->tests[i];
@@ -302,8 +304,8 @@ static int print_text(const struct bench *bench)
     }
     const int result = kgen_table_print(&table, stdout);
     kgen_table_free(&table);
-    printf("\n%s: %s activations, %d threads, context %lld; medians; prompts run %lld tokens at a time\n",
-           bench->opened.options->arguments[0], bench->opened.model->activation_dtype,
+    printf("\n%s: %s, %d threads, context %lld; medians; prompts run %lld tokens at a time\n",
+           bench->opened.options->arguments[0], kgen_opened_model_precision(&bench->opened, precision),
            bench->opened.context->settings.threads,
            (long long)kgen_decoder_context(bench->opened.model->decoder),
            (long long)kgen_decoder_prompt_rows(bench->opened.model->decoder));

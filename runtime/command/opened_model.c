@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -160,19 +161,20 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
         return kgen_fail(&error);
     opened->live =
         !options->quiet && !options->verbose && isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL;
-    const struct kgen_model_options model_options = {.activation_dtype =
-                                                         name_of(options->spec.activation_dtypes[0]),
-                                                     .layout = name_of(options->spec.layout),
-                                                     .cache_dtype = name_of(options->spec.cache_dtype),
-                                                     .context = given < least_context ? least_context : given,
-                                                     .prompt_rows = options->spec.prompt_rows,
-                                                     .config = opened->config,
-                                                     .weights = options->mmap ? KGEN_MODEL_WEIGHTS_IN_PLACE
-                                                                : options->no_mmap ? KGEN_MODEL_WEIGHTS_PACKED
-                                                                                   : KGEN_MODEL_WEIGHTS_AUTO,
-                                                     .sequences = options->batch,
-                                                     .progress = show_loading,
-                                                     .progress_context = opened};
+    const struct kgen_model_options model_options = {
+        .activation_dtype = name_of(options->spec.activation_dtypes[0]),
+        .output_activation_dtype = name_of(options->spec.output_activation_dtype),
+        .layout = name_of(options->spec.layout),
+        .cache_dtype = name_of(options->spec.cache_dtype),
+        .context = given < least_context ? least_context : given,
+        .prompt_rows = options->spec.prompt_rows,
+        .config = opened->config,
+        .weights = options->mmap      ? KGEN_MODEL_WEIGHTS_IN_PLACE
+                   : options->no_mmap ? KGEN_MODEL_WEIGHTS_PACKED
+                                      : KGEN_MODEL_WEIGHTS_AUTO,
+        .sequences = options->batch,
+        .progress = show_loading,
+        .progress_context = opened};
     opened->context = open_context(opened, &status);
     if (opened->context != NULL && opened->arrange != NULL &&
         opened->arrange(opened->arrange_context, opened->context, &error) != 0)
@@ -195,6 +197,16 @@ int kgen_opened_model_open(struct kgen_opened_model *opened, const struct kgen_o
     opened->seconds = kgen_clock() - begin;
     say_plan(opened);
     return KGEN_EXIT_DONE;
+}
+
+const char *kgen_opened_model_precision(const struct kgen_opened_model *opened,
+                                        char text[KGEN_PRECISION_TEXT])
+{
+    const struct kgen_model *model = opened->model;
+    const bool one = strcmp(model->activation_dtype, model->output_activation_dtype) == 0;
+    snprintf(text, KGEN_PRECISION_TEXT, "%s activations%s%s%s", model->activation_dtype,
+             one ? "" : " (output projection ", one ? "" : model->output_activation_dtype, one ? "" : ")");
+    return text;
 }
 
 void kgen_opened_model_close(struct kgen_opened_model *opened)

@@ -38,6 +38,12 @@ void kgen_opened_model_show(const struct kgen_opened_model *opened, const char *
 /* Removes that line. */
 void kgen_opened_model_clear(const struct kgen_opened_model *opened);
 
+/* "i8 activations (output projection i24)", or "i24 activations" where they have one precision. Returns text.
+ */
+#define KGEN_PRECISION_TEXT 64
+const char *kgen_opened_model_precision(const struct kgen_opened_model *opened,
+                                        char text[KGEN_PRECISION_TEXT]);
+
 /* Bytes that threads of the model read of main memory in a second, as kgen machine measures it: from the
  * cache of results, or measured now and kept there, in about half a second. 0: not known, as with --no-cache.
  */

@@ -140,6 +140,8 @@ static const struct kgen_option_info option_infos[] = {
      "weights of a group: 32, 64, 128; 16 of q6_k, q3_k and q2_k"},
     {"activation-dtype", "activations", 0, "LIST", READING_MODEL | IN(PACK), kgen_read_activation_dtypes, 0,
      true, "precisions of activations, such as f32,i8"},
+    {"output-activation-dtype", NULL, 0, "NAME", READING_MODEL, kgen_read_output_activation_dtype, 0, true,
+     "that of the output projection (default of a checkpoint with i8: i24; else as the others)"},
     {"context", NULL, 0, "N", READING_MODEL, kgen_read_context, 0, true,
      "positions that caches have room for (default of a model: 4096, or its maximum; of profile 256)"},
     {"prompt-rows", NULL, 0, "N", READING_MODEL, kgen_read_prompt_rows, 0, true,

@@ -158,6 +158,13 @@ int kgen_read_layout(const char *value, struct kgen_options *options, struct kge
     return read_field("layout", "layout", value, &options->spec.layout, error);
 }
 
+int kgen_read_output_activation_dtype(const char *value, struct kgen_options *options,
+                                      struct kgen_error *error)
+{
+    return read_field("output-activation-dtype", "activation_dtype", value,
+                      &options->spec.output_activation_dtype, error);
+}
+
 int kgen_read_activation_dtypes(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
     static const char option[] = "activation-dtype", field[] = "activation_dtype";

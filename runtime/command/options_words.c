@@ -67,6 +67,7 @@ static const struct {
     {kgen_read_bits, NULL, "bits", false},
     {kgen_read_group_size, NULL, "group_size", false},
     {kgen_read_activation_dtypes, NULL, "activation_dtype", true},
+    {kgen_read_output_activation_dtype, NULL, "activation_dtype", false},
     {kgen_read_cache_type, NULL, "cache_dtype", false},
     {kgen_read_layout, NULL, "layout", false},
     {kgen_read_scale_dtype, NULL, "scale_dtype", false},

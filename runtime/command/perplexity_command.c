@@ -199,9 +199,10 @@ static int print_json(const struct scoring *scoring)
 {
     const struct scoring *s = scoring;
     return kgen_json_print(json_pack(
-        "{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "kgen", KGEN_VERSION,
+        "{s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "kgen", KGEN_VERSION,
         "checkpoint", s->options->arguments[0], "activation_dtype", s->opened.model->activation_dtype,
-        "threads", s->opened.context->settings.threads, "tokens", (json_int_t)s->ids.count, "window",
+        "output_activation_dtype", s->opened.model->output_activation_dtype, "threads",
+        s->opened.context->settings.threads, "tokens", (json_int_t)s->ids.count, "window",
         (json_int_t)s->window, "skip", (json_int_t)s->skip, "counted", (json_int_t)s->likelihood.count, "nll",
         kgen_json_number(kgen_likelihood_mean(&s->likelihood)), "perplexity",
         kgen_json_number(kgen_likelihood_perplexity(&s->likelihood)), "standard_error",
@@ -247,8 +248,9 @@ static int run(struct scoring *scoring)
     if (scoring->options->json)
         return print_json(scoring) == 0 ? KGEN_EXIT_DONE : KGEN_EXIT_FAILED;
     print_text(scoring);
+    char precision[KGEN_PRECISION_TEXT];
     if (!scoring->options->quiet)
-        kgen_say("kgen: %s activations, %.1f tokens/s", scoring->opened.model->activation_dtype,
+        kgen_say("kgen: %s, %.1f tokens/s", kgen_opened_model_precision(&scoring->opened, precision),
                  kgen_rate((double)scoring->steps, scoring->seconds));
     return KGEN_EXIT_DONE;
 }

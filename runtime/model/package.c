@@ -114,11 +114,13 @@ static int read_facts(struct kgen_package *package, struct kgen_error *error)
 
 /* ---- weights ---- */
 
-void kgen_package_problem(struct kgen_problem *problem, const struct kgen_graph_weight *format, int64_t rows,
-                          int64_t columns, int64_t layout)
+void kgen_package_problem(struct kgen_problem *problem, const struct kgen_graph_weight *format,
+                          int64_t experts, int64_t rows, int64_t columns, int64_t layout)
 {
-    kgen_problem_init(problem, kgen_op_find("qmv"));
-    kgen_problem_set(problem, "N", rows);
+    kgen_problem_init(problem, kgen_op_find(experts > 0 ? "gather_qmv" : "qmv"));
+    kgen_problem_set(problem, "experts", experts);
+    kgen_problem_set(problem, "experts_per_token", 1);
+    kgen_problem_set(problem, "N", experts > 0 ? rows / experts : rows);
     kgen_problem_set(problem, "K", columns);
     kgen_problem_set(problem, "bits", format->bits);
     kgen_problem_set(problem, "group_size", format->group_size);
@@ -177,7 +179,12 @@ static int read_matrix(const struct kgen_package *package, const json_t *object,
                                              .scheme = constant_of(object, "mode"),
                                              .scale_dtype = constant_of(object, "scale_dtype")};
     struct kgen_error ignored = {0};
-    kgen_package_problem(&weights->problem, &format, rows,
+    weights->experts = json_integer_value(json_object_get(object, "experts"));
+    if (weights->experts < 0 ||
+        (weights->experts > 0 && (weights->count > 1 || rows % weights->experts != 0)))
+        return fail(package, error, "has a matrix %s of %lld rows for %lld experts", weights->names[0],
+                    (long long)rows, (long long)weights->experts);
+    kgen_package_problem(&weights->problem, &format, weights->experts, rows,
                          json_integer_value(json_object_get(object, "columns")),
                          constant_of(object, "layout"));
     const struct kgen_format *row = kgen_format_find(format.scheme);
@@ -248,8 +255,13 @@ static void describe(const struct kgen_package_weights *weights, size_t index, i
     tensor->packed = weights;
     tensor->first_row = first;
     tensor->matrix.N = rows;
-    tensor->shape[1] = tensor->matrix.K;
-    tensor->elements = rows * tensor->shape[1];
+    tensor->elements = rows * tensor->matrix.K;
+    if (weights->experts > 0) {
+        tensor->shape[tensor->rank - 1] = rows / weights->experts;
+        tensor->shape[0] = weights->experts;
+        tensor->rank = 3;
+    }
+    tensor->shape[tensor->rank - 1] = tensor->matrix.K;
     for (size_t i = 0; i < tensor->matrix.format->array_count && weights->arrays[i] != NULL; i++) {
         tensor->arrays[i] = weights->arrays[i]->data;
         tensor->bytes += (uint64_t)(rows * tensor->matrix.format->arrays[i].row_bytes(&tensor->matrix));

@@ -13,7 +13,8 @@
  *                              strings, for which the weights were packed: the defaults of a run
  *     kgen.package.weights     string, a JSON list with an object for each matrix or vector that a kernel
  * reads: "names" of the tensors of a checkpoint that lie one below the other, "rows" of each; of a matrix
- * "columns", "mode", "bits", "group_size", "scale_dtype", "layout"; "tensors", the names of the arrays in
+ * "columns", "mode", "bits", "group_size", "scale_dtype", "layout", and "experts" where the rows are those of
+ * so many matrices; "tensors", the names of the arrays in
  * this file (I8; vectors are F32); "hashes", FNV-1a (64 bits) of the bytes of each, in hexadecimal digits
  *     kgen.package.hash        u64, FNV-1a of all bytes before the data, in which these eight are zero
  *
@@ -37,6 +38,7 @@ struct kgen_package_weights {
     int64_t rows[KGEN_PACKAGE_NAMES_MAX]; /* of a vector its elements */
     size_t count;
     bool vector;
+    int64_t experts; /* 0: none; else the rows are those of so many matrices, one below the other */
     struct kgen_problem problem; /* of a matrix: a product with it, which says its format and layout */
     const struct kgen_gguf_tensor *arrays[KGEN_FORMAT_ARRAYS_MAX]; /* NULL: there is no such array */
     uint64_t hashes[KGEN_FORMAT_ARRAYS_MAX];
@@ -76,8 +78,9 @@ int kgen_package_check(const struct kgen_package *package,
                        int (*progress)(void *context, uint64_t done, uint64_t bytes), void *context,
                        struct kgen_error *error);
 
-/* Clears problem and sets it to a product with a matrix of a graph, or one that a package describes. */
-void kgen_package_problem(struct kgen_problem *problem, const struct kgen_graph_weight *format, int64_t rows,
-                          int64_t columns, int64_t layout);
+/* Clears problem and sets it to a product with a matrix of a graph, or one that a package describes. rows are
+ * those of all experts, which are 0 where there is a single matrix. */
+void kgen_package_problem(struct kgen_problem *problem, const struct kgen_graph_weight *format,
+                          int64_t experts, int64_t rows, int64_t columns, int64_t layout);
 
 #endif

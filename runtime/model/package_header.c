@@ -63,7 +63,8 @@ static json_t *list_item(const struct kgen_package_item *item)
     json_t *object = json_pack("{s:[], s:[], s:[], s:[]}", "names", "rows", "tensors", "hashes");
     for (size_t i = 0; i < item->count; i++) {
         json_array_append_new(json_object_get(object, "names"), json_string(item->weights[i]->name));
-        json_array_append_new(json_object_get(object, "rows"), json_integer(item->weights[i]->shape[0]));
+        json_array_append_new(json_object_get(object, "rows"),
+                              json_integer((json_int_t)kgen_package_rows(item->weights[i])));
     }
     for (size_t i = 0; i < item->array_count; i++) {
         char hash[17];
@@ -73,6 +74,8 @@ static json_t *list_item(const struct kgen_package_item *item)
     }
     if (item->vector || object == NULL)
         return object;
+    if (item->experts > 0)
+        json_object_set_new(object, "experts", json_integer((json_int_t)item->experts));
     static const char *const constants[][2] = {
         {"mode", "scheme"}, {"scale_dtype", "scale_dtype"}, {"layout", "layout"}};
     static const char *const integers[][2] = {

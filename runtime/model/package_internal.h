@@ -19,6 +19,7 @@ struct kgen_package_item {
     const struct kgen_graph_weight *weights[KGEN_PACKAGE_NAMES_MAX];
     size_t count;
     bool vector;
+    int64_t experts;             /* 0: none; else the only weight is so many matrices */
     int64_t rows;                /* of all; of vectors their elements */
     struct kgen_problem problem; /* of a matrix */
     struct kgen_package_array arrays[KGEN_FORMAT_ARRAYS_MAX];
@@ -32,7 +33,9 @@ struct kgen_package_plan {
     uint64_t data_bytes;
 };
 
-/* package_plan.c: lists the weights of the graph, and places them. Everything of plan but parts is zero. */
+/* package_plan.c: the rows of a weight of the graph, of all its experts; of a vector its elements. */
+int64_t kgen_package_rows(const struct kgen_graph_weight *weight);
+/* Lists the weights of the graph, and places them. Everything of plan but parts is zero. */
 int kgen_package_plan(struct kgen_package_plan *plan, struct kgen_error *error);
 
 /* package_header.c: writes everything before the data, with the hashes that the arrays have. Its length does

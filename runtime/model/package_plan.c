@@ -25,6 +25,11 @@ static bool formats_agree(const struct kgen_matrix *matrix, const struct kgen_gr
            matrix->group_size == weight->group_size && matrix->scale_dtype == weight->scale_dtype;
 }
 
+int64_t kgen_package_rows(const struct kgen_graph_weight *weight)
+{
+    return weight->rank == 3 ? weight->shape[0] * weight->shape[1] : weight->shape[0];
+}
+
 /* Whether the weight can be made of the checkpoint's tensor. */
 static int check_weight(const struct kgen_package_plan *plan, const struct kgen_graph_weight *weight,
                         struct kgen_error *error)
@@ -34,11 +39,8 @@ static int check_weight(const struct kgen_package_plan *plan, const struct kgen_
         return fail(plan, error, KGEN_ERROR_SPEC, weight->name, "is not in the checkpoint");
     if (weight->rank == 1)
         return 0; /* which reading checks */
-    if (weight->rank != 2)
-        return fail(plan, error, KGEN_ERROR_SPEC, weight->name,
-                    "has the matrices of experts, which packages do not hold yet");
-    if (tensor.matrix.format == NULL || tensor.matrix.N != weight->shape[0] ||
-        tensor.matrix.K != weight->shape[1])
+    if (tensor.matrix.format == NULL || tensor.matrix.N != kgen_package_rows(weight) ||
+        tensor.matrix.K != weight->shape[weight->rank - 1])
         return fail(plan, error, KGEN_ERROR_SPEC, weight->name, "has a format or a shape that is not read");
     if (is_plain(&tensor.matrix) || formats_agree(&tensor.matrix, weight))
         return 0;
@@ -93,7 +95,9 @@ static void place(struct kgen_package_plan *plan, struct kgen_package_item *item
 static void place_matrix(struct kgen_package_plan *plan, struct kgen_package_item *item, int64_t layout)
 {
     struct kgen_buffers buffers;
-    kgen_package_problem(&item->problem, item->weights[0], item->rows, item->weights[0]->shape[1], layout);
+    const struct kgen_graph_weight *first = item->weights[0];
+    kgen_package_problem(&item->problem, first, item->experts, item->rows, first->shape[first->rank - 1],
+                         layout);
     kgen_problem_buffers(&item->problem, &buffers);
     for (size_t i = 0; i < buffers.count; i++) {
         if (buffers.items[i].array >= 0)
@@ -116,8 +120,12 @@ static int add_weights(struct kgen_package_plan *plan, const struct kgen_graph_n
         if (check_weight(plan, weight, error) != 0)
             return -1;
         item.weights[item.count++] = weight;
-        item.rows += weight->shape[0];
+        item.rows += kgen_package_rows(weight);
+        item.experts = weight->rank == 3 ? weight->shape[0] : 0;
     }
+    if (item.experts > 0 && item.count > 1)
+        return fail(plan, error, KGEN_ERROR_SPEC, item.weights[0]->name,
+                    "has experts that other weights follow, which packages do not hold");
     item.vector = item.weights[0]->rank == 1;
     if (item.vector)
         place(plan, &item, "", (uint64_t)item.rows * sizeof(float));

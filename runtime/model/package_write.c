@@ -119,11 +119,12 @@ static int read_rows(const struct chunk *chunk, int64_t begin, int64_t end, int6
     int64_t first = 0;
     for (size_t i = 0; i < chunk->item->count; i++) {
         const struct kgen_graph_weight *weight = chunk->item->weights[i];
+        const int64_t count = kgen_package_rows(weight);
         const int64_t from = begin > first ? begin - first : 0;
-        const int64_t to = end < first + weight->shape[0] ? end - first : weight->shape[0];
+        const int64_t to = end < first + count ? end - first : count;
         const int64_t place = at + first + from - begin;
         struct kgen_checkpoint_tensor tensor;
-        first += weight->shape[0];
+        first += count;
         if (from >= to || !kgen_checkpoint_find(checkpoint, weight->name, &tensor))
             continue; /* the plan has found all */
         const int result =
@@ -166,13 +167,17 @@ static int read_chunk(struct chunk *chunk, struct kgen_error *error)
     return 0;
 }
 
-/* Packs the rows of a chunk, whole tiles of them, and writes them. */
+/* Packs the rows of a chunk, whole tiles of one matrix, and writes them. */
 static int write_chunk(struct writing *writing, struct kgen_package_item *item, const struct chunk *chunk,
                        unsigned char *packed)
 {
     struct kgen_problem problem = item->problem;
+    const int64_t N = kgen_problem_get(&problem, "N");
+    const int64_t before =
+        chunk->begin / N * (kgen_layout_rows(&problem) / kgen_problem_matrices(&problem)) + chunk->begin % N;
     size_t next = 0;
     kgen_problem_set(&problem, "N", chunk->end - chunk->begin);
+    kgen_problem_set(&problem, "experts", 1);
     for (size_t i = 0; i < chunk->rows.format->array_count; i++) {
         const int64_t row_bytes = chunk->rows.format->arrays[i].row_bytes(&chunk->rows);
         if (row_bytes == 0)
@@ -180,7 +185,7 @@ static int write_chunk(struct writing *writing, struct kgen_package_item *item, 
         kgen_layout_pack(&problem, (int)i, chunk->rows.arrays[i], packed);
         if (write_array(writing, &item->arrays[next++], packed,
                         (size_t)(row_bytes * kgen_layout_rows(&problem)),
-                        (uint64_t)(row_bytes * chunk->begin)) != 0)
+                        (uint64_t)(row_bytes * before)) != 0)
             return -1;
     }
     return 0;
@@ -212,8 +217,10 @@ static int write_matrix(struct writing *writing, struct kgen_package_item *item)
     unsigned char *packed = result == 0 ? malloc(largest) : NULL;
     if (result == 0 && packed == NULL)
         result = fail_memory(writing->error);
-    for (; chunk.begin < item->rows && result == 0; chunk.begin += CHUNK_ROWS) {
-        chunk.end = chunk.begin + CHUNK_ROWS < item->rows ? chunk.begin + CHUNK_ROWS : item->rows;
+    const int64_t N = kgen_problem_get(&item->problem, "N"); /* of each expert */
+    for (; chunk.begin < item->rows && result == 0; chunk.begin = chunk.end) {
+        const int64_t left = N - chunk.begin % N;
+        chunk.end = chunk.begin + (left < CHUNK_ROWS ? left : CHUNK_ROWS);
         result = read_chunk(&chunk, writing->error);
         if (result == 0)
             result = write_chunk(writing, item, &chunk, packed);

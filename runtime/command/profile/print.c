@@ -83,11 +83,11 @@ static void print_shares(const struct kgen_profile *profile)
 int kgen_profile_print(const struct kgen_profile *profile)
 {
     const struct kgen_model *model = profile->opened.model;
-    char name[64];
-    printf("%s: %lld layers, %s, %s activations, %d threads, context %lld\n", profile->source,
-           (long long)profile->layers, profile->opened.config != NULL ? "random weights" : "its weights",
-           model->activation_dtype, profile->opened.context->settings.threads,
-           (long long)kgen_decoder_context(model->decoder));
+    char name[64], precision[KGEN_PRECISION_TEXT];
+    printf("%s: %lld layers, %s, %s, %d threads, context %lld\n", profile->source, (long long)profile->layers,
+           profile->opened.config != NULL ? "random weights" : "its weights",
+           kgen_opened_model_precision(&profile->opened, precision),
+           profile->opened.context->settings.threads, (long long)kgen_decoder_context(model->decoder));
     if (profile->model_layers > profile->layers)
         printf("the first %lld of %lld layers\n", (long long)profile->layers,
                (long long)profile->model_layers);
@@ -143,12 +143,12 @@ int kgen_profile_print_json(const struct kgen_profile *profile)
     struct kgen_decoder_sizes sizes;
     kgen_decoder_query(model->decoder, &sizes);
     return kgen_json_print(json_pack(
-        "{s:s, s:o, s:b, s:I, s:I, s:s, s:i, s:I, s:I, s:o, s:o, s:o}", "kgen", KGEN_VERSION, "model",
+        "{s:s, s:o, s:b, s:I, s:I, s:s, s:s, s:i, s:I, s:I, s:o, s:o, s:o}", "kgen", KGEN_VERSION, "model",
         kgen_json_string(profile->source), "random_weights", is_random, "layers", (json_int_t)profile->layers,
         "model_layers", (json_int_t)(profile->model_layers > 0 ? profile->model_layers : profile->layers),
-        "activation_dtype", model->activation_dtype, "threads", profile->opened.context->settings.threads,
-        "context", (json_int_t)kgen_decoder_context(model->decoder), "weight_bytes",
-        (json_int_t)sizes.read_weights, "bandwidth",
-        kgen_json_bandwidth(profile->bandwidth_known ? &profile->bandwidth : NULL), "step",
+        "activation_dtype", model->activation_dtype, "output_activation_dtype",
+        model->output_activation_dtype, "threads", profile->opened.context->settings.threads, "context",
+        (json_int_t)kgen_decoder_context(model->decoder), "weight_bytes", (json_int_t)sizes.read_weights,
+        "bandwidth", kgen_json_bandwidth(profile->bandwidth_known ? &profile->bandwidth : NULL), "step",
         part_json(profile, &profile->step), "prompt", part_json(profile, &profile->prompt)));
 }

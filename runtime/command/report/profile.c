@@ -108,14 +108,15 @@ static void section(const struct kgen_profile *profile, const struct kgen_profil
 void kgen_html_profile(const struct kgen_profile *profile, struct kgen_text *html)
 {
     const struct kgen_model *model = profile->opened.model;
+    char precision[KGEN_PRECISION_TEXT];
     kgen_html_head("kgen profile: ", profile->source, html);
     kgen_text_puts(html, "<header>\n<h1>kgen profile: ");
     kgen_html_escape(html, profile->source);
     kgen_text_puts(html, "</h1>\n<p class=\"muted\">");
-    kgen_html_printf(html, "%lld layers, %s, %s activations, %d threads, context %lld",
-                     (long long)profile->layers,
+    kgen_html_printf(html, "%lld layers, %s, %s, %d threads, context %lld", (long long)profile->layers,
                      profile->opened.config != NULL ? "random weights" : "the weights of the checkpoint",
-                     model->activation_dtype, profile->opened.context->settings.threads,
+                     kgen_opened_model_precision(&profile->opened, precision),
+                     profile->opened.context->settings.threads,
                      (long long)kgen_decoder_context(model->decoder));
     if (profile->model_layers > profile->layers)
         kgen_html_printf(html, ", the first of %lld layers", (long long)profile->model_layers);

@@ -60,6 +60,8 @@ static int open_checkpoint(struct kgen_try *trial, struct kgen_error *error)
 {
     const struct kgen_spec_options *spec = &trial->options.spec;
     const struct kgen_model_options options = {.activation_dtype = name_of(spec->activation_dtypes[0]),
+                                               .output_activation_dtype =
+                                                   name_of(spec->output_activation_dtype),
                                                .layout = name_of(spec->layout),
                                                .cache_dtype = name_of(spec->cache_dtype),
                                                .context = spec->context,
