@@ -47,8 +47,8 @@ static void put_step_nodes(struct kgen_emit_model *model, size_t begin, size_t e
 
 static void put_prompt_nodes(struct kgen_emit_model *model, size_t begin, size_t end, struct kgen_text *text)
 {
-    for (size_t i = begin; i < end; i++)
-        kgen_emit_model_put_prompt(model, i, text);
+    for (size_t i = begin; i < end;)
+        i = kgen_emit_model_put_prompt(model, i, end, text);
     put_state_end(model, begin, end, text);
 }
 
@@ -72,15 +72,26 @@ static void put_functions(const struct kgen_emit_model *model, size_t first, str
 
 static void put_fields(const struct kgen_emit_model *model, struct kgen_text *text)
 {
-    for (size_t i = 0; i < model->slot_count; i++) {
-        if (!model->slots[i].result)
-            kgen_text_printf(text, "    %s *%s;\n", model->slots[i].type, model->slots[i].name.data);
+    static const char *const types[] = {"float", "int32_t"};
+    for (size_t type = 0; type < KGEN_COUNT_OF(types); type++) {
+        const char *separator = types[type];
+        for (size_t i = 0; i < model->slot_count; i++) {
+            const struct kgen_emit_model_slot *slot = &model->slots[i];
+            if (slot->result || strcmp(slot->type, types[type]) != 0)
+                continue;
+            kgen_text_printf(text, "%s%s *%s", separator == types[type] ? "    " : "", separator, slot->name.data);
+            separator = ",";
+        }
+        kgen_text_puts(text, separator == types[type] ? "" : ";\n");
     }
     for (size_t i = 0; i < model->table_count; i++)
-        kgen_text_printf(text, "    unsigned char *%s;\n    size_t %s_stride;\n", model->tables[i].name.data,
-                         model->tables[i].name.data);
+        kgen_text_printf(text, "%s *%s", i == 0 ? "    unsigned char" : ",", model->tables[i].name.data);
+    for (size_t i = 0; i < model->table_count; i++)
+        kgen_text_printf(text, "%s %s_stride", i == 0 ? ";\n    size_t" : ",", model->tables[i].name.data);
+    kgen_text_puts(text, model->table_count > 0 ? ";\n" : "");
     if (model->gathered > 0)
-        kgen_text_puts(text, "    float *gathered; /* rows of views, one after the other */\n");
+        kgen_text_puts(text, "    float *gathered; /* rows of views, one after the other */\n"
+                             "    struct copy copy;\n");
     if (model->row_bytes > 0)
         kgen_text_puts(text, "    unsigned char *row_of; /* a matrix, which the token selects */\n");
     kgen_text_puts(text, "    unsigned char *workspace, *scratch; /* of the node at hand; of each part */\n"
@@ -109,9 +120,9 @@ static void put_sizes(const struct kgen_emit_model *model, bool of_prompt, const
         if (kgen_op_has_role(op, KGEN_WORKSPACE) && !is_table && (of_prompt ? in_prompt : in_step))
             put_size(model, i, "workspace", "_workspace", indent, text);
         if (kgen_op_has_role(op, KGEN_WORKSPACE) && !is_table && of_prompt && (used & KGEN_EMIT_MODEL_ROWS) != 0)
-            put_size(model, i, "workspace_of_part", "_workspace", indent, text);
+            put_size(model, i, "row_workspace", "_workspace", indent, text);
         if (kgen_op_has_role(op, KGEN_SCRATCH) && (of_prompt ? in_prompt : in_step))
-            put_size(model, i, "scratch_of_part", "_scratch", indent, text);
+            put_size(model, i, "scratch", "_scratch", indent, text);
     }
 }
 
@@ -239,13 +250,13 @@ static const char *const text_names[] = {"includes",   "fields",         "layer_
 /* Writes all texts. Those of prompts come after those of steps, and what all of them need comes last. */
 static int write_texts(struct kgen_emit_model *model, struct kgen_text texts[TEXT_COUNT])
 {
-    const struct kgen_emit_model_pass step = {"", "struct step *step", "step", put_step_nodes};
-    const struct kgen_emit_model_pass prompt = {"prompt_", "struct step *step", "step", put_prompt_nodes};
+    const struct kgen_emit_model_pass step = {"", "struct step *step", "step", "step", put_step_nodes};
+    const struct kgen_emit_model_pass prompt = {"prompt_", "struct step *step", "step", "step", put_prompt_nodes};
     struct kgen_text parameters = {0};
     kgen_text_printf(&parameters, "struct finder *finder, struct %s_layer *layer, size_t number",
                      kgen_emit_identifier(&model->emission->input));
     const struct kgen_emit_model_pass bind = {"bind_", parameters.data, "finder, &weights->layers[#], #",
-                                              put_bind_nodes};
+                                              "finder, layer, number",                                              put_bind_nodes};
     int result = parameters.failed ? -1 : 0;
     if (result == 0)
         result = kgen_emit_model_put_layers(model, &bind, &texts[BIND_FUNCTIONS], &texts[BIND]);
@@ -270,7 +281,7 @@ static int write_texts(struct kgen_emit_model *model, struct kgen_text texts[TEX
     return result == 0 ? 0 : kgen_emit_fail_memory(model->error); /* the first error wins */
 }
 
-static void bind_values(const struct kgen_emit_model *model, const struct kgen_text *step,
+static void bind_values(const struct kgen_emit_model *model, const struct kgen_text texts[TEXT_COUNT],
                         struct kgen_bindings *bindings)
 {
     const struct kgen_graph *graph = model->graph;
@@ -283,7 +294,10 @@ static void bind_values(const struct kgen_emit_model *model, const struct kgen_t
     kgen_bind_value(bindings, "last_position", last_position(model));
     kgen_bind_value(bindings, "weight_bytes", kgen_emit_model_weight_bytes(model));
     kgen_bind_value(bindings, "state_bytes", model->state_bytes);
-    kgen_bind_value(bindings, "selects_rows", strstr(step->data, "row_of_array(") != NULL);
+    kgen_bind_value(bindings, "selects_rows", strstr(texts[STEP].data, "row_of_array(") != NULL);
+    kgen_bind_value(bindings, "has_scratch",
+                    strstr(texts[STEP_PARTS].data, "scratch_of(") != NULL ||
+                        strstr(texts[PROMPT_PARTS].data, "scratch_of(") != NULL);
     kgen_bind_value(bindings, "selects_tiles", model->row_bytes > 0);
     kgen_bind_value(bindings, "gathers", model->gathered > 0);
     kgen_bind_value(bindings, "has_tables", model->table_count > 0);
@@ -327,7 +341,7 @@ int kgen_emit_model(const struct kgen_emission *emission, struct kgen_error *err
     if (result == 0)
         result = write_texts(&model, texts);
     if (result == 0) {
-        bind_values(&model, &texts[STEP], &bindings);
+        bind_values(&model, texts, &bindings);
         for (size_t i = 0; i < TEXT_COUNT; i++)
             kgen_bind_text(&bindings, text_names[i], texts[i].data);
         result = kgen_emit_add_made(emission, "model_header", name.data, ".h", &bindings, error);

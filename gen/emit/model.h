@@ -97,9 +97,11 @@ void kgen_emit_model_put_call(const struct kgen_emit_model_call *call, unsigned 
 /* Appends copies of views to or from rows of their own, of a call for all rows. */
 void kgen_emit_model_put_gather(const struct kgen_emit_model_call *call, bool back, struct kgen_text *text);
 
-/* model_nodes.c: appends the statements of a node in a step, or in a prompt. */
+/* model_nodes.c: appends the statements of a node in a step; or in a prompt, with those of the nodes that follow
+ * up to end where they run row by row as this one does. That returns the next node. */
 void kgen_emit_model_put_step(struct kgen_emit_model *model, size_t node, struct kgen_text *text);
-void kgen_emit_model_put_prompt(struct kgen_emit_model *model, size_t node, struct kgen_text *text);
+size_t kgen_emit_model_put_prompt(struct kgen_emit_model *model, size_t node, size_t end,
+                                  struct kgen_text *text);
 
 /* model_bind.c: appends the members of the structs of weights, and the functions that find them. */
 void kgen_emit_model_put_members(const struct kgen_emit_model *model, bool of_layers, struct kgen_text *text);
@@ -112,6 +114,7 @@ struct kgen_emit_model_pass {
     const char *name;      /* of the functions, before "layer_0" */
     const char *parameters; /* "struct step *step" */
     const char *call;      /* the arguments, with "#" in place of the number of the layer */
+    const char *within; /* the arguments of a call within such a function */
     /* Appends the statements of nodes. */
     void (*put)(struct kgen_emit_model *model, size_t begin, size_t end, struct kgen_text *text);
 };

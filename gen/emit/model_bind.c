@@ -183,7 +183,7 @@ static void put_statement(const struct kgen_emit_model *model, const struct kgen
     kgen_text_printf(text, "    %s->%s_%s = ", layer_of(model, weights) >= 0 ? "layer" : "weights",
                      weights->name.data, array->name);
     if (number != NULL)
-        kgen_text_printf(text, "find_in_layer(finder, \"%.*s\", number, \"%.*s", (int)(number - name), name,
+        kgen_text_printf(text, "in_layer(finder, \"%.*s\", number, \"%.*s", (int)(number - name), name,
                          (int)(name + kept - behind), behind);
     else
         kgen_text_printf(text, "find(finder, \"%.*s", (int)kept, name);

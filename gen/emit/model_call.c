@@ -90,7 +90,7 @@ void kgen_emit_model_put_gather(const struct kgen_emit_model_call *call, bool ba
         put_place(call, operand->index, &apart);
         text->failed = text->failed || own.failed || apart.failed;
         if (!text->failed)
-            kgen_text_printf(text, "    copy_rows(step, (struct copy){%s, %lld, %s, %lld, %lld, 0});\n",
+            kgen_text_printf(text, "    copy_rows(step, (struct copy){%s, %lld, %s, %lld, %lld});\n",
                              back ? apart.data : own.data,
                              (long long)(back ? slot->elements : elements_of(tensor)),
                              back ? own.data : apart.data,
@@ -182,7 +182,11 @@ static void put_workspace(const struct kgen_emit_model_call *call, struct kgen_t
 
 static void put_state(const struct kgen_emit_model_call *call, size_t state, struct kgen_text *text)
 {
-    kgen_text_printf(text, "(void *)(step->state + %lld)", (long long)call->model->state_offsets[state]);
+    const long long offset = call->model->state_offsets[state];
+    if (offset > 0)
+        kgen_text_printf(text, "(void *)(step->state + %lld)", offset);
+    else
+        kgen_text_puts(text, "(void *)step->state");
 }
 
 static void put_buffer(const struct kgen_emit_model_call *call, const struct kgen_problem_buffer *buffer,
@@ -207,7 +211,7 @@ static void put_buffer(const struct kgen_emit_model_call *call, const struct kge
     } else if (buffer->role == KGEN_SCRATCH) {
         call->model->used[call->entry] |=
             call->rows == KGEN_EMIT_MODEL_BATCH ? KGEN_EMIT_MODEL_PROMPT : KGEN_EMIT_MODEL_STEP;
-        kgen_text_puts(text, call->in_part ? "step->scratch + part * step->scratch_stride" : "step->scratch");
+        kgen_text_puts(text, call->in_part ? "scratch_of(step, part)" : "step->scratch");
     } else if (!put_weights(call, buffer, offset, text)) {
         kgen_error_set(call->model->error, KGEN_ERROR_SPEC, NULL, 0, 0, "%s: nothing is bound to %s of %s",
                        node->name, buffer->name, problem_of(call)->op->name);
@@ -233,6 +237,37 @@ static void put_scalar(const struct kgen_emit_model_call *call, const struct kge
         kgen_text_printf(text, "%lld", (long long)kgen_scalar_typical(problem_of(call), scalar));
 }
 
+/* Appends a call. What is too long for a line goes on in lines of its own, as full as they can be: the names
+ * of functions are too long to align arguments behind them. Takes the arguments over. */
+static void lay_out_call(const struct kgen_text *function, struct kgen_text *arguments, size_t count,
+                         const char *indent, struct kgen_text *text)
+{
+    size_t column = strlen(indent) + function->length + strlen("();");
+    bool failed = function->failed;
+    for (size_t i = 0; i < count; i++) {
+        failed = failed || arguments[i].failed;
+        column += arguments[i].length + (i > 0 ? 2 : 0);
+    }
+    text->failed = text->failed || failed;
+    const bool breaks = column > KGEN_EMIT_WIDTH;
+    if (!failed)
+        kgen_text_printf(text, "%s%s(", indent, function->data);
+    column = KGEN_EMIT_WIDTH;
+    for (size_t i = 0; i < count && !failed; i++) {
+        const size_t length = arguments[i].length + 2;
+        const bool new_line = breaks && column + length > KGEN_EMIT_WIDTH;
+        if (new_line)
+            kgen_text_printf(text, "\n%s    ", indent);
+        else if (i > 0)
+            kgen_text_puts(text, " ");
+        column = new_line ? strlen(indent) + 4 + length : column + length;
+        kgen_text_printf(text, "%s%s", arguments[i].data, i + 1 < count ? "," : "");
+    }
+    kgen_text_puts(text, ");\n");
+    for (size_t i = 0; i < count; i++)
+        kgen_text_free(&arguments[i]);
+}
+
 void kgen_emit_model_put_call(const struct kgen_emit_model_call *call, unsigned part, const char *indent,
                               const char *begin, const char *end, struct kgen_text *text)
 {
@@ -240,27 +275,24 @@ void kgen_emit_model_put_call(const struct kgen_emit_model_call *call, unsigned 
     if (!kgen_op_has_part(problem->op, part))
         return;
     struct kgen_buffers buffers;
-    const char *separator = "";
+    struct kgen_text arguments[KGEN_BUFFERS_MAX + KGEN_SCALARS_MAX + 2] = {{0}}, function = {0};
+    size_t count = 0;
     int64_t offset = 0;
     kgen_problem_buffers(problem, &buffers);
-    kgen_text_puts(text, indent);
-    kgen_emit_function_name(&call->model->emission->input, call->entry, text);
-    kgen_text_printf(text, "%s(", part == KGEN_PREPARE ? "_prepare" : part == KGEN_FINISH ? "_finish" : "");
+    kgen_emit_function_name(&call->model->emission->input, call->entry, &function);
+    kgen_text_puts(&function, part == KGEN_PREPARE ? "_prepare" : part == KGEN_FINISH ? "_finish" : "");
     for (size_t i = 0; i < buffers.count; i++) {
-        if ((buffers.items[i].declared->parts & part) == 0)
-            continue;
-        kgen_text_puts(text, separator);
-        put_buffer(call, &buffers.items[i], &offset, text);
-        separator = ", ";
+        if ((buffers.items[i].declared->parts & part) != 0)
+            put_buffer(call, &buffers.items[i], &offset, &arguments[count++]);
     }
     for (size_t i = 0; i < problem->op->scalar_count; i++) {
-        if ((problem->op->scalars[i].parts & part) == 0)
-            continue;
-        kgen_text_puts(text, separator);
-        put_scalar(call, &problem->op->scalars[i], text);
-        separator = ", ";
+        if ((problem->op->scalars[i].parts & part) != 0)
+            put_scalar(call, &problem->op->scalars[i], &arguments[count++]);
     }
-    if (part == KGEN_RUN)
-        kgen_text_printf(text, "%s%s, %s", separator, begin, end);
-    kgen_text_puts(text, ");\n");
+    if (part == KGEN_RUN) {
+        kgen_text_puts(&arguments[count++], begin);
+        kgen_text_puts(&arguments[count++], end);
+    }
+    lay_out_call(&function, arguments, count, indent, text);
+    kgen_text_free(&function);
 }

@@ -13,6 +13,7 @@ struct layers {
     struct kgen_text *texts; /* of each, owned */
     size_t *kinds;           /* of each: the first layer with the same text */
     size_t count, runs;
+    size_t end; /* the bytes at the end of all texts that are equal, and have a function of their own; 0: none */
 };
 
 static int make_texts(struct kgen_emit_model *model, const struct kgen_emit_model_pass *pass,
@@ -38,7 +39,37 @@ static int make_texts(struct kgen_emit_model *model, const struct kgen_emit_mode
     return 0;
 }
 
-/* "layers 0, 2-5" */
+/* Whether a statement begins at a place of a text. */
+static bool is_statement(const char *text, const char *at)
+{
+    return (at == text || at[-1] == '\n') && strncmp(at, "    ", 4) == 0 && at[4] != ' ' && at[4] != '}';
+}
+
+/* Finds the statements at the end that layers of all kinds have. */
+static void find_end(struct layers *layers)
+{
+    enum { LEAST = 8 }; /* lines that are worth a function */
+    const struct kgen_text *first = &layers->texts[0];
+    size_t common = first->length, lines = 0;
+    bool differ = false;
+    for (size_t i = 1; i < layers->count; i++) {
+        const struct kgen_text *other = &layers->texts[i];
+        size_t same = 0;
+        while (same < common && same < other->length &&
+               first->data[first->length - same - 1] == other->data[other->length - same - 1])
+            same++;
+        common = same;
+        differ = differ || layers->kinds[i] != 0;
+    }
+    const char *at = first->data + first->length - common;
+    while (*at != '\0' && !is_statement(first->data, at))
+        at++;
+    for (const char *line = at; (line = strchr(line, '\n')) != NULL; line++)
+        lines++;
+    layers->end = differ && lines >= LEAST ? strlen(at) : 0;
+}
+
+/* " 0, 2 to 5" */
 static void put_numbers(const struct layers *layers, size_t kind, struct kgen_text *text)
 {
     const char *separator = " ";
@@ -59,6 +90,10 @@ static void put_numbers(const struct layers *layers, size_t kind, struct kgen_te
 static void put_functions(const struct layers *layers, const struct kgen_emit_model_pass *pass,
                           struct kgen_text *text)
 {
+    if (layers->end > 0)
+        kgen_text_printf(text, "\n/* What all layers end with. */\nstatic void %slayer_end(%s)\n{\n%s}\n",
+                         pass->name, pass->parameters,
+                         layers->texts[0].data + layers->texts[0].length - layers->end);
     for (size_t i = 0; i < layers->count; i++) {
         if (layers->kinds[i] != i)
             continue;
@@ -67,8 +102,11 @@ static void put_functions(const struct layers *layers, const struct kgen_emit_mo
             count += layers->kinds[j] == i;
         kgen_text_printf(text, "\n/* Layer%s", count > 1 ? "s" : "");
         put_numbers(layers, i, text);
-        kgen_text_printf(text, ". */\nstatic void %slayer_%zu(%s)\n{\n%s}\n", pass->name, i, pass->parameters,
-                         layers->texts[i].data);
+        kgen_text_printf(text, ". */\nstatic void %slayer_%zu(%s)\n{\n%.*s", pass->name, i, pass->parameters,
+                         (int)(layers->texts[i].length - layers->end), layers->texts[i].data);
+        if (layers->end > 0)
+            kgen_text_printf(text, "    %slayer_end(%s);\n", pass->name, pass->within);
+        kgen_text_puts(text, "}\n");
     }
 }
 
@@ -129,6 +167,7 @@ int kgen_emit_model_put_layers(struct kgen_emit_model *model, const struct kgen_
     size_t begin, end;
     const int result = make_texts(model, pass, &layers);
     if (result == 0) {
+        find_end(&layers);
         kgen_emit_model_group(model, -1, false, &begin, &end);
         pass->put(model, begin, end, text);
         put_functions(&layers, pass, functions);

@@ -94,25 +94,6 @@ static const char *add_range_part(const struct kgen_emit_model_call *call, const
     return find_function(call->model, kind, call->node, &text);
 }
 
-/* A function that runs some of the rows of a prompt, one after the other. */
-static const char *add_rows_part(const struct kgen_emit_model_call *call, const char *range)
-{
-    static const char indent[] = "        ";
-    struct kgen_text text = {0};
-    struct kgen_emit_model_call each = *call;
-    each.in_part = true;
-    each.rows = KGEN_EMIT_MODEL_EACH;
-    begin_part(&text);
-    kgen_text_puts(&text, "    const size_t end = part_of(step->rows, part + 1, parts);\n"
-                          "    for (size_t row = part_of(step->rows, part, parts); row < end; row++) {\n");
-    if (kgen_emit_model_table(call->model, call->entry) == NULL)
-        kgen_emit_model_put_call(&each, KGEN_PREPARE, indent, NULL, NULL, &text);
-    kgen_emit_model_put_call(&each, KGEN_RUN, indent, "0", range, &text);
-    kgen_emit_model_put_call(&each, KGEN_FINISH, indent, NULL, NULL, &text);
-    kgen_text_puts(&text, "    }\n}\n");
-    return find_function(call->model, "rows", call->node, &text);
-}
-
 /* ---- calls ---- */
 
 /* Appends the calls of all parts of a kernel, which threads share where it is long enough. */
@@ -203,23 +184,62 @@ static void put_serial(const struct kgen_emit_model_call *call, bool last_only, 
     kgen_text_puts(text, "    }\n");
 }
 
-void kgen_emit_model_put_prompt(struct kgen_emit_model *model, size_t node, struct kgen_text *text)
+/* Whether threads share the rows of a node, each of which a thread runs alone. */
+static bool shares_rows(const struct kgen_emit_model *model, size_t node)
+{
+    return kgen_emit_model_batch(model, node) == SIZE_MAX && !writes_result(model, node) &&
+           !kgen_graph_selects_rows(&model->graph->nodes[node]) && !kgen_emit_model_keeps_state(model, node) &&
+           !problem_at(model, kgen_emit_model_entry(model, node))->op->threaded;
+}
+
+/* A function that runs some of the rows of a prompt, one after the other, each through the nodes. */
+static const char *add_rows_part(struct kgen_emit_model *model, size_t begin, size_t end)
+{
+    struct kgen_text text = {0}, body = {0};
+    size_t statements = 0;
+    for (size_t node = begin; node < end; node++) {
+        const struct kgen_emit_model_call call = {.model = model,
+                                                  .node = node,
+                                                  .entry = kgen_emit_model_entry(model, node),
+                                                  .rows = KGEN_EMIT_MODEL_EACH,
+                                                  .in_part = true};
+        char range[NUMBER_SIZE];
+        write_range(problem_at(model, call.entry), range);
+        put_calls(&call, false, NULL, range, "        ", &body);
+    }
+    for (const char *at = body.failed ? "" : body.data; (at = strchr(at, ';')) != NULL; at++)
+        statements++;
+    begin_part(&text);
+    kgen_text_printf(&text,
+                     "    const size_t end = part_of(step->rows, part + 1, parts);\n"
+                     "    for (size_t row = part_of(step->rows, part, parts); row < end; row++)%s\n%s%s}\n",
+                     statements > 1 ? " {" : "", body.failed ? "" : body.data, statements > 1 ? "    }\n" : "");
+    text.failed = text.failed || body.failed;
+    kgen_text_free(&body);
+    return find_function(model, "rows", begin, &text);
+}
+
+size_t kgen_emit_model_put_prompt(struct kgen_emit_model *model, size_t node, size_t end,
+                                  struct kgen_text *text)
 {
     struct kgen_emit_model_call call = {
         .model = model, .node = node, .entry = kgen_emit_model_entry(model, node), .rows = KGEN_EMIT_MODEL_ROW};
     const size_t batch = kgen_emit_model_batch(model, node);
-    const bool selects = kgen_graph_selects_rows(&model->graph->nodes[node]);
-    char range[NUMBER_SIZE];
-    if (batch != SIZE_MAX && !writes_result(model, node)) {
-        call.entry = batch;
-        call.rows = selects ? KGEN_EMIT_MODEL_ROW : KGEN_EMIT_MODEL_BATCH;
+    const bool last_only = writes_result(model, node);
+    size_t next = node + 1;
+    if (shares_rows(model, node)) {
+        while (next < end && shares_rows(model, next))
+            next++;
+        put_share(add_rows_part(model, node, next), "    ", text);
+        return next;
     }
-    write_range(problem_at(model, call.entry), range);
-    if (call.rows == KGEN_EMIT_MODEL_BATCH)
+    if (batch != SIZE_MAX && !last_only)
+        call.entry = batch;
+    if (batch != SIZE_MAX && !last_only && !kgen_graph_selects_rows(&model->graph->nodes[node])) {
+        call.rows = KGEN_EMIT_MODEL_BATCH;
         put_batch(&call, text);
-    else if (writes_result(model, node) || selects || kgen_emit_model_keeps_state(model, node) ||
-             problem_at(model, call.entry)->op->threaded)
-        put_serial(&call, writes_result(model, node), text);
-    else
-        put_share(add_rows_part(&call, range), "    ", text);
+    } else {
+        put_serial(&call, last_only, text);
+    }
+    return next;
 }
