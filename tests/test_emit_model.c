@@ -238,7 +238,8 @@ static void write_sources(const struct api_fixture *fixture, const struct kgen_m
     kgen_emission_free(again);
     kgen_templates_free(templates);
     free(tuned);
-    assert_int_equal(run("cd %s && mv tiny_example example && gcc -O1 -std=c11 -c $(ls *.c | grep -v -e model.c -e drive.c)",
+    assert_int_equal(run("cd %s && mv tiny_example example && gcc -O1 -std=c11 -c $(ls *.c | grep -v -e "
+                         "model.c -e drive.c)",
                          folder),
                      0);
 }
@@ -324,9 +325,8 @@ static void test_logits_are_those_in_memory(void **state)
         free(expected);
         kgen_model_close(model);
         kgen_close(context);
-        assert_int_equal(run("rm -r %s/out %s/model.* %s/logits", fixture->folder, fixture->folder,
-                             fixture->folder),
-                         0);
+        assert_int_equal(
+            run("rm -r %s/out %s/model.* %s/logits", fixture->folder, fixture->folder, fixture->folder), 0);
     }
 }
 

@@ -103,7 +103,7 @@ int kgen_emit_check_model(const struct kgen_spec *spec, struct kgen_error *error
 /* Fails like kgen_emission_write where folder holds a file that every output of the spec would replace: to
  * say so before the tuning. quantiser and model are those of the input. A folder that does not exist is fine.
  */
-int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, bool quantiser,
-                           bool model, const char *folder, struct kgen_error *error);
+int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, bool quantiser, bool model,
+                           const char *folder, struct kgen_error *error);
 
 #endif

@@ -229,16 +229,16 @@ static void write_makefile(const struct kgen_emit_input *input, struct kgen_text
                          "\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm\n",
                          identifier);
     else
-        kgen_text_printf(out,
-                         "OBJECTS = $(addprefix $(BUILD)/,main.o $(notdir $(%s_SOURCES:.c=.o)))\nvpath %%.c ..\n\n"
-                         "$(BUILD)/example: $(OBJECTS)\n\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) -lm\n",
-                         identifier);
-    kgen_text_printf(
-        out,
-        "\n$(BUILD)/%%.o: %%.c\n\t@mkdir -p $(@D)\n\t$(CC) $(CFLAGS) -std=c11 -c -o $@ $<\n\n"
-        ".PHONY: %sclean\nclean:\n\trm -f $(BUILD)/example%s %s\n",
-        input->model ? "all " : "", second,
-        input->model ? "$(BUILD)/main.o $(BUILD)/generate.o $(KERNELS)" : "$(OBJECTS)");
+        kgen_text_printf(
+            out,
+            "OBJECTS = $(addprefix $(BUILD)/,main.o $(notdir $(%s_SOURCES:.c=.o)))\nvpath %%.c ..\n\n"
+            "$(BUILD)/example: $(OBJECTS)\n\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) -lm\n",
+            identifier);
+    kgen_text_printf(out,
+                     "\n$(BUILD)/%%.o: %%.c\n\t@mkdir -p $(@D)\n\t$(CC) $(CFLAGS) -std=c11 -c -o $@ $<\n\n"
+                     ".PHONY: %sclean\nclean:\n\trm -f $(BUILD)/example%s %s\n",
+                     input->model ? "all " : "", second,
+                     input->model ? "$(BUILD)/main.o $(BUILD)/generate.o $(KERNELS)" : "$(OBJECTS)");
 }
 
 /* The program that generates tokens with the step of the model. */
@@ -250,8 +250,9 @@ static int add_generate(const struct kgen_emission *emission, struct kgen_error 
     kgen_emit_file_name(input->prefix, "example/generate", "", &name);
     kgen_bind_text(&bindings, "name", kgen_emit_identifier(input));
     kgen_bind_value(&bindings, "prompt_rows", input->spec->graph->prompt_rows);
-    const int result = name.failed ? kgen_emit_fail_memory(error)
-                                   : kgen_emit_add_made(emission, "example_generate", name.data, ".c", &bindings, error);
+    const int result =
+        name.failed ? kgen_emit_fail_memory(error)
+                    : kgen_emit_add_made(emission, "example_generate", name.data, ".c", &bindings, error);
     kgen_bindings_free(&bindings);
     kgen_text_free(&name);
     return result;

@@ -133,8 +133,8 @@ static int collect_model(const struct kgen_spec *spec, const char *prefix, const
     return result;
 }
 
-int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, bool quantiser,
-                           bool model, const char *folder, struct kgen_error *error)
+int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, bool quantiser, bool model,
+                           const char *folder, struct kgen_error *error)
 {
     struct obstacles obstacles = {0};
     struct kgen_text name = {0};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* <name>_model.h and <name>_model.c: the step of a model, which calls the kernels in the order of its graph. */
+/* <name>_model.h and <name>_model.c: the step of a model, which calls the kernels in the order of its graph.
+ */
 #include "gen/emit/model.h"
 #include "gen/ops/buffers.h"
 #include "gen/ops/signature.h"
@@ -29,7 +30,8 @@ int kgen_emit_check_model(const struct kgen_spec *spec, struct kgen_error *error
 
 /* ---- the statements of nodes ---- */
 
-static void put_state_end(const struct kgen_emit_model *model, size_t begin, size_t end, struct kgen_text *text)
+static void put_state_end(const struct kgen_emit_model *model, size_t begin, size_t end,
+                          struct kgen_text *text)
 {
     const int64_t bytes = kgen_emit_model_state_bytes(model, begin, end);
     if (begin < end && model->graph->nodes[begin].layer >= 0)
@@ -79,7 +81,8 @@ static void put_fields(const struct kgen_emit_model *model, struct kgen_text *te
             const struct kgen_emit_model_slot *slot = &model->slots[i];
             if (slot->result || strcmp(slot->type, types[type]) != 0)
                 continue;
-            kgen_text_printf(text, "%s%s *%s", separator == types[type] ? "    " : "", separator, slot->name.data);
+            kgen_text_printf(text, "%s%s *%s", separator == types[type] ? "    " : "", separator,
+                             slot->name.data);
             separator = ",";
         }
         kgen_text_puts(text, separator == types[type] ? "" : ";\n");
@@ -119,7 +122,8 @@ static void put_sizes(const struct kgen_emit_model *model, bool of_prompt, const
         const bool is_table = kgen_emit_model_table(model, i) != NULL;
         if (kgen_op_has_role(op, KGEN_WORKSPACE) && !is_table && (of_prompt ? in_prompt : in_step))
             put_size(model, i, "workspace", "_workspace", indent, text);
-        if (kgen_op_has_role(op, KGEN_WORKSPACE) && !is_table && of_prompt && (used & KGEN_EMIT_MODEL_ROWS) != 0)
+        if (kgen_op_has_role(op, KGEN_WORKSPACE) && !is_table && of_prompt &&
+            (used & KGEN_EMIT_MODEL_ROWS) != 0)
             put_size(model, i, "row_workspace", "_workspace", indent, text);
         if (kgen_op_has_role(op, KGEN_SCRATCH) && (of_prompt ? in_prompt : in_step))
             put_size(model, i, "scratch", "_scratch", indent, text);
@@ -138,8 +142,8 @@ static void put_places(const struct kgen_emit_model *model, struct kgen_text *te
         const char *name = model->tables[i].name.data;
         kgen_text_printf(text, "    step->%s_stride = aligned(", name);
         kgen_emit_function_name(&model->emission->input, model->tables[i].entry, text);
-        kgen_text_printf(text, "_workspace_size());\n    step->%s = take(&area, rows * step->%s_stride);\n", name,
-                         name);
+        kgen_text_printf(text, "_workspace_size());\n    step->%s = take(&area, rows * step->%s_stride);\n",
+                         name, name);
     }
     if (model->row_bytes > 0)
         kgen_text_printf(text, "    step->row_of = take(&area, %lld);\n", (long long)model->row_bytes);
@@ -179,7 +183,8 @@ static int64_t context_of(const struct kgen_graph *graph)
     int64_t context = KGEN_SIZE_MAX - 1;
     for (size_t i = 0; i < graph->state_count; i++) {
         const struct kgen_problem *problem = &graph->nodes[graph->states[i].node].problem;
-        const int64_t room = kgen_problem_has(problem, "context") ? kgen_problem_get(problem, "context") : context;
+        const int64_t room =
+            kgen_problem_has(problem, "context") ? kgen_problem_get(problem, "context") : context;
         context = room < context ? room : context;
     }
     return context;
@@ -242,21 +247,22 @@ enum text {
     PROMPT,
     TEXT_COUNT
 };
-static const char *const text_names[] = {"includes",   "fields",         "layer_members",    "members",
-                                         "bind_functions", "bind",           "places",           "tables",
-                                         "step_parts", "step_functions", "step",             "prompt_parts",
-                                         "prompt_functions", "prompt"};
+static const char *const text_names[] = {
+    "includes", "fields",       "layer_members",    "members",    "bind_functions",
+    "bind",     "places",       "tables",           "step_parts", "step_functions",
+    "step",     "prompt_parts", "prompt_functions", "prompt"};
 
 /* Writes all texts. Those of prompts come after those of steps, and what all of them need comes last. */
 static int write_texts(struct kgen_emit_model *model, struct kgen_text texts[TEXT_COUNT])
 {
     const struct kgen_emit_model_pass step = {"", "struct step *step", "step", "step", put_step_nodes};
-    const struct kgen_emit_model_pass prompt = {"prompt_", "struct step *step", "step", "step", put_prompt_nodes};
+    const struct kgen_emit_model_pass prompt = {"prompt_", "struct step *step", "step", "step",
+                                                put_prompt_nodes};
     struct kgen_text parameters = {0};
     kgen_text_printf(&parameters, "struct finder *finder, struct %s_layer *layer, size_t number",
                      kgen_emit_identifier(&model->emission->input));
     const struct kgen_emit_model_pass bind = {"bind_", parameters.data, "finder, &weights->layers[#], #",
-                                              "finder, layer, number",                                              put_bind_nodes};
+                                              "finder, layer, number", put_bind_nodes};
     int result = parameters.failed ? -1 : 0;
     if (result == 0)
         result = kgen_emit_model_put_layers(model, &bind, &texts[BIND_FUNCTIONS], &texts[BIND]);
@@ -308,7 +314,8 @@ int kgen_emit_add_made(const struct kgen_emission *emission, const char *tmpl_na
 {
     const struct kgen_template *tmpl = kgen_templates_find(emission->input.templates, tmpl_name);
     if (tmpl == NULL)
-        return kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0, "there is no template %s.c.in", tmpl_name);
+        return kgen_error_set(error, KGEN_ERROR_TEMPLATE, NULL, 0, 0, "there is no template %s.c.in",
+                              tmpl_name);
     struct kgen_text text = {0};
     int result = kgen_template_instantiate(tmpl, bindings, &text, error);
     struct kgen_text *file =
@@ -327,15 +334,15 @@ int kgen_emit_add_made(const struct kgen_emission *emission, const char *tmpl_na
 int kgen_emit_model(const struct kgen_emission *emission, struct kgen_error *error)
 {
     struct kgen_error local = {0};
-    struct kgen_emit_model model = {.emission = emission,
-                                    .graph = emission->input.spec->graph,
-                                    .error = error != NULL ? error : &local};
+    struct kgen_emit_model model = {
+        .emission = emission, .graph = emission->input.spec->graph, .error = error != NULL ? error : &local};
     struct kgen_text texts[TEXT_COUNT] = {{0}}, name = {0};
     struct kgen_bindings bindings = {0};
     if (!emission->input.model)
         return 0;
     kgen_text_printf(&name, "%s_model", kgen_emit_identifier(&emission->input));
-    int result = name.failed ? kgen_emit_fail_memory(error) : kgen_emit_check_model(emission->input.spec, error);
+    int result =
+        name.failed ? kgen_emit_fail_memory(error) : kgen_emit_check_model(emission->input.spec, error);
     if (result == 0)
         result = kgen_emit_model_plan(&model);
     if (result == 0)

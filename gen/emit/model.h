@@ -11,12 +11,12 @@
 
 /* Memory of activations: of a tensor, or of those of the same name in several layers, one after the other. */
 struct kgen_emit_model_slot {
-    struct kgen_text name; /* of the member of struct step: "mlp_swiglu" */
+    struct kgen_text name;   /* of the member of struct step: "mlp_swiglu" */
     struct kgen_text tensor; /* without its layer */
-    const char *type;      /* of an element */
-    int64_t elements;      /* of a row */
-    size_t last;           /* the last node that uses it */
-    bool result;           /* the logits, which the caller gives */
+    const char *type;        /* of an element */
+    int64_t elements;        /* of a row */
+    size_t last;             /* the last node that uses it */
+    bool result;             /* the logits, which the caller gives */
 };
 
 /* Weights that a buffer of a node is bound to, and perhaps those of other nodes: a matrix, or a vector. */
@@ -97,8 +97,8 @@ void kgen_emit_model_put_call(const struct kgen_emit_model_call *call, unsigned 
 /* Appends copies of views to or from rows of their own, of a call for all rows. */
 void kgen_emit_model_put_gather(const struct kgen_emit_model_call *call, bool back, struct kgen_text *text);
 
-/* model_nodes.c: appends the statements of a node in a step; or in a prompt, with those of the nodes that follow
- * up to end where they run row by row as this one does. That returns the next node. */
+/* model_nodes.c: appends the statements of a node in a step; or in a prompt, with those of the nodes that
+ * follow up to end where they run row by row as this one does. That returns the next node. */
 void kgen_emit_model_put_step(struct kgen_emit_model *model, size_t node, struct kgen_text *text);
 size_t kgen_emit_model_put_prompt(struct kgen_emit_model *model, size_t node, size_t end,
                                   struct kgen_text *text);
@@ -111,10 +111,10 @@ int64_t kgen_emit_model_weight_bytes(const struct kgen_emit_model *model);
 
 /* model_layers.c: writes a function for each kind of layer, and what calls them. */
 struct kgen_emit_model_pass {
-    const char *name;      /* of the functions, before "layer_0" */
+    const char *name;       /* of the functions, before "layer_0" */
     const char *parameters; /* "struct step *step" */
-    const char *call;      /* the arguments, with "#" in place of the number of the layer */
-    const char *within; /* the arguments of a call within such a function */
+    const char *call;       /* the arguments, with "#" in place of the number of the layer */
+    const char *within;     /* the arguments of a call within such a function */
     /* Appends the statements of nodes. */
     void (*put)(struct kgen_emit_model *model, size_t begin, size_t end, struct kgen_text *text);
 };

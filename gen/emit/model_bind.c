@@ -176,9 +176,8 @@ static void put_statement(const struct kgen_emit_model *model, const struct kgen
     static const char ending[] = ".weight";
     const char *name = weight_at(model, weights, 0)->name, *behind = name;
     const size_t length = strlen(name), end = sizeof ending - 1;
-    const size_t kept = array->of_matrix && length > end && strcmp(name + length - end, ending) == 0
-                            ? length - end
-                            : length;
+    const size_t kept =
+        array->of_matrix && length > end && strcmp(name + length - end, ending) == 0 ? length - end : length;
     const char *number = find_number(name, layer_of(model, weights), &behind);
     kgen_text_printf(text, "    %s->%s_%s = ", layer_of(model, weights) >= 0 ? "layer" : "weights",
                      weights->name.data, array->name);

@@ -90,12 +90,11 @@ void kgen_emit_model_put_gather(const struct kgen_emit_model_call *call, bool ba
         put_place(call, operand->index, &apart);
         text->failed = text->failed || own.failed || apart.failed;
         if (!text->failed)
-            kgen_text_printf(text, "    copy_rows(step, (struct copy){%s, %lld, %s, %lld, %lld});\n",
-                             back ? apart.data : own.data,
-                             (long long)(back ? slot->elements : elements_of(tensor)),
-                             back ? own.data : apart.data,
-                             (long long)(back ? elements_of(tensor) : slot->elements),
-                             (long long)elements_of(tensor));
+            kgen_text_printf(
+                text, "    copy_rows(step, (struct copy){%s, %lld, %s, %lld, %lld});\n",
+                back ? apart.data : own.data, (long long)(back ? slot->elements : elements_of(tensor)),
+                back ? own.data : apart.data, (long long)(back ? elements_of(tensor) : slot->elements),
+                (long long)elements_of(tensor));
         kgen_text_free(&own);
         kgen_text_free(&apart);
     }
@@ -108,8 +107,9 @@ void kgen_emit_model_put_gather(const struct kgen_emit_model_call *call, bool ba
 
 /* The row of the token from an array of a matrix, which lies in tiles or row by row. Those from tiles are
  * copied to step->row_of, where offset says how many bytes others took. */
-static void put_selected(const struct kgen_emit_model_call *call, const struct kgen_emit_model_weights *weights,
-                         int array, const char *pointer, int64_t *offset, struct kgen_text *text)
+static void put_selected(const struct kgen_emit_model_call *call,
+                         const struct kgen_emit_model_weights *weights, int array, const char *pointer,
+                         int64_t *offset, struct kgen_text *text)
 {
     const struct kgen_graph_node *first = &call->model->graph->nodes[weights->node];
     struct kgen_matrix matrix;
@@ -117,15 +117,15 @@ static void put_selected(const struct kgen_emit_model_call *call, const struct k
     const struct kgen_format_array *described = &matrix.format->arrays[array];
     const int64_t bytes = described->row_bytes(&matrix);
     const char *row = row_of(call);
-    const bool tiles = !kgen_graph_selects_rows(first) &&
-                       kgen_problem_get(&first->problem, "layout") == KGEN_TILES16;
+    const bool tiles =
+        !kgen_graph_selects_rows(first) && kgen_problem_get(&first->problem, "layout") == KGEN_TILES16;
     if (tiles) {
         const int64_t word = described->word_bytes(&matrix);
         kgen_text_printf(text, "row_of_tiles(%s, step->tokens[%s], %lld, %lld, step->row_of + %lld)", pointer,
                          row != NULL ? row : "0", (long long)(bytes / word), (long long)word,
                          (long long)*offset);
-        *offset += (bytes + KGEN_EMIT_MODEL_ALIGNMENT - 1) / KGEN_EMIT_MODEL_ALIGNMENT *
-                   KGEN_EMIT_MODEL_ALIGNMENT;
+        *offset +=
+            (bytes + KGEN_EMIT_MODEL_ALIGNMENT - 1) / KGEN_EMIT_MODEL_ALIGNMENT * KGEN_EMIT_MODEL_ALIGNMENT;
         if (*offset > call->model->row_bytes)
             call->model->row_bytes = *offset;
     } else {
@@ -176,8 +176,9 @@ static void put_workspace(const struct kgen_emit_model_call *call, struct kgen_t
                                           ? KGEN_EMIT_MODEL_STEP
                                       : call->rows == KGEN_EMIT_MODEL_EACH ? KGEN_EMIT_MODEL_ROWS
                                                                            : KGEN_EMIT_MODEL_PROMPT;
-    kgen_text_puts(text, call->rows == KGEN_EMIT_MODEL_EACH ? "step->workspace + part * step->workspace_stride"
-                                                            : "step->workspace");
+    kgen_text_puts(text, call->rows == KGEN_EMIT_MODEL_EACH
+                             ? "step->workspace + part * step->workspace_stride"
+                             : "step->workspace");
 }
 
 static void put_state(const struct kgen_emit_model_call *call, size_t state, struct kgen_text *text)

@@ -13,7 +13,8 @@ struct layers {
     struct kgen_text *texts; /* of each, owned */
     size_t *kinds;           /* of each: the first layer with the same text */
     size_t count, runs;
-    size_t end; /* the bytes at the end of all texts that are equal, and have a function of their own; 0: none */
+    size_t
+        end; /* the bytes at the end of all texts that are equal, and have a function of their own; 0: none */
 };
 
 static int make_texts(struct kgen_emit_model *model, const struct kgen_emit_model_pass *pass,

@@ -80,7 +80,8 @@ static void begin_part(struct kgen_text *text)
 }
 
 /* A function that runs a part of the range. */
-static const char *add_range_part(const struct kgen_emit_model_call *call, const char *kind, const char *range)
+static const char *add_range_part(const struct kgen_emit_model_call *call, const char *kind,
+                                  const char *range)
 {
     struct kgen_text text = {0};
     struct kgen_emit_model_call in_part = *call;
@@ -188,7 +189,8 @@ static void put_serial(const struct kgen_emit_model_call *call, bool last_only, 
 static bool shares_rows(const struct kgen_emit_model *model, size_t node)
 {
     return kgen_emit_model_batch(model, node) == SIZE_MAX && !writes_result(model, node) &&
-           !kgen_graph_selects_rows(&model->graph->nodes[node]) && !kgen_emit_model_keeps_state(model, node) &&
+           !kgen_graph_selects_rows(&model->graph->nodes[node]) &&
+           !kgen_emit_model_keeps_state(model, node) &&
            !problem_at(model, kgen_emit_model_entry(model, node))->op->threaded;
 }
 
@@ -213,7 +215,8 @@ static const char *add_rows_part(struct kgen_emit_model *model, size_t begin, si
     kgen_text_printf(&text,
                      "    const size_t end = part_of(step->rows, part + 1, parts);\n"
                      "    for (size_t row = part_of(step->rows, part, parts); row < end; row++)%s\n%s%s}\n",
-                     statements > 1 ? " {" : "", body.failed ? "" : body.data, statements > 1 ? "    }\n" : "");
+                     statements > 1 ? " {" : "", body.failed ? "" : body.data,
+                     statements > 1 ? "    }\n" : "");
     text.failed = text.failed || body.failed;
     kgen_text_free(&body);
     return find_function(model, "rows", begin, &text);
@@ -222,8 +225,10 @@ static const char *add_rows_part(struct kgen_emit_model *model, size_t begin, si
 size_t kgen_emit_model_put_prompt(struct kgen_emit_model *model, size_t node, size_t end,
                                   struct kgen_text *text)
 {
-    struct kgen_emit_model_call call = {
-        .model = model, .node = node, .entry = kgen_emit_model_entry(model, node), .rows = KGEN_EMIT_MODEL_ROW};
+    struct kgen_emit_model_call call = {.model = model,
+                                        .node = node,
+                                        .entry = kgen_emit_model_entry(model, node),
+                                        .rows = KGEN_EMIT_MODEL_ROW};
     const size_t batch = kgen_emit_model_batch(model, node);
     const bool last_only = writes_result(model, node);
     size_t next = node + 1;

@@ -97,7 +97,8 @@ static int add_slot(struct kgen_emit_model *model, size_t index)
     const int64_t elements = tensor->bytes / 4;
     for (size_t i = 0; i < model->slot_count && !tensor->result; i++) {
         struct kgen_emit_model_slot *slot = &model->slots[i];
-        if (strcmp(slot->tensor.data, name) == 0 && slot->last < tensor->first && slot->elements == elements &&
+        if (strcmp(slot->tensor.data, name) == 0 && slot->last < tensor->first &&
+            slot->elements == elements &&
             strcmp(slot->type, strcmp(tensor->dtype, "i32") == 0 ? "int32_t" : "float") == 0) {
             slot->last = tensor->last;
             model->slot_of[index] = i;
@@ -193,8 +194,8 @@ static int add_weights(struct kgen_emit_model *model, size_t node, const char *b
         if (model->graph->nodes[other->node].layer == described->layer && other->node != node &&
             strcmp(other->name.data, weights->name.data) == 0)
             return kgen_error_set(model->error, KGEN_ERROR_SPEC, NULL, 0, 0,
-                                  "%s and %s have the same name in C",
-                                  model->graph->nodes[other->node].name, described->name);
+                                  "%s and %s have the same name in C", model->graph->nodes[other->node].name,
+                                  described->name);
     }
     return weights->name.failed ? kgen_emit_fail_memory(model->error) : 0;
 }
@@ -316,7 +317,8 @@ static int plan_states(struct kgen_emit_model *model)
     for (int64_t layer = -1; layer <= graph->layers; layer++) {
         size_t begin, end;
         int64_t offset = 0;
-        kgen_emit_model_group(model, layer < graph->layers ? layer : -1, layer == graph->layers, &begin, &end);
+        kgen_emit_model_group(model, layer < graph->layers ? layer : -1, layer == graph->layers, &begin,
+                              &end);
         for (size_t i = 0; i < graph->state_count; i++) {
             if (graph->states[i].node < begin || graph->states[i].node >= end)
                 continue;
