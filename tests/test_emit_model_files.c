@@ -13,8 +13,10 @@
 #include <string.h>
 
 #include "command_fixture.h"
+#include "gen/base/file.h"
 #include "gen/emit/internal.h"
 #include "gen/spec/spec.h"
+#include "gguf_fixture.h"
 
 /* A small model of the family Qwen3, and one of Gemma 2 whose layers take turns. */
 #define COMMON                                                                                               \
@@ -214,6 +216,42 @@ static void test_lock(void **state)
     kgen_test_expect("tiny.json --check --emit model -o o", 2, NULL, "without '--emit model'");
 }
 
+/* A package, or another GGUF file, is a spec of its model; the program generates with the package. */
+static void test_package(void **state)
+{
+    (void)state;
+    struct kgen_text one = {0}, other = {0};
+    struct kgen_error error = {0};
+    kgen_test_write_llama("model.gguf", &kgen_test_small_llama, UINT64_C(83), &kgen_test_mixed_types);
+    kgen_test_expect("pack model.gguf -o model.kgen -q", 0, NULL, NULL);
+    kgen_test_expect("model.kgen --isa generic --effort estimate --no-cache --context 32 --prompt-rows 4 "
+                     "--emit model -o packed -q",
+                     0, NULL, NULL);
+    assert_int_equal(system("make -s -C packed/example CFLAGS=-O1 build/generate > make.log 2>&1"), 0);
+    assert_int_equal(system("packed/example/build/generate model.kgen 6 1 2 3 4 5 > found"), 0);
+    assert_int_equal(system("packed/example/build/generate model.gguf 6 1 > none 2> why"), 256);
+    assert_int_equal(system("grep -q 'is a package of another model\\|is no package' why"), 0);
+    assert_int_equal(system("packed/example/build/generate model.kgen 1 50 2> why"), 256);
+    assert_int_equal(system("packed/example/build/generate model.kgen 60 1 > long 2> why"), 256);
+    assert_int_equal(
+        system("head -c 3000 model.kgen > cut.kgen; packed/example/build/generate cut.kgen 6 1 2> why"), 256);
+    /* Run token by token, and again, they are the same. */
+    assert_int_equal(
+        system("for i in 1 2; do packed/example/build/generate model.kgen 6 1 2 3 4 5; done > twice; "
+               "cat found found > expected"),
+        0);
+    kgen_file_read("twice", SIZE_MAX, &one, &error);
+    kgen_file_read("expected", SIZE_MAX, &other, &error);
+    check(&error);
+    assert_int_equal(count_of(one.data, "\n"), 12);
+    assert_string_equal(one.data, other.data);
+    kgen_text_free(&one);
+    kgen_text_free(&other);
+    kgen_test_expect("model.kgen --bits 4 -o bits", 2, NULL,
+                     "the weights of a checkpoint have formats already");
+    kgen_test_expect("model.kgen --activation-dtype f32,i8 -o two", 2, NULL, "one precision of activations");
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -261,6 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_lock),
+        cmocka_unit_test(test_package),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
