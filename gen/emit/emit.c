@@ -42,6 +42,8 @@ struct kgen_emission *kgen_emission_new(const struct kgen_emit_input *input, str
     if (result == 0)
         result = kgen_emit_tensors(emission, error);
     if (result == 0)
+        result = kgen_emit_model(emission, error);
+    if (result == 0)
         result = kgen_emit_lists(emission, error);
     if (result == 0)
         result = kgen_emit_example(emission, error);

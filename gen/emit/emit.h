@@ -26,9 +26,10 @@ struct kgen_emit_input {
     unsigned machine_isas; /* its instruction sets (bits 1 << isa) */
     unsigned isas;         /* the instruction sets to write besides plain C (bits); 0: all */
     /* NULL, or what is written, in place of a choice among the instruction sets: machine_isas and isas do not
-     * count then. tuned, machine and quantiser are the lock's. */
+     * count then. tuned, machine, quantiser and model are the lock's. */
     const struct kgen_lock *lock;
     bool quantiser; /* also quantise.h and quantise.c, for weights of the scheme affine */
+    bool model;     /* also <name>_model.h and <name>_model.c: the step of the model */
 };
 
 /* One kernel of the output: a variant's text, shared by all problems for which it is the same. */
@@ -95,9 +96,14 @@ int kgen_emit_check_prefix(const char *prefix, struct kgen_error *error);
 /* Fails with KGEN_ERROR_USAGE where a quantiser has nothing to do: no problem has weights that are affine. */
 int kgen_emit_check_quantiser(const struct kgen_spec *spec, struct kgen_error *error);
 
+/* Fails with KGEN_ERROR_USAGE where the spec is a list of problems, which has no step, and with
+ * KGEN_ERROR_SPEC where a node of its graph cannot run. */
+int kgen_emit_check_model(const struct kgen_spec *spec, struct kgen_error *error);
+
 /* Fails like kgen_emission_write where folder holds a file that every output of the spec would replace: to
- * say so before the tuning. quantiser is that of the input. A folder that does not exist is fine. */
-int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, bool quantiser,
+ * say so before the tuning. quantiser and model are those of the input. A folder that does not exist is fine.
+ */
+int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, bool quantiser, bool model,
                            const char *folder, struct kgen_error *error);
 
 #endif

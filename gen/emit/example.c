@@ -209,21 +209,53 @@ done:
     return result;
 }
 
+/* With a model's step there is a second program beside the first. */
 static void write_makefile(const struct kgen_emit_input *input, struct kgen_text *out)
 {
     const char *identifier = kgen_emit_identifier(input);
+    const char *second = input->model ? " $(BUILD)/generate" : "";
     kgen_emit_mark(input, "# ", out);
     kgen_text_puts(
         out,
         "CC ?= cc\nCFLAGS ?= -O3\n# Where the program and its objects go.\nBUILD ?= build\n\ninclude ../");
     kgen_emit_file_name(input->prefix, "sources", ".mk\n", out);
-    kgen_text_printf(
-        out,
-        "OBJECTS = $(addprefix $(BUILD)/,main.o $(notdir $(%s_SOURCES:.c=.o)))\nvpath %%.c ..\n\n"
-        "$(BUILD)/example: $(OBJECTS)\n\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) -lm\n\n"
-        "$(BUILD)/%%.o: %%.c\n\t@mkdir -p $(@D)\n\t$(CC) $(CFLAGS) -std=c11 -c -o $@ $<\n\n"
-        ".PHONY: clean\nclean:\n\trm -f $(BUILD)/example $(OBJECTS)\n",
-        identifier);
+    if (input->model)
+        kgen_text_printf(out,
+                         "KERNELS = $(addprefix $(BUILD)/,$(notdir $(%s_SOURCES:.c=.o)))\nvpath %%.c ..\n\n"
+                         "all: $(BUILD)/example $(BUILD)/generate\n\n"
+                         "$(BUILD)/example: $(BUILD)/main.o $(KERNELS)\n"
+                         "\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm\n\n"
+                         "$(BUILD)/generate: $(BUILD)/generate.o $(KERNELS)\n"
+                         "\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lm\n",
+                         identifier);
+    else
+        kgen_text_printf(
+            out,
+            "OBJECTS = $(addprefix $(BUILD)/,main.o $(notdir $(%s_SOURCES:.c=.o)))\nvpath %%.c ..\n\n"
+            "$(BUILD)/example: $(OBJECTS)\n\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) -lm\n",
+            identifier);
+    kgen_text_printf(out,
+                     "\n$(BUILD)/%%.o: %%.c\n\t@mkdir -p $(@D)\n\t$(CC) $(CFLAGS) -std=c11 -c -o $@ $<\n\n"
+                     ".PHONY: %sclean\nclean:\n\trm -f $(BUILD)/example%s %s\n",
+                     input->model ? "all " : "", second,
+                     input->model ? "$(BUILD)/main.o $(BUILD)/generate.o $(KERNELS)" : "$(OBJECTS)");
+}
+
+/* The program that generates tokens with the step of the model. */
+static int add_generate(const struct kgen_emission *emission, struct kgen_error *error)
+{
+    const struct kgen_emit_input *input = &emission->input;
+    struct kgen_bindings bindings = {0};
+    struct kgen_text name = {0};
+    kgen_emit_file_name(input->prefix, "example/generate", "", &name);
+    kgen_bind_text(&bindings, "name", kgen_emit_identifier(input));
+    kgen_bind_value(&bindings, "prompt_rows", input->spec->graph->prompt_rows);
+    const int result =
+        name.failed ? kgen_emit_fail_memory(error)
+                    : kgen_emit_add_made(emission, "example_generate", name.data, ".c", &bindings, error);
+    kgen_bindings_free(&bindings);
+    kgen_text_free(&name);
+    return result;
 }
 
 int kgen_emit_example(const struct kgen_emission *emission, struct kgen_error *error)
@@ -240,5 +272,5 @@ int kgen_emit_example(const struct kgen_emission *emission, struct kgen_error *e
     if (file == NULL)
         return -1;
     write_makefile(input, file);
-    return 0;
+    return input->model ? add_generate(emission, error) : 0;
 }

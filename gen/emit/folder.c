@@ -117,7 +117,23 @@ static int collect_names(const char *folder, const char *prefix, const char *con
     return result;
 }
 
-int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, bool quantiser,
+/* The same for the files of a model's step. */
+static int collect_model(const struct kgen_spec *spec, const char *prefix, const char *folder,
+                         struct obstacles *obstacles)
+{
+    static const char *const endings[] = {"_model.h", "_model.c"};
+    struct kgen_text name = {0};
+    int result = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(endings); i++) {
+        kgen_text_clear(&name);
+        kgen_text_printf(&name, "%s%s", prefix != NULL ? prefix : spec->identifier, endings[i]);
+        result |= name.failed ? -1 : collect(folder, name.data, false, obstacles);
+    }
+    kgen_text_free(&name);
+    return result;
+}
+
+int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, bool quantiser, bool model,
                            const char *folder, struct kgen_error *error)
 {
     struct obstacles obstacles = {0};
@@ -127,6 +143,8 @@ int kgen_emit_check_folder(const struct kgen_spec *spec, const char *prefix, boo
     result |= collect_names(folder, prefix, fixed_names, KGEN_COUNT_OF(fixed_names), &obstacles);
     if (quantiser)
         result |= collect_names(folder, prefix, quantiser_names, KGEN_COUNT_OF(quantiser_names), &obstacles);
+    if (model)
+        result |= collect_model(spec, prefix, folder, &obstacles);
     for (size_t op = 0; op < kgen_op_count(); op++) {
         bool used = false;
         for (size_t i = 0; i < spec->count; i++)

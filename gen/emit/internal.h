@@ -68,6 +68,12 @@ int kgen_emit_quantiser(const struct kgen_emission *emission, struct kgen_error 
 /* Whether there is a function that quantises the weights of an entry: <its function>_quantise. */
 bool kgen_emit_quantises(const struct kgen_emit_input *input, size_t entry);
 
+/* model.c: adds <name>_model.h and <name>_model.c where the input wants them. */
+int kgen_emit_model(const struct kgen_emission *emission, struct kgen_error *error);
+/* Adds a file that a template makes, with the usual comment above. file_name has the prefix already. */
+int kgen_emit_add_made(const struct kgen_emission *emission, const char *tmpl_name, const char *file_name,
+                       const char *ending, const struct kgen_bindings *bindings, struct kgen_error *error);
+
 /* lists.c: adds sources.mk and sources.cmake, with the sources that were added before. */
 int kgen_emit_lists(const struct kgen_emission *emission, struct kgen_error *error);
 

@@ -31,7 +31,7 @@ struct kgen_lock {
     char *command;   /* kgen_emit_input.command */
     char *machine;   /* kgen_emit_input.machine, may be NULL */
     char *spec_hash; /* of the spec's bytes then, as the comments of the sources have it */
-    bool quantiser;
+    bool quantiser, model;
     struct kgen_lock_entry *entries; /* owned; one for each entry of the spec, in its order */
     size_t count;
 };

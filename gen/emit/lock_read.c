@@ -177,6 +177,7 @@ static int read_root(struct kgen_lock_reader *reader, json_t *root)
 {
     struct kgen_lock *lock = reader->lock;
     const struct kgen_json_path quantiser_path = {NULL, "quantiser", 0};
+    const struct kgen_json_path model_path = {NULL, "model", 0};
     if (!json_is_object(root))
         return kgen_lock_fail(reader, NULL, "a lock must be an object");
     if (check_schema(reader, root) != 0 ||
@@ -191,6 +192,10 @@ static int read_root(struct kgen_lock_reader *reader, json_t *root)
     if (!json_is_boolean(quantiser))
         return kgen_lock_fail(reader, &quantiser_path, "\"quantiser\" must be true or false");
     lock->quantiser = json_is_true(quantiser);
+    const json_t *model = json_object_get(root, "model"); /* of an output that has one */
+    if (model != NULL && !json_is_boolean(model))
+        return kgen_lock_fail(reader, &model_path, "\"model\" must be true or false");
+    lock->model = json_is_true(model);
     json_t *problems = kgen_lock_member(reader, NULL, root, "problems", JSON_ARRAY);
     if (problems == NULL || kgen_lock_fit(reader, problems) != 0)
         return -1;

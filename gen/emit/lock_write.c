@@ -136,6 +136,8 @@ int kgen_emit_lock(const struct kgen_emission *emission, struct kgen_error *erro
         put_string(input->machine, text);
     else
         kgen_text_puts(text, "null");
+    if (input->model)
+        kgen_text_puts(text, ",\n \"model\": true");
     kgen_text_printf(text, ",\n \"quantiser\": %s,\n \"vector_header\": \"%s\",\n \"problems\": [",
                      input->quantiser ? "true" : "false", header);
     for (size_t entry = 0; entry < input->spec->count; entry++) {

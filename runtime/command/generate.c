@@ -222,8 +222,9 @@ static int open_folder(const struct run *run, struct kgen_text *folder, struct k
 {
     if (kgen_output_folder(run->options, run->session->spec, folder, error) != 0)
         return -1;
-    if (!run->options->force && kgen_emit_check_folder(run->session->spec, run->options->prefix,
-                                                       run->options->quantiser, folder->data, error) != 0)
+    if (!run->options->force &&
+        kgen_emit_check_folder(run->session->spec, run->options->prefix, run->options->quantiser,
+                               run->options->emit_model, folder->data, error) != 0)
         return -1;
     return check_folder(folder->data, error);
 }

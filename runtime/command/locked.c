@@ -64,6 +64,7 @@ static struct kgen_emission *new_emission(const struct kgen_locked_run *run, str
         .command = run->lock.command,
         .machine = run->lock.machine,
         .quantiser = run->lock.quantiser,
+        .model = run->lock.model,
         .lock = &run->lock,
     };
     return kgen_emission_new(&input, error);

@@ -115,6 +115,8 @@ static const struct kgen_option_info option_infos[] = {
      "begin the names of functions and files with NAME, not with the name of the spec"},
     {"with-quantiser", NULL, 0, NULL, IN(GENERATE), NULL, FIELD(quantiser), true,
      "also write C that quantises floats to affine weights, as MLX does"},
+    {"emit", NULL, 0, "model", IN(GENERATE), kgen_read_emit, 0, true,
+     "also write C that calls the kernels in the order of the model: its step, with the weights by name"},
     {"peers", NULL, 0, "FILE", IN(REPORT), NULL, FIELD(peers), false,
      "times of other programs to show beside: {\"peers\": [{\"name\", \"problem\", \"seconds\"}, ...]}"},
     {"target", NULL, 0, "NAME", WITH_SPEC | IN(LIST) | OF_TEMPLATE | IN(NEW_TEMPLATE), kgen_read_target, 0,

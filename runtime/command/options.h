@@ -69,6 +69,7 @@ struct kgen_options {
     bool retune, no_retune; /* time again what has a winner; not even what a noisy moment chose */
     bool check, locked;     /* hold the folder against its lock; write it from its lock */
     bool quantiser;         /* write one beside the kernels */
+    bool emit_model;        /* write the step of the model beside them */
     bool force;             /* replace files that kgen did not write; a file that is no pack */
     bool no_cache, json, dry_run, quiet, verbose, help, version;
     bool all_layers; /* graph */

@@ -74,7 +74,8 @@ void kgen_options_help(enum kgen_command command)
         const struct kgen_command_info *info = kgen_command_info_of((enum kgen_command)i);
         printf("  kgen %-32s %s\n", info->usage, info->summary);
     }
-    printf("\nSPEC is a list of problems, a model's config.json or its folder, or - for standard input; see "
+    printf("\nSPEC is a list of problems, a model's config.json or its folder, a GGUF file, or - for "
+           "standard input; see "
            "specs/README.md. A spec that is "
            "called as a\n"
            "command is: kgen ./list. Options of kgen SPEC follow; kgen COMMAND --help shows those of a "

@@ -52,6 +52,12 @@ int kgen_read_effort(const char *value, struct kgen_options *options, struct kge
     return kgen_option_error(error, "effort", value, "estimate, measure, patient or exhaustive");
 }
 
+int kgen_read_emit(const char *value, struct kgen_options *options, struct kgen_error *error)
+{
+    options->emit_model = strcmp(value, "model") == 0;
+    return options->emit_model ? 0 : kgen_option_error(error, "emit", value, "it can be: model");
+}
+
 int kgen_read_target(const char *value, struct kgen_options *options, struct kgen_error *error)
 {
     if (kgen_target_find(value, NULL) != NULL) {

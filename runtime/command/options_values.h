@@ -15,10 +15,10 @@ int kgen_option_integer(const char *value, int64_t least, int64_t most, int64_t 
 typedef int kgen_read_value(const char *value, struct kgen_options *options, struct kgen_error *error);
 
 /* Tuning and specs. */
-kgen_read_value kgen_read_isa, kgen_read_engine, kgen_read_effort, kgen_read_target, kgen_read_time_limit,
-    kgen_read_threads, kgen_read_shard, kgen_read_bits, kgen_read_group_size, kgen_read_context,
-    kgen_read_cache_type, kgen_read_scale_dtype, kgen_read_layout, kgen_read_activation_dtypes,
-    kgen_read_output_activation_dtype, kgen_read_prompt_rows;
+kgen_read_value kgen_read_isa, kgen_read_engine, kgen_read_effort, kgen_read_target, kgen_read_emit,
+    kgen_read_time_limit, kgen_read_threads, kgen_read_shard, kgen_read_bits, kgen_read_group_size,
+    kgen_read_context, kgen_read_cache_type, kgen_read_scale_dtype, kgen_read_layout,
+    kgen_read_activation_dtypes, kgen_read_output_activation_dtype, kgen_read_prompt_rows;
 /* Text. */
 kgen_read_value kgen_read_tokens, kgen_read_tune_seconds, kgen_read_temperature, kgen_read_top_k,
     kgen_read_top_p, kgen_read_min_p, kgen_read_repeat_penalty, kgen_read_repeat_last, kgen_read_seed,

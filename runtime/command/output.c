@@ -15,6 +15,7 @@ static struct kgen_emission *new_emission(const struct kgen_output *output, cons
         .machine = output->session->machine.name,
         .machine_isas = output->session->machine.isas,
         .quantiser = output->options->quantiser,
+        .model = output->options->emit_model,
         .isas = output->options->isa_given ? 1u << output->options->isa : 0,
     };
     return kgen_emission_new(&input, error);
@@ -24,7 +25,8 @@ int kgen_output_folder(const struct kgen_options *options, const struct kgen_spe
                        struct kgen_text *folder, struct kgen_error *error)
 {
     if (kgen_emit_check_prefix(options->prefix, error) != 0 ||
-        (options->quantiser && kgen_emit_check_quantiser(spec, error) != 0))
+        (options->quantiser && kgen_emit_check_quantiser(spec, error) != 0) ||
+        (options->emit_model && kgen_emit_check_model(spec, error) != 0))
         return -1;
     if (options->output != NULL)
         kgen_text_puts(folder, options->output);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "runtime/command/checkpoint_spec.h"
 #include "runtime/command/command.h"
 
 #include <stdio.h>
@@ -30,6 +31,8 @@ int kgen_command_read_input(struct kgen_text *text, struct kgen_error *error)
 struct kgen_spec *kgen_command_spec(const struct kgen_options *options, const char *path,
                                     struct kgen_error *error)
 {
+    if (strcmp(path, "-") != 0 && kgen_is_gguf(path))
+        return kgen_checkpoint_spec(options, path, error);
     if (strcmp(path, "-") != 0)
         return kgen_spec_read(path, &options->spec, error);
     struct kgen_text text = {0};
