@@ -101,7 +101,8 @@ static int read_parameters(struct kgen_spec_reader *reader, const struct kgen_js
 
 /* The layers whose attention has a window may have a base of their own, and no scaling. */
 static int read_local(struct kgen_spec_reader *reader, json_t *config, json_t *parameters,
-                      const struct kgen_problem *rope, struct kgen_spec_model *model, bool *supported)
+                      const struct kgen_problem *rope, int64_t head_dim, struct kgen_spec_model *model,
+                      bool *supported)
 {
     static const char key[] = "rope_local_base_freq";
     struct kgen_json_path outer = {NULL, "rope_parameters", 0}, path = {&outer, "sliding_attention", 0};
@@ -111,9 +112,10 @@ static int read_local(struct kgen_spec_reader *reader, json_t *config, json_t *p
     if (own == NULL && (base == NULL || json_is_null(base)))
         return 0;
     struct kgen_problem *local = kgen_spec_prototype(model, "rope", "sliding");
-    const int64_t head_dim = kgen_problem_get(rope, "head_dim");
+    const int64_t whole = kgen_problem_get(rope, "head_dim");
     kgen_problem_set(local, "head_dim", head_dim);
-    kgen_problem_set(local, "rotary_dim", kgen_problem_get(rope, "rotary_dim"));
+    kgen_problem_set(local, "rotary_dim",
+                     head_dim == whole ? kgen_problem_get(rope, "rotary_dim") : head_dim);
     kgen_problem_set(local, "pairing", kgen_problem_get(rope, "pairing"));
     if (own != NULL)
         return read_parameters(reader, &path, own, head_dim, local, supported);
@@ -127,6 +129,10 @@ int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, str
     int64_t head_dim = 0;
     if (kgen_spec_evaluate(reader, model, -1, "head_dim", &head_dim) != 0)
         return -1;
+    /* Layers without a window may have heads of their own. */
+    const struct kgen_quantity *global = kgen_spec_quantity(model, "global_head_dim");
+    const int64_t local_dim = head_dim;
+    head_dim = global != NULL ? global->value : head_dim;
     kgen_problem_set(rope, "head_dim", head_dim);
     kgen_problem_set(rope, "rotary_dim", head_dim);
     json_t *pairing = json_object_get(config, "rope_pairing"), *parameters = NULL, *scaling = NULL;
@@ -153,5 +159,5 @@ int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, str
         result = read_parameters(reader, &parameters_path, parameters, head_dim, rope, supported);
     else if (scaling != NULL)
         result = read_scaling(reader, &scaling_path, scaling, rope, supported);
-    return result != 0 ? -1 : read_local(reader, config, parameters, rope, model, supported);
+    return result != 0 ? -1 : read_local(reader, config, parameters, rope, local_dim, model, supported);
 }

@@ -38,6 +38,20 @@ QWEN3_MOE = {"num_hidden_layers": 2, "head_dim": 16, "num_experts": 6, "num_expe
              "decoder_sparse_step": 1, "mlp_only_layers": [0], "norm_topk_prob": True}
 MIXTRAL = {"num_local_experts": 4, "num_experts_per_tok": 2}
 
+# mlx-lm always truncates the limits of YaRN.
+GPT_OSS = {"num_hidden_layers": 2, "head_dim": 16, "num_attention_heads": 4, "num_key_value_heads": 2, "num_local_experts": 4,
+           "num_experts_per_tok": 2, "sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"], "swiglu_limit": 7.0,
+           "attention_bias": True, "tie_word_embeddings": False,
+           "rope_scaling": {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 64, "beta_fast": 4.0,
+                            "beta_slow": 0.5}}
+GEMMA4 = {"num_hidden_layers": 2, "head_dim": 16, "global_head_dim": 32, "num_attention_heads": 4,
+          "num_key_value_heads": 2, "num_global_key_value_heads": 1, "attention_k_eq_v": True, "enable_moe_block": True,
+          "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 32, "hidden_size_per_layer_input": 0,
+          "num_kv_shared_layers": 0, "use_double_wide_mlp": False, "hidden_activation": "gelu_pytorch_tanh", "sliding_window": 8,
+          "layer_types": ["sliding_attention", "full_attention"], "final_logit_softcapping": 3.0,
+          "rope_parameters": {"full_attention": {"rope_type": "proportional", "rope_theta": 1e6, "partial_rotary_factor": 0.25},
+                              "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}}}
+
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 64}
 
@@ -70,6 +84,11 @@ def router_of_eight_bits(path, module):
     return hasattr(module, "to_quantized")
 
 
+def experts_only(path, module):
+    """The experts with the default, the others not quantised, as in gpt-oss."""
+    return ".experts." in path and hasattr(module, "to_quantized")
+
+
 MODELS = [
     # name, family, class, keys of the config, dtype of what is stored, bits, group_size, predicate, shards; a mode other than affine;
     # whether the matrices of experts are stored apart
@@ -95,12 +114,16 @@ MODELS = [
     ("qwen3-moe-q4", "qwen3_moe", "Qwen3MoeForCausalLM", QWEN3_MOE, mx.float16, 4, 32, router_of_eight_bits, 1),
     ("qwen3-moe-f16", "qwen3_moe", "Qwen3MoeForCausalLM", {**QWEN3_MOE, "norm_topk_prob": False}, mx.float16, 0, 0, None, 1),
     ("mixtral-bf16", "mixtral", "MixtralForCausalLM", MIXTRAL, mx.bfloat16, 0, 0, None, 1, "affine", True),
+    ("gpt-oss-mxfp4", "gpt_oss", "GptOssForCausalLM", GPT_OSS, mx.bfloat16, 4, 32, experts_only, 1, "mxfp4"),
+    ("gemma4", "gemma4_text", "Gemma4ForCausalLM", GEMMA4, mx.bfloat16, 0, 0, None, 1),
 ]
 
 
 def make_weights(model, norm):
     """Random weights, of which outputs are about as great as inputs; norms near a number; biases."""
     def make(name, weight):
+        if "scal" in name:
+            return 1 + 0.1 * mx.random.normal(weight.shape)
         if "norm" in name:
             return norm + 0.1 * mx.random.normal(weight.shape)
         if name.endswith(".bias"):
@@ -154,7 +177,7 @@ def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, 
     model = module.Model(module.ModelArgs.from_dict(config))
     if family == "gemma3_text":
         model.sanitize({})  # without an lm_head
-    make_weights(model, 0 if family.startswith("gemma") else 1)
+    make_weights(model, 0 if family in ("gemma2", "gemma3_text") else 1)
     model.set_dtype(dtype)
     if bits:
         model, config = quantize_model(model, config, group_size, bits, mode=mode, quant_predicate=predicate)
