@@ -99,9 +99,17 @@ static bool is_for(const char *only, struct kgen_gguf_text architecture)
     return only == NULL || architecture.data == NULL;
 }
 
+/* Sinks have no ending in Hugging Face's name. */
+static const char sinks[] = "model.layers.%.self_attn.sinks", stored_sinks[] = "blk.%.attn_sinks.weight";
+
 static bool translate(struct kgen_gguf_text text, struct kgen_gguf_text architecture, bool to_gguf,
                       char result[KGEN_CHECKPOINT_NAME_MAX])
 {
+    struct kgen_gguf_text number;
+    if (is_for("gpt-oss", architecture) && matches(text, to_gguf ? sinks : stored_sinks, "", &number)) {
+        fill_in(to_gguf ? stored_sinks : sinks, number, "", result);
+        return true;
+    }
     for (size_t i = 0; i < KGEN_COUNT_OF(names); i++) {
         if (!is_for(names[i].only, architecture))
             continue;

@@ -38,12 +38,12 @@ QWEN3_MOE = {"num_hidden_layers": 2, "head_dim": 16, "num_experts": 6, "num_expe
              "decoder_sparse_step": 1, "mlp_only_layers": [0], "norm_topk_prob": True}
 MIXTRAL = {"num_local_experts": 4, "num_experts_per_tok": 2}
 
-# mlx-lm always truncates the limits of YaRN.
+# mlx-lm always truncates the limits of YaRN, and GGUF files of gpt-oss never: they are 0 and, nearly, 2 here.
 GPT_OSS = {"num_hidden_layers": 2, "head_dim": 16, "num_attention_heads": 4, "num_key_value_heads": 2, "num_local_experts": 4,
            "num_experts_per_tok": 2, "sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"], "swiglu_limit": 7.0,
            "attention_bias": True, "tie_word_embeddings": False,
-           "rope_scaling": {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 64, "beta_fast": 4.0,
-                            "beta_slow": 0.5}}
+           "rope_scaling": {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 64, "beta_fast": 16.0,
+                            "beta_slow": 1.018592}}
 GEMMA4 = {"num_hidden_layers": 2, "head_dim": 16, "global_head_dim": 32, "num_attention_heads": 4,
           "num_key_value_heads": 2, "num_global_key_value_heads": 1, "attention_k_eq_v": True, "enable_moe_block": True,
           "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 32, "hidden_size_per_layer_input": 0,
