@@ -44,6 +44,7 @@ static const char *const shipped[] = {
     "tests/models/qwen3-moe-f16",
     "tests/models/mixtral-bf16",
     "tests/models/gpt-oss-mxfp4",
+    "tests/models/gpt-oss-blocks",
     "tests/models/gemma4",
 };
 static const char *const *folders = shipped;

@@ -89,6 +89,8 @@ struct kgen_checkpoint_tensor {
     const struct kgen_checkpoint_tensor *const *experts;
     const struct kgen_package_weights *packed; /* of a package: what it is a part of, and where; else NULL */
     int64_t first_row;
+    int64_t row_step; /* 0, or what lies from a row, or an element of a plain tensor, to the next: first_row +
+                       * i row_step */
 };
 
 /* In the order of the file. */

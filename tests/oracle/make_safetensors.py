@@ -91,7 +91,7 @@ def experts_only(path, module):
 
 MODELS = [
     # name, family, class, keys of the config, dtype of what is stored, bits, group_size, predicate, shards; a mode other than affine;
-    # whether the matrices of experts are stored apart
+    # whether the matrices of experts are stored apart, or "blocks": as gpt-oss has them
     ("qwen2-bf16", "qwen2", "Qwen2ForCausalLM", {}, mx.bfloat16, 0, 0, None, 1),
     ("qwen2-q4", "qwen2", "Qwen2ForCausalLM", {"hidden_size": 64, "intermediate_size": 64, "tie_word_embeddings": False}, mx.bfloat16, 4, 64,
      None, 1),
@@ -116,6 +116,7 @@ MODELS = [
     ("mixtral-bf16", "mixtral", "MixtralForCausalLM", MIXTRAL, mx.bfloat16, 0, 0, None, 1, "affine", True),
     ("gpt-oss-mxfp4", "gpt_oss", "GptOssForCausalLM", GPT_OSS, mx.bfloat16, 4, 32, experts_only, 1, "mxfp4"),
     ("gemma4", "gemma4_text", "Gemma4ForCausalLM", GEMMA4, mx.bfloat16, 0, 0, None, 1),
+    ("gpt-oss-blocks", "gpt_oss", "GptOssForCausalLM", GPT_OSS, mx.bfloat16, 4, 32, experts_only, 1, "mxfp4", "blocks"),
 ]
 
 
@@ -145,6 +146,24 @@ def store_apart(weights):
         for expert in range(weight.shape[0]):
             own = letters[matrix] if block.endswith("block_sparse_moe") else matrix
             result[f"{block}.experts.{expert}.{own}.weight"] = weight[expert]
+    return result
+
+
+def store_blocks(weights):
+    """The experts of gpt-oss as Hugging Face's library has them: rows of gate and up in turn, blocks of 16 bytes."""
+    result = {name: weight for name, weight in weights.items() if ".experts." not in name}
+    endings = {"weight": "_blocks", "scales": "_scales", "bias": "_bias"}
+    for name, weight in weights.items():
+        if ".experts." not in name or ".up_proj." in name:
+            continue
+        block, matrix, kind = name.rsplit(".", 2)
+        if matrix == "gate_proj":
+            both = mx.stack([weight, weights[f"{block}.up_proj.{kind}"]], axis=2)
+            weight = both.reshape(weight.shape[0], -1, *weight.shape[2:])
+            matrix = "gate_up_proj"
+        if kind == "weight":
+            weight = weight.view(mx.uint8).reshape(*weight.shape[:2], -1, 16)
+        result[f"{block}.{matrix}{endings[kind]}"] = weight
     return result
 
 
@@ -186,7 +205,12 @@ def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, 
     weights = dict(tree_flatten(model.parameters()))
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
-    save(folder, store_apart(weights) if apart else weights, shards)
+    if apart == "blocks":
+        del config["quantization"]
+        config["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]}
+        save(folder, store_blocks(weights), shards)
+    else:
+        save(folder, store_apart(weights) if apart else weights, shards)
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
     # The same weights, and all else in float32.
     model.set_dtype(mx.float32)
