@@ -171,6 +171,9 @@ static void add_others(struct kgen_text *text)
             text,
             "{\"op\": \"rms_norm\", \"size\": %d, \"rows\": 3, \"residual\": %s, \"weight_plus_one\": %s}",
             sizes[i], i % 2 == 0 ? "true" : "false", i % 3 == 0 ? "true" : "false");
+        shapes_add(
+            text, "{\"op\": \"rms_norm\", \"size\": %d, \"rows\": 3, \"residual\": %s, \"unweighted\": true}",
+            sizes[i], i % 2 == 0 ? "false" : "true");
         shapes_add(text, "{\"op\": \"softmax\", \"size\": %d, \"rows\": 3}", sizes[i]);
         shapes_add(text, "{\"op\": \"swiglu\", \"size\": %d}", sizes[i]);
         shapes_add(text, "{\"op\": \"add\", \"size\": %d}", sizes[i]);
