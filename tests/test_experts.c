@@ -129,10 +129,11 @@ static void test_weighted_sum_by_hand(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    static const char *const names[] = {"gather_qmv", "router"};
+    static const char *const names[] = {"gather_qmv", "router", "gather_add"};
     for (size_t i = 0; i < KGEN_COUNT_OF(names); i++) {
         struct kgen_problem problem = quantised_problem(kgen_op_find(names[i]), 8, 64, 4, 32);
         struct kgen_error error = {0};
+        kgen_problem_set(&problem, "size", 8);
         kgen_problem_set(&problem, "experts", 4);
         kgen_problem_set(&problem, "experts_per_token", 5);
         assert_int_equal(kgen_problem_check(&problem, NULL, 0, 0, &error), -1);
@@ -204,6 +205,10 @@ static void add_others(struct kgen_text *text)
                        kind % 2 == 0 ? "true" : "false");
         shapes_add(text, "{\"op\": \"weighted_sum\", \"rows\": %d, \"size\": %d}", experts[i][1],
                    experts[i][0] + 13);
+        shapes_add(text, "{\"op\": \"gather_add\", \"experts\": %d, \"experts_per_token\": %d, \"size\": %d}",
+                   experts[i][0], experts[i][1], experts[i][0] + 13);
+        shapes_add(text, "{\"op\": \"scale_rows\", \"rows\": %d, \"size\": %d, \"experts\": %d}",
+                   experts[i][1], i % 2 == 0 ? 1 : 45, i < 3 ? experts[i][0] : 0);
     }
 }
 
@@ -358,6 +363,12 @@ static const struct {
     {ROUTER, "score > weight[at - 1]", "score >= weight[at - 1]", KGEN_WRONG_ELEMENT},
     {ROUTER, "j < 4; j++)\n            sum", "j < 3; j++)\n            sum", KGEN_WRONG_ELEMENT},
     {"{\"op\": \"weighted_sum\", \"rows\": 3, \"size\": 50}", "j < 3", "j < 2", KGEN_WRONG_ELEMENT},
+#define GATHER_ADD "{\"op\": \"gather_add\", \"experts\": 6, \"experts_per_token\": 3, \"size\": 50}"
+    {GATHER_ADD, "ids[row]", "row", KGEN_WRONG_ELEMENT},
+    {GATHER_ADD, "i < 50", "i < 49", KGEN_UNWRITTEN_ELEMENT},
+#define SCALE_ROWS "{\"op\": \"scale_rows\", \"rows\": 3, \"size\": 5, \"experts\": 6}"
+    {SCALE_ROWS, "ids[row]", "row", KGEN_WRONG_ELEMENT},
+    {SCALE_ROWS, "* factor", "+ factor", KGEN_WRONG_ELEMENT},
 };
 
 /* Replaces the first occurrence. */

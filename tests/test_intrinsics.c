@@ -162,7 +162,10 @@ static const char others[] =
     "{\"op\": \"router\", \"rows\": 2, \"experts\": 37, \"experts_per_token\": 5},\n"
     "{\"op\": \"router\", \"experts\": 40, \"experts_per_token\": 18, \"scoring\": \"sigmoid\", "
     "\"normalised\": true},\n"
-    "{\"op\": \"weighted_sum\", \"rows\": 3, \"size\": 77}";
+    "{\"op\": \"weighted_sum\", \"rows\": 3, \"size\": 77},\n"
+    "{\"op\": \"gather_add\", \"experts\": 5, \"experts_per_token\": 3, \"size\": 77},\n"
+    "{\"op\": \"scale_rows\", \"rows\": 3, \"size\": 77, \"experts\": 5},\n"
+    "{\"op\": \"rms_norm\", \"rows\": 3, \"size\": 77, \"unweighted\": true}";
 
 static size_t template_index(const struct suite *suite, const struct kgen_template *tmpl)
 {

@@ -171,6 +171,9 @@ static void add_others(struct kgen_text *text)
             text,
             "{\"op\": \"rms_norm\", \"size\": %d, \"rows\": 3, \"residual\": %s, \"weight_plus_one\": %s}",
             sizes[i], i % 2 == 0 ? "true" : "false", i % 3 == 0 ? "true" : "false");
+        shapes_add(
+            text, "{\"op\": \"rms_norm\", \"size\": %d, \"rows\": 3, \"residual\": %s, \"unweighted\": true}",
+            sizes[i], i % 2 == 0 ? "false" : "true");
         shapes_add(text, "{\"op\": \"softmax\", \"size\": %d, \"rows\": 3}", sizes[i]);
         shapes_add(text, "{\"op\": \"swiglu\", \"size\": %d}", sizes[i]);
         shapes_add(text, "{\"op\": \"add\", \"size\": %d}", sizes[i]);
@@ -196,6 +199,15 @@ static void add_others(struct kgen_text *text)
         "{\"op\": \"rope\", \"heads\": 8, \"head_dim\": 64, \"theta\": 500000, \"scaling\": \"llama3\", "
         "\"factor\": 32, \"low_freq_factor\": 1, \"high_freq_factor\": 4, "
         "\"original_max_position_embeddings\": 8192}");
+    for (int pairing = 0; pairing < 2; pairing++)
+        shapes_add(
+            text,
+            "{\"op\": \"rope\", \"heads\": 8, \"head_dim\": 64, \"theta\": 150000, \"scaling\": \"yarn\", "
+            "\"factor\": 32, \"original_max_position_embeddings\": 4096, \"truncate\": false, "
+            "\"attention_factor\": 1.3465735902799727, \"pairing\": \"%s\"}",
+            pairing == 0 ? "half" : "interleaved");
+    shapes_add(text, "{\"op\": \"rope\", \"heads\": 3, \"head_dim\": 64, \"scaling\": \"proportional\", "
+                     "\"rotated_dim\": 16}");
 }
 
 struct batch {

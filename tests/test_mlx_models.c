@@ -43,6 +43,9 @@ static const char *const shipped[] = {
     "tests/models/qwen3-moe-q4",
     "tests/models/qwen3-moe-f16",
     "tests/models/mixtral-bf16",
+    "tests/models/gpt-oss-mxfp4",
+    "tests/models/gpt-oss-blocks",
+    "tests/models/gemma4",
 };
 static const char *const *folders = shipped;
 static size_t folder_count = KGEN_COUNT_OF(shipped);
@@ -164,6 +167,21 @@ static const struct stored glm4_names[] = {
     {NULL, NULL},
 };
 
+static const struct stored gpt_oss_names[] = {
+    {"post_attention_layernorm.weight", "post_attention_norm.weight"},
+    {"self_attn.sinks", "attn_sinks.weight"},
+    {"self_attn.o_proj.bias", "attn_output.bias"},
+    {"mlp.router.weight", "ffn_gate_inp.weight"},
+    {"mlp.router.bias", "ffn_gate_inp.bias"},
+    {"mlp.experts.gate_proj.weight", "ffn_gate_exps.weight"},
+    {"mlp.experts.gate_proj.bias", "ffn_gate_exps.bias"},
+    {"mlp.experts.up_proj.weight", "ffn_up_exps.weight"},
+    {"mlp.experts.up_proj.bias", "ffn_up_exps.bias"},
+    {"mlp.experts.down_proj.weight", "ffn_down_exps.weight"},
+    {"mlp.experts.down_proj.bias", "ffn_down_exps.bias"},
+    {NULL, NULL},
+};
+
 static const struct stored phi3_names[] = {
     {"post_attention_layernorm.weight", "ffn_norm.weight"},
     {NULL, NULL},
@@ -181,7 +199,7 @@ static const struct of_gguf {
     bool gemma;
     double q_norm; /* factor of its weights */
     int64_t layers, hidden;
-    struct number numbers[8];
+    struct number numbers[14];
 } of_gguf[] = {
     {"tests/models/gemma3",
      "gemma3",
@@ -218,7 +236,35 @@ static const struct of_gguf {
      32,
      {{"attention.sliding_window", 64, true}, {"rope.dimension_count", 12, true}}},
     {"tests/models/glm4", "glm4", glm4_names, false, 1, 2, 32, {{"rope.dimension_count", 8, true}}},
+    {"tests/models/gpt-oss-mxfp4",
+     "gpt-oss",
+     gpt_oss_names,
+     false,
+     1,
+     2,
+     32,
+     {{"attention.head_count", 4, true},
+      {"attention.head_count_kv", 2, true},
+      {"attention.key_length", 16, true},
+      {"attention.value_length", 16, true},
+      {"attention.sliding_window", 8, true},
+      {"expert_count", 4, true},
+      {"expert_used_count", 2, true},
+      {"expert_feed_forward_length", 32, true},
+      {"rope.scaling.original_context_length", 64, true},
+      {"rope.freq_base", 10000, false},
+      {"rope.scaling.yarn_beta_fast", 16, false},
+      {"rope.scaling.yarn_beta_slow", 1.018592, false},
+      {"rope.scaling.factor", 8, false}}},
 };
+
+static bool has_number(const struct of_gguf *model, const char *key)
+{
+    bool found = false;
+    for (size_t i = 0; i < KGEN_COUNT_OF(model->numbers); i++)
+        found = found || (model->numbers[i].key != NULL && strcmp(model->numbers[i].key, key) == 0);
+    return found;
+}
 
 static void put_numbers(struct kgen_test_gguf *file, const struct of_gguf *model)
 {
@@ -238,7 +284,7 @@ static void put_numbers(struct kgen_test_gguf *file, const struct of_gguf *model
     for (size_t i = 0; i < KGEN_COUNT_OF(shared) + KGEN_COUNT_OF(model->numbers); i++) {
         const struct number *number =
             i < KGEN_COUNT_OF(shared) ? &shared[i] : &model->numbers[i - KGEN_COUNT_OF(shared)];
-        if (number->key == NULL)
+        if (number->key == NULL || (i < KGEN_COUNT_OF(shared) && has_number(model, number->key)))
             continue;
         snprintf(key, sizeof key, "%s.%s", model->architecture, number->key);
         if (number->integer)
@@ -247,7 +293,7 @@ static void put_numbers(struct kgen_test_gguf *file, const struct of_gguf *model
             kgen_test_gguf_f32(file, key, (float)number->value);
         if (strcmp(number->key, "rope.scaling.factor") == 0) {
             snprintf(key, sizeof key, "%s.rope.scaling.type", model->architecture);
-            kgen_test_gguf_string(file, key, "linear");
+            kgen_test_gguf_string(file, key, model->names == gpt_oss_names ? "yarn" : "linear");
         }
     }
 }
@@ -265,22 +311,50 @@ static const char *gguf_name(const struct of_gguf *model, const char *name)
     return NULL;
 }
 
+/* MLX's mxfp4 as ggml's: a block is the scale, then value j of 32 beside value j + 16. */
+static void put_blocks(struct kgen_test_gguf *file, const char *name,
+                       const struct kgen_checkpoint_tensor *tensor, const int64_t *dims)
+{
+    enum { VALUES = 32, BYTES = 17 };
+    const int64_t count = tensor->elements / VALUES;
+    unsigned char *blocks = malloc((size_t)count * BYTES);
+    assert_non_null(blocks);
+    assert_int_equal(tensor->matrix.format->scheme, KGEN_MXFP4);
+    for (int64_t i = 0; i < count; i++) {
+        const unsigned char *values = tensor->arrays[0] + i * VALUES / 2;
+        unsigned char *block = blocks + i * BYTES;
+        block[0] = tensor->arrays[1][i];
+        for (int j = 0; j < VALUES / 2; j++) {
+            const int low = values[j / 2] >> (j % 2 * 4) & 15;
+            const int high = values[(j + VALUES / 2) / 2] >> (j % 2 * 4) & 15;
+            block[1 + j] = (unsigned char)(low | high << 4);
+        }
+    }
+    kgen_test_gguf_tensor(file, name, KGEN_GGUF_TENSOR_MXFP4, (unsigned)tensor->rank, dims, blocks);
+    free(blocks);
+}
+
 static void put_tensor(struct kgen_test_gguf *file, const struct of_gguf *model,
                        const struct kgen_checkpoint *checkpoint, const struct kgen_checkpoint_tensor *tensor)
 {
     static const char prefix[] = "model.layers.";
     char name[80];
-    const int64_t dims[] = {tensor->shape[tensor->rank - 1], tensor->shape[0]};
+    const size_t last = tensor->rank - 1;
+    const int64_t dims[] = {tensor->shape[last], tensor->shape[last > 0 ? last - 1 : 0], tensor->shape[0]};
     const bool layer = strncmp(tensor->name, prefix, strlen(prefix)) == 0;
     const bool q_norm = strstr(tensor->name, "q_norm") != NULL;
     struct kgen_error error = {0};
-    float *values = malloc((size_t)tensor->elements * sizeof *values);
-    assert_non_null(values);
     if (layer)
         snprintf(name, sizeof name, "blk.%c.%s", tensor->name[strlen(prefix)],
                  gguf_name(model, tensor->name + strlen(prefix) + 2));
     else
         snprintf(name, sizeof name, "%s", gguf_name(model, tensor->name));
+    if (!tensor->plain) {
+        put_blocks(file, name, tensor, dims);
+        return;
+    }
+    float *values = malloc((size_t)tensor->elements * sizeof *values);
+    assert_non_null(values);
     assert_int_equal(kgen_checkpoint_values(checkpoint, tensor->name, values, tensor->elements, &error), 0);
     for (int64_t i = 0; i < tensor->elements && tensor->rank == 1; i++) {
         values[i] += model->gemma && strstr(tensor->name, "norm") != NULL ? 1 : 0;

@@ -42,6 +42,23 @@ static void write_problems(const struct kgen_spec *spec, const char *step, struc
 #define PLAIN "attention_decode_h4_kv2_d32_c64"
 #define SEEN "attention_decode_h4_kv2_d32_c64_w16"
 
+#define GPT_OSS "\"model_type\": \"gpt_oss\", " SHAPE ", \"num_local_experts\": 4, \"num_experts_per_tok\": 2"
+#define MXFP4                                                                                                \
+    ", \"quantization_config\": {\"quant_method\": \"mxfp4\", \"modules_to_not_convert\": ["                 \
+    "\"model.layers.*.self_attn\", \"model.layers.*.mlp.router\", \"model.embed_tokens\", \"lm_head\"]}"
+/* The values of some keys: moe, k_eq_v and so on. */
+#define GEMMA4_WITH(moe, k_eq_v, global_kv, per_layer, shared)                                               \
+    "\"model_type\": \"gemma4_text\", \"hidden_size\": 64, \"intermediate_size\": 96, \"vocab_size\": 40, "  \
+    "\"num_attention_heads\": 4, \"num_key_value_heads\": 2, \"head_dim\": 32, \"global_head_dim\": 64, "    \
+    "\"num_hidden_layers\": 2, \"layer_types\": [\"sliding_attention\", \"full_attention\"], "               \
+    "\"sliding_window\": 16, \"num_experts\": 4, \"top_k_experts\": 2, \"moe_intermediate_size\": 32, "      \
+    "\"rope_parameters\": {\"full_attention\": {\"partial_rotary_factor\": 0.25, \"rope_theta\": 1e6, "      \
+    "\"rope_type\": \"proportional\"}, \"sliding_attention\": {\"rope_theta\": 100, \"rope_type\": "         \
+    "\"default\"}}, \"enable_moe_block\": " moe ", \"attention_k_eq_v\": " k_eq_v                            \
+    ", \"num_global_key_value_heads\": " global_kv ", \"hidden_size_per_layer_input\": " per_layer           \
+    ", \"num_kv_shared_layers\": " shared
+#define GEMMA4 GEMMA4_WITH("true", "true", "1", "0", "0")
+
 static const struct {
     const char *config, *step, *problems;
 } cases[] = {
@@ -80,7 +97,7 @@ static const struct {
      "rope_h4_d32_r32_half_t10000 rope_h4_d32_r32_half_t1000000_linear_f8 rope_h4_d32_r32_half_t10000 "
      "rope_h4_d32_r32_half_t1000000_linear_f8"},
     {"\"model_type\": \"gemma3_text\", " SHAPE ", \"layer_types\": [\"full_attention\", \"full_attention\", "
-                                               "\"full_attention\", \"sliding_attention\"], "
+     "\"full_attention\", \"sliding_attention\"], "
      "\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\", \"rope_theta\": 2000}, "
      "\"sliding_attention\": {\"rope_type\": \"default\", \"rope_theta\": 500}}",
      "self_attn.q_rope", "rope_h4_d32_r32_half_t2000 rope_h4_d32_r32_half_t500"},
@@ -103,14 +120,44 @@ static const struct {
     {"\"model_type\": \"gpt_oss\", " SHAPE
      ", \"num_local_experts\": 4, \"num_experts_per_tok\": 2, \"sliding_window\": 16",
      "self_attn.attention", SEEN "_sinks " PLAIN "_sinks " SEEN "_sinks " PLAIN "_sinks"},
+    /* Its experts, in mxfp4 where a list does not except them. */
+    {GPT_OSS, "mlp.experts.down_proj", "gather_qmv_e4_top2_x_per_expert_n64_k96_b4_g32_f16_f32"},
+    {GPT_OSS MXFP4, "mlp.experts.down_proj", "gather_qmv_e4_top2_x_per_expert_n64_k96_b4_g32_mxfp4_f32_f32"},
+    {GPT_OSS MXFP4, "mlp.router", "qmv_n4_k64_b4_g32_f16_f32"},
+    {GPT_OSS MXFP4, "self_attn.o_proj", "qmv_n64_k128_b4_g32_f16_f32"},
+    {GPT_OSS MXFP4, "mlp.experts.gate_proj.bias", "gather_add_e4_top2_s96"},
+    {GPT_OSS MXFP4 ", \"swiglu_limit\": 5", "mlp.clamped_swiglu", "clamped_swiglu_n192_a1p702_l5"},
+    /* Gemma 4: other heads in layers without a window, whose values are the keys. */
+    {GEMMA4, "self_attn.attention",
+     "attention_decode_h4_kv2_d32_c64_s1_w16 attention_decode_h4_kv1_d64_c64_s1"},
+    {GEMMA4, "self_attn.{q,k,v}_proj", "qmv_n256_k64_b4_g32_f16_f32"},
+    {GEMMA4, "self_attn.{q,k}_proj", "qmv_n320_k64_b4_g32_f16_f32"},
+    {GEMMA4, "self_attn.q_rope",
+     "rope_h4_d32_r32_half_t100 rope_h4_d64_r64_half_t1000000_proportional_f1_p16"},
+    {GEMMA4, "self_attn.v_norm", "rms_norm_r2_s32_eps1em06_unweighted rms_norm_r1_s64_eps1em06_unweighted"},
+    {GEMMA4, "router.scale", "scale_n64_f0p125"},
+    {GEMMA4, "router.per_expert_scale", "scale_rows_r2_s1_e4"},
+    {GEMMA4, "experts.switch_glu.down_proj", "gather_qmv_e4_top2_x_per_expert_n64_k32_b4_g32_f16_f32"},
+    {GEMMA4, "experts.geglu", "geglu_n64"},
+    {GEMMA4, "layer_scalar", "scale_rows_r1_s64_e0"},
+    {GEMMA4_WITH("true", "true", "null", "0", "0"), "self_attn.attention",
+     "attention_decode_h4_kv2_d32_c64_s1_w16 attention_decode_h4_kv2_d64_c64_s1"},
+    {GEMMA4_WITH("true", "false", "1", "0", "0"), "self_attn.{q,k,v}_proj",
+     "qmv_n256_k64_b4_g32_f16_f32 qmv_n512_k64_b4_g32_f16_f32"},
+    {GEMMA4_WITH("false", "true", "1", "0", "0"), "experts.geglu", ""},
+    {GEMMA4_WITH("false", "true", "1", "0", "0"), "post_feedforward_layernorm", "rms_norm_r1_s64_eps1em06"},
+    {GEMMA4_WITH("true", "true", "1", "32", "0"), "per_layer_input", "no op"},
+    {GEMMA4_WITH("true", "true", "1", "0", "1"), "self_attn.shared_cache", "no op"},
 };
 
 static struct kgen_spec *parse(const char *config)
 {
-    static const struct kgen_spec_options options = {.context = 64};
+    static const struct kgen_spec_options options = {.context = 64},
+                                          with_bits = {.context = 64, .bits = 4, .group_size = 32};
+    const bool has_method = strstr(config, "quant_method") != NULL;
     char text[2048];
-    snprintf(text, sizeof text, "{%s" BITS "}", config);
-    return spec_parse(text, &options);
+    snprintf(text, sizeof text, "{%s%s}", config, has_method ? "" : BITS);
+    return spec_parse(text, has_method ? &with_bits : &options);
 }
 
 static void test_problems(void **state)

@@ -293,9 +293,16 @@ static void write_config(const struct kgen_family *family, struct kgen_text *tex
     static const struct {
         const char *quantity;
         int value;
-    } sizes[] = {
-        {"hidden_size", 256}, {"intermediate_size", 512}, {"vocab_size", 1000}, {"layers", 3}, {"heads", 4},
-        {"kv_heads", 2},      {"head_dim", 64},           {"expert_size", 128}};
+    } sizes[] = {{"hidden_size", 256},
+                 {"intermediate_size", 512},
+                 {"vocab_size", 1000},
+                 {"layers", 3},
+                 {"heads", 4},
+                 {"kv_heads", 2},
+                 {"head_dim", 64},
+                 {"expert_size", 128},
+                 {"global_head_dim", 64},
+                 {"global_kv_heads", 1}};
     const struct kgen_config_key *lists[] = {family->shared, family->own};
     kgen_text_printf(text, "{\"architectures\": [\"%s\"], \"quantization\": {\"bits\": 4}",
                      family->architecture);
@@ -310,6 +317,7 @@ static void write_config(const struct kgen_family *family, struct kgen_text *tex
             if (row->key == NULL || strstr(text->data, key) != NULL)
                 continue;
             kgen_text_printf(text, ", %s ", key);
+            value = row->kind == KGEN_CONFIG_COUNT ? 0 : value;
             if (row->kind == KGEN_CONFIG_FLAG)
                 kgen_text_puts(text, "true");
             else

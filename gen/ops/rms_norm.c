@@ -13,14 +13,23 @@ static const struct kgen_field fields[] = {
     KGEN_BOOLEAN_FIELD("residual", "residual", "residual += x comes first, and the sum is normalised"),
     KGEN_BOOLEAN_FIELD("weight_plus_one", "plus_one", "the weight is stored less one"),
     KGEN_REAL_FIELD("eps", "eps", 1e-6, 1e-12, 1, "added to the mean of the squares"),
+    {"unweighted", NULL, KGEN_FIELD_BOOLEAN, false, 0, 0, 1, NULL, "there is no weight", "unweighted", false,
+     false, NULL},
 };
 
 static const struct kgen_buffer buffers[] = {
     {"x", KGEN_INPUT, "f32", "rows, size", KGEN_RUN, NULL, NULL},
-    {"weight", KGEN_INPUT, "f32", "size", KGEN_RUN, NULL, NULL},
+    {"weight", KGEN_INPUT, "f32", "size", KGEN_RUN, "unweighted == 0", NULL},
     {"residual", KGEN_UPDATED, "f32", "rows, size", KGEN_RUN, "residual", NULL},
     {"y", KGEN_OUTPUT, "f32", "rows, size", KGEN_RUN, NULL, "x"},
 };
+
+static int check(const struct kgen_problem *problem, const struct kgen_check_place *place)
+{
+    if (kgen_problem_get(problem, "unweighted") == 0 || kgen_problem_get(problem, "weight_plus_one") == 0)
+        return 0;
+    return kgen_check_fail(place, "rms_norm: \"weight_plus_one\" means nothing with \"unweighted\"");
+}
 
 static double operations(const struct kgen_problem *problem)
 {
@@ -62,7 +71,7 @@ static void reference(const struct kgen_problem *problem, const struct kgen_argu
         const double r = 1 / sqrt(mean);
         const double relative = ((double)size / 8 + 16) * KGEN_UNIT + (double)FLT_MIN / mean;
         for (int64_t i = 0; i < size; i++) {
-            const double w = (double)weight[i], h = values[first + i];
+            const double w = weight != NULL ? (double)weight[i] : 1, h = values[first + i];
             const double w_size = plus_one ? 1 + fabs(w) : fabs(w); /* 1 + w may be multiplied out */
             values[first + i] = h * r * (plus_one ? 1 + w : w);
             bounds[first + i] = relative * fabs(h * r) * w_size + (double)FLT_MIN * (w_size + 1);
@@ -87,7 +96,7 @@ static void fill_random(const struct kgen_problem *problem, struct kgen_random *
     kgen_random_fill_normal(random, kgen_argument(problem, arguments, "x"), element_count(problem));
     if (residual != NULL)
         kgen_random_fill_normal(random, residual, element_count(problem));
-    for (int64_t i = 0; i < size; i++)
+    for (int64_t i = 0; weight != NULL && i < size; i++)
         weight[i] = (plus_one ? 0.0f : 1.0f) + 0.3f * kgen_random_normal(random);
 }
 
@@ -154,6 +163,7 @@ const struct kgen_op kgen_op_rms_norm = {
     .name = "rms_norm",
     .summary = "Normalises rows by their root mean square, after an optional residual add.",
     .formula = "y = x / sqrt(mean(x^2) + eps) * weight, for rows row_begin to row_end.\n"
+               "With unweighted there is no weight.\n"
                "With residual: residual += x first, and the sum is what is normalised.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),
@@ -162,6 +172,7 @@ const struct kgen_op kgen_op_rms_norm = {
     .range = "rows",
     .range_name = "row",
     .batched = kgen_problem_multiply_range,
+    .check = check,
     .operations = operations,
     .reference = reference,
     .generators = generators,

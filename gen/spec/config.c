@@ -104,6 +104,36 @@ const struct kgen_quantity *kgen_spec_quantity(const struct kgen_spec_model *mod
     return find_quantity(model, expression, strcspn(expression, "*/,"));
 }
 
+static const struct kgen_layer_flag *find_flag(const struct kgen_spec_model *model, const char *name,
+                                               size_t length)
+{
+    for (size_t i = 0; i < model->layer_flag_count; i++) {
+        const struct kgen_layer_flag *flag = &model->layer_flags[i];
+        if (strncmp(flag->quantity, name, length) == 0 && flag->quantity[length] == '\0')
+            return flag;
+    }
+    return NULL;
+}
+
+/* The quantity of the model whose value a name has in a layer: another one in some layers without a window.
+ */
+static const struct kgen_quantity *quantity_in_layer(const struct kgen_spec_model *model, int64_t layer,
+                                                     const char *name, size_t length)
+{
+    static const char window[] = "sliding";
+    const struct kgen_layer_flag *sliding =
+        layer >= 0 && model->full_layer_count > 0 ? find_flag(model, window, strlen(window)) : NULL;
+    for (size_t i = 0; sliding != NULL && !sliding->set[layer] && i < model->full_layer_count; i++) {
+        const struct kgen_config_key *row = model->full_layers[i];
+        const struct kgen_quantity *condition =
+            row->divides != NULL ? find_quantity(model, row->divides, strlen(row->divides)) : NULL;
+        if (strncmp(row->quantity, name, length) == 0 && row->quantity[length] == '\0' &&
+            (row->divides == NULL || (condition != NULL && condition->value != 0)))
+            return find_quantity(model, row->standard, strlen(row->standard));
+    }
+    return find_quantity(model, name, length);
+}
+
 /* The value of a name: that of the layer, or that of the model. */
 static int value_of(const struct kgen_spec_reader *reader, const struct kgen_spec_model *model, int64_t layer,
                     const char *name, size_t length, int64_t *value)
@@ -112,18 +142,16 @@ static int value_of(const struct kgen_spec_reader *reader, const struct kgen_spe
         *value = strtoll(name, NULL, 10);
         return 0;
     }
-    for (size_t i = 0; i < model->layer_flag_count && layer >= 0; i++) {
-        const struct kgen_layer_flag *flag = &model->layer_flags[i];
-        if (strncmp(flag->quantity, name, length) == 0 && flag->quantity[length] == '\0') {
-            *value = flag->set[layer];
-            return 0;
-        }
+    const struct kgen_layer_flag *flag = layer >= 0 ? find_flag(model, name, length) : NULL;
+    if (flag != NULL) {
+        *value = flag->set[layer];
+        return 0;
     }
     if (strncmp("first_layer", name, length) == 0 && strlen("first_layer") == length) {
         *value = layer == 0;
         return 0;
     }
-    const struct kgen_quantity *quantity = find_quantity(model, name, length);
+    const struct kgen_quantity *quantity = quantity_in_layer(model, layer, name, length);
     if (quantity == NULL)
         return kgen_spec_fail(reader, NULL, "the tables of %s have no quantity \"%.*s\"",
                               model->family->architecture, (int)length, name);
@@ -176,7 +204,8 @@ static int read_integer(const struct kgen_spec_reader *reader, json_t *config,
                         const struct kgen_spec_model *model, const struct kgen_config_key *row,
                         int64_t *value)
 {
-    int found = kgen_spec_integer(reader, NULL, config, row->key, 1, row->maximum, value);
+    int found = kgen_spec_integer(reader, NULL, config, row->key, row->kind != KGEN_CONFIG_COUNT,
+                                  row->maximum, value);
     if (found < 0)
         return -1;
     if (found == 0 && row->standard == NULL)
@@ -234,6 +263,7 @@ static int read_key(const struct kgen_spec_reader *reader, json_t *config, struc
     int found;
     switch (row->kind) {
     case KGEN_CONFIG_INTEGER:
+    case KGEN_CONFIG_COUNT:
         if (read_integer(reader, config, model, row, &value) != 0)
             return -1;
         break;
@@ -250,6 +280,12 @@ static int read_key(const struct kgen_spec_reader *reader, json_t *config, struc
         break;
     case KGEN_CONFIG_LAYERS:
         return read_layers(reader, config, model, row);
+    case KGEN_CONFIG_FULL_LAYERS:
+        if (model->full_layer_count == KGEN_COUNT_OF(model->full_layers))
+            return kgen_spec_fail(reader, NULL, "%s has more than %zu quantities of layers without a window",
+                                  model->family->architecture, KGEN_COUNT_OF(model->full_layers));
+        model->full_layers[model->full_layer_count++] = row;
+        return 0;
     case KGEN_CONFIG_END:
         break;
     }
@@ -259,7 +295,7 @@ static int read_key(const struct kgen_spec_reader *reader, json_t *config, struc
 static const struct kgen_config_key *find_row(const struct kgen_config_key *rows, const char *quantity)
 {
     for (; rows != NULL && rows->kind != KGEN_CONFIG_END; rows++) {
-        if (strcmp(rows->quantity, quantity) == 0)
+        if (strcmp(rows->quantity, quantity) == 0 && rows->kind != KGEN_CONFIG_FULL_LAYERS)
             return rows;
     }
     return NULL;
@@ -275,7 +311,9 @@ static int read_keys(const struct kgen_spec_reader *reader, json_t *config, stru
             return -1;
     }
     for (const struct kgen_config_key *row = family->own; row->kind != KGEN_CONFIG_END; row++) {
-        if (find_row(family->shared, row->quantity) == NULL && read_key(reader, config, model, row) != 0)
+        const bool added =
+            row->kind == KGEN_CONFIG_FULL_LAYERS || find_row(family->shared, row->quantity) == NULL;
+        if (added && read_key(reader, config, model, row) != 0)
             return -1;
     }
     return 0;
@@ -318,6 +356,19 @@ static int read_activation(struct kgen_spec_reader *reader, json_t *config, stru
     return kgen_spec_add_quantity(reader, model, "gating_supported", "hidden_act", known);
 }
 
+/* The limits of gpt-oss's gating. */
+static int read_gating_limit(const struct kgen_spec_reader *reader, json_t *config,
+                             struct kgen_spec_model *model)
+{
+    struct kgen_json_path path = {NULL, "swiglu_limit", 0};
+    json_t *limit = json_object_get(config, path.key);
+    if (limit == NULL || json_is_null(limit))
+        return 0;
+    return kgen_spec_field(reader, &path, limit, "clamped_swiglu",
+                           kgen_spec_find_field("clamped_swiglu", "limit"),
+                           kgen_spec_prototype(model, "clamped_swiglu", NULL));
+}
+
 /* The factor of the embeddings, of families that have one, and the cap of the logits. */
 static int read_ends(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
 {
@@ -328,6 +379,10 @@ static int read_ends(const struct kgen_spec_reader *reader, json_t *config, stru
         kgen_spec_real(reader, NULL, config, path.key, &cap) < 0)
         return -1;
     kgen_problem_set_real(kgen_spec_prototype(model, "scale", NULL), "factor", sqrt((double)hidden_size));
+    /* Within layers scale is of the router of Gemma 4. */
+    if (find_quantity(model, "moe", strlen("moe")) != NULL)
+        kgen_problem_set_real(kgen_spec_prototype(model, "scale", "moe"), "factor",
+                              1 / sqrt((double)hidden_size));
     struct kgen_problem *softcap = kgen_spec_prototype(model, "softcap", NULL);
     if (cap > 0 || cap < 0) {
         json_t *value = json_object_get(config, path.key);
@@ -375,7 +430,7 @@ int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struc
         kgen_spec_position_read(reader, config, model, &position_supported) != 0 ||
         kgen_spec_add_quantity(reader, model, "position_supported", NULL, position_supported) != 0 ||
         kgen_spec_attention_read(reader, config, model) != 0 || read_activation(reader, config, model) != 0 ||
-        read_ends(reader, config, model) != 0)
+        read_gating_limit(reader, config, model) != 0 || read_ends(reader, config, model) != 0)
         return -1;
     return read_norm(reader, config, model);
 }

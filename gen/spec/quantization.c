@@ -6,6 +6,7 @@
 #include "gen/spec/reader.h"
 
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +105,15 @@ static int check_quantization_keys(const struct kgen_spec_reader *reader, const 
     return 0;
 }
 
+/* Whether a pattern is matched in a short time. */
+static bool is_short(const char *pattern)
+{
+    size_t stars = 0;
+    for (const char *c = pattern; *c != '\0'; c++)
+        stars += *c == '*';
+    return strlen(pattern) <= PATTERN_MAX && stars <= STARS_MAX;
+}
+
 static int read_overrides(const struct kgen_spec_reader *reader, json_t *overrides,
                           struct kgen_spec_formats *formats)
 {
@@ -118,10 +128,7 @@ static int read_overrides(const struct kgen_spec_reader *reader, json_t *overrid
     json_object_foreach(overrides, pattern, value)
     {
         struct kgen_json_path member = {&path, pattern, 0};
-        size_t stars = 0;
-        for (const char *c = pattern; *c != '\0'; c++)
-            stars += *c == '*';
-        if (strlen(pattern) > PATTERN_MAX || stars > STARS_MAX)
+        if (!is_short(pattern))
             return kgen_spec_fail_key(reader, &member, "a pattern has at most %d characters and %d stars",
                                       PATTERN_MAX, STARS_MAX);
         struct kgen_spec_override *override = &formats->overrides[formats->override_count++];
@@ -132,9 +139,47 @@ static int read_overrides(const struct kgen_spec_reader *reader, json_t *overrid
     return 0;
 }
 
+/* The method mxfp4: all matrices have that format but those of the modules that a list names. */
+static int read_mxfp4(const struct kgen_spec_reader *reader, json_t *config,
+                      struct kgen_spec_formats *formats)
+{
+    static const char key[] = "modules_to_not_convert";
+    struct kgen_json_path path = {NULL, "quantization_config", 0}, member = {&path, key, 0};
+    json_t *list = json_object_get(config, key);
+    formats->mxfp4 = true;
+    formats->not_converted = list;
+    if (list == NULL || json_is_null(list))
+        return 0;
+    if (!json_is_array(list) || json_array_size(list) > OVERRIDES_MAX)
+        return kgen_spec_fail(reader, &member, "\"%s\" must be an array of at most %d patterns", key,
+                              OVERRIDES_MAX);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct kgen_json_path element = {&member, NULL, i};
+        const char *pattern = json_string_value(json_array_get(list, i));
+        if (pattern == NULL || !is_short(pattern))
+            return kgen_spec_fail(reader, &element, "a pattern has at most %d characters and %d stars",
+                                  PATTERN_MAX, STARS_MAX);
+    }
+    return 0;
+}
+
+/* Whether a tensor is of a module that a list of patterns names, or of a part of it. */
+static bool is_of_module(json_t *list, const char *tensor)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        char whole[PATTERN_MAX + 3];
+        const char *pattern = json_string_value(json_array_get(list, i));
+        snprintf(whole, sizeof whole, "%s.*", pattern);
+        if (fnmatch(pattern, tensor, 0) == 0 || fnmatch(whole, tensor, 0) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Whether "quantization_config" is of one of the methods that kgen does not read: every form but MLX's names
  * its method. With --bits such an object is passed over, with a warning. */
-static int check_method(struct kgen_spec_reader *reader, json_t *config, bool *other)
+static int check_method(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_formats *formats,
+                        bool *other)
 {
     struct kgen_json_path path = {NULL, "quantization_config", 0}, member = {&path, "quant_method", 0};
     const char *method = NULL;
@@ -142,14 +187,18 @@ static int check_method(struct kgen_spec_reader *reader, json_t *config, bool *o
     *other = found == 1;
     if (found <= 0)
         return found;
+    if (strcmp(method, "mxfp4") == 0)
+        return read_mxfp4(reader, config, formats);
     if (reader->options->bits != 0)
         return kgen_spec_warn(reader,
                               "\"quantization_config\" is of the method \"%s\", which is not read; "
                               "the options say the format.",
                               method);
     kgen_spec_fail(reader, &member, "the quantisation method \"%s\" is not read", method);
-    kgen_error_hint(reader->error, "kgen reads MLX's form; --bits and --group-size give the format of a "
-                                   "checkpoint that is quantised anew");
+    kgen_error_hint(
+        reader->error,
+        "kgen reads MLX's form, and the method mxfp4; --bits and --group-size give the format of a "
+        "checkpoint that is quantised anew");
     return -1;
 }
 
@@ -170,7 +219,7 @@ static int find_quantization(struct kgen_spec_reader *reader, json_t *root, stru
     }
     if (config == NULL || formats->quantization != NULL)
         return 0;
-    if (check_method(reader, config, &other) != 0)
+    if (check_method(reader, config, formats, &other) != 0)
         return -1;
     if (!other) {
         formats->key = "quantization_config";
@@ -222,6 +271,8 @@ int kgen_spec_formats_find(const struct kgen_spec_reader *reader, struct kgen_sp
                            const char *tensor, struct kgen_spec_format *format)
 {
     *format = formats->base;
+    if (formats->mxfp4 && !is_of_module(formats->not_converted, tensor))
+        *format = (struct kgen_spec_format){true, 4, 32, KGEN_MXFP4, 0};
     json_t *own = json_object_get(formats->quantization, tensor);
     if (own != NULL) {
         struct kgen_json_path path = {NULL, formats->key, 0}, member = {&path, tensor, 0};

@@ -149,7 +149,9 @@ struct kgen_spec_formats {
     json_t *seen;                 /* the tensors found in it */
     struct kgen_spec_override *overrides;
     size_t override_count;
-    bool mixed; /* some tensor differs from base */
+    bool mixed;            /* some tensor differs from base */
+    bool mxfp4;            /* the matrices are of that format, but those of the modules that a list names */
+    json_t *not_converted; /* borrowed, or NULL */
 };
 
 /* Reads "quantization" or "quantization_config", and "overrides" of a config. Free formats in every case. */
@@ -188,12 +190,15 @@ struct kgen_spec_model {
     size_t quantity_count;
     struct kgen_layer_flag layer_flags[4];
     size_t layer_flag_count;
+    /* Rows of KGEN_CONFIG_FULL_LAYERS. */
+    const struct kgen_config_key *full_layers[4];
+    size_t full_layer_count;
     /* Of some ops, the fields that the config gives to all of its problems, or to those of the layers where a
      * quantity is not 0: the last that there is for a layer counts. */
     struct {
         struct kgen_problem problem;
         const char *when; /* NULL: of all layers, and outside them */
-    } prototypes[8];
+    } prototypes[12];
     size_t prototype_count;
 };
 
@@ -204,6 +209,9 @@ struct kgen_problem *kgen_spec_prototype(struct kgen_spec_model *model, const ch
  * cannot do what the config asks for. */
 int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
                             bool *supported);
+/* Reads a member of the object at path into a field of rope. Returns as kgen_spec_real. */
+int kgen_spec_rope_number(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                          json_t *object, const char *key, const char *field_name, struct kgen_problem *rope);
 /* Adds the quantities of attention that no key of a family gives, and its prototype: see families/family.h.
  */
 int kgen_spec_attention_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model);

@@ -2,7 +2,7 @@
 /* A checkpoint: what the execution of a model needs of a file of weights, whatever its container. Tensors go
  * by their names in Hugging Face's checkpoints, which are those of the graph's weights:
  * "model.layers.3.self_attn.q_proj.weight". Read are GGUF files of the architectures llama,
- * qwen2, qwen3, qwen3moe, gemma2, gemma3, phi3 and glm4; checkpoints of llama2.c of version 0
+ * qwen2, qwen3, qwen3moe, gemma2, gemma3, phi3, glm4 and gpt-oss; checkpoints of llama2.c of version 0
  * (runtime/model/llama2c.h); and folders as Hugging Face's libraries and mlx-lm save them, of families that
  * specs know: config.json, and safetensors files with tensors of F32, F16 and BF16, or matrices that MLX
  * quantised; and packages of kgen (runtime/model/package.h).
@@ -89,6 +89,8 @@ struct kgen_checkpoint_tensor {
     const struct kgen_checkpoint_tensor *const *experts;
     const struct kgen_package_weights *packed; /* of a package: what it is a part of, and where; else NULL */
     int64_t first_row;
+    int64_t row_step; /* 0, or what lies from a row, or an element of a plain tensor, to the next: first_row +
+                       * i row_step */
 };
 
 /* In the order of the file. */

@@ -53,12 +53,20 @@ static bool shapes_agree(const struct kgen_graph_weight *weight, const struct kg
     return true;
 }
 
+/* Whether a weight is read as plain numbers: a vector, or the biases of all experts. */
+static bool is_plain(const struct kgen_graph_weight *weight)
+{
+    static const char ending[] = ".bias";
+    const size_t length = strlen(weight->name), size = sizeof ending - 1;
+    return weight->rank == 1 || (length > size && strcmp(weight->name + length - size, ending) == 0);
+}
+
 /* Appends what is wrong with the format, if anything. */
 static void check_format(const struct kgen_graph_weight *weight, const struct kgen_checkpoint_tensor *tensor,
                          struct kgen_text *what)
 {
     const struct kgen_matrix *matrix = &tensor->matrix;
-    if (weight->rank == 1) {
+    if (is_plain(weight)) {
         if (!tensor->plain)
             kgen_text_printf(what, "is %s; F32, F16 and BF16 are read as vectors", tensor->type);
     } else if (matrix->format == NULL) {

@@ -23,6 +23,7 @@ static const struct architecture {
     {"gemma3", "Gemma3ForCausalLM", "half", NULL},
     {"phi3", "Phi3ForCausalLM", "half", NULL},
     {"glm4", "Glm4ForCausalLM", "interleaved", NULL},
+    {"gpt-oss", "GptOssForCausalLM", "half", "GptOssForCausalLM"},
 };
 
 static bool is_gemma(const struct architecture *architecture)
@@ -72,6 +73,7 @@ static const struct {
     {"gemma3", "final_logit_softcapping", "final_logit_softcapping", false},
     {"gemma3", "rope.freq_base_swa", "rope_local_base_freq", false},
     {"phi3", "attention.sliding_window", "sliding_window", true},
+    {"gpt-oss", "attention.sliding_window", "sliding_window", true},
 };
 
 /* Keys that change what is computed, and the values with which they do not. */
@@ -79,11 +81,24 @@ static const struct {
     const char *key;
     double neutral;
 } neutral_keys[] = {
-    {"expert_shared_count", 0},      {"expert_group_count", 0},    {"expert_gating_func", 1}, /* softmax */
-    {"attention.sliding_window", 0}, {"attention.scale", 0},       {"attention.clamp_kqv", 0},
-    {"attention.max_alibi_bias", 0}, {"attention.causal", 1},      {"attn_logit_softcapping", 0},
-    {"final_logit_softcapping", 0},  {"logit_scale", 0},           {"residual_scale", 0},
-    {"embedding_scale", 0},          {"use_parallel_residual", 0}, {"rope.scaling.attn_factor", 1},
+    {"expert_shared_count", 0},
+    {"expert_group_count", 0},
+    {"expert_gating_func", 1}, /* softmax */
+    {"attention.sliding_window", 0},
+    {"attention.scale", 0},
+    {"attention.clamp_kqv", 0},
+    {"attention.max_alibi_bias", 0},
+    {"attention.causal", 1},
+    {"attn_logit_softcapping", 0},
+    {"final_logit_softcapping", 0},
+    {"logit_scale", 0},
+    {"residual_scale", 0},
+    {"embedding_scale", 0},
+    {"use_parallel_residual", 0},
+    {"rope.scaling.attn_factor", 1},
+    {"rope.scaling.yarn_log_multiplier", 0},
+    {"rope.scaling.yarn_attn_factor", 1},
+    {"rope.scaling.yarn_ext_factor", 1},
 };
 
 #define KEY_MAX 64
@@ -284,6 +299,29 @@ static int read_head(const struct maker *maker)
     return set(maker, "partial_rotary_factor", json_real(part));
 }
 
+/* The files do not say whether the limits are whole; those of gpt-oss are not. */
+static int read_yarn(const struct maker *maker)
+{
+    char full[KEY_MAX];
+    double factor = 1, fast = 32, slow = 1;
+    int64_t context = 0;
+    const int has_factor = read_real(maker, "rope.scaling.factor", &factor);
+    const int has_context = read_integer(maker, "rope.scaling.original_context_length", &context);
+    if (has_factor < 0 || has_context < 0 || read_real(maker, "rope.scaling.yarn_beta_fast", &fast) < 0 ||
+        read_real(maker, "rope.scaling.yarn_beta_slow", &slow) < 0)
+        return -1;
+    if (has_factor == 0 || has_context == 0)
+        return fail(maker, "the metadata lack \"%s\", which yarn needs",
+                    key_of(maker,
+                           has_factor == 0 ? "rope.scaling.factor" : "rope.scaling.original_context_length",
+                           full));
+    const bool truncate = strcmp(maker->architecture->name, "gpt-oss") != 0;
+    return set(maker, "rope_scaling",
+               json_pack("{s:s, s:f, s:I, s:f, s:f, s:b}", "rope_type", "yarn", "factor", factor,
+                         "original_max_position_embeddings", (json_int_t)context, "beta_fast", fast,
+                         "beta_slow", slow, "truncate", truncate));
+}
+
 static int read_scaling(const struct maker *maker)
 {
     char full[KEY_MAX], shown[40];
@@ -293,11 +331,13 @@ static int read_scaling(const struct maker *maker)
         kgen_gguf_string(maker->gguf, key_of(maker, "rope.scaling.type", full), &type, maker->error);
     if (found < 0)
         return -1;
+    if (kgen_gguf_text_is(type, "yarn"))
+        return read_yarn(maker);
     const bool linear = kgen_gguf_text_is(type, "linear");
     if (!linear && !kgen_gguf_text_is(type, "none")) {
         fail(maker, "\"%s\" is \"%s\", which is not supported", full,
              kgen_gguf_show(type, shown, sizeof shown));
-        kgen_error_hint(maker->error, "none and linear are");
+        kgen_error_hint(maker->error, "none, linear and yarn are");
         return -1;
     }
     if (found == 1 && !linear)
@@ -458,7 +498,8 @@ static int find_architecture(struct maker *maker)
         }
     }
     fail(maker, "the architecture \"%s\" is not supported", kgen_gguf_show(name, shown, sizeof shown));
-    kgen_error_hint(maker->error, "llama, qwen2, qwen3, qwen3moe, gemma2, gemma3, phi3 and glm4 are");
+    kgen_error_hint(maker->error,
+                    "llama, qwen2, qwen3, qwen3moe, gemma2, gemma3, phi3, glm4 and gpt-oss are");
     return -1;
 }
 

@@ -42,6 +42,10 @@ int kgen_checkpoint_folder_describe(struct kgen_checkpoint_folder *folder, struc
  * one tensor, "X.switch_mlp.gate_proj.weight", as mlx-lm names it; also under mixtral's names w1, w2 and w3.
  */
 int kgen_checkpoint_folder_stack(struct kgen_checkpoint_folder *folder, struct kgen_error *error);
+/* checkpoint_folder_gpt_oss.c: puts gpt-oss's "X.experts.gate_up_proj_blocks", their scales and biases into
+ * tensors as mlx-lm names them. After the tensors are described, before anything else has pointers to them.
+ */
+int kgen_checkpoint_folder_split(struct kgen_checkpoint_folder *folder, struct kgen_error *error);
 /* Makes by_name of the tensors, which has room for them. */
 void kgen_checkpoint_folder_sort(struct kgen_checkpoint_folder *folder);
 

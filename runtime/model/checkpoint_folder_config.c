@@ -15,11 +15,13 @@ static int check_method(const struct kgen_checkpoint_folder *folder, struct kgen
 {
     const char *method = json_string_value(
         json_object_get(json_object_get(folder->config, "quantization_config"), "quant_method"));
-    if (method == NULL || json_object_get(folder->config, "quantization") != NULL)
+    if (method == NULL || strcmp(method, "mxfp4") == 0 ||
+        json_object_get(folder->config, "quantization") != NULL)
         return 0;
     kgen_error_set(error, KGEN_ERROR_SPEC, folder->source, 0, 0,
                    "config.json says the quantisation method \"%.40s\", whose weights are not read", method);
-    kgen_error_hint(error, "weights that are not quantised are read, and those that mlx-lm quantised");
+    kgen_error_hint(
+        error, "weights that are not quantised are read, those that mlx-lm quantised, and gpt-oss in mxfp4");
     return -1;
 }
 

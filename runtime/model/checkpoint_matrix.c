@@ -79,7 +79,8 @@ int kgen_checkpoint_values(const struct kgen_checkpoint *checkpoint, const char 
     const size_t bytes = kgen_dtype_bytes(tensor.dtype);
     for (int64_t i = 0; i < count; i++) {
         uint32_t element = 0;
-        memcpy(&element, tensor.data + (size_t)i * bytes, bytes);
+        const int64_t at = tensor.row_step > 0 ? tensor.first_row + i * tensor.row_step : i;
+        memcpy(&element, tensor.data + (size_t)at * bytes, bytes);
         values[i] = (float)kgen_dtype_value(&element, tensor.dtype, 0);
     }
     return 0;
@@ -126,6 +127,7 @@ static void read_row(const struct kgen_checkpoint_tensor *tensor, int64_t row,
         tensor = tensor->experts[row / each];
         row %= each;
     }
+    const int64_t stored = tensor->row_step > 0 ? tensor->first_row + row * tensor->row_step : row;
     for (size_t i = 0; i < format->array_count; i++) {
         const int64_t bytes = format->arrays[i].row_bytes(matrix);
         rows[i] = (unsigned char *)matrix->arrays[i] + at * bytes;
@@ -135,7 +137,7 @@ static void read_row(const struct kgen_checkpoint_tensor *tensor, int64_t row,
             kgen_layout_unpack_row(&tensor->packed->problem, (int)i, tensor->arrays[i],
                                    tensor->first_row + row, rows[i]);
         else if (tensor->conversion == NULL)
-            memcpy(rows[i], tensor->arrays[i] + row * bytes, (size_t)bytes);
+            memcpy(rows[i], tensor->arrays[i] + stored * bytes, (size_t)bytes);
     }
     if (tensor->conversion == NULL)
         return;
@@ -174,9 +176,10 @@ static void let_go(const struct kgen_checkpoint_tensor *tensor, int64_t begin, i
     const struct kgen_matrix *matrix = &tensor->matrix;
     for (size_t i = 0; i < matrix->format->array_count; i++) {
         const int64_t bytes = stored_row_bytes(tensor, i);
-        const unsigned char *first = tensor->arrays[i] + (tensor->first_row + begin) * bytes;
-        if (bytes > 0)
-            kgen_file_map_let_go(first, (size_t)((end - begin) * bytes));
+        const int64_t step = tensor->row_step > 0 ? tensor->row_step : 1;
+        const unsigned char *first = tensor->arrays[i] + (tensor->first_row + begin * step) * bytes;
+        if (bytes > 0 && begin < end)
+            kgen_file_map_let_go(first, (size_t)(((end - begin - 1) * step + 1) * bytes));
     }
 }
 
@@ -240,7 +243,8 @@ bool kgen_checkpoint_in_place(const struct kgen_checkpoint *checkpoint, const ch
     for (size_t i = 0; i < count; i++) {
         struct kgen_checkpoint_tensor tensor;
         if (!kgen_checkpoint_find(checkpoint, names[i], &tensor) || tensor.matrix.format == NULL ||
-            tensor.experts != NULL || tensor.conversion != NULL || !formats_agree(&tensor.matrix, matrix))
+            tensor.experts != NULL || tensor.conversion != NULL || tensor.row_step > 1 ||
+            !formats_agree(&tensor.matrix, matrix))
             return false;
         if (tensor.packed != NULL ? !names_agree(tensor.packed, names, count) ||
                                         kgen_problem_get(&tensor.packed->problem, "layout") != layout
@@ -260,7 +264,8 @@ const float *kgen_checkpoint_values_in_place(const struct kgen_checkpoint *check
     int64_t elements = 0;
     for (size_t i = 0; i < count; i++) {
         struct kgen_checkpoint_tensor tensor;
-        if (!kgen_checkpoint_find(checkpoint, names[i], &tensor) || !tensor.plain || tensor.dtype != KGEN_F32)
+        if (!kgen_checkpoint_find(checkpoint, names[i], &tensor) || !tensor.plain ||
+            tensor.dtype != KGEN_F32 || tensor.row_step > 1)
             return NULL;
         begin = i == 0 ? tensor.data : begin;
         if (tensor.data != begin + elements * (int64_t)sizeof(float) || !is_aligned(begin))

@@ -16,6 +16,7 @@ static const struct {
     {"model.layers.%.post_feedforward_layernorm", "blk.%.post_ffw_norm", "gemma2 gemma3"},
     {"model.layers.%.post_self_attn_layernorm", "blk.%.post_attention_norm", "glm4"},
     {"model.layers.%.post_mlp_layernorm", "blk.%.post_ffw_norm", "glm4"},
+    {"model.layers.%.post_attention_layernorm", "blk.%.post_attention_norm", "gpt-oss"},
     {"model.layers.%.mlp.gate_up_proj", "blk.%.ffn_up", "phi3 glm4"},
     {"model.layers.%.self_attn.qkv_proj", "blk.%.attn_qkv", "phi3"},
     {"model.embed_tokens", "token_embd", NULL},
@@ -36,6 +37,14 @@ static const struct {
     {"model.layers.%.mlp.switch_mlp.gate_proj", "blk.%.ffn_gate_exps", "qwen3moe"},
     {"model.layers.%.mlp.switch_mlp.up_proj", "blk.%.ffn_up_exps", "qwen3moe"},
     {"model.layers.%.mlp.switch_mlp.down_proj", "blk.%.ffn_down_exps", "qwen3moe"},
+    {"model.layers.%.mlp.router", "blk.%.ffn_gate_inp", "gpt-oss"},
+    {"model.layers.%.mlp.experts.gate_proj", "blk.%.ffn_gate_exps", "gpt-oss"},
+    {"model.layers.%.mlp.experts.up_proj", "blk.%.ffn_up_exps", "gpt-oss"},
+    {"model.layers.%.mlp.experts.down_proj", "blk.%.ffn_down_exps", "gpt-oss"},
+    {"model.layers.%.router.proj", "blk.%.ffn_gate_inp", "gemma4"},
+    {"model.layers.%.experts.switch_glu.gate_proj", "blk.%.ffn_gate_exps", "gemma4"},
+    {"model.layers.%.experts.switch_glu.up_proj", "blk.%.ffn_up_exps", "gemma4"},
+    {"model.layers.%.experts.switch_glu.down_proj", "blk.%.ffn_down_exps", "gemma4"},
     /* Mixtral's. */
     {"model.layers.%.block_sparse_moe.gate", "blk.%.ffn_gate_inp", "llama"},
     {"model.layers.%.block_sparse_moe.switch_mlp.gate_proj", "blk.%.ffn_gate_exps", "llama"},
@@ -90,9 +99,17 @@ static bool is_for(const char *only, struct kgen_gguf_text architecture)
     return only == NULL || architecture.data == NULL;
 }
 
+/* Sinks have no ending in Hugging Face's name. */
+static const char sinks[] = "model.layers.%.self_attn.sinks", stored_sinks[] = "blk.%.attn_sinks.weight";
+
 static bool translate(struct kgen_gguf_text text, struct kgen_gguf_text architecture, bool to_gguf,
                       char result[KGEN_CHECKPOINT_NAME_MAX])
 {
+    struct kgen_gguf_text number;
+    if (is_for("gpt-oss", architecture) && matches(text, to_gguf ? sinks : stored_sinks, "", &number)) {
+        fill_in(to_gguf ? stored_sinks : sinks, number, "", result);
+        return true;
+    }
     for (size_t i = 0; i < KGEN_COUNT_OF(names); i++) {
         if (!is_for(names[i].only, architecture))
             continue;

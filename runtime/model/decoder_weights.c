@@ -18,15 +18,25 @@ static int64_t rows_of_weight(const struct kgen_graph_weight *weight)
     return weight->rank == 3 ? weight->shape[0] * weight->shape[1] : weight->shape[0];
 }
 
-/* The rows of all weights of a node that are bound to a buffer. */
-static int64_t rows_of(const struct kgen_graph *graph, const struct kgen_graph_node *node, const char *buffer)
+/* The elements of a vector, or of a table of vectors. */
+static int64_t elements_of(const struct kgen_graph_weight *weight)
 {
-    int64_t rows = 0;
+    int64_t elements = 1;
+    for (size_t i = 0; i < weight->rank; i++)
+        elements *= weight->shape[i];
+    return elements;
+}
+
+/* The elements of all vectors of a node that are bound to a buffer. */
+static int64_t elements_of_buffer(const struct kgen_graph *graph, const struct kgen_graph_node *node,
+                                  const char *buffer)
+{
+    int64_t elements = 0;
     for (size_t i = 0; i < node->weight_count; i++) {
         if (strcmp(node->weights[i].buffer, buffer) == 0)
-            rows += rows_of_weight(&graph->weights[node->weights[i].index]);
+            elements += elements_of(&graph->weights[node->weights[i].index]);
     }
-    return rows;
+    return elements;
 }
 
 /* Whether the buffers of two nodes are bound to the same weights, in the same order. */
@@ -263,7 +273,7 @@ static int read_vectors(struct kgen_decoder *decoder, struct kgen_decoder_weight
                         struct kgen_error *error)
 {
     const struct kgen_graph_node *node = &decoder->graph->nodes[weights->node];
-    const int64_t count = rows_of(decoder->graph, node, weights->buffer);
+    const int64_t count = elements_of_buffer(decoder->graph, node, weights->buffer);
     unsigned char *memory = allocate(decoder, weights, 0, (size_t)count * sizeof(float), error);
     if (memory == NULL)
         return -1;
@@ -278,9 +288,9 @@ static int read_vectors(struct kgen_decoder *decoder, struct kgen_decoder_weight
         const struct kgen_graph_weight *weight = &decoder->graph->weights[node->weights[i].index];
         if (strcmp(node->weights[i].buffer, weights->buffer) != 0)
             continue;
-        if (kgen_checkpoint_values(decoder->checkpoint, weight->name, to, weight->shape[0], error) != 0)
+        if (kgen_checkpoint_values(decoder->checkpoint, weight->name, to, elements_of(weight), error) != 0)
             return -1;
-        to += weight->shape[0];
+        to += elements_of(weight);
     }
     return 0;
 }

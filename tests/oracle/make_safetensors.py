@@ -38,6 +38,20 @@ QWEN3_MOE = {"num_hidden_layers": 2, "head_dim": 16, "num_experts": 6, "num_expe
              "decoder_sparse_step": 1, "mlp_only_layers": [0], "norm_topk_prob": True}
 MIXTRAL = {"num_local_experts": 4, "num_experts_per_tok": 2}
 
+# mlx-lm always truncates the limits of YaRN, and GGUF files of gpt-oss never: they are 0 and, nearly, 2 here.
+GPT_OSS = {"num_hidden_layers": 2, "head_dim": 16, "num_attention_heads": 4, "num_key_value_heads": 2, "num_local_experts": 4,
+           "num_experts_per_tok": 2, "sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"], "swiglu_limit": 7.0,
+           "attention_bias": True, "tie_word_embeddings": False,
+           "rope_scaling": {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 64, "beta_fast": 16.0,
+                            "beta_slow": 1.018592}}
+GEMMA4 = {"num_hidden_layers": 2, "head_dim": 16, "global_head_dim": 32, "num_attention_heads": 4,
+          "num_key_value_heads": 2, "num_global_key_value_heads": 1, "attention_k_eq_v": True, "enable_moe_block": True,
+          "num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 32, "hidden_size_per_layer_input": 0,
+          "num_kv_shared_layers": 0, "use_double_wide_mlp": False, "hidden_activation": "gelu_pytorch_tanh", "sliding_window": 8,
+          "layer_types": ["sliding_attention", "full_attention"], "final_logit_softcapping": 3.0,
+          "rope_parameters": {"full_attention": {"rope_type": "proportional", "rope_theta": 1e6, "partial_rotary_factor": 0.25},
+                              "sliding_attention": {"rope_type": "default", "rope_theta": 100.0}}}
+
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 64}
 
@@ -70,9 +84,14 @@ def router_of_eight_bits(path, module):
     return hasattr(module, "to_quantized")
 
 
+def experts_only(path, module):
+    """The experts with the default, the others not quantised, as in gpt-oss."""
+    return ".experts." in path and hasattr(module, "to_quantized")
+
+
 MODELS = [
     # name, family, class, keys of the config, dtype of what is stored, bits, group_size, predicate, shards; a mode other than affine;
-    # whether the matrices of experts are stored apart
+    # whether the matrices of experts are stored apart, or "blocks": as gpt-oss has them
     ("qwen2-bf16", "qwen2", "Qwen2ForCausalLM", {}, mx.bfloat16, 0, 0, None, 1),
     ("qwen2-q4", "qwen2", "Qwen2ForCausalLM", {"hidden_size": 64, "intermediate_size": 64, "tie_word_embeddings": False}, mx.bfloat16, 4, 64,
      None, 1),
@@ -95,12 +114,17 @@ MODELS = [
     ("qwen3-moe-q4", "qwen3_moe", "Qwen3MoeForCausalLM", QWEN3_MOE, mx.float16, 4, 32, router_of_eight_bits, 1),
     ("qwen3-moe-f16", "qwen3_moe", "Qwen3MoeForCausalLM", {**QWEN3_MOE, "norm_topk_prob": False}, mx.float16, 0, 0, None, 1),
     ("mixtral-bf16", "mixtral", "MixtralForCausalLM", MIXTRAL, mx.bfloat16, 0, 0, None, 1, "affine", True),
+    ("gpt-oss-mxfp4", "gpt_oss", "GptOssForCausalLM", GPT_OSS, mx.bfloat16, 4, 32, experts_only, 1, "mxfp4"),
+    ("gemma4", "gemma4_text", "Gemma4ForCausalLM", GEMMA4, mx.bfloat16, 0, 0, None, 1),
+    ("gpt-oss-blocks", "gpt_oss", "GptOssForCausalLM", GPT_OSS, mx.bfloat16, 4, 32, experts_only, 1, "mxfp4", "blocks"),
 ]
 
 
 def make_weights(model, norm):
     """Random weights, of which outputs are about as great as inputs; norms near a number; biases."""
     def make(name, weight):
+        if "scal" in name:
+            return 1 + 0.1 * mx.random.normal(weight.shape)
         if "norm" in name:
             return norm + 0.1 * mx.random.normal(weight.shape)
         if name.endswith(".bias"):
@@ -122,6 +146,24 @@ def store_apart(weights):
         for expert in range(weight.shape[0]):
             own = letters[matrix] if block.endswith("block_sparse_moe") else matrix
             result[f"{block}.experts.{expert}.{own}.weight"] = weight[expert]
+    return result
+
+
+def store_blocks(weights):
+    """The experts of gpt-oss as Hugging Face's library has them: rows of gate and up in turn, blocks of 16 bytes."""
+    result = {name: weight for name, weight in weights.items() if ".experts." not in name}
+    endings = {"weight": "_blocks", "scales": "_scales", "bias": "_bias"}
+    for name, weight in weights.items():
+        if ".experts." not in name or ".up_proj." in name:
+            continue
+        block, matrix, kind = name.rsplit(".", 2)
+        if matrix == "gate_proj":
+            both = mx.stack([weight, weights[f"{block}.up_proj.{kind}"]], axis=2)
+            weight = both.reshape(weight.shape[0], -1, *weight.shape[2:])
+            matrix = "gate_up_proj"
+        if kind == "weight":
+            weight = weight.view(mx.uint8).reshape(*weight.shape[:2], -1, 16)
+        result[f"{block}.{matrix}{endings[kind]}"] = weight
     return result
 
 
@@ -154,7 +196,7 @@ def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, 
     model = module.Model(module.ModelArgs.from_dict(config))
     if family == "gemma3_text":
         model.sanitize({})  # without an lm_head
-    make_weights(model, 0 if family.startswith("gemma") else 1)
+    make_weights(model, 0 if family in ("gemma2", "gemma3_text") else 1)
     model.set_dtype(dtype)
     if bits:
         model, config = quantize_model(model, config, group_size, bits, mode=mode, quant_predicate=predicate)
@@ -163,7 +205,12 @@ def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, 
     weights = dict(tree_flatten(model.parameters()))
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
-    save(folder, store_apart(weights) if apart else weights, shards)
+    if apart == "blocks":
+        del config["quantization"]
+        config["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]}
+        save(folder, store_blocks(weights), shards)
+    else:
+        save(folder, store_apart(weights) if apart else weights, shards)
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
     # The same weights, and all else in float32.
     model.set_dtype(mx.float32)

@@ -7,16 +7,19 @@
 
 #include "gen/spec/families/family.h"
 
-/* The product of one matrix of each chosen expert, from symbol input to symbol output. */
-#define EXPERTS_PRODUCT(block, condition, matrix, input, output, size, columns_, each)                       \
+/* The product of one matrix of each chosen expert, from symbol input to symbol output. path is what the name
+ * of the matrix has before it, within the layer. */
+#define EXPERTS_PRODUCT_AT(path, condition, matrix, input, output, size, columns_, each)                     \
     {                                                                                                        \
         .op = "gather_qmv", .when = condition,                                                               \
         .fields = {{"experts_per_token", "experts_per_token"}, {"x_per_expert", each}},                      \
         .tensors = {READS("x", input), READS("ids", "expert_ids"),                                           \
                     WRITES("y", output, "experts_per_token," size)},                                         \
-        .matrices = {{"model.layers.%." block ".switch_mlp." matrix, output, size}}, .columns = columns_,    \
+        .matrices = {{"model.layers.%." path "." matrix, output, size}}, .columns = columns_,                \
         .experts = "experts"                                                                                 \
     }
+#define EXPERTS_PRODUCT(block, condition, matrix, input, output, size, columns_, each)                       \
+    EXPERTS_PRODUCT_AT(block ".switch_mlp", condition, matrix, input, output, size, columns_, each)
 
 /* Quantities: experts, experts_per_token, expert_size, normalised. condition: as the member when of a step.
  */

@@ -4,8 +4,10 @@
 /* A row for each family. */
 #define FAMILIES(ROW)                                                                                        \
     ROW(llama)                                                                                               \
-    ROW(mistral) ROW(qwen2) ROW(qwen3) ROW(qwen3_moe) ROW(mixtral) ROW(gemma2) ROW(gemma3) ROW(phi3)         \
-        ROW(glm4) ROW(gpt_oss)
+    ROW(mistral)                                                                                             \
+    ROW(qwen2)                                                                                               \
+    ROW(qwen3) ROW(qwen3_moe) ROW(mixtral) ROW(gemma2) ROW(gemma3) ROW(phi3) ROW(glm4) ROW(gpt_oss)          \
+        ROW(gemma4)
 
 #define DECLARE(name) extern const struct kgen_family kgen_family_##name;
 #define ADDRESS(name) &kgen_family_##name,
@@ -14,10 +16,11 @@ FAMILIES(DECLARE)
 const struct kgen_family *const kgen_families[] = {FAMILIES(ADDRESS) NULL};
 
 const struct kgen_absent_op kgen_absent_ops[] = {
-    {"moe_experts",
-     "the routed experts of {layers} ({experts} experts of {expert_size}, {experts_per_token} for a "
-     "token) are not derived: there is no op for them yet."},
-    {"moe_router", "the router of {layers} ({experts} scores from {hidden_size} elements, the best "
-                   "{experts_per_token}) is not derived: there is no op for it yet."},
+    {"per_layer_input",
+     "the inputs of each layer of {layers} (\"hidden_size_per_layer_input\", {per_layer_size} "
+     "elements) are not derived: there is no op for them yet."},
+    {"shared_cache", "the caches that the last {kv_shared} layers share (\"num_kv_shared_layers\"), and the "
+                     "width of their mlp, "
+                     "are not derived: {layers} are as if they shared none."},
     {NULL, NULL},
 };

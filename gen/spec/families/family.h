@@ -33,7 +33,11 @@ enum kgen_config_kind {
     KGEN_CONFIG_DERIVED, /* no key: the value of standard */
     /* 1 in every step-th layer, else 0: in layers step - 1, 2 step - 1, ...; 0 also in the layers that a list
        names */
-    KGEN_CONFIG_LAYERS
+    KGEN_CONFIG_LAYERS,
+    KGEN_CONFIG_COUNT, /* an integer from 0 to maximum */
+    /* No key: in the layers without a window the quantity is that which standard names, where the quantity
+       that divides names is not 0. */
+    KGEN_CONFIG_FULL_LAYERS
 };
 
 /* One quantity, and the key of the config that gives it. */
@@ -54,6 +58,14 @@ struct kgen_config_key {
 #define OPTIONAL(quantity, key, standard, maximum)                                                           \
     {                                                                                                        \
         KGEN_CONFIG_INTEGER, quantity, key, standard, maximum, NULL, NULL                                    \
+    }
+#define COUNT(quantity, key, maximum)                                                                        \
+    {                                                                                                        \
+        KGEN_CONFIG_COUNT, quantity, key, "0", maximum, NULL, NULL                                           \
+    }
+#define FULL_LAYERS(quantity, other, condition)                                                              \
+    {                                                                                                        \
+        KGEN_CONFIG_FULL_LAYERS, quantity, NULL, other, 0, condition, NULL                                   \
     }
 #define FLAG(quantity, key)                                                                                  \
     {                                                                                                        \
