@@ -138,16 +138,24 @@ static void add_groups(struct kgen_text *text, const char *layout, int step)
     }
 }
 
-static void add_blocks(struct kgen_text *text)
+/* Every format of blocks and precision, with buckets of rows in turns; blocks that fill no chunk, or two and
+ * a half. */
+static void add_blocks(struct kgen_text *text, int precisions)
 {
+    static const char *const activations[] = {"f32", "i8", "i24", "i16"};
+    static const int buckets[] = {5, 18, 1, 67, 2}, rows[] = {7, 37, 16}, columns[] = {64, 96, 1280};
+    size_t turn = 0;
     for (size_t f = 0; f < kgen_format_count(); f++) {
         const struct kgen_format *format = kgen_format_at(f);
-        if (format->block_values != 0)
+        for (int a = 0; a < precisions && format->block_values != 0; a++, turn++) {
+            const int K = columns[turn % 3], least = 2 * (int)format->block_values;
             shapes_add(text,
-                       "{\"op\": \"qmm\", \"M\": %d, \"N\": 7, \"K\": %d, \"scheme\": \"%s\", "
-                       "\"scale_dtype\": \"%s\"}",
-                       f % 2 == 0 ? 5 : 18, 2 * (int)format->block_values, kgen_constant_name(format->scheme),
-                       kgen_constant_name(format->scale_dtype));
+                       "{\"op\": \"qmm\", \"M\": %d, \"N\": %d, \"K\": %d, \"scheme\": \"%s\", "
+                       "\"scale_dtype\": \"%s\", \"activation_dtype\": \"%s\"}",
+                       buckets[turn % 5], rows[turn / 2 % 3], K < least ? least : K,
+                       kgen_constant_name(format->scheme), kgen_constant_name(format->scale_dtype),
+                       activations[a]);
+        }
     }
 }
 
@@ -248,8 +256,8 @@ static void test_generic(void **state)
     struct kgen_text problems = {0};
     add_groups(&problems, "stored", 3);
     add_groups(&problems, "tiles16", 5);
-    add_blocks(&problems);
-    prove_all(&problems, KGEN_ISA_GENERIC, 1, 28 + 17 + 7);
+    add_blocks(&problems, 1);
+    prove_all(&problems, KGEN_ISA_GENERIC, 1, 28 + 17 + 12);
     kgen_text_free(&problems);
 }
 
@@ -263,6 +271,27 @@ static void test_avx512(void **state)
 {
     (void)state;
     prove_tiles(KGEN_ISA_AVX512, 1, 5, 84 * 4);
+}
+
+static void prove_blocks(enum kgen_isa isa, size_t every, size_t least)
+{
+    shapes_need(isa);
+    struct kgen_text problems = {0};
+    add_blocks(&problems, 4);
+    prove_all(&problems, isa, every, least);
+    kgen_text_free(&problems);
+}
+
+static void test_blocks_avx2(void **state)
+{
+    (void)state;
+    prove_blocks(KGEN_ISA_AVX2, 7, 12 * 4);
+}
+
+static void test_blocks_avx512(void **state)
+{
+    (void)state;
+    prove_blocks(KGEN_ISA_AVX512, 5, 12 * 4);
 }
 
 /* ---- planted faults ---- */
@@ -367,6 +396,41 @@ static void test_faults_are_seen(void **state)
     assert_int_equal(executed, KGEN_COUNT_OF(cases));
 }
 
+static void test_faults_of_blocks_are_seen(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *from, *to;
+        enum kgen_verdict verdict;
+    } cases[] = {
+        {"none", "row < count ? row", "row < count ? row", KGEN_PASSED},
+        {"reads a row too many", "row < count ? row : count - 1", "row", KGEN_READ_PAST_END},
+        {"unpacks a block too few", "? 40 - block :", "? 39 - block :", KGEN_WRONG_ELEMENT},
+        {"begins each chunk with the first turn", "x + (size_t)block * ", "x + (size_t)0 * ",
+         KGEN_WRONG_ELEMENT},
+        {"mixes up two rows of a square", "kv_permute2(row1, row5, lower)", "kv_permute2(row5, row1, lower)",
+         KGEN_WRONG_ELEMENT},
+        {"takes what another slice begins with", "kv_int dot1_0 = kv_as_int(kv_broadcast(turn + 53));",
+         "kv_int dot1_0 = kv_as_int(kv_broadcast(turn + 54));", KGEN_WRONG_ELEMENT},
+        {"takes the scales of the group before", "scale += 16;", "scale += group > 0 ? 16 : 0;",
+         KGEN_WRONG_ELEMENT},
+        {"stores the tile before", "sums + first * ", "sums + 0 * ", KGEN_WRONG_ELEMENT},
+        {"prepares a row too few", "if (first + i >= (int)rows)", "if (first + i + 1 >= (int)rows)",
+         KGEN_WRONG_ELEMENT},
+    };
+    struct kgen_problem problem = quantised_problem(kgen_op_find("qmm"), 70, 1280, 8, 32);
+    kgen_problem_set(&problem, "M", 20);
+    kgen_problem_set(&problem, "scheme", KGEN_Q8_0);
+    kgen_problem_set(&problem, "activation_dtype", KGEN_I24);
+    shapes_need(KGEN_ISA_AVX2);
+    size_t executed = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++, executed++) {
+        const struct kgen_verification v = prove_planted(&problem, KGEN_ISA_AVX2, cases[i].from, cases[i].to);
+        assert_verdict(cases[i].name, &v, cases[i].verdict);
+    }
+    assert_int_equal(executed, KGEN_COUNT_OF(cases));
+}
+
 /* The check of a kernel that was proven before, of a large problem: right, and with a fault. */
 static void test_quick_check(void **state)
 {
@@ -410,7 +474,10 @@ int main(void)
         cmocka_unit_test(test_generic),
         cmocka_unit_test(test_avx2),
         cmocka_unit_test(test_avx512),
+        cmocka_unit_test(test_blocks_avx2),
+        cmocka_unit_test(test_blocks_avx512),
         cmocka_unit_test(test_faults_are_seen),
+        cmocka_unit_test(test_faults_of_blocks_are_seen),
         cmocka_unit_test(test_quick_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
