@@ -159,6 +159,30 @@ static void add_blocks(struct kgen_text *text, int precisions)
     }
 }
 
+/* Tokens that share experts: in tiles, in blocks, and in plain C as stored. */
+static void add_experts(struct kgen_text *text, bool stored)
+{
+    static const char *const formats[] = {
+        "\"bits\": 4, \"group_size\": 64, \"layout\": \"tiles16\"",
+        "\"bits\": 6, \"group_size\": 32, \"scheme\": \"symmetric\", \"layout\": \"tiles16\"",
+        "\"scheme\": \"q8_0\"",
+        "\"scheme\": \"mxfp4\", \"scale_dtype\": \"f32\"",
+        "\"scheme\": \"q6_k\"",
+        "\"bits\": 3, \"group_size\": 32",
+    };
+    static const char *const activations[] = {"i8", "i24", "f32"};
+    static const int tokens[] = {33, 2, 70, 1};
+    size_t turn = 0;
+    for (size_t f = 0; f < KGEN_COUNT_OF(formats) - (stored ? 0 : 1); f++) {
+        for (size_t a = 0; a < KGEN_COUNT_OF(activations); a++, turn++)
+            shapes_add(text,
+                       "{\"op\": \"gather_qmm\", \"M\": %d, \"experts\": %d, \"experts_per_token\": %d, "
+                       "\"x_per_expert\": %s, \"N\": 37, \"K\": 256, %s, \"activation_dtype\": \"%s\"}",
+                       tokens[turn % 4], 3 + (int)turn % 5, 1 + (int)turn % 3,
+                       turn % 2 == 0 ? "true" : "false", formats[f], activations[a]);
+    }
+}
+
 struct batch {
     const struct kgen_problem *problem;
     const struct kgen_variants *variants;
@@ -257,7 +281,8 @@ static void test_generic(void **state)
     add_groups(&problems, "stored", 3);
     add_groups(&problems, "tiles16", 5);
     add_blocks(&problems, 1);
-    prove_all(&problems, KGEN_ISA_GENERIC, 1, 28 + 17 + 12);
+    add_experts(&problems, true);
+    prove_all(&problems, KGEN_ISA_GENERIC, 1, 28 + 17 + 12 + 18);
     kgen_text_free(&problems);
 }
 
@@ -278,6 +303,7 @@ static void prove_blocks(enum kgen_isa isa, size_t every, size_t least)
     shapes_need(isa);
     struct kgen_text problems = {0};
     add_blocks(&problems, 4);
+    add_experts(&problems, false);
     prove_all(&problems, isa, every, least);
     kgen_text_free(&problems);
 }
@@ -285,13 +311,13 @@ static void prove_blocks(enum kgen_isa isa, size_t every, size_t least)
 static void test_blocks_avx2(void **state)
 {
     (void)state;
-    prove_blocks(KGEN_ISA_AVX2, 7, 12 * 4);
+    prove_blocks(KGEN_ISA_AVX2, 7, 12 * 4 + 15);
 }
 
 static void test_blocks_avx512(void **state)
 {
     (void)state;
-    prove_blocks(KGEN_ISA_AVX512, 5, 12 * 4);
+    prove_blocks(KGEN_ISA_AVX512, 5, 12 * 4 + 15);
 }
 
 /* ---- planted faults ---- */
@@ -367,7 +393,7 @@ static void test_faults_are_seen(void **state)
          "slab_factor += ", "slab_factor += (group > 0) * ", KGEN_WRONG_ELEMENT, ""},
         {"takes the scale of the group before", KGEN_ISA_AVX2,
          "strip_scale += ", "strip_scale += (group > 0) * ", KGEN_WRONG_ELEMENT, ""},
-        {"prepares a row too few", KGEN_ISA_AVX2, "if (row < (int)rows) {", "if (row + 1 < (int)rows) {",
+        {"prepares a row too few", KGEN_ISA_AVX2, "if (row < results) {", "if (row + 1 < results) {",
          KGEN_WRONG_ELEMENT, ""},
         {"none", KGEN_ISA_GENERIC, "sums[m] = 0.0f", "sums[m] = 0.0f", KGEN_PASSED, ""},
         {"begins with the sums of the row before", KGEN_ISA_GENERIC, "sums[m] = 0.0f", "sums[m] *= 0.5f",
@@ -415,7 +441,7 @@ static void test_faults_of_blocks_are_seen(void **state)
         {"takes the scales of the group before", "scale += 16;", "scale += group > 0 ? 16 : 0;",
          KGEN_WRONG_ELEMENT},
         {"stores the tile before", "sums + first * ", "sums + 0 * ", KGEN_WRONG_ELEMENT},
-        {"prepares a row too few", "if (first + i >= (int)rows)", "if (first + i + 1 >= (int)rows)",
+        {"prepares a row too few", "left = (int)rows - first;", "left = (int)rows - 1 - first;",
          KGEN_WRONG_ELEMENT},
     };
     struct kgen_problem problem = quantised_problem(kgen_op_find("qmm"), 70, 1280, 8, 32);
@@ -425,6 +451,51 @@ static void test_faults_of_blocks_are_seen(void **state)
     shapes_need(KGEN_ISA_AVX2);
     size_t executed = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++, executed++) {
+        const struct kgen_verification v = prove_planted(&problem, KGEN_ISA_AVX2, cases[i].from, cases[i].to);
+        assert_verdict(cases[i].name, &v, cases[i].verdict);
+    }
+    assert_int_equal(executed, KGEN_COUNT_OF(cases));
+}
+
+/* Rows that chose the same expert are multiplied together: of the wrong one, or too few of them. */
+static void test_faults_of_experts_are_seen(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t scheme;
+        const char *from, *to;
+        enum kgen_verdict verdict;
+    } cases[] = {
+        {"none", KGEN_AFFINE, "ids[i] + 1", "ids[i] + 1", KGEN_PASSED},
+        {"none, of blocks", KGEN_Q8_0, "ids[i] + 1", "ids[i] + 1", KGEN_PASSED},
+        {"takes the matrix of the next expert", KGEN_AFFINE, "(size_t)expert * matrix_tiles",
+         "(size_t)((expert + 1) % 5) * matrix_tiles", KGEN_WRONG_ELEMENT},
+        {"takes the matrix of the next expert, of blocks", KGEN_Q8_0, "(size_t)expert * (size_t)expert_rows",
+         "(size_t)((expert + 1) % 5) * (size_t)expert_rows", KGEN_WRONG_ELEMENT},
+        {"loses the last row of an expert", KGEN_AFFINE, "rows_end = begins[expert + 1]",
+         "rows_end = begins[expert + 1] - 1", KGEN_UNWRITTEN_ELEMENT},
+        {"loses the last row of an expert, of blocks", KGEN_Q8_0, "all = begins[expert + 1] - begin,",
+         "all = begins[expert + 1] - begin - 1,", KGEN_UNWRITTEN_ELEMENT},
+        {"begins with the last row of the expert before", KGEN_AFFINE, "begin = begins[expert],",
+         "begin = begins[expert] - (expert > 0),", KGEN_WRONG_ELEMENT},
+        {"begins an expert in the turn of the one before", KGEN_Q8_0, "count += (begins[expert + 1] + ",
+         "count += (begins[expert + 1] - 1 + ", KGEN_WRONG_ELEMENT},
+        {"stores in the order of the experts", KGEN_AFFINE, "(size_t)order[row + j]", "(size_t)(row + j)",
+         KGEN_WRONG_ELEMENT},
+        {"takes the activations of another token", KGEN_AFFINE, "(result / 2)", "(result / 3)",
+         KGEN_WRONG_ELEMENT},
+    };
+    shapes_need(KGEN_ISA_AVX2);
+    size_t executed = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++, executed++) {
+        struct kgen_problem problem = quantised_problem(kgen_op_find("gather_qmm"), 37, 192, 8, 32);
+        kgen_problem_set(&problem, "M", 11);
+        kgen_problem_set(&problem, "experts", 5);
+        kgen_problem_set(&problem, "experts_per_token", 2);
+        kgen_problem_set(&problem, "scheme", cases[i].scheme);
+        kgen_problem_set(&problem, "activation_dtype", KGEN_I24);
+        kgen_problem_set(&problem, "layout", cases[i].scheme == KGEN_AFFINE ? KGEN_TILES16 : KGEN_STORED);
         const struct kgen_verification v = prove_planted(&problem, KGEN_ISA_AVX2, cases[i].from, cases[i].to);
         assert_verdict(cases[i].name, &v, cases[i].verdict);
     }
@@ -478,6 +549,7 @@ int main(void)
         cmocka_unit_test(test_blocks_avx512),
         cmocka_unit_test(test_faults_are_seen),
         cmocka_unit_test(test_faults_of_blocks_are_seen),
+        cmocka_unit_test(test_faults_of_experts_are_seen),
         cmocka_unit_test(test_quick_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
