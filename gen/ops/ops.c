@@ -10,9 +10,15 @@
     ROW(dequantize)                                                                                          \
     ROW(rms_norm)                                                                                            \
     ROW(layer_norm)                                                                                          \
-    ROW(rope) ROW(swiglu) ROW(clamped_swiglu) ROW(geglu) ROW(add) ROW(scale) ROW(softcap) ROW(softmax)       \
-        ROW(attention_decode) ROW(attention_prefill) ROW(gather_qmv) ROW(gather_qmm) ROW(router)             \
-            ROW(weighted_sum)
+    ROW(rope)                                                                                                \
+    ROW(swiglu)                                                                                              \
+    ROW(clamped_swiglu)                                                                                      \
+    ROW(geglu)                                                                                               \
+    ROW(add)                                                                                                 \
+    ROW(scale)                                                                                               \
+    ROW(softcap)                                                                                             \
+    ROW(softmax)                                                                                             \
+    ROW(attention_decode) ROW(attention_prefill) ROW(gather_qmv) ROW(gather_qmm) ROW(router) ROW(weighted_sum)
 
 #define DECLARE(name) extern const struct kgen_op kgen_op_##name;
 #define ADDRESS(name) &kgen_op_##name,
