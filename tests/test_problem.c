@@ -79,12 +79,12 @@ static struct kgen_problem sample(const struct kgen_op *op)
             kgen_problem_set(&problem, names[i], values[i]);
         return problem;
     }
-    if (op == kgen_op_find("gather_qmv") || op == kgen_op_find("router") ||
-        op == kgen_op_find("weighted_sum") || op == kgen_op_find("gather_add") ||
-        op == kgen_op_find("scale_rows")) {
-        static const char *const names[] = {"experts", "experts_per_token", "N",    "K",
-                                            "bits",    "group_size",        "rows", "size"};
-        static const int64_t values[] = {128, 8, 768, 2048, 4, 64, 8, 4096};
+    if (op == kgen_op_find("gather_qmv") || op == kgen_op_find("gather_qmm") ||
+        op == kgen_op_find("router") || op == kgen_op_find("weighted_sum") ||
+        op == kgen_op_find("gather_add") || op == kgen_op_find("scale_rows")) {
+        static const char *const names[] = {
+            "experts", "experts_per_token", "N", "K", "bits", "group_size", "rows", "size", "M"};
+        static const int64_t values[] = {128, 8, 768, 2048, 4, 64, 8, 4096, 512};
         kgen_problem_init(&problem, op);
         for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
             kgen_problem_set(&problem, names[i], values[i]);

@@ -138,16 +138,48 @@ static void add_groups(struct kgen_text *text, const char *layout, int step)
     }
 }
 
-static void add_blocks(struct kgen_text *text)
+/* Every format of blocks and precision, with buckets of rows in turns; blocks that fill no chunk, or two and
+ * a half. */
+static void add_blocks(struct kgen_text *text, int precisions)
 {
+    static const char *const activations[] = {"f32", "i8", "i24", "i16"};
+    static const int buckets[] = {5, 18, 1, 67, 2}, rows[] = {7, 37, 16}, columns[] = {64, 96, 1280};
+    size_t turn = 0;
     for (size_t f = 0; f < kgen_format_count(); f++) {
         const struct kgen_format *format = kgen_format_at(f);
-        if (format->block_values != 0)
+        for (int a = 0; a < precisions && format->block_values != 0; a++, turn++) {
+            const int K = columns[turn % 3], least = 2 * (int)format->block_values;
             shapes_add(text,
-                       "{\"op\": \"qmm\", \"M\": %d, \"N\": 7, \"K\": %d, \"scheme\": \"%s\", "
-                       "\"scale_dtype\": \"%s\"}",
-                       f % 2 == 0 ? 5 : 18, 2 * (int)format->block_values, kgen_constant_name(format->scheme),
-                       kgen_constant_name(format->scale_dtype));
+                       "{\"op\": \"qmm\", \"M\": %d, \"N\": %d, \"K\": %d, \"scheme\": \"%s\", "
+                       "\"scale_dtype\": \"%s\", \"activation_dtype\": \"%s\"}",
+                       buckets[turn % 5], rows[turn / 2 % 3], K < least ? least : K,
+                       kgen_constant_name(format->scheme), kgen_constant_name(format->scale_dtype),
+                       activations[a]);
+        }
+    }
+}
+
+/* Tokens that share experts: in tiles, in blocks, and in plain C as stored. */
+static void add_experts(struct kgen_text *text, bool stored)
+{
+    static const char *const formats[] = {
+        "\"bits\": 4, \"group_size\": 64, \"layout\": \"tiles16\"",
+        "\"bits\": 6, \"group_size\": 32, \"scheme\": \"symmetric\", \"layout\": \"tiles16\"",
+        "\"scheme\": \"q8_0\"",
+        "\"scheme\": \"mxfp4\", \"scale_dtype\": \"f32\"",
+        "\"scheme\": \"q6_k\"",
+        "\"bits\": 3, \"group_size\": 32",
+    };
+    static const char *const activations[] = {"i8", "i24", "f32"};
+    static const int tokens[] = {33, 2, 70, 1};
+    size_t turn = 0;
+    for (size_t f = 0; f < KGEN_COUNT_OF(formats) - (stored ? 0 : 1); f++) {
+        for (size_t a = 0; a < KGEN_COUNT_OF(activations); a++, turn++)
+            shapes_add(text,
+                       "{\"op\": \"gather_qmm\", \"M\": %d, \"experts\": %d, \"experts_per_token\": %d, "
+                       "\"x_per_expert\": %s, \"N\": 37, \"K\": 256, %s, \"activation_dtype\": \"%s\"}",
+                       tokens[turn % 4], 3 + (int)turn % 5, 1 + (int)turn % 3,
+                       turn % 2 == 0 ? "true" : "false", formats[f], activations[a]);
     }
 }
 
@@ -248,8 +280,9 @@ static void test_generic(void **state)
     struct kgen_text problems = {0};
     add_groups(&problems, "stored", 3);
     add_groups(&problems, "tiles16", 5);
-    add_blocks(&problems);
-    prove_all(&problems, KGEN_ISA_GENERIC, 1, 28 + 17 + 7);
+    add_blocks(&problems, 1);
+    add_experts(&problems, true);
+    prove_all(&problems, KGEN_ISA_GENERIC, 1, 28 + 17 + 12 + 18);
     kgen_text_free(&problems);
 }
 
@@ -263,6 +296,28 @@ static void test_avx512(void **state)
 {
     (void)state;
     prove_tiles(KGEN_ISA_AVX512, 1, 5, 84 * 4);
+}
+
+static void prove_blocks(enum kgen_isa isa, size_t every, size_t least)
+{
+    shapes_need(isa);
+    struct kgen_text problems = {0};
+    add_blocks(&problems, 4);
+    add_experts(&problems, false);
+    prove_all(&problems, isa, every, least);
+    kgen_text_free(&problems);
+}
+
+static void test_blocks_avx2(void **state)
+{
+    (void)state;
+    prove_blocks(KGEN_ISA_AVX2, 7, 12 * 4 + 15);
+}
+
+static void test_blocks_avx512(void **state)
+{
+    (void)state;
+    prove_blocks(KGEN_ISA_AVX512, 5, 12 * 4 + 15);
 }
 
 /* ---- planted faults ---- */
@@ -338,7 +393,7 @@ static void test_faults_are_seen(void **state)
          "slab_factor += ", "slab_factor += (group > 0) * ", KGEN_WRONG_ELEMENT, ""},
         {"takes the scale of the group before", KGEN_ISA_AVX2,
          "strip_scale += ", "strip_scale += (group > 0) * ", KGEN_WRONG_ELEMENT, ""},
-        {"prepares a row too few", KGEN_ISA_AVX2, "if (row < (int)rows) {", "if (row + 1 < (int)rows) {",
+        {"prepares a row too few", KGEN_ISA_AVX2, "if (row < results) {", "if (row + 1 < results) {",
          KGEN_WRONG_ELEMENT, ""},
         {"none", KGEN_ISA_GENERIC, "sums[m] = 0.0f", "sums[m] = 0.0f", KGEN_PASSED, ""},
         {"begins with the sums of the row before", KGEN_ISA_GENERIC, "sums[m] = 0.0f", "sums[m] *= 0.5f",
@@ -363,6 +418,86 @@ static void test_faults_are_seen(void **state)
         assert_verdict(cases[i].name, &v, cases[i].verdict);
         if (strstr(v.detail, cases[i].detail) == NULL)
             fail_msg("%s: \"%s\" does not say \"%s\"", cases[i].name, v.detail, cases[i].detail);
+    }
+    assert_int_equal(executed, KGEN_COUNT_OF(cases));
+}
+
+static void test_faults_of_blocks_are_seen(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *from, *to;
+        enum kgen_verdict verdict;
+    } cases[] = {
+        {"none", "row < count ? row", "row < count ? row", KGEN_PASSED},
+        {"reads a row too many", "row < count ? row : count - 1", "row", KGEN_READ_PAST_END},
+        {"unpacks a block too few", "? 40 - block :", "? 39 - block :", KGEN_WRONG_ELEMENT},
+        {"begins each chunk with the first turn", "x + (size_t)block * ", "x + (size_t)0 * ",
+         KGEN_WRONG_ELEMENT},
+        {"mixes up two rows of a square", "kv_permute2(row1, row5, lower)", "kv_permute2(row5, row1, lower)",
+         KGEN_WRONG_ELEMENT},
+        {"takes what another slice begins with", "kv_int dot1_0 = kv_as_int(kv_broadcast(turn + 53));",
+         "kv_int dot1_0 = kv_as_int(kv_broadcast(turn + 54));", KGEN_WRONG_ELEMENT},
+        {"takes the scales of the group before", "scale += 16;", "scale += group > 0 ? 16 : 0;",
+         KGEN_WRONG_ELEMENT},
+        {"stores the tile before", "sums + first * ", "sums + 0 * ", KGEN_WRONG_ELEMENT},
+        {"prepares a row too few", "left = (int)rows - first;", "left = (int)rows - 1 - first;",
+         KGEN_WRONG_ELEMENT},
+    };
+    struct kgen_problem problem = quantised_problem(kgen_op_find("qmm"), 70, 1280, 8, 32);
+    kgen_problem_set(&problem, "M", 20);
+    kgen_problem_set(&problem, "scheme", KGEN_Q8_0);
+    kgen_problem_set(&problem, "activation_dtype", KGEN_I24);
+    shapes_need(KGEN_ISA_AVX2);
+    size_t executed = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++, executed++) {
+        const struct kgen_verification v = prove_planted(&problem, KGEN_ISA_AVX2, cases[i].from, cases[i].to);
+        assert_verdict(cases[i].name, &v, cases[i].verdict);
+    }
+    assert_int_equal(executed, KGEN_COUNT_OF(cases));
+}
+
+/* Rows that chose the same expert are multiplied together: of the wrong one, or too few of them. */
+static void test_faults_of_experts_are_seen(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t scheme;
+        const char *from, *to;
+        enum kgen_verdict verdict;
+    } cases[] = {
+        {"none", KGEN_AFFINE, "ids[i] + 1", "ids[i] + 1", KGEN_PASSED},
+        {"none, of blocks", KGEN_Q8_0, "ids[i] + 1", "ids[i] + 1", KGEN_PASSED},
+        {"takes the matrix of the next expert", KGEN_AFFINE, "(size_t)expert * matrix_tiles",
+         "(size_t)((expert + 1) % 5) * matrix_tiles", KGEN_WRONG_ELEMENT},
+        {"takes the matrix of the next expert, of blocks", KGEN_Q8_0, "(size_t)expert * (size_t)expert_rows",
+         "(size_t)((expert + 1) % 5) * (size_t)expert_rows", KGEN_WRONG_ELEMENT},
+        {"loses the last row of an expert", KGEN_AFFINE, "rows_end = begins[expert + 1]",
+         "rows_end = begins[expert + 1] - 1", KGEN_UNWRITTEN_ELEMENT},
+        {"loses the last row of an expert, of blocks", KGEN_Q8_0, "all = begins[expert + 1] - begin,",
+         "all = begins[expert + 1] - begin - 1,", KGEN_UNWRITTEN_ELEMENT},
+        {"begins with the last row of the expert before", KGEN_AFFINE, "begin = begins[expert],",
+         "begin = begins[expert] - (expert > 0),", KGEN_WRONG_ELEMENT},
+        {"begins an expert in the turn of the one before", KGEN_Q8_0, "count += (begins[expert + 1] + ",
+         "count += (begins[expert + 1] - 1 + ", KGEN_WRONG_ELEMENT},
+        {"stores in the order of the experts", KGEN_AFFINE, "(size_t)order[row + j]", "(size_t)(row + j)",
+         KGEN_WRONG_ELEMENT},
+        {"takes the activations of another token", KGEN_AFFINE, "(result / 2)", "(result / 3)",
+         KGEN_WRONG_ELEMENT},
+    };
+    shapes_need(KGEN_ISA_AVX2);
+    size_t executed = 0;
+    for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++, executed++) {
+        struct kgen_problem problem = quantised_problem(kgen_op_find("gather_qmm"), 37, 192, 8, 32);
+        kgen_problem_set(&problem, "M", 11);
+        kgen_problem_set(&problem, "experts", 5);
+        kgen_problem_set(&problem, "experts_per_token", 2);
+        kgen_problem_set(&problem, "scheme", cases[i].scheme);
+        kgen_problem_set(&problem, "activation_dtype", KGEN_I24);
+        kgen_problem_set(&problem, "layout", cases[i].scheme == KGEN_AFFINE ? KGEN_TILES16 : KGEN_STORED);
+        const struct kgen_verification v = prove_planted(&problem, KGEN_ISA_AVX2, cases[i].from, cases[i].to);
+        assert_verdict(cases[i].name, &v, cases[i].verdict);
     }
     assert_int_equal(executed, KGEN_COUNT_OF(cases));
 }
@@ -410,7 +545,11 @@ int main(void)
         cmocka_unit_test(test_generic),
         cmocka_unit_test(test_avx2),
         cmocka_unit_test(test_avx512),
+        cmocka_unit_test(test_blocks_avx2),
+        cmocka_unit_test(test_blocks_avx512),
         cmocka_unit_test(test_faults_are_seen),
+        cmocka_unit_test(test_faults_of_blocks_are_seen),
+        cmocka_unit_test(test_faults_of_experts_are_seen),
         cmocka_unit_test(test_quick_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

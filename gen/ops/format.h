@@ -51,6 +51,9 @@ struct kgen_format {
      * the blocks, or in a second array, "scales", one byte for each group of a block. Kernels for all such
      * formats get the values of a block from the format's file values_<scheme>.inc. */
     int64_t block_values, block_bytes;
+    /* Of such a format: 0, or the greatest magnitude of the integers that its weights are times the scale of
+     * their group. Kernels get those from the format's file integers_<scheme>.inc. */
+    int64_t block_integers;
     bool tiles; /* there are kernels for the layout tiles16 */
     /* In a config with this mode a tensor with an object of its own has MLX's defaults, affine with 4 bits in
      * groups of 64, as far as its object says nothing else. (Other schemes are inherited.) */

@@ -7,6 +7,8 @@
 
 /* The greatest number of chosen experts. */
 enum { CHOSEN_MAX = 256, EXPERTS_MAX = 65536 };
+/* The fewest rows of a prompt for which it pays to group them by expert. */
+enum { EXPERT_ROWS = 32 };
 
 static const struct kgen_field fields[] = {
     KGEN_SIZE_FIELD("experts", "e", EXPERTS_MAX, "matrices W"),
@@ -31,31 +33,30 @@ static const struct kgen_scalar scalars[] = {
     {"y_stride", 1, KGEN_SIZE_MAX, NULL, KGEN_RUN, "elements from a row of y to the next, N or more", "N"},
 };
 
-static int check(const struct kgen_problem *problem, const struct kgen_check_place *place)
+int kgen_experts_check(const struct kgen_problem *problem, const struct kgen_check_place *place)
 {
     const int64_t experts = kgen_problem_get(problem, "experts");
     const int64_t chosen = kgen_problem_get(problem, "experts_per_token");
     if (chosen > experts)
-        return kgen_check_fail(place, "gather_qmv: \"experts_per_token\" is %lld, and there are %lld experts",
-                               (long long)chosen, (long long)experts);
+        return kgen_check_fail(place, "%s: \"experts_per_token\" is %lld, and there are %lld experts",
+                               problem->op->name, (long long)chosen, (long long)experts);
     return kgen_format_check(problem, place);
 }
 
-static struct kgen_problem of_one_expert(const struct kgen_problem *problem)
+static struct kgen_problem of_one_expert(const struct kgen_problem *problem, const char *op)
 {
     struct kgen_problem one;
-    kgen_problem_init(&one, kgen_op_find("qmv"));
+    kgen_problem_init(&one, kgen_op_find(op));
     for (size_t i = 0; i < one.op->field_count; i++)
         *kgen_problem_value(&one, &one.op->fields[i]) =
             *kgen_problem_value_of(problem, kgen_op_field(problem->op, one.op->fields[i].name));
     return one;
 }
 
-/* What the templates of qmv need to compute one expert: the parameters of that function, and the arguments
- * for its weights, where expert_row is row 0 of its matrix. */
-static void names(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver)
+void kgen_experts_names(const struct kgen_problem *problem, const char *op,
+                        const struct kgen_name_receiver *receiver)
 {
-    const struct kgen_problem one = of_one_expert(problem);
+    const struct kgen_problem one = of_one_expert(problem, op);
     struct kgen_text parameters = {0}, arrays = {0};
     struct kgen_matrix matrix;
     struct kgen_buffers list;
@@ -72,6 +73,23 @@ static void names(const struct kgen_problem *problem, const struct kgen_name_rec
     receiver->text(receiver->context, "expert_arrays", arrays.failed ? NULL : arrays.data);
     kgen_text_free(&parameters);
     kgen_text_free(&arrays);
+}
+
+static void names(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver)
+{
+    kgen_experts_names(problem, "qmv", receiver);
+}
+
+/* The rows of a prompt that chose the same expert are multiplied together. */
+static bool batched(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch)
+{
+    kgen_problem_init(batch, kgen_op_find("gather_qmm"));
+    for (size_t i = 0; i < KGEN_COUNT_OF(fields); i++)
+        *kgen_problem_value(batch, kgen_op_field(batch->op, fields[i].name)) = problem->values[i];
+    kgen_problem_set(batch, "M", rows);
+    const bool unpacks_fast = kgen_problem_get(problem, "layout") == KGEN_TILES16;
+    const bool blocks = kgen_problem_format(problem)->block_values > 0;
+    return rows >= EXPERT_ROWS && (unpacks_fast || blocks);
 }
 
 const struct kgen_op kgen_op_gather_qmv = {
@@ -96,8 +114,9 @@ const struct kgen_op kgen_op_gather_qmv = {
     .timing_room = "experts_per_token",
     .proof_room = "experts_per_token + 3",
     .threaded = true,
+    .batched = batched,
     .complete = kgen_format_complete,
-    .check = check,
+    .check = kgen_experts_check,
     .names = names,
     .operations = kgen_product_operations,
     .reference = kgen_product_reference,

@@ -4,14 +4,30 @@
 
 #include <string.h>
 
-#define OPS(ROW)                                                                                             \
-    ROW(qmv)                                                                                                 \
-    ROW(qmm)                                                                                                 \
-    ROW(dequantize)                                                                                          \
-    ROW(rms_norm)                                                                                            \
-    ROW(layer_norm) ROW(rope) ROW(swiglu) ROW(clamped_swiglu) ROW(geglu) ROW(add) ROW(scale) ROW(softcap)    \
-        ROW(softmax) ROW(attention_decode) ROW(attention_prefill) ROW(gather_qmv) ROW(router)                \
-            ROW(weighted_sum) ROW(gather_add) ROW(scale_rows)
+/* clang-format off: a row is a line */
+#define OPS(ROW) \
+    ROW(qmv) \
+    ROW(qmm) \
+    ROW(dequantize) \
+    ROW(rms_norm) \
+    ROW(layer_norm) \
+    ROW(rope) \
+    ROW(swiglu) \
+    ROW(clamped_swiglu) \
+    ROW(geglu) \
+    ROW(add) \
+    ROW(scale) \
+    ROW(softcap) \
+    ROW(softmax) \
+    ROW(attention_decode) \
+    ROW(attention_prefill) \
+    ROW(gather_qmv) \
+    ROW(gather_qmm) \
+    ROW(router) \
+    ROW(weighted_sum) \
+    ROW(gather_add) \
+    ROW(scale_rows)
+/* clang-format on */
 
 #define DECLARE(name) extern const struct kgen_op kgen_op_##name;
 #define ADDRESS(name) &kgen_op_##name,

@@ -8,22 +8,39 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 const int kgen_product_precisions[] = {KGEN_F32, KGEN_I24, KGEN_I16, KGEN_I8, -1};
 const int kgen_product_layouts[] = {KGEN_STORED, KGEN_TILES16, -1};
 
+/* Rows of x of a token: one, or one for each chosen expert. */
+static int64_t inputs_of_token(const struct kgen_problem *problem)
+{
+    return kgen_problem_get(problem, "x_per_expert") != 0 ? kgen_problem_get(problem, "experts_per_token")
+                                                          : 1;
+}
+
+/* Rows of y of a token. */
+static int64_t results_of_token(const struct kgen_problem *problem)
+{
+    return kgen_problem_has(problem, "experts") ? kgen_problem_get(problem, "experts_per_token") : 1;
+}
+
+/* The greatest number of tokens of a call. */
+static int64_t tokens_of(const struct kgen_problem *problem)
+{
+    return kgen_problem_has(problem, "M") ? kgen_problem_get(problem, "M") : 1;
+}
+
 int64_t kgen_product_rows(const struct kgen_problem *problem)
 {
-    if (kgen_problem_get(problem, "x_per_expert") != 0)
-        return kgen_problem_get(problem, "experts_per_token");
-    return kgen_problem_has(problem, "M") ? kgen_problem_get(problem, "M") : 1;
+    return tokens_of(problem) * inputs_of_token(problem);
 }
 
 /* The rows of y. */
 static int64_t results_of(const struct kgen_problem *problem)
 {
-    return kgen_problem_has(problem, "experts") ? kgen_problem_get(problem, "experts_per_token")
-                                                : kgen_product_rows(problem);
+    return tokens_of(problem) * results_of_token(problem);
 }
 
 double kgen_product_operations(const struct kgen_problem *problem)
@@ -32,11 +49,11 @@ double kgen_product_operations(const struct kgen_problem *problem)
            (double)kgen_problem_get(problem, "K");
 }
 
-/* The rows of x that a call has: the scalar of that name, or all. */
-static int64_t rows_of_call(const struct kgen_problem *problem, const struct kgen_arguments *arguments)
+/* The tokens that a call has: the scalar "rows", or all. */
+static int64_t tokens_of_call(const struct kgen_problem *problem, const struct kgen_arguments *arguments)
 {
     const int scalar = kgen_scalar_find(problem->op, "rows");
-    return scalar >= 0 ? arguments->scalars[scalar] : kgen_product_rows(problem);
+    return scalar >= 0 ? arguments->scalars[scalar] : tokens_of(problem);
 }
 
 /* ---- the reference ---- */
@@ -159,6 +176,35 @@ static void multiply(const struct kgen_problem *problem, const struct kgen_matri
     free(errors);
 }
 
+/* The products of one expert, with all rows that chose it, so that its weights are decoded once. */
+static void multiply_expert(const struct kgen_problem *problem, const struct kgen_matrix *matrix,
+                            const int32_t *ids, int64_t count, int64_t expert, const float *x, double *y,
+                            double *bounds)
+{
+    const int64_t N = kgen_problem_get(problem, "N"), K = matrix->K;
+    const int64_t shared = results_of_token(problem) / inputs_of_token(problem);
+    int64_t rows = 0;
+    for (int64_t j = 0; j < count; j++)
+        rows += ids[j] == expert;
+    float *from = malloc((size_t)(rows * K + 1) * sizeof *from);
+    double *to = malloc((size_t)(2 * rows * N + 1) * sizeof *to);
+    int64_t row = 0;
+    for (int64_t j = 0; j < count && from != NULL && to != NULL; j++) {
+        if (ids[j] == expert)
+            memcpy(from + row++ * K, x + j / shared * K, (size_t)K * sizeof *x);
+    }
+    if (row > 0)
+        multiply(problem, matrix, expert, from, rows, to, to + rows * N);
+    for (int64_t j = 0, at = 0; j < count && row > 0; j++) {
+        if (ids[j] != expert)
+            continue;
+        memcpy(y + j * N, to + at * N, (size_t)N * sizeof *y);
+        memcpy(bounds + j * N, to + (rows + at++) * N, (size_t)N * sizeof *bounds);
+    }
+    free(from);
+    free(to);
+}
+
 void kgen_product_reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                             struct kgen_expected *expected)
 {
@@ -169,19 +215,13 @@ void kgen_product_reference(const struct kgen_problem *problem, const struct kge
     const int y = kgen_buffers_find(&list, "y"), ids = kgen_buffers_find(&list, "ids");
     const float *x = arguments->buffers[kgen_buffers_find(&list, "x")];
     double *values = expected->values[y], *bounds = expected->bounds[y];
-    if (ids >= 0) {
-        const int32_t *chosen = arguments->buffers[ids];
-        const int64_t shared = kgen_product_rows(problem) == 1;
-        for (int64_t j = 0; j < results_of(problem); j++) {
-            const int64_t N = kgen_problem_get(problem, "N");
-            multiply(problem, &matrix, chosen[j], x + (shared ? 0 : j * matrix.K), 1, values + j * N,
-                     bounds + j * N);
-        }
-        return;
-    }
-    const int64_t rows = rows_of_call(problem, arguments);
-    multiply(problem, &matrix, 0, x, rows, values, bounds);
-    for (int64_t i = rows * matrix.N; i < kgen_product_rows(problem) * matrix.N; i++)
+    const int64_t N = kgen_problem_get(problem, "N");
+    const int64_t count = tokens_of_call(problem, arguments) * results_of_token(problem);
+    if (ids < 0)
+        multiply(problem, &matrix, 0, x, count, values, bounds);
+    for (int64_t expert = 0; ids >= 0 && expert < kgen_problem_get(problem, "experts"); expert++)
+        multiply_expert(problem, &matrix, arguments->buffers[ids], count, expert, x, values, bounds);
+    for (int64_t i = count * N; i < results_of(problem) * N; i++)
         values[i] = NAN;
 }
 
@@ -193,10 +233,11 @@ struct inputs {
     int64_t rows, K, group_size;
 };
 
-/* Chooses as many experts as a call has, no two of them the same: the last one, and others that depend on a
- * number, in no order. */
+/* Chooses as many experts as each token has, no two of them the same: for the first the last one, and others
+ * that depend on a number, in no order; for the next others, and for some the same. Tokens that a call does
+ * not have chose none that there are. */
 static void choose_experts(const struct kgen_problem *problem, struct kgen_arguments *arguments,
-                           int64_t number)
+                           int64_t number, int64_t tokens)
 {
     int32_t *ids = kgen_argument(problem, arguments, "ids");
     const int64_t experts = kgen_problem_get(problem, "experts");
@@ -211,12 +252,15 @@ static void choose_experts(const struct kgen_problem *problem, struct kgen_argum
             i = 1;
         }
     }
-    for (int64_t i = 0; i < count; i++)
-        ids[i] = (int32_t)((experts - 1 + i * step) % experts);
+    for (int64_t token = 0; token < tokens_of(problem); token++) {
+        const int64_t first = experts - 1 + token * (token / 3);
+        for (int64_t i = 0; i < count; i++)
+            *ids++ = token < tokens ? (int32_t)((first + i * step) % experts) : INT32_MAX;
+    }
     arguments->scalars[scalar] = kgen_problem_get(problem, "N");
 }
 
-/* Sets the number of rows, and finds x. Where a call has fewer rows than there may be, it is M - fewer, at
+/* Sets the number of tokens, and finds x. Where a call has fewer than there may be, it is M - fewer, at
  * least 1; where that makes more products than most, it is less by a multiple of 16, so that the last tile of
  * rows is as full. */
 static struct inputs begin(const struct kgen_problem *problem, struct kgen_arguments *arguments,
@@ -225,17 +269,19 @@ static struct inputs begin(const struct kgen_problem *problem, struct kgen_argum
     struct inputs inputs = {.x = kgen_argument(problem, arguments, "x"),
                             .K = kgen_problem_get(problem, "K"),
                             .group_size = kgen_problem_get(problem, "group_size")};
-    const int64_t M = kgen_product_rows(problem);
-    const double each = (double)kgen_problem_get(problem, "N") * (double)inputs.K;
+    const int64_t M = tokens_of(problem);
+    const double each =
+        (double)kgen_problem_get(problem, "N") * (double)(inputs.K * results_of_token(problem));
     const int scalar = kgen_scalar_find(problem->op, "rows");
-    inputs.rows = scalar >= 0 ? M - fewer : M;
-    while (scalar >= 0 && inputs.rows > BLOCK && (double)inputs.rows * each > most)
-        inputs.rows -= BLOCK;
-    inputs.rows = inputs.rows > 1 ? inputs.rows : 1;
+    int64_t tokens = scalar >= 0 ? M - fewer : M;
+    while (scalar >= 0 && tokens > BLOCK && (double)tokens * each > most)
+        tokens -= BLOCK;
+    tokens = tokens > 1 ? tokens : 1;
     if (scalar >= 0)
-        arguments->scalars[scalar] = inputs.rows;
-    choose_experts(problem, arguments, fewer);
-    for (int64_t i = inputs.rows * inputs.K; i < M * inputs.K; i++)
+        arguments->scalars[scalar] = tokens;
+    choose_experts(problem, arguments, fewer, tokens);
+    inputs.rows = tokens * inputs_of_token(problem);
+    for (int64_t i = inputs.rows * inputs.K; i < M * inputs_of_token(problem) * inputs.K; i++)
         inputs.x[i] = NAN;
     return inputs;
 }

@@ -15,14 +15,18 @@ static const struct kgen_buffer buffers[] = {
     {"y", KGEN_OUTPUT, "f32", "N", KGEN_RUN, NULL, NULL},
 };
 
-/* Weights are unpacked once for many rows where they lie in tiles. */
+/* Weights are unpacked once for many rows where they lie in tiles. Those in blocks take longer to unpack for
+ * many rows than for one, which some rows make up for. */
+enum { BLOCK_ROWS = 8 };
+
 static bool batched(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch)
 {
     kgen_problem_init(batch, kgen_op_find("qmm"));
     for (size_t i = 0; i < KGEN_COUNT_OF(fields); i++)
         *kgen_problem_value(batch, kgen_op_field(batch->op, fields[i].name)) = problem->values[i];
     kgen_problem_set(batch, "M", rows);
-    return kgen_problem_get(problem, "layout") == KGEN_TILES16;
+    return kgen_problem_get(problem, "layout") == KGEN_TILES16 ||
+           (rows >= BLOCK_ROWS && kgen_problem_format(problem)->block_values > 0);
 }
 
 const struct kgen_op kgen_op_qmv = {

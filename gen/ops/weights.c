@@ -10,6 +10,7 @@ void kgen_weights_names(const struct kgen_problem *problem, const struct kgen_na
     const struct kgen_format *format = kgen_problem_format(problem);
     receiver->integer(receiver->context, "block_values", format->block_values);
     receiver->integer(receiver->context, "block_bytes", format->block_bytes);
+    receiver->integer(receiver->context, "block_integers", format->block_integers);
     receiver->integer(receiver->context, "block_scales",
                       format->block_values > 0 && format->array_count > 1
                           ? format->block_values / kgen_problem_get(problem, "group_size")

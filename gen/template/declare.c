@@ -8,12 +8,12 @@
 #include <string.h>
 
 /* What kgen_variant_text binds beside fields, words and instruction sets. */
-static const char *const derived_names[] = {"isa",          "vector_bytes",       "lanes",
-                                            "registers",    "function",           "inverse_frequency",
-                                            "scale_type",   "load_scales",        "scale_to_f32",
-                                            "parameters",   "prepare_parameters", "block_values",
-                                            "block_bytes",  "block_scales",       "expert_parameters",
-                                            "expert_arrays"};
+static const char *const derived_names[] = {"isa",           "vector_bytes",       "lanes",
+                                            "registers",     "function",           "inverse_frequency",
+                                            "scale_type",    "load_scales",        "scale_to_f32",
+                                            "parameters",    "prepare_parameters", "block_values",
+                                            "block_bytes",   "block_scales",       "expert_parameters",
+                                            "expert_arrays", "block_integers"};
 
 static int fail(const struct kgen_cursor *cursor, int column, const char *message)
 {

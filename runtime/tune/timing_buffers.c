@@ -74,11 +74,11 @@ static bool is_copied(const struct kgen_problem_buffer *buffer)
            (buffer->role == KGEN_INPUT || buffer->role == KGEN_WEIGHTS || buffer->role == KGEN_STATE);
 }
 
-/* Indices are 0, 1, 2, ...: of matrices of which there are no more than a call reads. */
-static void fill_indices(unsigned char *to, size_t count)
+/* Indices are 0, 1, 2, ... and over again: of the matrices that timings have. */
+static void fill_indices(unsigned char *to, size_t count, size_t matrices)
 {
     for (size_t i = 0; i < count; i++) {
-        const int32_t index = (int32_t)i;
+        const int32_t index = (int32_t)(i % matrices);
         memcpy(to + i * sizeof index, &index, sizeof index);
     }
 }
@@ -148,16 +148,17 @@ static void fill_rows(unsigned char *to, const struct kgen_problem_buffer *buffe
 
 /* The arena is full of random bits, which are ordinary weights of some formats. */
 static void fill_copy(unsigned char *copy, const struct kgen_timing_buffers *buffers,
-                      const struct kgen_buffers *list, const struct kgen_format *format,
+                      const struct kgen_buffers *list, const struct kgen_problem *problem,
                       const struct sample_rows *sample, uint64_t *state)
 {
+    const struct kgen_format *format = kgen_problem_format(problem);
     for (size_t i = 0; i < list->count; i++) {
         const struct kgen_problem_buffer *buffer = &list->items[i];
         unsigned char *to = copy + buffers->offsets[i];
         if (buffers->offsets[i] == SIZE_MAX)
             continue;
         if (buffer->dtype == KGEN_I32)
-            fill_indices(to, buffer->bytes / sizeof(int32_t));
+            fill_indices(to, buffer->bytes / sizeof(int32_t), (size_t)kgen_problem_matrices(problem));
         else if (buffer->array < 0)
             fill_numbers(to, buffer, state);
         else if (!format->arrays[buffer->array].any_bits)
@@ -190,7 +191,7 @@ int kgen_timing_buffers_fill(struct kgen_timing_buffers *buffers, const struct k
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "out of memory");
     uint64_t state = seed * 2 + 1;
     for (size_t copy = 0; copy < buffers->copies; copy++)
-        fill_copy(buffers->arena + copy * copy_bytes, buffers, &list, format, &sample, &state);
+        fill_copy(buffers->arena + copy * copy_bytes, buffers, &list, &typical, &sample, &state);
     sample_free(&sample);
     return 0;
 }

@@ -92,6 +92,7 @@ const struct kgen_format kgen_format_ggml_mxfp4 = {
     .scale_dtype = KGEN_F32,
     .block_values = VALUES,
     .block_bytes = BYTES,
+    .block_integers = 12,
     .decode = decode,
     .quantise = quantise,
     .fill = fill,

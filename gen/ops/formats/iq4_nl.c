@@ -87,6 +87,7 @@ const struct kgen_format kgen_format_iq4_nl = {
     .unit_greatest = 127,
     .block_values = VALUES,
     .block_bytes = BYTES,
+    .block_integers = 128,
     .decode = decode,
     .quantise = quantise,
     .fill = fill,

@@ -100,6 +100,7 @@ const struct kgen_format kgen_format_q3_k = {
     .scale_dtype = KGEN_F16,
     .block_values = VALUES,
     .block_bytes = BYTES,
+    .block_integers = 4,
     .decode = decode,
     .quantise = quantise,
     .fill = fill,

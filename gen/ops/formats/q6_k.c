@@ -96,6 +96,7 @@ const struct kgen_format kgen_format_q6_k = {
     .scale_dtype = KGEN_F16,
     .block_values = VALUES,
     .block_bytes = BYTES,
+    .block_integers = 32,
     .decode = decode,
     .quantise = quantise,
     .fill = fill,

@@ -59,6 +59,7 @@ const struct kgen_format kgen_format_q8_0 = {
     .scale_dtype = KGEN_F16,
     .block_values = VALUES,
     .block_bytes = BYTES,
+    .block_integers = 128,
     .decode = decode,
     .quantise = quantise,
     .fill = fill,
