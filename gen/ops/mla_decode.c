@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* mla_decode: multi-head latent attention of one position, as of DeepSeek V2 and V3. All query heads share one
- * row of the cache for each position: kv_lora_rank elements, which are key and value, then qk_rope_head_dim
- * more of the key. */
+/* mla_decode: multi-head latent attention of one position, as of DeepSeek V2 and V3. All query heads share
+ * one row of the cache for each position: kv_lora_rank elements, which are key and value, then
+ * qk_rope_head_dim more of the key. */
 #include "gen/ops/bound.h"
 #include "gen/ops/buffers.h"
 #include "gen/ops/dtype.h"
