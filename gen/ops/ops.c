@@ -8,9 +8,8 @@
     ROW(qmv)                                                                                                 \
     ROW(qmm)                                                                                                 \
     ROW(dequantize)                                                                                          \
-    ROW(rms_norm)                                                                                            \
-    ROW(layer_norm) ROW(rope) ROW(swiglu) ROW(clamped_swiglu) ROW(geglu) ROW(add) ROW(scale) ROW(softcap)    \
-        ROW(softmax) ROW(attention_decode) ROW(attention_prefill) ROW(gather_qmv) ROW(router)                \
+    ROW(rms_norm) ROW(layer_norm) ROW(rope) ROW(swiglu) ROW(clamped_swiglu) ROW(geglu) ROW(add) ROW(scale)   \
+        ROW(softcap) ROW(softmax) ROW(attention_decode) ROW(attention_prefill) ROW(gather_qmv) ROW(router)   \
             ROW(weighted_sum) ROW(mla_decode) ROW(split) ROW(arange)
 
 #define DECLARE(name) extern const struct kgen_op kgen_op_##name;
