@@ -131,8 +131,9 @@ static void generic_rope_prepare(int64_t position, void *workspace)
     float *table = workspace;
     for (int64_t i = 0; i < field.rotary_dim / 2; i++) {
         double angle = (double)position * kgen_rope_frequency(&problem, i);
-        table[2 * i] = (float)cos(angle);
-        table[2 * i + 1] = (float)sin(angle);
+        double factor = kgen_problem_real(&problem, "attention_factor");
+        table[2 * i] = (float)(factor * cos(angle));
+        table[2 * i + 1] = (float)(factor * sin(angle));
     }
 }
 

@@ -196,6 +196,15 @@ static void add_others(struct kgen_text *text)
         "{\"op\": \"rope\", \"heads\": 8, \"head_dim\": 64, \"theta\": 500000, \"scaling\": \"llama3\", "
         "\"factor\": 32, \"low_freq_factor\": 1, \"high_freq_factor\": 4, "
         "\"original_max_position_embeddings\": 8192}");
+    for (int pairing = 0; pairing < 2; pairing++)
+        shapes_add(
+            text,
+            "{\"op\": \"rope\", \"heads\": 8, \"head_dim\": 64, \"theta\": 150000, \"scaling\": \"yarn\", "
+            "\"factor\": 32, \"original_max_position_embeddings\": 4096, \"truncate\": false, "
+            "\"attention_factor\": 1.3465735902799727, \"pairing\": \"%s\"}",
+            pairing == 0 ? "half" : "interleaved");
+    shapes_add(text, "{\"op\": \"rope\", \"heads\": 3, \"head_dim\": 64, \"scaling\": \"proportional\", "
+                     "\"rotated_dim\": 16}");
 }
 
 struct batch {

@@ -45,6 +45,28 @@ static struct kgen_problem rope_llama3(void)
     return problem;
 }
 
+/* As gpt-oss has it. */
+static struct kgen_problem rope_yarn(void)
+{
+    struct kgen_problem problem = rope(64, 64);
+    kgen_problem_set_real(&problem, "theta", 150000);
+    kgen_problem_set(&problem, "scaling", KGEN_YARN);
+    kgen_problem_set_real(&problem, "factor", 32);
+    kgen_problem_set(&problem, "original_max_position_embeddings", 4096);
+    kgen_problem_set(&problem, "truncate", 0);
+    return problem;
+}
+
+/* As Gemma 4 has it. */
+static struct kgen_problem rope_proportional(void)
+{
+    struct kgen_problem problem = rope(16, 512);
+    kgen_problem_set_real(&problem, "theta", 1e6);
+    kgen_problem_set(&problem, "scaling", KGEN_PROPORTIONAL);
+    kgen_problem_set(&problem, "rotated_dim", 128);
+    return problem;
+}
+
 /* A valid problem of each op. */
 static struct kgen_problem sample(const struct kgen_op *op)
 {
@@ -195,6 +217,12 @@ static void test_check(void **state)
     kgen_problem_set(&linear, "scaling", KGEN_LINEAR);
     kgen_problem_set(&linear, "original_max_position_embeddings", 4096);
     kgen_problem_set(&zero_rotary, "rotary_dim", 0);
+    struct kgen_problem betas = rope_yarn(), base = rope_yarn(), rotated = rope_proportional(),
+                        truncated = rope(8, 128);
+    kgen_problem_set_real(&betas, "beta_slow", 32);
+    kgen_problem_set_real(&base, "theta", 1);
+    kgen_problem_set(&rotated, "rotated_dim", 514);
+    kgen_problem_set(&truncated, "truncate", 0);
     struct kgen_problem mode = qmv(1, 64, 4, 64), threads = qmv(1, 64, 4, 64),
                         nan_eps = sample(kgen_op_find("rms_norm"));
     kgen_problem_set(&mode, "scheme", KGEN_I8);
@@ -232,6 +260,10 @@ static void test_check(void **state)
         {low, "\"low_freq_factor\" means nothing with scaling \"none\""},
         {linear, "\"original_max_position_embeddings\" means nothing with scaling \"linear\""},
         {order, "low_freq_factor must be less"},
+        {betas, "beta_slow must be less than beta_fast"},
+        {base, "theta must be more than 1 with scaling \"yarn\""},
+        {rotated, "rotated_dim 514 is not an even number from 2 to rotary_dim"},
+        {truncated, "\"truncate\" means nothing with scaling \"none\""},
         {nan_eps, "\"eps\" of rms_norm"},
         {rows, "\"size\" of rms_norm must be an integer from 1 to 268435456"},
     };
@@ -344,6 +376,8 @@ static void test_names(void **state)
         {linear, "rope_h32_d128_r128_half_t10000_linear_f2p5"},
         {huge, "rope_h1_d2_r2_half_t1e20"},
         {scaled, "rope_h32_d128_r128_half_t500000_llama3_f8_l1_h4_o8192"},
+        {rope_yarn(), "rope_h64_d64_r64_half_t150000_yarn_f32_o4096_bf32_bs1_untruncated_a1"},
+        {rope_proportional(), "rope_h16_d512_r512_half_t1000000_proportional_f1_p128"},
         {sample(kgen_op_find("swiglu")), "swiglu_n4096"},
         {sample(kgen_op_find("add")), "add_n4096"},
     };
@@ -383,39 +417,55 @@ static bool change(struct kgen_problem *problem, size_t index)
     return true;
 }
 
-/* Changing any one field changes the text and the name; the same problem has the same. */
+/* Changing any one field changes the text and the name; the same problem has the same. Returns the number of
+ * fields. */
+static size_t check_differ(const struct kgen_problem *sample_problem)
+{
+    struct kgen_problem first = *sample_problem, copy;
+    size_t cases = 0;
+    memset(&copy, 0xA5, sizeof copy); /* what a problem does not use must not matter */
+    copy.op = first.op;
+    copy.threads = 1;
+    memcpy(copy.values, first.values, first.op->field_count * sizeof first.values[0]);
+    assert_true(kgen_problem_equal(&first, &copy));
+    char *text = text_of(&first), *name = name_of(&first), *copy_text = text_of(&copy);
+    assert_string_equal(text, copy_text);
+    for (size_t i = 0; i < first.op->field_count; i++) {
+        struct kgen_problem other = first;
+        int64_t used = 1;
+        const char *used_when = first.op->fields[i].used_when;
+        if (used_when != NULL)
+            assert_true(kgen_problem_evaluate(used_when, &first, &used));
+        if (used == 0 || !change(&other, i))
+            continue;
+        if (kgen_problem_check(&other, NULL, 0, 0, NULL) != 0)
+            fail_msg("%s.%s: the changed problem is not valid", first.op->name, first.op->fields[i].name);
+        char *other_text = text_of(&other), *other_name = name_of(&other);
+        assert_false(kgen_problem_equal(&first, &other));
+        assert_string_not_equal(text, other_text);
+        assert_string_not_equal(name, other_name);
+        assert_int_equal(strspn(other_name, "abcdefghijklmnopqrstuvwxyz0123456789_"), strlen(other_name));
+        free(other_text);
+        free(other_name);
+        cases++;
+    }
+    free(text);
+    free(name);
+    free(copy_text);
+    return cases;
+}
+
 static void test_differ(void **state)
 {
     (void)state;
+    const struct kgen_problem scaled[] = {rope_yarn(), rope_proportional()};
     size_t cases = 0;
     for (size_t op = 0; op < kgen_op_count(); op++) {
-        struct kgen_problem first = sample(kgen_op_at(op)), copy;
-        memset(&copy, 0xA5, sizeof copy); /* what a problem does not use must not matter */
-        copy.op = first.op;
-        copy.threads = 1;
-        memcpy(copy.values, first.values, first.op->field_count * sizeof first.values[0]);
-        assert_true(kgen_problem_equal(&first, &copy));
-        char *text = text_of(&first), *name = name_of(&first), *copy_text = text_of(&copy);
-        assert_string_equal(text, copy_text);
-        for (size_t i = 0; i < first.op->field_count; i++) {
-            struct kgen_problem other = first;
-            if (!change(&other, i))
-                continue;
-            if (kgen_problem_check(&other, NULL, 0, 0, NULL) != 0)
-                fail_msg("%s.%s: the changed problem is not valid", first.op->name, first.op->fields[i].name);
-            char *other_text = text_of(&other), *other_name = name_of(&other);
-            assert_false(kgen_problem_equal(&first, &other));
-            assert_string_not_equal(text, other_text);
-            assert_string_not_equal(name, other_name);
-            assert_int_equal(strspn(other_name, "abcdefghijklmnopqrstuvwxyz0123456789_"), strlen(other_name));
-            free(other_text);
-            free(other_name);
-            cases++;
-        }
-        free(text);
-        free(name);
-        free(copy_text);
+        const struct kgen_problem problem = sample(kgen_op_at(op));
+        cases += check_differ(&problem);
     }
+    for (size_t i = 0; i < KGEN_COUNT_OF(scaled); i++)
+        cases += check_differ(&scaled[i]);
     assert_true(cases >= 28);
 }
 
@@ -447,8 +497,10 @@ static void test_rope_frequency(void **state)
     kgen_problem_set(&linear, "scaling", KGEN_LINEAR);
     kgen_problem_set_real(&linear, "theta", 1e6);
     kgen_problem_set_real(&linear, "factor", 4);
+    struct kgen_problem yarn = rope_yarn(), truncated = rope_yarn(), proportional = rope_proportional();
+    kgen_problem_set(&truncated, "truncate", 1);
     /* Worked out apart, from the wavelengths as in _compute_llama3_parameters; 29 to 35 are between its
-     * limits. */
+     * limits. Those of YaRN as in _compute_yarn_parameters: from 8.09 to 17.4, or 8 to 18. */
     const struct {
         const struct kgen_problem *problem;
         int64_t index;
@@ -466,6 +518,19 @@ static void test_rope_frequency(void **state)
         {&llama3, 32, 0.0005248461609929547},
         {&llama3, 36, 7.78465527393245e-05},
         {&llama3, 63, 3.068925988914511e-07},
+        {&yarn, 0, 1},
+        {&yarn, 8, 0.050813274815461475},
+        {&yarn, 9, 0.03170569618466377},
+        {&yarn, 17, 0.00012931870124506317},
+        {&yarn, 18, 3.8308812373753384e-05},
+        {&yarn, 31, 3.0235114281192144e-07},
+        {&truncated, 8, 0.050813274815461475},
+        {&truncated, 9, 0.031620752275346484},
+        {&truncated, 17, 0.0002279477957951252},
+        {&truncated, 18, 3.8308812373753384e-05},
+        {&proportional, 15, 0.44507940623559955},
+        {&proportional, 63, 0.033376246942920386},
+        {&proportional, 64, 0},
     };
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
         double frequency = kgen_rope_frequency(cases[i].problem, cases[i].index);

@@ -423,9 +423,24 @@ static void test_rope(void **state)
         {"\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 32, \"low_freq_factor\": 1.0,"
          "\"high_freq_factor\": 4.0, \"original_max_position_embeddings\": 4096}",
          "rope_h4_d64_r64_half_t10000_llama3_f32_l1_h4_o4096"},
+        {"\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4.0, \"attention_factor\": 1.5, \"truncate\": "
+         "false,"
+         "\"original_max_position_embeddings\": 4096, \"beta_fast\": 16}",
+         "rope_h4_d64_r64_half_t10000_yarn_f4_o4096_bf16_bs1_untruncated_a1p5"},
+        {"\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4, \"beta_slow\": 2, \"attention_factor\": "
+         "null,"
+         "\"original_max_position_embeddings\": 4096}",
+         "rope_h4_d64_r64_half_t10000_yarn_f4_o4096_bf32_bs2_a1p138629436111989"},
+        {"\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 40, \"mscale\": 0.707, \"mscale_all_dim\": "
+         "1.0,"
+         "\"original_max_position_embeddings\": 4096}, \"rope_pairing\": \"interleaved\"",
+         "rope_h4_d64_r64_interleaved_t10000_yarn_f40_o4096_bf32_bs1_a0p9210423553163399"},
+        {"\"rope_parameters\": {\"rope_type\": \"proportional\", \"rope_theta\": 1e6,"
+         "\"partial_rotary_factor\": 0.25}",
+         "rope_h4_d64_r64_half_t1000000_proportional_f1_p16"},
     };
     for (size_t i = 0; i < KGEN_COUNT_OF(cases); i++) {
-        char text[1000], k_name[100] = "rope_h2";
+        char text[1000], k_name[120] = "rope_h2";
         snprintf(text, sizeof text, "%s%s, %s}", HEAD("llama"), FOUR_BITS, cases[i].keys);
         strncat(k_name, cases[i].q_name + strlen(k_name), sizeof k_name - 1 - strlen(k_name));
         const struct spec_expected expected[] = {{cases[i].q_name, 6, "layers.*.self_attn.q_rope"},
@@ -439,11 +454,11 @@ static void test_warnings(void **state)
 {
     (void)state;
     struct kgen_spec *spec = spec_parse(
-        HEAD("llama") FOUR_BITS ", \"hidden_act\": \"gelu\", \"rope_scaling\": {\"rope_type\": \"yarn\"},"
+        HEAD("llama") FOUR_BITS ", \"hidden_act\": \"gelu\", \"rope_scaling\": {\"rope_type\": \"dynamic\"},"
                                 "\"overrides\": {\"*[01].*.down_proj\": false, \"lm_head\": false}}",
         NULL);
     assert_true(spec_warns(spec, "activation \"gelu\" is not supported yet"));
-    assert_true(spec_warns(spec, "rope scaling of type \"yarn\" is not supported yet"));
+    assert_true(spec_warns(spec, "rope scaling of type \"dynamic\" is not supported yet"));
     assert_true(
         spec_warns(spec, "not quantised, which no op serves yet: layers.0-1.mlp.down_proj, lm_head."));
     assert_int_equal(spec->warning_count, 3);

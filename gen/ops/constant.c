@@ -34,6 +34,8 @@ static const char *const names[KGEN_CONSTANT_COUNT] = {
     [KGEN_Q4_0] = "q4_0",
     [KGEN_SOFTMAX] = "softmax",
     [KGEN_SIGMOID] = "sigmoid",
+    [KGEN_YARN] = "yarn",
+    [KGEN_PROPORTIONAL] = "proportional",
 };
 
 const char *kgen_constant_name(int64_t constant)

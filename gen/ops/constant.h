@@ -37,6 +37,8 @@ enum kgen_constant {
     KGEN_Q4_0,    /* w = d * (q - 8), ggml's blocks of 32 */
     KGEN_SOFTMAX, /* scoring of a router */
     KGEN_SIGMOID,
+    KGEN_YARN, /* rope_scaling */
+    KGEN_PROPORTIONAL,
     KGEN_CONSTANT_COUNT
 };
 

@@ -3,19 +3,25 @@
 #include "gen/ops/rope.h"
 #include "gen/ops/bound.h"
 #include "gen/ops/buffers.h"
+#include "gen/ops/rope_scaling.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
 static const int pairings[] = {KGEN_HALF_SPLIT, KGEN_INTERLEAVED, -1};
-static const int scalings[] = {KGEN_UNSCALED, KGEN_LINEAR, KGEN_LLAMA3, -1};
+static const int scalings[] = {KGEN_UNSCALED, KGEN_LINEAR, KGEN_LLAMA3, KGEN_YARN, KGEN_PROPORTIONAL, -1};
 
 enum { HEAD_DIM_MAX = 8192 };
 
 #define SCALING_FIELD(name, tag, kind, default_value, minimum, maximum, used_when, meaning)                  \
     {                                                                                                        \
         name, NULL, kind, false, default_value, minimum, maximum, NULL, meaning, tag, true, true, used_when  \
+    }
+#define LATER_FIELD(name, tag, kind, default_value, minimum, maximum, used_when, meaning)                    \
+    {                                                                                                        \
+        name, NULL, kind, false, default_value, minimum, maximum, NULL, meaning, tag,                        \
+            kind != KGEN_FIELD_BOOLEAN, false, used_when                                                     \
     }
 
 static const struct kgen_field fields[] = {
@@ -27,14 +33,22 @@ static const struct kgen_field fields[] = {
     KGEN_REAL_FIELD("theta", "t", 10000, 1, 1e12, "base of the frequencies"),
     KGEN_CONSTANT_FIELD("scaling", NULL, KGEN_UNSCALED, scalings,
                         "of the frequencies, as rope_scaling of Hugging Face", false, true),
-    SCALING_FIELD("factor", "f", KGEN_FIELD_REAL, 1, 1, 1e6, "scaling != none",
-                  "of linear and llama3 scaling"),
+    SCALING_FIELD("factor", "f", KGEN_FIELD_REAL, 1, 1, 1e6, "scaling != none", "of all scalings"),
     SCALING_FIELD("low_freq_factor", "l", KGEN_FIELD_REAL, 1, 1e-3, 1e6, "scaling == llama3",
                   "of llama3 scaling"),
     SCALING_FIELD("high_freq_factor", "h", KGEN_FIELD_REAL, 4, 1e-3, 1e6, "scaling == llama3",
                   "of llama3 scaling, greater than low_freq_factor"),
     SCALING_FIELD("original_max_position_embeddings", "o", KGEN_FIELD_INTEGER, 8192, 1, KGEN_SIZE_MAX,
-                  "scaling == llama3", "of llama3 scaling"),
+                  "(scaling == llama3) + (scaling == yarn)", "of llama3 and yarn scaling"),
+    LATER_FIELD("beta_fast", "bf", KGEN_FIELD_REAL, 32, 1e-3, 1e6, "scaling == yarn",
+                "of yarn scaling, greater than beta_slow"),
+    LATER_FIELD("beta_slow", "bs", KGEN_FIELD_REAL, 1, 1e-3, 1e6, "scaling == yarn", "of yarn scaling"),
+    LATER_FIELD("truncate", "untruncated", KGEN_FIELD_BOOLEAN, 1, 0, 1, "scaling == yarn",
+                "of yarn scaling: its limits are whole indices of pairs"),
+    LATER_FIELD("attention_factor", "a", KGEN_FIELD_REAL, 1, 1e-3, 1e3, "scaling == yarn",
+                "of yarn scaling: what cosines and sines are multiplied by"),
+    LATER_FIELD("rotated_dim", "p", KGEN_FIELD_INTEGER, 0, 0, HEAD_DIM_MAX, "scaling == proportional",
+                "of proportional scaling: elements whose pairs turn, even; 0: rotary_dim"),
 };
 
 static const struct kgen_buffer buffers[] = {
@@ -51,75 +65,85 @@ static void complete(struct kgen_problem *problem)
 {
     if (kgen_problem_get(problem, "rotary_dim") == 0)
         kgen_problem_set(problem, "rotary_dim", kgen_problem_get(problem, "head_dim"));
+    if (kgen_problem_get(problem, "scaling") == KGEN_PROPORTIONAL &&
+        kgen_problem_get(problem, "rotated_dim") == 0)
+        kgen_problem_set(problem, "rotated_dim", kgen_problem_get(problem, "rotary_dim"));
 }
 
 /* A parameter that has another value than its default though the scaling does not use it, or NULL: equal
  * problems have equal text. */
 static const char *find_unused(const struct kgen_problem *problem)
 {
-    static const char *const of_llama3[] = {"low_freq_factor", "high_freq_factor"};
-    const int64_t scaling = kgen_problem_get(problem, "scaling");
-    if (scaling == KGEN_UNSCALED && kgen_problem_real(problem, "factor") != 1)
-        return "factor";
-    if (scaling == KGEN_LLAMA3)
-        return NULL;
-    for (size_t i = 0; i < KGEN_COUNT_OF(of_llama3); i++) {
-        const double normal = kgen_op_field(problem->op, of_llama3[i])->default_value;
-        if (kgen_problem_real(problem, of_llama3[i]) != normal)
-            return of_llama3[i];
+    for (size_t i = 0; i < problem->op->field_count; i++) {
+        const struct kgen_field *field = &problem->op->fields[i];
+        const union kgen_value *value = kgen_problem_value_of(problem, field);
+        const bool is_default =
+            field->kind == KGEN_FIELD_REAL
+                ? !(value->real < field->default_value || value->real > field->default_value)
+                : value->integer == (int64_t)field->default_value;
+        int64_t used = 1;
+        if (field->used_when != NULL && !is_default &&
+            kgen_problem_evaluate(field->used_when, problem, &used) && used == 0)
+            return field->name;
     }
-    const char *original = "original_max_position_embeddings";
-    const bool is_default =
-        kgen_problem_get(problem, original) == (int64_t)kgen_op_field(problem->op, original)->default_value;
-    return is_default ? NULL : original;
+    return NULL;
+}
+
+static int check_scaling(const struct kgen_problem *problem, const struct kgen_check_place *place)
+{
+    const int64_t scaling = kgen_problem_get(problem, "scaling");
+    const int64_t rotated = kgen_problem_get(problem, "rotated_dim");
+    if (scaling == KGEN_LLAMA3 &&
+        kgen_problem_real(problem, "low_freq_factor") >= kgen_problem_real(problem, "high_freq_factor"))
+        return kgen_check_fail(place, "rope: low_freq_factor must be less than high_freq_factor");
+    if (scaling == KGEN_YARN &&
+        kgen_problem_real(problem, "beta_slow") >= kgen_problem_real(problem, "beta_fast"))
+        return kgen_check_fail(place, "rope: beta_slow must be less than beta_fast");
+    if (scaling == KGEN_YARN && kgen_problem_real(problem, "theta") <= 1)
+        return kgen_check_fail(place, "rope: theta must be more than 1 with scaling \"yarn\"");
+    if (scaling == KGEN_PROPORTIONAL &&
+        (rotated < 2 || rotated % 2 != 0 || rotated > kgen_problem_get(problem, "rotary_dim")))
+        return kgen_check_fail(place, "rope: rotated_dim %lld is not an even number from 2 to rotary_dim",
+                               (long long)rotated);
+    return 0;
 }
 
 static int check(const struct kgen_problem *problem, const struct kgen_check_place *place)
 {
     const int64_t rotary_dim = kgen_problem_get(problem, "rotary_dim");
     const int64_t head_dim = kgen_problem_get(problem, "head_dim");
-    const int64_t scaling = kgen_problem_get(problem, "scaling");
     if (rotary_dim < 2 || rotary_dim % 2 != 0)
         return kgen_check_fail(place, "rope: rotary_dim %lld is not a positive even number",
                                (long long)rotary_dim);
     if (rotary_dim > head_dim)
         return kgen_check_fail(place, "rope: rotary_dim %lld is more than head_dim %lld",
                                (long long)rotary_dim, (long long)head_dim);
-    if (scaling == KGEN_LLAMA3 &&
-        kgen_problem_real(problem, "low_freq_factor") >= kgen_problem_real(problem, "high_freq_factor"))
-        return kgen_check_fail(place, "rope: low_freq_factor must be less than high_freq_factor");
     const char *unused = find_unused(problem);
     if (unused == NULL)
-        return 0;
+        return check_scaling(problem, place);
     kgen_check_fail(place, "rope: \"%s\" means nothing with scaling \"%s\"", unused,
-                    kgen_constant_name(scaling));
+                    kgen_constant_name(kgen_problem_get(problem, "scaling")));
     kgen_error_hint(place->error, "set \"scaling\", or leave \"%s\" out", unused);
     return -1;
 }
 
 double kgen_rope_frequency(const struct kgen_problem *problem, int64_t index)
 {
-    const double two_pi = 6.283185307179586476925286766559;
-    const double factor = kgen_problem_real(problem, "factor");
     const int64_t scaling = kgen_problem_get(problem, "scaling");
     const double frequency = pow(kgen_problem_real(problem, "theta"),
                                  -2.0 * (double)index / (double)kgen_problem_get(problem, "rotary_dim"));
-    if (scaling == KGEN_LINEAR)
-        return frequency / factor;
-    if (scaling != KGEN_LLAMA3)
+    switch (scaling) {
+    case KGEN_LINEAR:
+        return frequency / kgen_problem_real(problem, "factor");
+    case KGEN_LLAMA3:
+        return kgen_rope_llama3(problem, frequency);
+    case KGEN_YARN:
+        return kgen_rope_yarn(problem, frequency, index);
+    case KGEN_PROPORTIONAL:
+        return kgen_rope_proportional(problem, frequency, index);
+    default:
         return frequency;
-    /* Turns within the original context: few turns are slowed by the factor, many are kept, between the two
-     * limits the frequency goes from one to the other. */
-    const double low = kgen_problem_real(problem, "low_freq_factor");
-    const double high = kgen_problem_real(problem, "high_freq_factor");
-    const double turns =
-        (double)kgen_problem_get(problem, "original_max_position_embeddings") * frequency / two_pi;
-    if (turns > high)
-        return frequency;
-    if (turns < low)
-        return frequency / factor;
-    const double smooth = (turns - low) / (high - low);
-    return (1 - smooth) * frequency / factor + smooth * frequency;
+    }
 }
 
 static void names(const struct kgen_problem *problem, const struct kgen_name_receiver *receiver)
@@ -137,12 +161,13 @@ static double operations(const struct kgen_problem *problem)
 }
 
 /* The pair (a, b) turns by position * frequency: (a cos - b sin, b cos + a sin), of magnitudes |a cos| +
- * |b sin|, with 4 roundings. The cosine and sine are rounded to float once, from double: u (|a| + |b|) covers
- * that and the error of a large angle. */
-static void turn(double a, double b, double angle, double *y, double *bound, int64_t first, int64_t second)
+ * |b sin|, with 4 roundings. The cosine and sine, times the factor, are rounded to float once, from double:
+ * u (|a| + |b|) times the factor covers that and the error of a large angle. */
+static void turn(double a, double b, double angle, double factor, double *y, double *bound, int64_t first,
+                 int64_t second)
 {
-    const double cosine = cos(angle), sine = sin(angle);
-    const double table = KGEN_UNIT * (fabs(a) + fabs(b)) + 2 * (double)FLT_MIN;
+    const double cosine = factor * cos(angle), sine = factor * sin(angle);
+    const double table = factor * KGEN_UNIT * (fabs(a) + fabs(b)) + 2 * (double)FLT_MIN;
     y[first] = a * cosine - b * sine;
     y[second] = b * cosine + a * sine;
     bound[first] = 4 * KGEN_UNIT * (fabs(a * cosine) + fabs(b * sine)) + table;
@@ -160,6 +185,7 @@ static void reference(const struct kgen_problem *problem, const struct kgen_argu
     const int64_t heads = kgen_problem_get(problem, "heads"), dim = kgen_problem_get(problem, "head_dim");
     const int64_t half = kgen_problem_get(problem, "rotary_dim") / 2;
     const bool interleaved = kgen_problem_get(problem, "pairing") == KGEN_INTERLEAVED;
+    const double factor = kgen_problem_real(problem, "attention_factor");
     for (int64_t head = 0; head < heads; head++) {
         const float *x = inputs + head * dim;
         double *y = expected->values[output] + head * dim, *bound = expected->bounds[output] + head * dim;
@@ -170,7 +196,7 @@ static void reference(const struct kgen_problem *problem, const struct kgen_argu
         for (int64_t i = 0; i < half; i++) {
             const int64_t first = interleaved ? 2 * i : i, second = interleaved ? 2 * i + 1 : i + half;
             const double angle = (double)arguments->scalars[0] * kgen_rope_frequency(problem, i);
-            turn((double)x[first], (double)x[second], angle, y, bound, first, second);
+            turn((double)x[first], (double)x[second], angle, factor, y, bound, first, second);
         }
     }
 }

@@ -203,6 +203,9 @@ struct kgen_problem *kgen_spec_prototype(struct kgen_spec_model *model, const ch
  * cannot do what the config asks for. */
 int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
                             bool *supported);
+/* Reads a member of the object at path into a field of rope. Returns as kgen_spec_real. */
+int kgen_spec_rope_number(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                          json_t *object, const char *key, const char *field_name, struct kgen_problem *rope);
 /* Adds the quantities of attention that no key of a family gives, and its prototype: see families/family.h.
  */
 int kgen_spec_attention_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads what a config says of rotary position embedding. */
-#include "gen/spec/reader.h"
+#include "gen/spec/rope_yarn.h"
 
 #include <string.h>
 
-/* A number of rope's, checked against its field. Returns as kgen_spec_real. */
-static int rope_number(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
-                       json_t *object, const char *key, const char *field_name, struct kgen_problem *rope)
+int kgen_spec_rope_number(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                          json_t *object, const char *key, const char *field_name, struct kgen_problem *rope)
 {
     json_t *value = json_object_get(object, key);
     if (value == NULL || json_is_null(value))
@@ -21,13 +20,24 @@ static int need_rope_numbers(const struct kgen_spec_reader *reader, const struct
                              struct kgen_problem *rope)
 {
     for (size_t i = 0; i < count; i++) {
-        int found = rope_number(reader, path, object, keys[i], keys[i], rope);
+        int found = kgen_spec_rope_number(reader, path, object, keys[i], keys[i], rope);
         if (found == 0)
             kgen_spec_fail(reader, path, "\"%s\" of type %s needs \"%s\"", path->key, type, keys[i]);
         if (found != 1)
             return -1;
     }
     return 0;
+}
+
+/* The frequencies are those of the whole head, of which a part turns. */
+static int read_proportional(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
+                             json_t *object, struct kgen_problem *rope)
+{
+    const int64_t rotated = kgen_problem_get(rope, "rotary_dim");
+    kgen_problem_set(rope, "scaling", KGEN_PROPORTIONAL);
+    kgen_problem_set(rope, "rotated_dim", rotated - rotated % 2);
+    kgen_problem_set(rope, "rotary_dim", kgen_problem_get(rope, "head_dim"));
+    return kgen_spec_rope_number(reader, path, object, "factor", "factor", rope) < 0 ? -1 : 0;
 }
 
 /* rope_scaling, or the same keys within rope_parameters of newer configs. */
@@ -54,12 +64,15 @@ static int read_scaling(struct kgen_spec_reader *reader, const struct kgen_json_
         kgen_problem_set(rope, "scaling", KGEN_LLAMA3);
         return need_rope_numbers(reader, path, object, type, keys, KGEN_COUNT_OF(keys), rope);
     }
+    if (strcmp(type, "yarn") == 0)
+        return kgen_spec_yarn_read(reader, path, object, rope);
+    if (strcmp(type, "proportional") == 0)
+        return read_proportional(reader, path, object, rope);
     *supported = false;
-    return kgen_spec_warn(
-        reader,
-        "rope scaling of type \"%s\" is not supported yet (default, linear and llama3 are): "
-        "rope is not derived.",
-        type);
+    return kgen_spec_warn(reader,
+                          "rope scaling of type \"%s\" is not supported yet (default, linear, llama3, yarn "
+                          "and proportional are): rope is not derived.",
+                          type);
 }
 
 static int read_rotary_dim(const struct kgen_spec_reader *reader, const struct kgen_json_path *path,
@@ -80,7 +93,7 @@ static int read_rotary_dim(const struct kgen_spec_reader *reader, const struct k
 static int read_parameters(struct kgen_spec_reader *reader, const struct kgen_json_path *path,
                            json_t *parameters, int64_t head_dim, struct kgen_problem *rope, bool *supported)
 {
-    return rope_number(reader, path, parameters, "rope_theta", "theta", rope) < 0 ||
+    return kgen_spec_rope_number(reader, path, parameters, "rope_theta", "theta", rope) < 0 ||
                    read_rotary_dim(reader, path, parameters, head_dim, rope) != 0
                ? -1
                : read_scaling(reader, path, parameters, rope, supported);
@@ -104,7 +117,7 @@ static int read_local(struct kgen_spec_reader *reader, json_t *config, json_t *p
     kgen_problem_set(local, "pairing", kgen_problem_get(rope, "pairing"));
     if (own != NULL)
         return read_parameters(reader, &path, own, head_dim, local, supported);
-    return rope_number(reader, NULL, config, key, "theta", local) < 0 ? -1 : 0;
+    return kgen_spec_rope_number(reader, NULL, config, key, "theta", local) < 0 ? -1 : 0;
 }
 
 int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model,
@@ -123,7 +136,7 @@ int kgen_spec_position_read(struct kgen_spec_reader *reader, json_t *config, str
     if (pairing != NULL && kgen_spec_field(reader, &pairing_path, pairing, "rope",
                                            kgen_spec_find_field("rope", "pairing"), rope) != 0)
         return -1;
-    if (rope_number(reader, NULL, config, "rope_theta", "theta", rope) < 0 ||
+    if (kgen_spec_rope_number(reader, NULL, config, "rope_theta", "theta", rope) < 0 ||
         read_rotary_dim(reader, NULL, config, head_dim, rope) != 0 ||
         kgen_spec_object(reader, NULL, config, "rope_parameters", &parameters) < 0 ||
         kgen_spec_object(reader, NULL, config, "rope_scaling", &scaling) < 0)
