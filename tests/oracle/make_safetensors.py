@@ -37,6 +37,13 @@ TWO_LAYERS = {"num_hidden_layers": 2}
 QWEN3_MOE = {"num_hidden_layers": 2, "head_dim": 16, "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 32,
              "decoder_sparse_step": 1, "mlp_only_layers": [0], "norm_topk_prob": True}
 MIXTRAL = {"num_local_experts": 4, "num_experts_per_tok": 2}
+# The first layer has no experts.
+DEEPSEEK = {**TWO_LAYERS, "num_key_value_heads": 2, "q_lora_rank": 32, "kv_lora_rank": 32, "qk_nope_head_dim": 32, "qk_rope_head_dim": 8,
+            "v_head_dim": 16, "moe_intermediate_size": 32, "n_routed_experts": 6, "n_shared_experts": 1, "num_experts_per_tok": 3,
+            "n_group": 3, "topk_group": 2, "routed_scaling_factor": 2.5, "first_k_dense_replace": 1, "moe_layer_freq": 1,
+            "norm_topk_prob": True, "topk_method": "noaux_tc", "scoring_func": "sigmoid", "tie_word_embeddings": False,
+            "rope_scaling": {"type": "yarn", "factor": 4.0, "mscale": 1.0, "mscale_all_dim": 0.8, "beta_fast": 4, "beta_slow": 1,
+                             "original_max_position_embeddings": 16}}
 
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 64}
@@ -95,6 +102,7 @@ MODELS = [
     ("qwen3-moe-q4", "qwen3_moe", "Qwen3MoeForCausalLM", QWEN3_MOE, mx.float16, 4, 32, router_of_eight_bits, 1),
     ("qwen3-moe-f16", "qwen3_moe", "Qwen3MoeForCausalLM", {**QWEN3_MOE, "norm_topk_prob": False}, mx.float16, 0, 0, None, 1),
     ("mixtral-bf16", "mixtral", "MixtralForCausalLM", MIXTRAL, mx.bfloat16, 0, 0, None, 1, "affine", True),
+    ("deepseek-v3", "deepseek_v3", "DeepseekV3ForCausalLM", DEEPSEEK, mx.bfloat16, 0, 0, None, 1),
 ]
 
 
@@ -103,6 +111,9 @@ def make_weights(model, norm):
     def make(name, weight):
         if "norm" in name:
             return norm + 0.1 * mx.random.normal(weight.shape)
+        if name.endswith("e_score_correction_bias"):
+            # Not below 0: mlx-lm puts 0 in the place of the scores of groups that are not taken, which must be the least.
+            return 0.5 * mx.random.uniform(shape=weight.shape)
         if name.endswith(".bias"):
             return 0.3 * mx.random.normal(weight.shape)
         return mx.random.normal(weight.shape) / weight.shape[-1] ** 0.5
