@@ -42,7 +42,7 @@ DEEPSEEK = {**TWO_LAYERS, "num_key_value_heads": 2, "q_lora_rank": 32, "kv_lora_
             "v_head_dim": 16, "moe_intermediate_size": 32, "n_routed_experts": 6, "n_shared_experts": 1, "num_experts_per_tok": 3,
             "n_group": 3, "topk_group": 2, "routed_scaling_factor": 2.5, "first_k_dense_replace": 1, "moe_layer_freq": 1,
             "norm_topk_prob": True, "topk_method": "noaux_tc", "scoring_func": "sigmoid", "tie_word_embeddings": False,
-            "rope_scaling": {"type": "yarn", "factor": 4.0, "mscale": 1.0, "mscale_all_dim": 0.8, "beta_fast": 4, "beta_slow": 1,
+            "rope_scaling": {"type": "yarn", "factor": 4.0, "mscale": 0.8, "mscale_all_dim": 0.8, "beta_fast": 4, "beta_slow": 1,
                              "original_max_position_embeddings": 16}}
 
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
