@@ -283,9 +283,10 @@ static int64_t element_count(const struct kgen_problem *problem)
 }
 
 /* Whether the choice of a row does not hang on roundings: of experts and of groups that follow one another in
- * their order, the scores differ by much more, or are made of equal numbers. */
+ * their order, the scores differ by much more, or are made of equal numbers, which with few different ones
+ * those of groups are, too, where they are equal. */
 static bool is_decided(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
-                       int64_t row)
+                       int64_t row, bool few)
 {
     const float least = 4e-6f;
     const int64_t experts = kgen_problem_get(problem, "experts");
@@ -293,7 +294,8 @@ static bool is_decided(const struct kgen_problem *problem, const struct kgen_arg
     float room[CORRECTED_MAX];
     struct choice choice = {
         experts, kgen_problem_get(problem, "groups"), choice_scores(problem, arguments, row, room), {false}};
-    if (take_groups(problem, &choice) < least)
+    const float gap = take_groups(problem, &choice);
+    if (gap < least && !(few && gap <= 0))
         return false;
     int64_t last = next_expert(&choice, -1);
     for (int64_t j = 0; j < kgen_problem_get(problem, "experts_per_token"); j++) {
@@ -316,9 +318,12 @@ static void correct(const struct kgen_problem *problem, struct kgen_random *rand
     if (kgen_problem_get(problem, "corrected") == 0)
         return;
     for (int64_t i = 0; i < experts; i++)
-        bias[i] = few ? (float)kgen_random_below(random, 2) / 4.0f : 0.5f * kgen_random_normal(random);
+        bias[i] = few ? 0.25f : 0.5f * kgen_random_normal(random);
+    /* Sigmoids of which no two sums are equal but for those of the same. */
+    for (int64_t i = 0; few && i < element_count(problem); i++)
+        x[i] = x[i] > 0 ? 2 : x[i];
     for (int64_t row = 0; row < kgen_problem_get(problem, "rows"); row++) {
-        for (int tries = 0; tries < 1000 && !is_decided(problem, arguments, row); tries++) {
+        for (int tries = 0; tries < 1000 && !is_decided(problem, arguments, row, few); tries++) {
             for (int64_t i = 0; i < experts; i++)
                 x[row * experts + i] = 2.0f * kgen_random_normal(random);
         }
