@@ -44,6 +44,7 @@ static const char *const shipped[] = {
     "tests/models/qwen3-moe-f16",
     "tests/models/mixtral-bf16",
     "tests/models/deepseek-v3",
+    "tests/models/deepseek-v3-hf",
 };
 static const char *const *folders = shipped;
 static size_t folder_count = KGEN_COUNT_OF(shipped);

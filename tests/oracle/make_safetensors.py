@@ -103,6 +103,9 @@ MODELS = [
     ("qwen3-moe-f16", "qwen3_moe", "Qwen3MoeForCausalLM", {**QWEN3_MOE, "norm_topk_prob": False}, mx.float16, 0, 0, None, 1),
     ("mixtral-bf16", "mixtral", "MixtralForCausalLM", MIXTRAL, mx.bfloat16, 0, 0, None, 1, "affine", True),
     ("deepseek-v3", "deepseek_v3", "DeepseekV3ForCausalLM", DEEPSEEK, mx.bfloat16, 0, 0, None, 1),
+    # Without experts and without q_lora_rank.
+    ("deepseek-v3-hf", "deepseek_v3", "DeepseekV3ForCausalLM", {**DEEPSEEK, "num_hidden_layers": 1, "q_lora_rank": None,
+     "rope_scaling": None}, mx.float16, 0, 0, None, 1, "affine", True),
 ]
 
 
@@ -121,10 +124,17 @@ def make_weights(model, norm):
 
 
 def store_apart(weights):
-    """The matrices of experts one by one, as Hugging Face's library has them, in place of mlx-lm's stacks."""
+    """The matrices of experts one by one, and kv_b_proj whole, as Hugging Face's library has them, in place of mlx-lm's stacks."""
     letters = {"gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"}
     result = {}
     for name, weight in weights.items():
+        if ".embed_q." in name:
+            values = weights[name.replace("embed_q", "unembed_out")]
+            whole = mx.concatenate([weight.swapaxes(-1, -2), values], axis=1)
+            result[name.replace("embed_q", "kv_b_proj")] = whole.reshape(-1, whole.shape[-1])
+            continue
+        if ".unembed_out." in name:
+            continue
         if ".switch_mlp." not in name:
             result[name] = weight
             continue
