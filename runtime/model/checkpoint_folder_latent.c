@@ -146,7 +146,7 @@ int kgen_checkpoint_folder_split(struct kgen_checkpoint_folder *folder, struct k
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
-        if (tensors[i].copied)
+        if (tensors[i].copied || tensors[i].experts != NULL) /* whose names are not in the file */
             tensors[i].stored_name = (struct kgen_gguf_text){tensors[i].name, strlen(tensors[i].name)};
     }
     free(folder->tensors);

@@ -103,9 +103,9 @@ MODELS = [
     ("qwen3-moe-f16", "qwen3_moe", "Qwen3MoeForCausalLM", {**QWEN3_MOE, "norm_topk_prob": False}, mx.float16, 0, 0, None, 1),
     ("mixtral-bf16", "mixtral", "MixtralForCausalLM", MIXTRAL, mx.bfloat16, 0, 0, None, 1, "affine", True),
     ("deepseek-v3", "deepseek_v3", "DeepseekV3ForCausalLM", DEEPSEEK, mx.bfloat16, 0, 0, None, 1),
-    # Without experts and without q_lora_rank.
+    # Without q_lora_rank, and with experts in the only layer.
     ("deepseek-v3-hf", "deepseek_v3", "DeepseekV3ForCausalLM", {**DEEPSEEK, "num_hidden_layers": 1, "q_lora_rank": None,
-     "rope_scaling": None}, mx.float16, 0, 0, None, 1, "affine", True),
+     "rope_scaling": None, "first_k_dense_replace": 0, "n_routed_experts": 4, "n_group": 2, "rms_norm_eps": 1e-2}, mx.float16, 0, 0, None, 1, "affine", True),
 ]
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* DeepSeek V3 and Kimi K2: multi-head latent attention, and experts in groups beside shared ones. The cache
- * has one row for each position, which all heads share. Two products for each head go from its queries to
- * that row's space and back: embed_q and unembed_out, as mlx-lm names the halves of kv_b_proj. head_dim is
+/* DeepSeek V2, V3 and Kimi K2: multi-head latent attention, and experts in groups beside shared ones. The
+ * cache has one row for each position, which all heads share. Two products for each head go from its queries
+ * to that row's space and back: embed_q and unembed_out, as mlx-lm names the halves of kv_b_proj. head_dim is
  * what rotates of a head. */
 #include "gen/spec/families/experts.h"
 
@@ -36,6 +36,9 @@ static const struct kgen_step before[] = {
      .tensors = {WRITES("ids", "head_ids", "heads")}},
     {0},
 };
+
+/* The norms within attention do not have the eps of the config. */
+#define INNER_EPS .real_field = "eps", .real_value = 1e-6
 
 /* A product of one matrix for each head. */
 #define HEADS_PRODUCT(matrix, input, output, size, columns_)                                                 \
@@ -73,6 +76,7 @@ static const struct kgen_step queries[] = {
      .name = "self_attn.q_a_layernorm",
      .when = "q_lora_rank",
      .fields = {{"rows", "1"}, {"size", "q_lora_rank"}},
+     INNER_EPS,
      .tensors = {NORM("q_a", "q_lora_rank")},
      .weights = {{"weight", LAYER "self_attn.q_a_layernorm.weight", "q_lora_rank", true}}},
     {.op = "qmv",
@@ -105,6 +109,7 @@ static const struct kgen_step attention[] = {
     {.op = "rms_norm",
      .name = "self_attn.kv_a_layernorm",
      .fields = {{"rows", "1"}, {"size", "kv_lora_rank"}},
+     INNER_EPS,
      .tensors = {NORM("latent", "kv_lora_rank")},
      .weights = {{"weight", LAYER "self_attn.kv_a_layernorm.weight", "kv_lora_rank", true}}},
     {.op = "rope",
@@ -213,4 +218,15 @@ const struct kgen_family kgen_family_deepseek_v3 = {
     .recipe = &recipe,
     .standards = "{\"rope_pairing\": \"interleaved\", \"scoring_func\": \"sigmoid\","
                  " \"topk_method\": \"noaux_tc\", \"norm_topk_prob\": true}",
+};
+
+extern const struct kgen_family kgen_family_deepseek_v2;
+const struct kgen_family kgen_family_deepseek_v2 = {
+    .architecture = "DeepseekV2ForCausalLM",
+    .model_type = "deepseek_v2",
+    .shared = kgen_dense_keys,
+    .own = keys,
+    .recipe = &recipe,
+    .standards = "{\"rope_pairing\": \"interleaved\", \"scoring_func\": \"softmax\","
+                 " \"topk_method\": \"greedy\"}",
 };
