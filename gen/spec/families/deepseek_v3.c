@@ -127,7 +127,7 @@ static const struct kgen_step attention[] = {
      .tensors = {READS("q", "q_latent"), READS("q_rope", "q_rope"), READS("k", "latent"),
                  READS("k_rope", "k_rope"), READS("position", "position"),
                  WRITES("y", "attended_latent", "heads,kv_lora_rank")},
-     .states = {{"kv_cache", "self_attn.kv_cache", "cache_row"}}},
+     .states = {{"kv_cache", "self_attn.kv_cache", "1,cache_row"}}},
     HEADS_PRODUCT("unembed_out", "attended_latent", "attended", "v_head_dim", "kv_lora_rank"),
     {.op = "qmv",
      .tensors = {READS("x", "attended")},
