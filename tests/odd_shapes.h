@@ -84,7 +84,13 @@ static const char spec_text[] =
     "{\"op\": \"router\", \"rows\": 2, \"experts\": 37, \"experts_per_token\": 5},\n"
     "{\"op\": \"router\", \"experts\": 20, \"experts_per_token\": 4, \"scoring\": \"sigmoid\", "
     "\"normalised\": true},\n"
-    "{\"op\": \"weighted_sum\", \"rows\": 3, \"size\": 77}\n"
+    "{\"op\": \"weighted_sum\", \"rows\": 3, \"size\": 77},\n"
+    "{\"op\": \"router\", \"experts\": 20, \"experts_per_token\": 4, \"scoring\": \"sigmoid\", "
+    "\"corrected\": true, \"groups\": 5, \"groups_per_token\": 3, \"factor\": 2.5},\n"
+    "{\"op\": \"mla_decode\", \"heads\": 5, \"kv_lora_rank\": 40, \"qk_rope_head_dim\": 24, \"context\": 90, "
+    "\"cache_dtype\": \"f16\"},\n"
+    "{\"op\": \"split\", \"rows\": 3, \"first\": 37, \"second\": 16},\n"
+    "{\"op\": \"arange\", \"size\": 21}\n"
     "]}\n";
 
 #endif

@@ -108,6 +108,27 @@ static void test_router_by_hand(void **state)
     }
 }
 
+/* Two groups of two: the first has the greatest sigmoid, the second, by the biases, the greater sum, of which
+ * the bias is no part of the weights. */
+static void test_groups_by_hand(void **state)
+{
+    (void)state;
+    struct kgen_problem problem = router(1, 4, 2, KGEN_SIGMOID, 1);
+    kgen_problem_set(&problem, "corrected", 1);
+    kgen_problem_set(&problem, "groups", 2);
+    kgen_problem_set_real(&problem, "factor", 3);
+    assert_int_equal(kgen_problem_check(&problem, NULL, 0, 0, NULL), 0);
+    /* Sigmoids of 0.8, 0.2, 0.5 and 0.25. */
+    float x[] = {1.38629436f, -1.38629436f, 0.0f, -1.09861229f}, bias[] = {0, 0, 0.25f, 0.75f};
+    double numbers[2], exact[2], y[2], bound[2];
+    const struct kgen_arguments arguments = {.buffers = {x, bias}};
+    struct kgen_expected expected = {.values = {NULL, NULL, numbers, y},
+                                     .bounds = {NULL, NULL, exact, bound}};
+    problem.op->reference(&problem, &arguments, &expected);
+    assert_true(numbers[0] >= 3 && numbers[0] <= 3 && numbers[1] >= 2 && numbers[1] <= 2);
+    assert_true(fabs(y[0] - 1) < 1e-6 && fabs(y[1] - 2) < 1e-6 && bound[0] > 0 && bound[0] < 1e-5);
+}
+
 static void test_weighted_sum_by_hand(void **state)
 {
     (void)state;
@@ -203,6 +224,13 @@ static void add_others(struct kgen_text *text)
                        "\"scoring\": \"%s\", \"normalised\": %s}",
                        experts[i][0], experts[i][1], kind < 2 ? "softmax" : "sigmoid",
                        kind % 2 == 0 ? "true" : "false");
+        if (experts[i][0] % 4 == 0)
+            shapes_add(text,
+                       "{\"op\": \"router\", \"rows\": 3, \"experts\": %d, \"experts_per_token\": %d, "
+                       "\"scoring\": \"%s\", \"normalised\": true, \"corrected\": %s, \"groups\": 4, "
+                       "\"groups_per_token\": 2, \"factor\": 2.5}",
+                       experts[i][0], experts[i][1], i % 2 == 0 ? "sigmoid" : "softmax",
+                       i % 2 == 0 ? "true" : "false");
         shapes_add(text, "{\"op\": \"weighted_sum\", \"rows\": %d, \"size\": %d}", experts[i][1],
                    experts[i][0] + 13);
         shapes_add(text, "{\"op\": \"gather_add\", \"experts\": %d, \"experts_per_token\": %d, \"size\": %d}",
@@ -362,6 +390,18 @@ static const struct {
     {ROUTER, "i < 20", "i < 19", KGEN_WRONG_ELEMENT},
     {ROUTER, "score > weight[at - 1]", "score >= weight[at - 1]", KGEN_WRONG_ELEMENT},
     {ROUTER, "j < 4; j++)\n            sum", "j < 3; j++)\n            sum", KGEN_WRONG_ELEMENT},
+#define GROUPS                                                                                               \
+    "{\"op\": \"router\", \"experts\": 24, \"experts_per_token\": 5, \"scoring\": \"sigmoid\", "             \
+    "\"normalised\": true, \"corrected\": true, \"groups\": 6, \"groups_per_token\": 3, \"factor\": 2.5}"
+    {GROUPS, "+ bias[i]", "+ bias[i]", KGEN_PASSED},
+    {GROUPS, "+ bias[i]", "", KGEN_WRONG_ELEMENT},
+    {GROUPS, "weight[j] = input[chosen[j]]", "weight[j] = corrected[chosen[j]]", KGEN_WRONG_ELEMENT},
+    {GROUPS, "first + second", "first", KGEN_WRONG_ELEMENT},
+    {GROUPS, "n < 3", "n < 4", KGEN_WRONG_ELEMENT},
+    {GROUPS, "n < 3", "n < 2", KGEN_WRONG_ELEMENT},
+    {GROUPS, "if (!taken[i / 4])", "if (!taken[i / 8])", KGEN_WRONG_ELEMENT},
+    {GROUPS, "scores[g] > scores[best]", "scores[g] >= scores[best]", KGEN_WRONG_ELEMENT},
+    {GROUPS, "weight[j] *= 2.5", "weight[j] *= 2.4", KGEN_WRONG_ELEMENT},
     {"{\"op\": \"weighted_sum\", \"rows\": 3, \"size\": 50}", "j < 3", "j < 2", KGEN_WRONG_ELEMENT},
 #define GATHER_ADD "{\"op\": \"gather_add\", \"experts\": 6, \"experts_per_token\": 3, \"size\": 50}"
     {GATHER_ADD, "ids[row]", "row", KGEN_WRONG_ELEMENT},
@@ -422,6 +462,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gather_by_hand),
         cmocka_unit_test(test_router_by_hand),
+        cmocka_unit_test(test_groups_by_hand),
         cmocka_unit_test(test_weighted_sum_by_hand),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_planted_faults),

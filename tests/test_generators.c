@@ -38,14 +38,26 @@ static struct kgen_problem few(const struct kgen_op *op)
     static const struct {
         const char *field;
         int64_t value;
-    } values[] = {{"N", 3},           {"M", 12},
-                  {"K", 256},         {"bits", 4},
-                  {"group_size", 64}, {"rows", 2},
-                  {"size", 300},      {"heads", 2},
-                  {"head_dim", 16},   {"rotary_dim", 8},
-                  {"kv_heads", 1},    {"context", 40},
-                  {"residual", 1},    {"activation_dtype", KGEN_I8},
-                  {"experts", 7},     {"experts_per_token", 3}};
+    } values[] = {{"N", 3},
+                  {"M", 12},
+                  {"K", 256},
+                  {"bits", 4},
+                  {"group_size", 64},
+                  {"rows", 2},
+                  {"size", 300},
+                  {"heads", 2},
+                  {"head_dim", 16},
+                  {"rotary_dim", 8},
+                  {"kv_heads", 1},
+                  {"context", 40},
+                  {"residual", 1},
+                  {"activation_dtype", KGEN_I8},
+                  {"experts", 7},
+                  {"experts_per_token", 3},
+                  {"first", 5},
+                  {"second", 3},
+                  {"kv_lora_rank", 16},
+                  {"qk_rope_head_dim", 8}};
     struct kgen_problem problem;
     kgen_problem_init(&problem, op);
     for (size_t i = 0; i < KGEN_COUNT_OF(values); i++)

@@ -46,6 +46,8 @@ static const char *const shipped[] = {
     "tests/models/gpt-oss-mxfp4",
     "tests/models/gpt-oss-blocks",
     "tests/models/gemma4",
+    "tests/models/deepseek-v3",
+    "tests/models/deepseek-v3-hf",
 };
 static const char *const *folders = shipped;
 static size_t folder_count = KGEN_COUNT_OF(shipped);
@@ -187,6 +189,26 @@ static const struct stored phi3_names[] = {
     {NULL, NULL},
 };
 
+static const struct stored deepseek_names[] = {
+    {"post_attention_layernorm.weight", "ffn_norm.weight"},
+    {"self_attn.q_a_proj.weight", "attn_q_a.weight"},
+    {"self_attn.q_a_layernorm.weight", "attn_q_a_norm.weight"},
+    {"self_attn.q_b_proj.weight", "attn_q_b.weight"},
+    {"self_attn.kv_a_proj_with_mqa.weight", "attn_kv_a_mqa.weight"},
+    {"self_attn.kv_a_layernorm.weight", "attn_kv_a_norm.weight"},
+    {"self_attn.embed_q.weight", "attn_k_b.weight"},
+    {"self_attn.unembed_out.weight", "attn_v_b.weight"},
+    {"mlp.gate.weight", "ffn_gate_inp.weight"},
+    {"mlp.gate.e_score_correction_bias", "exp_probs_b.bias"},
+    {"mlp.switch_mlp.gate_proj.weight", "ffn_gate_exps.weight"},
+    {"mlp.switch_mlp.up_proj.weight", "ffn_up_exps.weight"},
+    {"mlp.switch_mlp.down_proj.weight", "ffn_down_exps.weight"},
+    {"mlp.shared_experts.gate_proj.weight", "ffn_gate_shexp.weight"},
+    {"mlp.shared_experts.up_proj.weight", "ffn_up_shexp.weight"},
+    {"mlp.shared_experts.down_proj.weight", "ffn_down_shexp.weight"},
+    {NULL, NULL},
+};
+
 struct number {
     const char *key;
     double value;
@@ -199,7 +221,7 @@ static const struct of_gguf {
     bool gemma;
     double q_norm; /* factor of its weights */
     int64_t layers, hidden;
-    struct number numbers[14];
+    struct number numbers[20];
 } of_gguf[] = {
     {"tests/models/gemma3",
      "gemma3",
@@ -256,6 +278,33 @@ static const struct of_gguf {
       {"rope.scaling.yarn_beta_fast", 16, false},
       {"rope.scaling.yarn_beta_slow", 1.018592, false},
       {"rope.scaling.factor", 8, false}}},
+    {"tests/models/deepseek-v3",
+     "deepseek2",
+     deepseek_names,
+     false,
+     1,
+     2,
+     32,
+     {{"attention.q_lora_rank", 32, true},
+      {"attention.kv_lora_rank", 32, true},
+      {"attention.key_length", 40, true},
+      {"attention.value_length", 32, true},
+      {"attention.key_length_mla", 40, true},
+      {"attention.value_length_mla", 16, true},
+      {"rope.dimension_count", 8, true},
+      {"rope.scaling.factor", 4, false},
+      {"rope.scaling.original_context_length", 16, true},
+      {"rope.scaling.yarn_beta_fast", 4, false},
+      {"rope.scaling.yarn_log_multiplier", 0.08, false},
+      {"leading_dense_block_count", 1, true},
+      {"expert_count", 6, true},
+      {"expert_used_count", 3, true},
+      {"expert_shared_count", 1, true},
+      {"expert_group_count", 3, true},
+      {"expert_group_used_count", 2, true},
+      {"expert_feed_forward_length", 32, true},
+      {"expert_gating_func", 2, true},
+      {"expert_weights_scale", 2.5, false}}},
 };
 
 static bool has_number(const struct of_gguf *model, const char *key)
@@ -277,6 +326,8 @@ static void put_numbers(struct kgen_test_gguf *file, const struct of_gguf *model
     };
     char key[80];
     kgen_test_gguf_string(file, "general.architecture", model->architecture);
+    if (model->names == deepseek_names)
+        kgen_test_gguf_bool(file, "deepseek2.expert_weights_norm", true);
     snprintf(key, sizeof key, "%s.block_count", model->architecture);
     kgen_test_gguf_u32(file, key, (uint32_t)model->layers);
     snprintf(key, sizeof key, "%s.embedding_length", model->architecture);
@@ -293,7 +344,9 @@ static void put_numbers(struct kgen_test_gguf *file, const struct of_gguf *model
             kgen_test_gguf_f32(file, key, (float)number->value);
         if (strcmp(number->key, "rope.scaling.factor") == 0) {
             snprintf(key, sizeof key, "%s.rope.scaling.type", model->architecture);
-            kgen_test_gguf_string(file, key, model->names == gpt_oss_names ? "yarn" : "linear");
+            kgen_test_gguf_string(file, key,
+                                  model->names == gpt_oss_names || model->names == deepseek_names ? "yarn"
+                                                                                                  : "linear");
         }
     }
 }

@@ -80,11 +80,29 @@ static struct kgen_problem sample(const struct kgen_op *op)
         return problem;
     }
     if (op == kgen_op_find("gather_qmv") || op == kgen_op_find("gather_qmm") ||
-        op == kgen_op_find("router") || op == kgen_op_find("weighted_sum") ||
-        op == kgen_op_find("gather_add") || op == kgen_op_find("scale_rows")) {
+        op == kgen_op_find("weighted_sum") || op == kgen_op_find("gather_add") ||
+        op == kgen_op_find("scale_rows")) {
         static const char *const names[] = {
             "experts", "experts_per_token", "N", "K", "bits", "group_size", "rows", "size", "M"};
         static const int64_t values[] = {128, 8, 768, 2048, 4, 64, 8, 4096, 512};
+        kgen_problem_init(&problem, op);
+        for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
+            kgen_problem_set(&problem, names[i], values[i]);
+        return problem;
+    }
+    if (op == kgen_op_find("router")) {
+        static const char *const names[] = {"experts", "experts_per_token", "rows",
+                                            "groups",  "groups_per_token",  "scoring"};
+        static const int64_t values[] = {128, 8, 8, 4, 2, KGEN_SIGMOID};
+        kgen_problem_init(&problem, op);
+        for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
+            kgen_problem_set(&problem, names[i], values[i]);
+        return problem;
+    }
+    if (op == kgen_op_find("mla_decode") || op == kgen_op_find("split")) {
+        static const char *const names[] = {"heads", "kv_lora_rank", "qk_rope_head_dim", "context", "rows",
+                                            "first", "second"};
+        static const int64_t values[] = {128, 512, 64, 4096, 128, 128, 64};
         kgen_problem_init(&problem, op);
         for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
             kgen_problem_set(&problem, names[i], values[i]);

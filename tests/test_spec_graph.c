@@ -302,7 +302,11 @@ static void write_config(const struct kgen_family *family, struct kgen_text *tex
                  {"head_dim", 64},
                  {"expert_size", 128},
                  {"global_head_dim", 64},
-                 {"global_kv_heads", 1}};
+                 {"global_kv_heads", 1},
+                 {"q_lora_rank", 64},
+                 {"kv_lora_rank", 128},
+                 {"qk_nope_head_dim", 64},
+                 {"v_head_dim", 64}};
     const struct kgen_config_key *lists[] = {family->shared, family->own};
     kgen_text_printf(text, "{\"architectures\": [\"%s\"], \"quantization\": {\"bits\": 4}",
                      family->architecture);

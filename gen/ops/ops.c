@@ -5,28 +5,31 @@
 #include <string.h>
 
 /* clang-format off: a row is a line */
-#define OPS(ROW) \
-    ROW(qmv) \
-    ROW(qmm) \
-    ROW(dequantize) \
-    ROW(rms_norm) \
-    ROW(layer_norm) \
-    ROW(rope) \
-    ROW(swiglu) \
-    ROW(clamped_swiglu) \
-    ROW(geglu) \
-    ROW(add) \
-    ROW(scale) \
-    ROW(softcap) \
-    ROW(softmax) \
-    ROW(attention_decode) \
-    ROW(attention_prefill) \
-    ROW(gather_qmv) \
-    ROW(gather_qmm) \
-    ROW(router) \
-    ROW(weighted_sum) \
-    ROW(gather_add) \
-    ROW(scale_rows)
+#define OPS(ROW)                                                                                             \
+    ROW(qmv)                                                                                                 \
+    ROW(qmm)                                                                                                 \
+    ROW(dequantize)                                                                                          \
+    ROW(rms_norm)                                                                                            \
+    ROW(layer_norm)                                                                                          \
+    ROW(rope)                                                                                                \
+    ROW(swiglu)                                                                                              \
+    ROW(clamped_swiglu)                                                                                      \
+    ROW(geglu)                                                                                               \
+    ROW(add)                                                                                                 \
+    ROW(scale)                                                                                               \
+    ROW(softcap)                                                                                             \
+    ROW(softmax)                                                                                             \
+    ROW(attention_decode)                                                                                    \
+    ROW(attention_prefill)                                                                                   \
+    ROW(gather_qmv)                                                                                          \
+    ROW(gather_qmm)                                                                                          \
+    ROW(router)                                                                                              \
+    ROW(weighted_sum)                                                                                        \
+    ROW(gather_add)                                                                                          \
+    ROW(scale_rows)                                                                                          \
+    ROW(mla_decode)                                                                                          \
+    ROW(split)                                                                                               \
+    ROW(arange)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct kgen_op kgen_op_##name;

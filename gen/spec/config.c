@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads a Hugging Face config.json into the quantities that a family's tables name. Keys that do not matter
  * are ignored. */
+#include "gen/spec/deepseek.h"
 #include "gen/spec/reader.h"
 
 #include <math.h>
@@ -430,7 +431,8 @@ int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struc
         kgen_spec_position_read(reader, config, model, &position_supported) != 0 ||
         kgen_spec_add_quantity(reader, model, "position_supported", NULL, position_supported) != 0 ||
         kgen_spec_attention_read(reader, config, model) != 0 || read_activation(reader, config, model) != 0 ||
-        read_gating_limit(reader, config, model) != 0 || read_ends(reader, config, model) != 0)
+        read_gating_limit(reader, config, model) != 0 || read_ends(reader, config, model) != 0 ||
+        kgen_spec_deepseek_read(reader, config, model) != 0)
         return -1;
     return read_norm(reader, config, model);
 }

@@ -292,6 +292,8 @@ static int add_step(struct kgen_derivation *derivation, const struct kgen_step *
         added->status = KGEN_GRAPH_UNSUPPORTED;
     if (kgen_derive_fields(derivation, step, node) != 0)
         return -1;
+    if (added->status == KGEN_GRAPH_DERIVED && step->real_field != NULL)
+        kgen_problem_set_real(&added->problem, step->real_field, step->real_value);
     if (added->status == KGEN_GRAPH_DERIVED) {
         kgen_problem_complete(&added->problem);
         if (kgen_spec_check_problem(derivation->reader, NULL, &added->problem, added->label) != 0)

@@ -87,6 +87,7 @@ struct kgen_checkpoint_tensor {
     const unsigned char *arrays[KGEN_FORMAT_ARRAYS_MAX];
     /* NULL, or the matrix of each expert, where the file has them apart; owned by the checkpoint. */
     const struct kgen_checkpoint_tensor *const *experts;
+    bool copied; /* data is in memory, and not in the file's map */
     const struct kgen_package_weights *packed; /* of a package: what it is a part of, and where; else NULL */
     int64_t first_row;
     int64_t row_step; /* 0, or what lies from a row, or an element of a plain tensor, to the next: first_row +

@@ -24,6 +24,7 @@ static const struct architecture {
     {"phi3", "Phi3ForCausalLM", "half", NULL},
     {"glm4", "Glm4ForCausalLM", "interleaved", NULL},
     {"gpt-oss", "GptOssForCausalLM", "half", "GptOssForCausalLM"},
+    {"deepseek2", "DeepseekV3ForCausalLM", "interleaved", "DeepseekV3ForCausalLM"},
 };
 
 static bool is_gemma(const struct architecture *architecture)
@@ -34,6 +35,11 @@ static bool is_gemma(const struct architecture *architecture)
 static bool is_glm4(const struct architecture *architecture)
 {
     return strcmp(architecture->name, "glm4") == 0;
+}
+
+static bool is_deepseek(const struct architecture *architecture)
+{
+    return strcmp(architecture->name, "deepseek2") == 0;
 }
 
 /* Keys after the architecture's name, and those of the config that they become. */
@@ -74,6 +80,22 @@ static const struct {
     {"gemma3", "rope.freq_base_swa", "rope_local_base_freq", false},
     {"phi3", "attention.sliding_window", "sliding_window", true},
     {"gpt-oss", "attention.sliding_window", "sliding_window", true},
+    {"deepseek2", "attention.q_lora_rank", "q_lora_rank", true},
+    {"deepseek2", "attention.kv_lora_rank", "kv_lora_rank", true},
+    {"deepseek2", "attention.key_length_mla", KGEN_DEEPSEEK_HEAD_DIM, true},
+    {"deepseek2", "attention.value_length_mla", "v_head_dim", true},
+    {"deepseek2", "rope.dimension_count", "qk_rope_head_dim", true},
+    {"deepseek2", "leading_dense_block_count", "first_k_dense_replace", true},
+    {"deepseek2", "expert_shared_count", "n_shared_experts", true},
+    {"deepseek2", "expert_group_count", "n_group", true},
+    {"deepseek2", "expert_group_used_count", "topk_group", true},
+    {"deepseek2", "expert_weights_scale", "routed_scaling_factor", false},
+    {"deepseek2", "expert_gating_func", KGEN_DEEPSEEK_GATING, true},
+    {"deepseek2", "rope.scaling.factor", KGEN_DEEPSEEK_YARN_FACTOR, false},
+    {"deepseek2", "rope.scaling.yarn_log_multiplier", KGEN_DEEPSEEK_YARN_LOG, false},
+    {"deepseek2", "rope.scaling.original_context_length", KGEN_DEEPSEEK_YARN_CONTEXT, true},
+    {"deepseek2", "rope.scaling.yarn_beta_fast", KGEN_DEEPSEEK_YARN_FAST, false},
+    {"deepseek2", "rope.scaling.yarn_beta_slow", KGEN_DEEPSEEK_YARN_SLOW, false},
 };
 
 /* Keys that change what is computed, and the values with which they do not. */
@@ -331,6 +353,8 @@ static int read_scaling(const struct maker *maker)
         kgen_gguf_string(maker->gguf, key_of(maker, "rope.scaling.type", full), &type, maker->error);
     if (found < 0)
         return -1;
+    if (is_deepseek(maker->architecture) && kgen_gguf_text_is(type, "yarn"))
+        return 0; /* kgen_checkpoint_deepseek_config reads it */
     if (kgen_gguf_text_is(type, "yarn"))
         return read_yarn(maker);
     const bool linear = kgen_gguf_text_is(type, "linear");
@@ -499,7 +523,7 @@ static int find_architecture(struct maker *maker)
     }
     fail(maker, "the architecture \"%s\" is not supported", kgen_gguf_show(name, shown, sizeof shown));
     kgen_error_hint(maker->error,
-                    "llama, qwen2, qwen3, qwen3moe, gemma2, gemma3, phi3, glm4 and gpt-oss are");
+                    "llama, qwen2, qwen3, qwen3moe, gemma2, gemma3, phi3, glm4, gpt-oss and deepseek2 are");
     return -1;
 }
 
@@ -541,8 +565,12 @@ static int make(struct maker *maker)
 {
     if (find_architecture(maker) != 0 || set_name(maker) != 0 || check_version(maker) != 0 ||
         read_numbers(maker) != 0 || read_experts(maker) != 0 || check_neutral(maker) != 0 ||
-        read_own(maker) != 0 || read_head(maker) != 0 || set_gemma(maker) != 0 || read_scaling(maker) != 0 ||
-        read_factors(maker) != 0 || read_vocabulary(maker) != 0)
+        read_own(maker) != 0 ||
+        (is_deepseek(maker->architecture)
+             ? kgen_checkpoint_deepseek_config(maker->checkpoint, maker->config, maker->error)
+             : read_head(maker)) != 0 ||
+        set_gemma(maker) != 0 || read_scaling(maker) != 0 || read_factors(maker) != 0 ||
+        read_vocabulary(maker) != 0)
         return -1;
     return set(maker, "rope_pairing", json_string(maker->architecture->rope_pairing)) != 0 ||
                    set(maker, "torch_dtype", json_string("float16")) != 0 ||

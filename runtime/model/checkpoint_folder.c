@@ -254,6 +254,9 @@ void kgen_checkpoint_folder_free(struct kgen_checkpoint_folder *folder)
     free(folder->by_name);
     free(folder->experts);
     free(folder->stacks);
+    for (size_t i = 0; i < folder->copy_count; i++)
+        free(folder->copies[i]);
+    free(folder->copies);
     free(folder->source);
     free(folder->last_name);
     free(folder);

@@ -23,6 +23,9 @@ struct kgen_checkpoint_folder {
     /* Where the files have the matrices of each expert apart: they, and pointers to those of each stack. */
     struct kgen_checkpoint_tensor *experts;
     const struct kgen_checkpoint_tensor **stacks;
+    /* The memory of tensors that were made of others. */
+    unsigned char **copies;
+    size_t copy_count;
 };
 
 /* checkpoint_folder.c. A model of one file in memory: data is not copied, config is. */
@@ -46,6 +49,11 @@ int kgen_checkpoint_folder_stack(struct kgen_checkpoint_folder *folder, struct k
  * tensors as mlx-lm names them. After the tensors are described, before anything else has pointers to them.
  */
 int kgen_checkpoint_folder_split(struct kgen_checkpoint_folder *folder, struct kgen_error *error);
+/* checkpoint_folder_latent.c: puts "X.self_attn.embed_q.weight" and "X.self_attn.unembed_out.weight", as
+ * mlx-lm names them, in the place of a plain "X.self_attn.kv_b_proj.weight", in memory. Fails where it is
+ * quantised.
+ */
+int kgen_checkpoint_folder_split_latent(struct kgen_checkpoint_folder *folder, struct kgen_error *error);
 /* Makes by_name of the tensors, which has room for them. */
 void kgen_checkpoint_folder_sort(struct kgen_checkpoint_folder *folder);
 

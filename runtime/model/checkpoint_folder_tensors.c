@@ -387,7 +387,8 @@ int kgen_checkpoint_folder_describe(struct kgen_checkpoint_folder *folder, struc
     else
         result = gather(&describer) != 0 || describe_all(&describer) != 0 ||
                          kgen_checkpoint_folder_split(folder, error) != 0 ||
-                         kgen_checkpoint_folder_stack(folder, error) != 0
+                         kgen_checkpoint_folder_stack(folder, error) != 0 ||
+                         kgen_checkpoint_folder_split_latent(folder, error) != 0
                      ? -1
                      : 0;
     free(describer.stored);

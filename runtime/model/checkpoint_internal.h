@@ -54,6 +54,19 @@ int kgen_checkpoint_formats_write(const struct kgen_checkpoint *checkpoint, json
 /* checkpoint_config.c: a name that a spec may have, from that of a file. */
 void kgen_checkpoint_spec_name(const char *file, char name[KGEN_CHECKPOINT_SPEC_NAME_MAX]);
 
+/* Of GGUF files of deepseek2: what kgen_checkpoint_deepseek_config takes out of the config again. */
+#define KGEN_DEEPSEEK_HEAD_DIM "gguf.key_length_mla"
+#define KGEN_DEEPSEEK_GATING "gguf.expert_gating_func"
+#define KGEN_DEEPSEEK_YARN_FACTOR "gguf.yarn_factor"
+#define KGEN_DEEPSEEK_YARN_LOG "gguf.yarn_log_multiplier"
+#define KGEN_DEEPSEEK_YARN_CONTEXT "gguf.yarn_context"
+#define KGEN_DEEPSEEK_YARN_FAST "gguf.yarn_beta_fast"
+#define KGEN_DEEPSEEK_YARN_SLOW "gguf.yarn_beta_slow"
+/* checkpoint_config_deepseek.c: adds to a config, which has what the tables of checkpoint_config.c say, the
+ * sizes of heads, the router's keys and rope_scaling. Returns 0, or -1 with an error set. */
+int kgen_checkpoint_deepseek_config(const struct kgen_checkpoint *checkpoint, json_t *config,
+                                    struct kgen_error *error);
+
 /* checkpoint_matrix.c: sets what says how a matrix of one of ggml's types is read, where kgen has a format
  * for it. data of the tensor is set. */
 void kgen_checkpoint_set_matrix(struct kgen_checkpoint_tensor *tensor, uint32_t type, int64_t N, int64_t K);

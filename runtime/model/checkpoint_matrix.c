@@ -188,7 +188,7 @@ void kgen_checkpoint_let_go(const struct kgen_checkpoint *checkpoint, const char
 {
     struct kgen_checkpoint_tensor tensor;
     if (!checkpoint->mapped || !kgen_checkpoint_find(checkpoint, name, &tensor) ||
-        tensor.matrix.format == NULL)
+        tensor.matrix.format == NULL || tensor.copied)
         return;
     if (tensor.experts == NULL) {
         let_go(&tensor, begin, end);

@@ -5,51 +5,63 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "%" stands for the number of a layer. ".weight" or ".bias" follows. Of the rows that are for an
+/* "%" stands for the number of a layer. ".weight" or ".bias" follows, or nothing. Of the rows that are for an
  * architecture, the first counts. */
 static const struct {
     const char *name, *stored;
     const char *only; /* NULL, or the architectures of GGUF that the row is for */
+    bool whole;       /* nothing follows */
 } names[] = {
-    {"model.layers.%.post_attention_layernorm", "blk.%.post_attention_norm", "gemma2 gemma3"},
-    {"model.layers.%.pre_feedforward_layernorm", "blk.%.ffn_norm", "gemma2 gemma3"},
-    {"model.layers.%.post_feedforward_layernorm", "blk.%.post_ffw_norm", "gemma2 gemma3"},
-    {"model.layers.%.post_self_attn_layernorm", "blk.%.post_attention_norm", "glm4"},
-    {"model.layers.%.post_mlp_layernorm", "blk.%.post_ffw_norm", "glm4"},
-    {"model.layers.%.post_attention_layernorm", "blk.%.post_attention_norm", "gpt-oss"},
-    {"model.layers.%.mlp.gate_up_proj", "blk.%.ffn_up", "phi3 glm4"},
-    {"model.layers.%.self_attn.qkv_proj", "blk.%.attn_qkv", "phi3"},
-    {"model.embed_tokens", "token_embd", NULL},
-    {"model.norm", "output_norm", NULL},
-    {"lm_head", "output", NULL},
-    {"model.layers.%.input_layernorm", "blk.%.attn_norm", NULL},
-    {"model.layers.%.post_attention_layernorm", "blk.%.ffn_norm", NULL},
-    {"model.layers.%.self_attn.q_proj", "blk.%.attn_q", NULL},
-    {"model.layers.%.self_attn.k_proj", "blk.%.attn_k", NULL},
-    {"model.layers.%.self_attn.v_proj", "blk.%.attn_v", NULL},
-    {"model.layers.%.self_attn.o_proj", "blk.%.attn_output", NULL},
-    {"model.layers.%.self_attn.q_norm", "blk.%.attn_q_norm", NULL},
-    {"model.layers.%.self_attn.k_norm", "blk.%.attn_k_norm", NULL},
-    {"model.layers.%.mlp.gate_proj", "blk.%.ffn_gate", NULL},
-    {"model.layers.%.mlp.up_proj", "blk.%.ffn_up", NULL},
-    {"model.layers.%.mlp.down_proj", "blk.%.ffn_down", NULL},
-    {"model.layers.%.mlp.gate", "blk.%.ffn_gate_inp", "qwen3moe"},
-    {"model.layers.%.mlp.switch_mlp.gate_proj", "blk.%.ffn_gate_exps", "qwen3moe"},
-    {"model.layers.%.mlp.switch_mlp.up_proj", "blk.%.ffn_up_exps", "qwen3moe"},
-    {"model.layers.%.mlp.switch_mlp.down_proj", "blk.%.ffn_down_exps", "qwen3moe"},
-    {"model.layers.%.mlp.router", "blk.%.ffn_gate_inp", "gpt-oss"},
-    {"model.layers.%.mlp.experts.gate_proj", "blk.%.ffn_gate_exps", "gpt-oss"},
-    {"model.layers.%.mlp.experts.up_proj", "blk.%.ffn_up_exps", "gpt-oss"},
-    {"model.layers.%.mlp.experts.down_proj", "blk.%.ffn_down_exps", "gpt-oss"},
-    {"model.layers.%.router.proj", "blk.%.ffn_gate_inp", "gemma4"},
-    {"model.layers.%.experts.switch_glu.gate_proj", "blk.%.ffn_gate_exps", "gemma4"},
-    {"model.layers.%.experts.switch_glu.up_proj", "blk.%.ffn_up_exps", "gemma4"},
-    {"model.layers.%.experts.switch_glu.down_proj", "blk.%.ffn_down_exps", "gemma4"},
+    {"model.layers.%.post_attention_layernorm", "blk.%.post_attention_norm", "gemma2 gemma3", false},
+    {"model.layers.%.pre_feedforward_layernorm", "blk.%.ffn_norm", "gemma2 gemma3", false},
+    {"model.layers.%.post_feedforward_layernorm", "blk.%.post_ffw_norm", "gemma2 gemma3", false},
+    {"model.layers.%.post_self_attn_layernorm", "blk.%.post_attention_norm", "glm4", false},
+    {"model.layers.%.post_mlp_layernorm", "blk.%.post_ffw_norm", "glm4", false},
+    {"model.layers.%.post_attention_layernorm", "blk.%.post_attention_norm", "gpt-oss", false},
+    {"model.layers.%.mlp.gate_up_proj", "blk.%.ffn_up", "phi3 glm4", false},
+    {"model.layers.%.self_attn.qkv_proj", "blk.%.attn_qkv", "phi3", false},
+    {"model.embed_tokens", "token_embd", NULL, false},
+    {"model.norm", "output_norm", NULL, false},
+    {"lm_head", "output", NULL, false},
+    {"model.layers.%.input_layernorm", "blk.%.attn_norm", NULL, false},
+    {"model.layers.%.post_attention_layernorm", "blk.%.ffn_norm", NULL, false},
+    {"model.layers.%.self_attn.q_proj", "blk.%.attn_q", NULL, false},
+    {"model.layers.%.self_attn.k_proj", "blk.%.attn_k", NULL, false},
+    {"model.layers.%.self_attn.v_proj", "blk.%.attn_v", NULL, false},
+    {"model.layers.%.self_attn.o_proj", "blk.%.attn_output", NULL, false},
+    {"model.layers.%.self_attn.q_norm", "blk.%.attn_q_norm", NULL, false},
+    {"model.layers.%.self_attn.k_norm", "blk.%.attn_k_norm", NULL, false},
+    {"model.layers.%.mlp.gate_proj", "blk.%.ffn_gate", NULL, false},
+    {"model.layers.%.mlp.up_proj", "blk.%.ffn_up", NULL, false},
+    {"model.layers.%.mlp.down_proj", "blk.%.ffn_down", NULL, false},
+    {"model.layers.%.mlp.gate", "blk.%.ffn_gate_inp", "qwen3moe deepseek2", false},
+    {"model.layers.%.mlp.switch_mlp.gate_proj", "blk.%.ffn_gate_exps", "qwen3moe deepseek2", false},
+    {"model.layers.%.mlp.switch_mlp.up_proj", "blk.%.ffn_up_exps", "qwen3moe deepseek2", false},
+    {"model.layers.%.mlp.switch_mlp.down_proj", "blk.%.ffn_down_exps", "qwen3moe deepseek2", false},
+    {"model.layers.%.self_attn.q_a_proj", "blk.%.attn_q_a", "deepseek2", false},
+    {"model.layers.%.self_attn.q_a_layernorm", "blk.%.attn_q_a_norm", "deepseek2", false},
+    {"model.layers.%.self_attn.q_b_proj", "blk.%.attn_q_b", "deepseek2", false},
+    {"model.layers.%.self_attn.kv_a_proj_with_mqa", "blk.%.attn_kv_a_mqa", "deepseek2", false},
+    {"model.layers.%.self_attn.kv_a_layernorm", "blk.%.attn_kv_a_norm", "deepseek2", false},
+    {"model.layers.%.self_attn.embed_q", "blk.%.attn_k_b", "deepseek2", false},
+    {"model.layers.%.self_attn.unembed_out", "blk.%.attn_v_b", "deepseek2", false},
+    {"model.layers.%.mlp.shared_experts.gate_proj", "blk.%.ffn_gate_shexp", "deepseek2", false},
+    {"model.layers.%.mlp.shared_experts.up_proj", "blk.%.ffn_up_shexp", "deepseek2", false},
+    {"model.layers.%.mlp.shared_experts.down_proj", "blk.%.ffn_down_shexp", "deepseek2", false},
+    {"model.layers.%.mlp.gate.e_score_correction_bias", "blk.%.exp_probs_b.bias", "deepseek2", true},
+    {"model.layers.%.mlp.router", "blk.%.ffn_gate_inp", "gpt-oss", false},
+    {"model.layers.%.mlp.experts.gate_proj", "blk.%.ffn_gate_exps", "gpt-oss", false},
+    {"model.layers.%.mlp.experts.up_proj", "blk.%.ffn_up_exps", "gpt-oss", false},
+    {"model.layers.%.mlp.experts.down_proj", "blk.%.ffn_down_exps", "gpt-oss", false},
+    {"model.layers.%.router.proj", "blk.%.ffn_gate_inp", "gemma4", false},
+    {"model.layers.%.experts.switch_glu.gate_proj", "blk.%.ffn_gate_exps", "gemma4", false},
+    {"model.layers.%.experts.switch_glu.up_proj", "blk.%.ffn_up_exps", "gemma4", false},
+    {"model.layers.%.experts.switch_glu.down_proj", "blk.%.ffn_down_exps", "gemma4", false},
     /* Mixtral's. */
-    {"model.layers.%.block_sparse_moe.gate", "blk.%.ffn_gate_inp", "llama"},
-    {"model.layers.%.block_sparse_moe.switch_mlp.gate_proj", "blk.%.ffn_gate_exps", "llama"},
-    {"model.layers.%.block_sparse_moe.switch_mlp.up_proj", "blk.%.ffn_up_exps", "llama"},
-    {"model.layers.%.block_sparse_moe.switch_mlp.down_proj", "blk.%.ffn_down_exps", "llama"},
+    {"model.layers.%.block_sparse_moe.gate", "blk.%.ffn_gate_inp", "llama", false},
+    {"model.layers.%.block_sparse_moe.switch_mlp.gate_proj", "blk.%.ffn_gate_exps", "llama", false},
+    {"model.layers.%.block_sparse_moe.switch_mlp.up_proj", "blk.%.ffn_up_exps", "llama", false},
+    {"model.layers.%.block_sparse_moe.switch_mlp.down_proj", "blk.%.ffn_down_exps", "llama", false},
 };
 
 static const char *const endings[] = {".weight", ".bias"};
@@ -113,11 +125,12 @@ static bool translate(struct kgen_gguf_text text, struct kgen_gguf_text architec
     for (size_t i = 0; i < KGEN_COUNT_OF(names); i++) {
         if (!is_for(names[i].only, architecture))
             continue;
-        for (size_t j = 0; j < KGEN_COUNT_OF(endings); j++) {
+        for (size_t j = 0; j < (names[i].whole ? 1 : KGEN_COUNT_OF(endings)); j++) {
+            const char *ending = names[i].whole ? "" : endings[j];
             struct kgen_gguf_text layer;
-            if (!matches(text, to_gguf ? names[i].name : names[i].stored, endings[j], &layer))
+            if (!matches(text, to_gguf ? names[i].name : names[i].stored, ending, &layer))
                 continue;
-            fill_in(to_gguf ? names[i].stored : names[i].name, layer, endings[j], result);
+            fill_in(to_gguf ? names[i].stored : names[i].name, layer, ending, result);
             return true;
         }
     }

@@ -181,6 +181,7 @@ int kgen_timing_buffers_fill(struct kgen_timing_buffers *buffers, const struct k
         if (copied)
             copy_bytes += (list.items[i].bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     }
+    copy_bytes = copy_bytes > 0 ? copy_bytes : ALIGNMENT; /* there are ops that read nothing */
     buffers->copy_bytes = copy_bytes;
     buffers->copies = 2 * cache_bytes / copy_bytes + 2;
     if (reserve(buffers, buffers->copies * copy_bytes, (int)problem->threads, seed, error) != 0)

@@ -37,6 +37,13 @@ TWO_LAYERS = {"num_hidden_layers": 2}
 QWEN3_MOE = {"num_hidden_layers": 2, "head_dim": 16, "num_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 32,
              "decoder_sparse_step": 1, "mlp_only_layers": [0], "norm_topk_prob": True}
 MIXTRAL = {"num_local_experts": 4, "num_experts_per_tok": 2}
+# The first layer has no experts.
+DEEPSEEK = {**TWO_LAYERS, "num_key_value_heads": 2, "q_lora_rank": 32, "kv_lora_rank": 32, "qk_nope_head_dim": 32, "qk_rope_head_dim": 8,
+            "v_head_dim": 16, "moe_intermediate_size": 32, "n_routed_experts": 6, "n_shared_experts": 1, "num_experts_per_tok": 3,
+            "n_group": 3, "topk_group": 2, "routed_scaling_factor": 2.5, "first_k_dense_replace": 1, "moe_layer_freq": 1,
+            "norm_topk_prob": True, "topk_method": "noaux_tc", "scoring_func": "sigmoid", "tie_word_embeddings": False,
+            "rope_scaling": {"type": "yarn", "factor": 4.0, "mscale": 0.8, "mscale_all_dim": 0.8, "beta_fast": 4, "beta_slow": 1,
+                             "original_max_position_embeddings": 16}}
 
 # mlx-lm always truncates the limits of YaRN, and GGUF files of gpt-oss never: they are 0 and, nearly, 2 here.
 GPT_OSS = {"num_hidden_layers": 2, "head_dim": 16, "num_attention_heads": 4, "num_key_value_heads": 2, "num_local_experts": 4,
@@ -117,6 +124,10 @@ MODELS = [
     ("gpt-oss-mxfp4", "gpt_oss", "GptOssForCausalLM", GPT_OSS, mx.bfloat16, 4, 32, experts_only, 1, "mxfp4"),
     ("gemma4", "gemma4_text", "Gemma4ForCausalLM", GEMMA4, mx.bfloat16, 0, 0, None, 1),
     ("gpt-oss-blocks", "gpt_oss", "GptOssForCausalLM", GPT_OSS, mx.bfloat16, 4, 32, experts_only, 1, "mxfp4", "blocks"),
+    ("deepseek-v3", "deepseek_v3", "DeepseekV3ForCausalLM", DEEPSEEK, mx.bfloat16, 0, 0, None, 1),
+    # Without q_lora_rank, and with experts in the only layer.
+    ("deepseek-v3-hf", "deepseek_v3", "DeepseekV3ForCausalLM", {**DEEPSEEK, "num_hidden_layers": 1, "q_lora_rank": None,
+     "rope_scaling": None, "first_k_dense_replace": 0, "n_routed_experts": 4, "n_group": 2, "rms_norm_eps": 1e-2}, mx.float16, 0, 0, None, 1, "affine", True),
 ]
 
 
@@ -127,6 +138,9 @@ def make_weights(model, norm):
             return 1 + 0.1 * mx.random.normal(weight.shape)
         if "norm" in name:
             return norm + 0.1 * mx.random.normal(weight.shape)
+        if name.endswith("e_score_correction_bias"):
+            # Not below 0: mlx-lm puts 0 in the place of the scores of groups that are not taken, which must be the least.
+            return 0.5 * mx.random.uniform(shape=weight.shape)
         if name.endswith(".bias"):
             return 0.3 * mx.random.normal(weight.shape)
         return mx.random.normal(weight.shape) / weight.shape[-1] ** 0.5
@@ -134,10 +148,17 @@ def make_weights(model, norm):
 
 
 def store_apart(weights):
-    """The matrices of experts one by one, as Hugging Face's library has them, in place of mlx-lm's stacks."""
+    """The matrices of experts one by one, and kv_b_proj whole, as Hugging Face's library has them, in place of mlx-lm's stacks."""
     letters = {"gate_proj": "w1", "up_proj": "w3", "down_proj": "w2"}
     result = {}
     for name, weight in weights.items():
+        if ".embed_q." in name:
+            values = weights[name.replace("embed_q", "unembed_out")]
+            whole = mx.concatenate([weight.swapaxes(-1, -2), values], axis=1)
+            result[name.replace("embed_q", "kv_b_proj")] = whole.reshape(-1, whole.shape[-1])
+            continue
+        if ".unembed_out." in name:
+            continue
         if ".switch_mlp." not in name:
             result[name] = weight
             continue

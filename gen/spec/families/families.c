@@ -2,12 +2,23 @@
 #include "gen/spec/families/family.h"
 
 /* A row for each family. */
+/* clang-format off: a row is a line */
 #define FAMILIES(ROW)                                                                                        \
     ROW(llama)                                                                                               \
     ROW(mistral)                                                                                             \
     ROW(qwen2)                                                                                               \
-    ROW(qwen3) ROW(qwen3_moe) ROW(mixtral) ROW(gemma2) ROW(gemma3) ROW(phi3) ROW(glm4) ROW(gpt_oss)          \
-        ROW(gemma4)
+    ROW(qwen3)                                                                                               \
+    ROW(qwen3_moe)                                                                                           \
+    ROW(mixtral)                                                                                             \
+    ROW(gemma2)                                                                                              \
+    ROW(gemma3)                                                                                              \
+    ROW(phi3)                                                                                                \
+    ROW(glm4)                                                                                                \
+    ROW(gpt_oss)                                                                                             \
+    ROW(gemma4)                                                                                              \
+    ROW(deepseek_v3)                                                                                         \
+    ROW(deepseek_v2)
+/* clang-format on */
 
 #define DECLARE(name) extern const struct kgen_family kgen_family_##name;
 #define ADDRESS(name) &kgen_family_##name,

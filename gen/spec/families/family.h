@@ -138,6 +138,8 @@ struct kgen_step {
     const char *when;      /* NULL, or a quantity that must not be 0; "!quantity": that must be 0 */
     const char *supported; /* NULL, or a quantity that is 0 where the op cannot do what the config asks for */
     struct kgen_step_field fields[KGEN_GRAPH_SIZES_MAX];
+    const char *real_field; /* NULL, or a real field that has its own value, and not that of the config */
+    double real_value;
     struct kgen_step_tensor tensors[KGEN_GRAPH_OPERANDS_MAX];
     struct kgen_step_weight weights[KGEN_GRAPH_WEIGHTS_MAX];
     struct kgen_step_state states[2];
