@@ -192,7 +192,7 @@ struct kgen_spec_model {
     struct {
         struct kgen_problem problem;
         const char *when; /* NULL: of all layers, and outside them */
-    } prototypes[8];
+    } prototypes[12];
     size_t prototype_count;
 };
 
