@@ -15,7 +15,8 @@ static bool is_matrix(const struct kgen_gguf *gguf, struct kgen_checkpoint_tenso
         return false;
     *ending = '\0';
     const size_t length = strlen(tensor->name);
-    if (length > 4 && strcmp(tensor->name + length - 4, "norm") == 0)
+    if ((length > 4 && strcmp(tensor->name + length - 4, "norm") == 0) ||
+        (length > 7 && strcmp(tensor->name + length - 7, ".conv1d") == 0))
         return false;
     return strncmp(tensor->name, prefix, strlen(prefix)) != 0 ||
            strtoll(tensor->name + strlen(prefix), NULL, 10) < layers;
