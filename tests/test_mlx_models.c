@@ -43,6 +43,8 @@ static const char *const shipped[] = {
     "tests/models/qwen3-moe-q4",
     "tests/models/qwen3-moe-f16",
     "tests/models/mixtral-bf16",
+    "tests/models/qwen3_5",
+    "tests/models/qwen3_5-hf",
 };
 static const char *const *folders = shipped;
 static size_t folder_count = KGEN_COUNT_OF(shipped);

@@ -39,9 +39,8 @@ struct kgen_spec_reader {
     size_t activation_count;
     int64_t layout;       /* the default of the field of every qmv */
     bool separate;        /* products of one format stay apart: "fuse_products" is false */
-    bool has_text_config; /* what describes the model is an object within the config, with this key */
+    bool has_text_config; /* what describes the model is an object within the config, KGEN_SPEC_TEXT_CONFIG */
 };
-#define KGEN_SPEC_TEXT_CONFIG "text_config"
 
 /* ---- json.c: values with errors that say where. path is that of the object, root NULL. ---- */
 

@@ -45,7 +45,7 @@ LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_fr
 
 # Linear attention in the first of two layers.
 QWEN3_5 = {**TWO_LAYERS, "head_dim": 16, "full_attention_interval": 2, "linear_num_value_heads": 4, "linear_num_key_heads": 2,
-           "linear_key_head_dim": 8, "linear_value_head_dim": 12, "linear_conv_kernel_dim": 4, "attn_output_gate": True,
+           "linear_key_head_dim": 12, "linear_value_head_dim": 8, "linear_conv_kernel_dim": 4, "attn_output_gate": True,
            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.25, "mrope_section": [1, 1, 0]}}
 
 
