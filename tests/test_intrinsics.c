@@ -162,7 +162,12 @@ static const char others[] =
     "{\"op\": \"router\", \"rows\": 2, \"experts\": 37, \"experts_per_token\": 5},\n"
     "{\"op\": \"router\", \"experts\": 40, \"experts_per_token\": 18, \"scoring\": \"sigmoid\", "
     "\"normalised\": true},\n"
-    "{\"op\": \"weighted_sum\", \"rows\": 3, \"size\": 77}";
+    "{\"op\": \"weighted_sum\", \"rows\": 3, \"size\": 77},\n"
+    "{\"op\": \"causal_conv1d\", \"channels\": 77}, {\"op\": \"causal_conv1d\", \"channels\": 20, "
+    "\"kernel_size\": 3},\n"
+    "{\"op\": \"gated_delta\", \"heads\": 6, \"key_heads\": 2, \"key_dim\": 24, \"value_dim\": 37},\n"
+    "{\"op\": \"gated_rms_norm\", \"rows\": 3, \"size\": 133}, {\"op\": \"sigmoid_gate\", \"size\": 77},\n"
+    "{\"op\": \"split\", \"rows\": 3, \"size\": 77}";
 
 static size_t template_index(const struct suite *suite, const struct kgen_template *tmpl)
 {
