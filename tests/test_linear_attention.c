@@ -36,7 +36,8 @@ static void test_convolution_by_hand(void **state)
     float x[] = {3, -1}, weight[] = {10, 1, 0.5f, 2}, kept[] = {0.25f, 8};
     double next[2], next_bound[2], y[2], bound[2];
     const struct kgen_arguments arguments = {.buffers = {x, weight, kept}};
-    struct kgen_expected expected = {.values = {[2] = next, [3] = y}, .bounds = {[2] = next_bound, [3] = bound}};
+    struct kgen_expected expected = {.values = {[2] = next, [3] = y},
+                                     .bounds = {[2] = next_bound, [3] = bound}};
     problem.op->reference(&problem, &arguments, &expected);
     static const double sums[] = {10 * 0.25 + 3, 0.5 * 8 - 2};
     for (int i = 0; i < 2; i++) {
@@ -58,10 +59,12 @@ static void test_delta_by_hand(void **state)
         kgen_problem_set(&problem, names[i], sizes[i]);
     kgen_problem_set_real(&problem, "eps", 1e-12);
     /* q = (0, 2), k = (3, 4), v = 10; softplus(1) = 1.3132..., sigmoid(0) = 1/2. */
-    float qkv[] = {0, 2, 3, 4, 10}, a[] = {0.75f}, b[] = {0}, a_log[] = {0}, dt_bias[] = {0.25f}, S[] = {1, -1};
+    float qkv[] = {0, 2, 3, 4, 10}, a[] = {0.75f}, b[] = {0}, a_log[] = {0}, dt_bias[] = {0.25f},
+          S[] = {1, -1};
     double next[2], next_bound[2], y[1], bound[1];
     const struct kgen_arguments arguments = {.buffers = {qkv, a, b, a_log, dt_bias, S}};
-    struct kgen_expected expected = {.values = {[5] = next, [7] = y}, .bounds = {[5] = next_bound, [7] = bound}};
+    struct kgen_expected expected = {.values = {[5] = next, [7] = y},
+                                     .bounds = {[5] = next_bound, [7] = bound}};
     problem.op->reference(&problem, &arguments, &expected);
     const double decay = 1 / (1 + exp(1.0)); /* exp(-softplus(1)) */
     const double change = 0.5 * (10 - decay * (0.6 - 0.8));
@@ -118,8 +121,10 @@ static const char problems[] =
     "{\"op\": \"gated_delta\", \"heads\": 1, \"key_heads\": 1, \"key_dim\": 1, \"value_dim\": 1},\n"
     "{\"op\": \"gated_delta\", \"heads\": 6, \"key_heads\": 2, \"key_dim\": 12, \"value_dim\": 20},\n"
     "{\"op\": \"gated_delta\", \"heads\": 19, \"key_heads\": 19, \"key_dim\": 33, \"value_dim\": 64},\n"
-    "{\"op\": \"gated_delta\", \"heads\": 4, \"key_heads\": 2, \"key_dim\": 128, \"value_dim\": 131, \"eps\": 1e-4},\n"
-    "{\"op\": \"gated_rms_norm\", \"rows\": 3, \"size\": 7}, {\"op\": \"gated_rms_norm\", \"rows\": 4, \"size\": 133},\n"
+    "{\"op\": \"gated_delta\", \"heads\": 4, \"key_heads\": 2, \"key_dim\": 128, \"value_dim\": 131, "
+    "\"eps\": 1e-4},\n"
+    "{\"op\": \"gated_rms_norm\", \"rows\": 3, \"size\": 7}, {\"op\": \"gated_rms_norm\", \"rows\": 4, "
+    "\"size\": 133},\n"
     "{\"op\": \"sigmoid_gate\", \"size\": 3}, {\"op\": \"sigmoid_gate\", \"size\": 333},\n"
     "{\"op\": \"split\", \"rows\": 3, \"size\": 5}, {\"op\": \"split\", \"rows\": 2, \"size\": 133}";
 
@@ -200,12 +205,12 @@ static const struct {
     {CONV, "(size_t)(tap - 1) * 20", "(size_t)(tap - 1) * 0", KGEN_WRONG_ELEMENT},
     {CONV, "sum < 0.0f ? e : 1.0f", "1.0f", KGEN_WRONG_ELEMENT},
     {DELTA, "decay * keys * sum", "decay * keys * sum", KGEN_PASSED},
-    {DELTA, "decay * keys * sum", "keys * sum", KGEN_WRONG_ELEMENT},                 /* reads what did not fade */
-    {DELTA, "rate * keys * (value", "keys * (value", KGEN_WRONG_ELEMENT},            /* learns all at once */
-    {DELTA, "head / 2 * 16", "head % 2 * 16", KGEN_WRONG_ELEMENT},                   /* another key head */
+    {DELTA, "decay * keys * sum", "keys * sum", KGEN_WRONG_ELEMENT},      /* reads what did not fade */
+    {DELTA, "rate * keys * (value", "keys * (value", KGEN_WRONG_ELEMENT}, /* learns all at once */
+    {DELTA, "head / 2 * 16", "head % 2 * 16", KGEN_WRONG_ELEMENT},        /* another key head */
     {DELTA, "queries += query[i] * query[i]", "queries += 0.0f", KGEN_WRONG_ELEMENT}, /* not normalised */
-    {DELTA, "keys = 1e-06f", "keys = 0.0f", KGEN_WRONG_ELEMENT},                     /* eps */
-    {DELTA, "0.25f / sqrtf", "1.0f / sqrtf", KGEN_WRONG_ELEMENT},                    /* the scale */
+    {DELTA, "keys = 1e-06f", "keys = 0.0f", KGEN_WRONG_ELEMENT},                      /* eps */
+    {DELTA, "0.25f / sqrtf", "1.0f / sqrtf", KGEN_WRONG_ELEMENT},                     /* the scale */
     {DELTA, "sum += query[i] * element", "sum += query[i] * (element - key[i] * change)", KGEN_WRONG_ELEMENT},
     {DELTA, "a[i] + dt_bias[i]", "a[i]", KGEN_WRONG_ELEMENT},
     {DELTA, "(x > 0.0f ? x : 0.0f) + ", "", KGEN_WRONG_ELEMENT},

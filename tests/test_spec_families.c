@@ -80,7 +80,7 @@ static const struct {
      "rope_h4_d32_r32_half_t10000 rope_h4_d32_r32_half_t1000000_linear_f8 rope_h4_d32_r32_half_t10000 "
      "rope_h4_d32_r32_half_t1000000_linear_f8"},
     {"\"model_type\": \"gemma3_text\", " SHAPE ", \"layer_types\": [\"full_attention\", \"full_attention\", "
-                                               "\"full_attention\", \"sliding_attention\"], "
+     "\"full_attention\", \"sliding_attention\"], "
      "\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\", \"rope_theta\": 2000}, "
      "\"sliding_attention\": {\"rope_type\": \"default\", \"rope_theta\": 500}}",
      "self_attn.q_rope", "rope_h4_d32_r32_half_t2000 rope_h4_d32_r32_half_t500"},

@@ -122,9 +122,10 @@ static const struct kgen_generator generators[] = {
 const struct kgen_op kgen_op_causal_conv1d = {
     .name = "causal_conv1d",
     .summary = "Convolves each channel over time, one position a call: y = silu(sum of taps * inputs).",
-    .formula = "For channels channel_begin to channel_end: the inputs are the kernel_size - 1 rows of state,\n"
-               "the oldest first, then x; s = sum of weight[channel][tap] * input[tap][channel] over the taps,\n"
-               "y = s / (1 + exp(-s)). Then state has the last kernel_size - 1 inputs.\n",
+    .formula =
+        "For channels channel_begin to channel_end: the inputs are the kernel_size - 1 rows of state,\n"
+        "the oldest first, then x; s = sum of weight[channel][tap] * input[tap][channel] over the taps,\n"
+        "y = s / (1 + exp(-s)). Then state has the last kernel_size - 1 inputs.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),
     .buffers = buffers,

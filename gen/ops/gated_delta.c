@@ -75,8 +75,8 @@ static void names(const struct kgen_problem *problem, const struct kgen_name_rec
  *
  * The sum of n squares is off by n u of itself, so the inverse of its root by half of that, and a few more.
  * The decay is exp(-t), t = exp(A_log) softplus(x), x = a + dt_bias: x is rounded once, which softplus, whose
- * slope is at most itself and at most 1, passes on as |x| u of itself at most; t is off by |x| + 12 roundings,
- * and the decay by t times that and a few of its own. The rate is a sigmoid. */
+ * slope is at most itself and at most 1, passes on as |x| u of itself at most; t is off by |x| + 12
+ * roundings, and the decay by t times that and a few of its own. The rate is a sigmoid. */
 struct head {
     const float *q, *k, *v;
     double query_factor, key_factor, decay, rate;
@@ -99,9 +99,9 @@ static struct head head_of(const struct shape *shape, const struct kgen_argument
     const int64_t key = index / (shape->heads / shape->key_heads) * shape->key_dim;
     const double x = (double)a[index] + (double)dt_bias[index];
     const double softplus = fmax(x, 0) + log1p(exp(-fabs(x))), t = exp((double)a_log[index]) * softplus;
-    struct head head = {.q = qkv + key, .k = qkv + keys + key, .v = qkv + 2 * keys + index * shape->value_dim};
-    head.query_factor =
-        inverse_norm(head.q, shape->key_dim, shape->eps) / sqrt((double)shape->key_dim);
+    struct head head = {
+        .q = qkv + key, .k = qkv + keys + key, .v = qkv + 2 * keys + index * shape->value_dim};
+    head.query_factor = inverse_norm(head.q, shape->key_dim, shape->eps) / sqrt((double)shape->key_dim);
     head.key_factor = inverse_norm(head.k, shape->key_dim, shape->eps);
     head.decay = exp(-t);
     head.rate = 1 / (1 + exp(-(double)b[index]));
@@ -129,8 +129,9 @@ static void run_column(const struct shape *shape, const struct head *head, const
         magnitude += fabs(term);
     }
     const double v = (double)head->v[j], lacking = v - head->decay * sum, change = head->rate * lacking;
-    const double off = magnitude * (head->decay * (roundings + head->norm_error + head->decay_error) +
-                                    2 * (double)FLT_MIN) + slack;
+    const double off =
+        magnitude * (head->decay * (roundings + head->norm_error + head->decay_error) + 2 * (double)FLT_MIN) +
+        slack;
     const double change_error = head->rate * (off + KGEN_UNIT * fabs(lacking)) +
                                 (head->rate_error + 2 * KGEN_UNIT) * fabs(change) +
                                 2 * (double)FLT_MIN * (fabs(lacking) + 1);
@@ -226,8 +227,8 @@ static void fill_extreme(const struct kgen_problem *problem, struct kgen_random 
 {
     const struct shape shape = shape_of(problem);
     fill_random(problem, random, arguments);
-    kgen_random_fill_extreme(random, arguments->buffers[STATE],
-                             shape.heads * shape.key_dim * shape.value_dim, 1e15f);
+    kgen_random_fill_extreme(random, arguments->buffers[STATE], shape.heads * shape.key_dim * shape.value_dim,
+                             1e15f);
 }
 
 static const struct kgen_generator generators[] = {
@@ -240,9 +241,11 @@ const struct kgen_op kgen_op_gated_delta = {
     .summary = "A step of linear attention by the gated delta rule, which updates the states of heads.",
     .formula =
         "qkv has the queries of all key heads, their keys, then the values of all heads; the heads of\n"
-        "values that share a key head follow one another. For heads head_begin to head_end, S = state[head],\n"
+        "values that share a key head follow one another. For heads head_begin to head_end, S = "
+        "state[head],\n"
         "q = q / sqrt(sum(q^2) + eps) / sqrt(key_dim), k = k / sqrt(sum(k^2) + eps),\n"
-        "g = exp(-exp(A_log) * softplus(a + dt_bias)), beta = sigmoid(b): S *= g, S += k (beta (v - S^T k))^T,\n"
+        "g = exp(-exp(A_log) * softplus(a + dt_bias)), beta = sigmoid(b): S *= g, S += k (beta (v - S^T "
+        "k))^T,\n"
         "y = S^T q. Softplus(x) is log(1 + exp(x)).\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),

@@ -31,7 +31,8 @@ static void reference(const struct kgen_problem *problem, const struct kgen_argu
     for (int64_t i = 0; i < size; i++) {
         const double value = (double)x[i] / (1 + exp(-(double)gate[i]));
         expected->values[2][i] = value;
-        expected->bounds[2][i] = 16 * KGEN_UNIT * fabs(value) + (double)FLT_MIN * (2 * fabs((double)x[i]) + 1);
+        expected->bounds[2][i] =
+            16 * KGEN_UNIT * fabs(value) + (double)FLT_MIN * (2 * fabs((double)x[i]) + 1);
     }
 }
 

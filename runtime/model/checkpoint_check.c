@@ -42,7 +42,8 @@ static void write_shape(const int64_t *shape, size_t rank, struct kgen_text *tex
     kgen_text_puts(text, "]");
 }
 
-/* The taps of a convolution of channels, [channels, 1, taps] or [channels, taps, 1], are as a vector in memory.
+/* The taps of a convolution of channels, [channels, 1, taps] or [channels, taps, 1], are as a vector in
+ * memory.
  */
 static bool is_vector(const struct kgen_checkpoint_tensor *tensor)
 {

@@ -64,7 +64,8 @@ static int write(const struct kgen_checkpoint *checkpoint, json_t *config, struc
         if (json_object_set_new(config, "name", json_string(name)) != 0)
             return fail_memory(folder, error);
     }
-    if (set_tied(folder, config, error) != 0 || set_norms(folder, config, error) != 0 || kgen_checkpoint_formats_write(checkpoint, config, error) != 0)
+    if (set_tied(folder, config, error) != 0 || set_norms(folder, config, error) != 0 ||
+        kgen_checkpoint_formats_write(checkpoint, config, error) != 0)
         return -1;
     char *written = json_dumps(config, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     kgen_text_puts(text, written != NULL ? written : "");

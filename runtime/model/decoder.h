@@ -42,8 +42,9 @@ void kgen_decoder_free(struct kgen_decoder *decoder);
  * hold the positions before it; an earlier position takes back what was there and behind it, so that position
  * 0 begins anew: nothing of before is read. Returns the logits, a float for each token of the vocabulary,
  * valid until the next step. Returns NULL with KGEN_ERROR_USAGE where the token or the position is out of
- * range, or a position is left out, or with the error of reading the checkpoint. Where the graph has recurrent
- * states, those of linear attention, an earlier position than the next is refused, too, but for 0. */
+ * range, or a position is left out, or with the error of reading the checkpoint. Where the graph has
+ * recurrent states, those of linear attention, an earlier position than the next is refused, too, but for 0.
+ */
 const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int64_t position,
                                struct kgen_error *error);
 

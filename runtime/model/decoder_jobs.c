@@ -33,7 +33,8 @@ static void find_streams(const struct kgen_decoder_call *call, struct kgen_decod
         if (is_state && kgen_problem_has(problem, "window") && kgen_problem_get(problem, "window") > 0)
             continue;
         if (is_state && !kgen_problem_has(problem, "context")) {
-            job->streams[job->stream_count++] = (struct kgen_decoder_stream){i, buffer->bytes / call->range, 0};
+            job->streams[job->stream_count++] =
+                (struct kgen_decoder_stream){i, buffer->bytes / call->range, 0};
             continue;
         }
         const int64_t context = is_state ? kgen_problem_get(problem, "context") : 1;
