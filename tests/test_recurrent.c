@@ -151,7 +151,8 @@ static void test_does_not_go_back(void **state)
 static void test_copies(void **state)
 {
     struct opened opened = open_model(*state);
-    struct kgen_sequence *all = new_sequence(opened), *part = new_sequence(opened), *copy = new_sequence(opened);
+    struct kgen_sequence *all = new_sequence(opened), *part = new_sequence(opened),
+                         *copy = new_sequence(opened);
     float expected[VOCABULARY], found[VOCABULARY];
     run(opened, all, tokens, 6, found);
     run(opened, all, tokens + 6, TOKENS - 6, expected);

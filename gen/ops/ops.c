@@ -9,10 +9,10 @@
     ROW(qmm)                                                                                                 \
     ROW(dequantize)                                                                                          \
     ROW(rms_norm)                                                                                            \
-    ROW(layer_norm) ROW(rope) ROW(swiglu) ROW(clamped_swiglu) ROW(geglu) ROW(add) ROW(scale) ROW(softcap)    \
-        ROW(softmax) ROW(attention_decode) ROW(attention_prefill) ROW(gather_qmv) ROW(router)                \
-            ROW(weighted_sum) ROW(causal_conv1d) ROW(gated_delta) ROW(gated_rms_norm) ROW(sigmoid_gate)      \
-                ROW(split)
+    ROW(layer_norm)                                                                                          \
+    ROW(rope) ROW(swiglu) ROW(clamped_swiglu) ROW(geglu) ROW(add) ROW(scale) ROW(softcap) ROW(softmax)       \
+        ROW(attention_decode) ROW(attention_prefill) ROW(gather_qmv) ROW(router) ROW(weighted_sum)           \
+            ROW(causal_conv1d) ROW(gated_delta) ROW(gated_rms_norm) ROW(sigmoid_gate) ROW(split)
 
 #define DECLARE(name) extern const struct kgen_op kgen_op_##name;
 #define ADDRESS(name) &kgen_op_##name,
