@@ -293,9 +293,15 @@ static void write_config(const struct kgen_family *family, struct kgen_text *tex
     static const struct {
         const char *quantity;
         int value;
-    } sizes[] = {
-        {"hidden_size", 256}, {"intermediate_size", 512}, {"vocab_size", 1000}, {"layers", 3}, {"heads", 4},
-        {"kv_heads", 2},      {"head_dim", 64},           {"expert_size", 128}};
+    } sizes[] = {{"hidden_size", 256},
+                 {"intermediate_size", 512},
+                 {"vocab_size", 1000},
+                 {"layers", 3},
+                 {"heads", 4},
+                 {"kv_heads", 2},
+                 {"head_dim", 64},
+                 {"expert_size", 128},
+                 {"linear_value_dim", 64}};
     const struct kgen_config_key *lists[] = {family->shared, family->own};
     kgen_text_printf(text, "{\"architectures\": [\"%s\"], \"quantization\": {\"bits\": 4}",
                      family->architecture);
