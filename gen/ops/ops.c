@@ -10,7 +10,8 @@
     ROW(dequantize)                                                                                          \
     ROW(rms_norm)                                                                                            \
     ROW(layer_norm)                                                                                          \
-    ROW(rope) ROW(swiglu) ROW(clamped_swiglu) ROW(geglu) ROW(add) ROW(scale) ROW(softcap) ROW(softmax)       \
+    ROW(rope)                                                                                                \
+    ROW(swiglu) ROW(clamped_swiglu) ROW(geglu) ROW(add) ROW(scale) ROW(softcap) ROW(softmax)                 \
         ROW(attention_decode) ROW(attention_prefill) ROW(gather_qmv) ROW(router) ROW(weighted_sum)           \
             ROW(causal_conv1d) ROW(gated_delta) ROW(gated_rms_norm) ROW(sigmoid_gate) ROW(split)
 

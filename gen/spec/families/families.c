@@ -6,8 +6,8 @@
     ROW(llama)                                                                                               \
     ROW(mistral)                                                                                             \
     ROW(qwen2)                                                                                               \
-    ROW(qwen3) ROW(qwen3_moe) ROW(mixtral) ROW(gemma2) ROW(gemma3) ROW(phi3) ROW(glm4) ROW(gpt_oss)          \
-        ROW(qwen3_5)
+    ROW(qwen3)                                                                                               \
+    ROW(qwen3_moe) ROW(mixtral) ROW(gemma2) ROW(gemma3) ROW(phi3) ROW(glm4) ROW(gpt_oss) ROW(qwen3_5)
 
 #define DECLARE(name) extern const struct kgen_family kgen_family_##name;
 #define ADDRESS(name) &kgen_family_##name,
