@@ -495,7 +495,8 @@ KGEN_API int64_t kgen_model_state_position(const struct kgen_model_state *state)
 KGEN_API int64_t kgen_model_state_context(const struct kgen_model_state *state);
 /* Forgets the tokens from a position on; 0: all of them. The next step begins there. The state has no logits
  * then, unless position is where it is. Returns 0, or -1 with KGEN_BAD_ARGUMENT where the state does not hold
- * so many. */
+ * so many, or where the model has linear attention, whose states go back to nothing only: fork the state
+ * where it is to be taken up again. */
 KGEN_API int kgen_model_state_truncate(struct kgen_model_state *state, int64_t position,
                                        struct kgen_status *status);
 

@@ -90,7 +90,11 @@ static const char spec_text[] =
     "{\"op\": \"mla_decode\", \"heads\": 5, \"kv_lora_rank\": 40, \"qk_rope_head_dim\": 24, \"context\": 90, "
     "\"cache_dtype\": \"f16\"},\n"
     "{\"op\": \"split\", \"rows\": 3, \"first\": 37, \"second\": 16},\n"
-    "{\"op\": \"arange\", \"size\": 21}\n"
+    "{\"op\": \"arange\", \"size\": 21},\n"
+    "{\"op\": \"causal_conv1d\", \"channels\": 77}, {\"op\": \"causal_conv1d\", \"channels\": 20, "
+    "\"kernel_size\": 3},\n"
+    "{\"op\": \"gated_delta\", \"heads\": 6, \"key_heads\": 2, \"key_dim\": 24, \"value_dim\": 37},\n"
+    "{\"op\": \"gated_rms_norm\", \"rows\": 3, \"size\": 133}, {\"op\": \"sigmoid_gate\", \"size\": 77}\n"
     "]}\n";
 
 #endif

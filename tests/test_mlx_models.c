@@ -48,6 +48,8 @@ static const char *const shipped[] = {
     "tests/models/gemma4",
     "tests/models/deepseek-v3",
     "tests/models/deepseek-v3-hf",
+    "tests/models/qwen3_5",
+    "tests/models/qwen3_5-hf",
 };
 static const char *const *folders = shipped;
 static size_t folder_count = KGEN_COUNT_OF(shipped);

@@ -81,10 +81,12 @@ static struct kgen_problem sample(const struct kgen_op *op)
     }
     if (op == kgen_op_find("gather_qmv") || op == kgen_op_find("gather_qmm") ||
         op == kgen_op_find("weighted_sum") || op == kgen_op_find("gather_add") ||
-        op == kgen_op_find("scale_rows")) {
+        op == kgen_op_find("scale_rows") || op == kgen_op_find("causal_conv1d") ||
+        op == kgen_op_find("gated_delta")) {
         static const char *const names[] = {
-            "experts", "experts_per_token", "N", "K", "bits", "group_size", "rows", "size", "M"};
-        static const int64_t values[] = {128, 8, 768, 2048, 4, 64, 8, 4096, 512};
+            "experts", "experts_per_token", "N",     "K",         "bits",    "group_size", "rows", "size",
+            "M",       "channels",          "heads", "key_heads", "key_dim", "value_dim"};
+        static const int64_t values[] = {128, 8, 768, 2048, 4, 64, 8, 4096, 512, 10240, 64, 16, 128, 128};
         kgen_problem_init(&problem, op);
         for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
             kgen_problem_set(&problem, names[i], values[i]);

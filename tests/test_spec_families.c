@@ -40,6 +40,9 @@ static void write_problems(const struct kgen_spec *spec, const char *step, struc
 }
 
 #define PLAIN "attention_decode_h4_kv2_d32_c64"
+#define LINEAR                                                                                               \
+    "\"linear_num_value_heads\": 6, \"linear_num_key_heads\": 2, \"linear_key_head_dim\": 8, "               \
+    "\"linear_value_head_dim\": 16"
 #define SEEN "attention_decode_h4_kv2_d32_c64_w16"
 
 #define GPT_OSS "\"model_type\": \"gpt_oss\", " SHAPE ", \"num_local_experts\": 4, \"num_experts_per_tok\": 2"
@@ -148,6 +151,23 @@ static const struct {
     {GEMMA4_WITH("false", "true", "1", "0", "0"), "post_feedforward_layernorm", "rms_norm_r1_s64_eps1em06"},
     {GEMMA4_WITH("true", "true", "1", "32", "0"), "per_layer_input", "no op"},
     {GEMMA4_WITH("true", "true", "1", "0", "1"), "self_attn.shared_cache", "no op"},
+    /* Qwen3.5: linear attention in three of four layers, or where a list says so. */
+    {"\"model_type\": \"qwen3_5_text\", " SHAPE ", " LINEAR,
+     "linear_attn.{in_proj_qkv,in_proj_z,in_proj_b,in_proj_a}", "qmv_n236_k64_b4_g32_f16_f32"},
+    {"\"model_type\": \"qwen3_5_text\", " SHAPE ", " LINEAR, "linear_attn.conv1d",
+     "causal_conv1d_c128_taps4"},
+    {"\"model_type\": \"qwen3_5_text\", " SHAPE ", " LINEAR, "linear_attn.delta",
+     "gated_delta_h6_kh2_k8_v16_eps1em06"},
+    {"\"model_type\": \"qwen3_5_text\", " SHAPE ", \"rms_norm_eps\": 1e-4, " LINEAR, "linear_attn.norm",
+     "gated_rms_norm_r6_s16_eps0p0001"},
+    {"\"model_type\": \"qwen3_5_text\", " SHAPE ", " LINEAR, "self_attn.split", "split_r4_a32_b32"},
+    {"\"model_type\": \"qwen3_5_text\", " SHAPE ", " LINEAR, "self_attn.q_norm",
+     "rms_norm_r4_s32_plus_one_eps1em06"},
+    {"\"model_type\": \"qwen3_5_text\", " SHAPE ", " LINEAR, "self_attn.q_rope",
+     "rope_h4_d32_r8_half_t10000"},
+    {"\"model_type\": \"qwen3_5_text\", " SHAPE ", " LINEAR, "self_attn.gate", "sigmoid_gate_n128"},
+    {"\"model_type\": \"qwen3_5_text\", " SHAPE ", \"attn_output_gate\": false, " LINEAR, "self_attn.split",
+     "unsupported"},
 };
 
 static struct kgen_spec *parse(const char *config)
@@ -194,6 +214,19 @@ static void test_weights(void **state)
         {"\"model_type\": \"glm4\", " SHAPE, "model.layers.3.post_mlp_layernorm.weight", 64},
         {"\"model_type\": \"gemma3_text\", " SHAPE, "model.layers.3.post_feedforward_layernorm.weight", 64},
         {"\"model_type\": \"gemma3_text\", " SHAPE, "lm_head.weight", 0},
+        {"\"model_type\": \"qwen3_5_text\", " SHAPE ", " LINEAR, "model.layers.2.linear_attn.conv1d.weight",
+         128 * 4},
+        {"\"model_type\": \"qwen3_5_text\", " SHAPE ", " LINEAR, "model.layers.3.linear_attn.A_log", 0},
+        {"\"model_type\": \"qwen3_5_text\", " SHAPE ", \"full_attention_interval\": 3, " LINEAR,
+         "model.layers.3.linear_attn.A_log", 6},
+        {"\"model_type\": \"qwen3_5_text\", " SHAPE
+         ", \"layer_types\": [\"full_attention\", \"full_attention\", \"linear_attention\", "
+         "\"linear_attention\"], " LINEAR,
+         "model.layers.3.linear_attn.A_log", 6},
+        {"\"model_type\": \"qwen3_5_text\", " SHAPE
+         ", \"layer_types\": [\"full_attention\", \"full_attention\", \"linear_attention\", "
+         "\"linear_attention\"], " LINEAR,
+         "model.layers.1.self_attn.q_proj.weight", 256},
     };
     size_t executed = 0;
     for (size_t i = 0; i < KGEN_COUNT_OF(weights); i++, executed++) {
@@ -205,7 +238,7 @@ static void test_weights(void **state)
             assert_int_equal(spec->graph->weights[found].shape[0], weights[i].rows);
         kgen_spec_free(spec);
     }
-    assert_int_equal(executed, 7);
+    assert_int_equal(executed, 12);
 }
 
 /* Errors have a place, also within the text's part. */
@@ -222,6 +255,14 @@ static void test_errors(void **state)
          ",\n\"layer_types\": [\"full_attention\",\n\"full_attention\", "
          "\"full_attention\", \"chunked_attention\"]}",
          "the kind of layer \"chunked_attention\" is not supported", 3},
+        {"{\"model_type\": \"qwen3_5_text\", " SHAPE ", " LINEAR
+         ",\n\"layer_types\": [\"linear_attention\",\n\"sliding_attention\", "
+         "\"full_attention\", \"full_attention\"]}",
+         "the kind of layer \"sliding_attention\" is not supported", 3},
+        {"{\"model_type\": \"llama\", " SHAPE
+         ",\n\"layer_types\": [\"linear_attention\", \"full_attention\", "
+         "\"full_attention\", \"full_attention\"]}",
+         "the kind of layer \"linear_attention\" is not supported", 2},
         {"{\"model_type\": \"gemma2\", " SHAPE ",\n\"query_pre_attn_scalar\": 0}",
          "\"query_pre_attn_scalar\" must be from", 2},
         {"{\"model_type\": \"gemma2\", " SHAPE ",\n\"attn_logit_softcapping\": -1}", "\"softcap\"", 2},
@@ -244,7 +285,7 @@ static void test_errors(void **state)
             fail_msg("%s: line %d: \"%s\", not line %d: \"%s\"", errors[i].text, error.line, error.message,
                      errors[i].line, errors[i].message);
     }
-    assert_int_equal(executed, 7);
+    assert_int_equal(executed, 9);
 }
 
 int main(void)

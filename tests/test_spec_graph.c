@@ -201,9 +201,12 @@ static int64_t state_bytes(const struct kgen_graph *graph, size_t node, const ch
     int64_t bytes = -1;
     for (size_t i = 0; i < graph->state_count; i++) {
         const struct kgen_graph_state *state = &graph->states[i];
-        assert_int_equal(state->rank, 2);
+        assert_true(state->rank == 2 || state->is_recurrent);
+        int64_t elements = state->is_recurrent ? 1 : context;
+        for (size_t j = 0; j < state->rank; j++)
+            elements *= state->shape[j];
         if (state->node == node && strcmp(state->buffer, buffer) == 0)
-            bytes = bytes == -1 ? 4 * context * state->shape[0] * state->shape[1] : -2;
+            bytes = bytes == -1 ? 4 * elements : -2;
     }
     return bytes;
 }
@@ -306,7 +309,8 @@ static void write_config(const struct kgen_family *family, struct kgen_text *tex
                  {"q_lora_rank", 64},
                  {"kv_lora_rank", 128},
                  {"qk_nope_head_dim", 64},
-                 {"v_head_dim", 64}};
+                 {"v_head_dim", 64},
+                 {"linear_value_dim", 64}};
     const struct kgen_config_key *lists[] = {family->shared, family->own};
     kgen_text_printf(text, "{\"architectures\": [\"%s\"], \"quantization\": {\"bits\": 4}",
                      family->architecture);

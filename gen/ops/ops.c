@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* clang-format off: a row is a line */
+/* clang-format off: a row is a line. */
 #define OPS(ROW)                                                                                             \
     ROW(qmv)                                                                                                 \
     ROW(qmm)                                                                                                 \
@@ -29,7 +29,11 @@
     ROW(scale_rows)                                                                                          \
     ROW(mla_decode)                                                                                          \
     ROW(split)                                                                                               \
-    ROW(arange)
+    ROW(arange)                                                                                              \
+    ROW(causal_conv1d)                                                                                       \
+    ROW(gated_delta)                                                                                         \
+    ROW(gated_rms_norm)                                                                                      \
+    ROW(sigmoid_gate)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct kgen_op kgen_op_##name;

@@ -45,11 +45,23 @@ static int read_cache_dtype(const struct kgen_spec_reader *reader, json_t *confi
     return 0;
 }
 
+/* The layers that have attention over all positions, in models where others have linear attention; or NULL.
+ */
+static struct kgen_layer_flag *find_full_layers(struct kgen_spec_model *model)
+{
+    for (size_t i = 0; i < model->layer_flag_count; i++) {
+        if (strcmp(model->layer_flags[i].quantity, "full_attention") == 0)
+            return &model->layer_flags[i];
+    }
+    return NULL;
+}
+
 /* The kind of each layer, as newer configs list them. */
 static int read_layer_types(const struct kgen_spec_reader *reader, json_t *list, int64_t layers,
-                            struct kgen_layer_flag *sliding)
+                            struct kgen_spec_model *model, struct kgen_layer_flag *sliding)
 {
     struct kgen_json_path path = {NULL, "layer_types", 0};
+    struct kgen_layer_flag *full = find_full_layers(model);
     if (!json_is_array(list) || (int64_t)json_array_size(list) != layers)
         return kgen_spec_fail(reader, &path,
                               "\"layer_types\" must be an array with the kind of each of %lld layers",
@@ -57,12 +69,16 @@ static int read_layer_types(const struct kgen_spec_reader *reader, json_t *list,
     for (size_t i = 0; i < json_array_size(list); i++) {
         struct kgen_json_path element = {&path, NULL, i};
         const char *type = json_string_value(json_array_get(list, i));
-        sliding->set[i] = type != NULL && strcmp(type, "sliding_attention") == 0;
-        if (!sliding->set[i] && (type == NULL || strcmp(type, "full_attention") != 0)) {
+        sliding->set[i] = full == NULL && type != NULL && strcmp(type, "sliding_attention") == 0;
+        const bool linear = full != NULL && type != NULL && strcmp(type, "linear_attention") == 0;
+        if (full != NULL)
+            full->set[i] = !linear;
+        if (!sliding->set[i] && !linear && (type == NULL || strcmp(type, "full_attention") != 0)) {
             char found[KGEN_SPEC_EXCERPT];
             kgen_spec_fail(reader, &element, "the kind of layer %s is not supported",
                            kgen_spec_excerpt(reader, &element, found));
-            kgen_error_hint(reader->error, "full_attention and sliding_attention are");
+            kgen_error_hint(reader->error, "full_attention and %s are",
+                            full != NULL ? "linear_attention" : "sliding_attention");
             return -1;
         }
     }
@@ -86,7 +102,7 @@ static int read_sliding_layers(const struct kgen_spec_reader *reader, json_t *co
     struct kgen_layer_flag *sliding = &model->layer_flags[model->layer_flag_count++];
     sliding->quantity = "sliding";
     if (list != NULL && !json_is_null(list))
-        return read_layer_types(reader, list, layers, sliding);
+        return read_layer_types(reader, list, layers, model, sliding);
     for (int64_t i = 0; i < layers; i++)
         sliding->set[i] = used && (pattern > 0 ? (i + 1) % pattern != 0 : i >= from);
     return 0;

@@ -89,6 +89,8 @@ static int64_t least_context(const struct kgen_graph *graph)
 {
     int64_t least = INT64_MAX;
     for (size_t i = 0; i < graph->state_count; i++) {
+        if (graph->states[i].is_recurrent)
+            continue;
         const int64_t context = kgen_problem_get(&graph->nodes[graph->states[i].node].problem, "context");
         least = context < least ? context : least;
     }

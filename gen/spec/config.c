@@ -102,7 +102,7 @@ static const struct kgen_quantity *find_quantity(const struct kgen_spec_model *m
 
 const struct kgen_quantity *kgen_spec_quantity(const struct kgen_spec_model *model, const char *expression)
 {
-    return find_quantity(model, expression, strcspn(expression, "*/,"));
+    return find_quantity(model, expression, strcspn(expression, "*+/,"));
 }
 
 static const struct kgen_layer_flag *find_flag(const struct kgen_spec_model *model, const char *name,
@@ -163,15 +163,20 @@ static int value_of(const struct kgen_spec_reader *reader, const struct kgen_spe
 int kgen_spec_evaluate(const struct kgen_spec_reader *reader, const struct kgen_spec_model *model,
                        int64_t layer, const char *expression, int64_t *value)
 {
-    *value = 1;
+    int64_t product = 1;
+    *value = 0;
     for (const char *at = expression;; at++) {
-        const size_t length = strcspn(at, "*,");
+        const size_t length = strcspn(at, "*+,");
         int64_t factor = 0;
         if (value_of(reader, model, layer, at, length, &factor) != 0)
             return -1;
-        *value *= factor;
+        product *= factor;
         at += length;
-        if (*at != '*')
+        if (*at == '*')
+            continue;
+        *value += product;
+        product = 1;
+        if (*at != '+')
             return 0;
     }
 }
@@ -417,9 +422,13 @@ static int read_norm(const struct kgen_spec_reader *reader, json_t *config, stru
     if (kgen_spec_evaluate(reader, model, -1, "norm_plus_one", &plus_one) != 0)
         return -1;
     kgen_problem_set(norm, "weight_plus_one", plus_one);
-    return eps == NULL ? 0
-                       : kgen_spec_field(reader, &path, eps, "rms_norm",
-                                         kgen_spec_find_field("rms_norm", "eps"), norm);
+    if (eps == NULL)
+        return 0;
+    if (kgen_spec_field(reader, &path, eps, "rms_norm", kgen_spec_find_field("rms_norm", "eps"), norm) != 0)
+        return -1;
+    kgen_problem_set_real(kgen_spec_prototype(model, "gated_rms_norm", NULL), "eps",
+                          kgen_problem_real(norm, "eps"));
+    return 0;
 }
 
 int kgen_spec_config_read(struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)

@@ -258,12 +258,33 @@ static int add_weights(struct kgen_derivation *derivation, const struct kgen_ste
     return 0;
 }
 
+/* The shape of a buffer of a node's problem. */
+static int shape_of_buffer(const struct kgen_derivation *derivation, size_t node, const char *buffer,
+                           int64_t shape[KGEN_GRAPH_RANK_MAX], size_t *rank)
+{
+    const struct kgen_problem *problem = &derivation->graph->nodes[node].problem;
+    const char *text = NULL;
+    *rank = 0;
+    for (size_t i = 0; problem->op != NULL && i < problem->op->buffer_count; i++)
+        text = strcmp(problem->op->buffers[i].name, buffer) == 0 ? problem->op->buffers[i].shape : text;
+    while (text != NULL && *rank < KGEN_GRAPH_RANK_MAX &&
+           kgen_problem_evaluate(text, problem, &shape[(*rank)++])) {
+        text = strchr(text, ',');
+        if (text++ == NULL)
+            return 0;
+    }
+    return kgen_spec_fail(derivation->reader, NULL, "the shape of %s of %s is not known", buffer,
+                          derivation->graph->nodes[node].op);
+}
+
 static int add_states(struct kgen_derivation *derivation, const struct kgen_step *step, size_t node)
 {
     for (size_t i = 0; i < KGEN_COUNT_OF(step->states) && step->states[i].buffer != NULL; i++) {
         int64_t shape[KGEN_GRAPH_RANK_MAX];
         size_t rank;
-        if (kgen_derive_shape(derivation, step->states[i].shape, shape, &rank) != 0)
+        const bool is_recurrent = step->states[i].shape == NULL;
+        if ((is_recurrent ? shape_of_buffer(derivation, node, step->states[i].buffer, shape, &rank)
+                          : kgen_derive_shape(derivation, step->states[i].shape, shape, &rank)) != 0)
             return -1;
         struct kgen_text name = {0};
         kgen_text_printf(&name, "layers.%lld.%s", (long long)derivation->layer, step->states[i].name);
@@ -273,6 +294,7 @@ static int add_states(struct kgen_derivation *derivation, const struct kgen_step
         kgen_text_free(&name);
         if (state == KGEN_GRAPH_NONE)
             return kgen_spec_fail_memory(derivation->reader);
+        derivation->graph->states[state].is_recurrent = is_recurrent;
     }
     return 0;
 }

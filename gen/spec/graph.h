@@ -50,13 +50,14 @@ struct kgen_graph_weight {
     int64_t scheme, scale_dtype; /* constants */
 };
 
-/* What outlives a step: caches. The first dimension is the number of positions, the context of the node's
- * problem. */
+/* What outlives a step: caches, of which the first dimension is the number of positions, the context of the
+ * node's problem; and states of one size, which stand for all positions before. */
 struct kgen_graph_state {
     char *name;         /* "layers.0.self_attn.k_cache"; owned */
     const char *buffer; /* of the node's op: "k_cache" */
     size_t rank;
-    int64_t shape[KGEN_GRAPH_RANK_MAX]; /* of one position */
+    int64_t shape[KGEN_GRAPH_RANK_MAX]; /* of one position; of a state of one size all of it */
+    bool is_recurrent;                  /* it has one size */
     size_t node;                        /* that reads it and adds a position to it */
 };
 

@@ -40,9 +40,8 @@ struct kgen_spec_reader {
     int64_t output_activation_dtype; /* of the output projection; KGEN_CONSTANT_NONE: as the others */
     int64_t layout;                  /* the default of the field of every qmv */
     bool separate;                   /* products of one format stay apart: "fuse_products" is false */
-    bool has_text_config; /* what describes the model is an object within the config, with this key */
+    bool has_text_config; /* what describes the model is an object within the config, KGEN_SPEC_TEXT_CONFIG */
 };
-#define KGEN_SPEC_TEXT_CONFIG "text_config"
 
 /* ---- json.c: values with errors that say where. path is that of the object, root NULL. ---- */
 

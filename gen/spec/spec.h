@@ -50,6 +50,9 @@ struct kgen_spec {
     size_t warning_count;
 };
 
+/* In the config of a model of text and images: the key of what describes the text. */
+#define KGEN_SPEC_TEXT_CONFIG "text_config"
+
 /* A larger spec is refused. */
 #define KGEN_SPEC_BYTES_MAX ((size_t)4 << 20)
 

@@ -78,9 +78,11 @@ int kgen_model_state_truncate(struct kgen_model_state *state, int64_t position, 
         return kgen_status_set(status, KGEN_BAD_ARGUMENT,
                                "a state of %lld tokens cannot be truncated to %lld",
                                (long long)state->sequence->filled, (long long)position);
-    if (position != state->sequence->filled)
-        state->has_logits = false;
-    state->sequence->filled = position;
+    const bool shorter = position != state->sequence->filled;
+    struct kgen_error error = {0};
+    if (kgen_sequence_truncate(state->sequence, position, &error) != 0)
+        return kgen_status_from(status, &error);
+    state->has_logits = state->has_logits && !shorter;
     return 0;
 }
 

@@ -89,8 +89,8 @@ json_t *kgen_json_graph(const struct kgen_graph *graph)
         const struct kgen_graph_state *one = &graph->states[i];
         json_array_append_new(state,
                               json_pack("{s:s, s:s, s:o, s:I}", "name", one->name, "buffer", one->buffer,
-                                        "shape_of_position", shape_json(one->shape, one->rank), "node",
-                                        (json_int_t)one->node));
+                                        one->is_recurrent ? "shape" : "shape_of_position",
+                                        shape_json(one->shape, one->rank), "node", (json_int_t)one->node));
     }
     size_t node = 0;
     const int64_t peak = kgen_graph_peak(graph, &node);

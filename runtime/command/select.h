@@ -6,9 +6,8 @@
 #include "runtime/command/command.h"
 
 /* Whether a word selects an entry of a spec: it is the entry's number, from 1; its canonical text
- * (kgen_problem_write), with any number of threads; a part of that text, of its name, of its description or of its
- * tensors; or a tensor that it serves. NULL
- * selects all. */
+ * (kgen_problem_write), with any number of threads; a part of that text, of its name, of its description or
+ * of its tensors; or a tensor that it serves. NULL selects all. */
 int kgen_entry_is_selected(const struct kgen_spec_entry *entry, size_t number, const char *wanted,
                            bool *selected, struct kgen_error *error);
 

@@ -42,8 +42,18 @@ static void write_shape(const int64_t *shape, size_t rank, struct kgen_text *tex
     kgen_text_puts(text, "]");
 }
 
+/* The taps of a convolution of channels, [channels, 1, taps] or [channels, taps, 1], are as a vector in
+ * memory.
+ */
+static bool is_vector(const struct kgen_checkpoint_tensor *tensor)
+{
+    return tensor->plain && tensor->rank == 3 && (tensor->shape[1] == 1 || tensor->shape[2] == 1);
+}
+
 static bool shapes_agree(const struct kgen_graph_weight *weight, const struct kgen_checkpoint_tensor *tensor)
 {
+    if (weight->rank == 1 && is_vector(tensor))
+        return weight->shape[0] == tensor->elements;
     if (weight->rank != tensor->rank)
         return false;
     for (size_t i = 0; i < weight->rank; i++) {

@@ -268,7 +268,7 @@ const struct kgen_checkpoint_tensor *kgen_checkpoint_folder_find(const struct kg
     size_t begin = 0, end = folder->count;
     while (begin < end) {
         const size_t middle = begin + (end - begin) / 2;
-        const int order = strcmp(name, folder->by_name[middle]->stored_name.data);
+        const int order = strcmp(name, folder->by_name[middle]->name);
         if (order == 0)
             return folder->by_name[middle];
         if (order < 0)

@@ -15,7 +15,7 @@ struct kgen_checkpoint_folder {
     struct kgen_safetensors **files;
     size_t file_count;
     /* A packed matrix of MLX is one tensor, with its scales and biases. In the files' order; and sorted by
-     * the name stored. */
+     * the name that kgen gives them. */
     struct kgen_checkpoint_tensor *tensors;
     const struct kgen_checkpoint_tensor **by_name;
     size_t count;
@@ -34,9 +34,13 @@ struct kgen_checkpoint_folder *kgen_checkpoint_folder_parse(const char *source, 
                                                             size_t config_length, const void *data,
                                                             size_t size, struct kgen_error *error);
 void kgen_checkpoint_folder_free(struct kgen_checkpoint_folder *folder);
-/* By the name stored; NULL where there is none. */
+/* By the name that kgen gives it; NULL where there is none. */
 const struct kgen_checkpoint_tensor *kgen_checkpoint_folder_find(const struct kgen_checkpoint_folder *folder,
                                                                  const char *name);
+
+/* checkpoint_folder_names.c: writes the name that a tensor has in the text's model, "" where it is too long.
+ * Returns false where the tensor belongs to another part of the model. */
+bool kgen_checkpoint_folder_name(const char *stored, char name[KGEN_CHECKPOINT_NAME_MAX]);
 
 /* checkpoint_folder_tensors.c: makes tensors and by_name. Everything else is set. */
 int kgen_checkpoint_folder_describe(struct kgen_checkpoint_folder *folder, struct kgen_error *error);

@@ -36,6 +36,23 @@ static int set_tied(const struct kgen_checkpoint_folder *folder, json_t *config,
                : fail_memory(folder, error);
 }
 
+/* Of models with linear attention mlx-lm has the weights of norms whole, and Hugging Face's library less one.
+ * Where the taps of convolutions lie tells whose a folder is. */
+static int set_norms(const struct kgen_checkpoint_folder *folder, json_t *config, struct kgen_error *error)
+{
+    static const char ending[] = ".conv1d.weight";
+    for (size_t i = 0; i < folder->count; i++) {
+        const struct kgen_checkpoint_tensor *tensor = &folder->tensors[i];
+        const size_t length = strlen(tensor->name), size = strlen(ending);
+        if (length <= size || strcmp(tensor->name + length - size, ending) != 0 || tensor->rank != 3)
+            continue;
+        return json_object_set_new(config, "norm_weights_less_one", json_boolean(tensor->shape[2] != 1)) == 0
+                   ? 0
+                   : fail_memory(folder, error);
+    }
+    return 0;
+}
+
 static int write(const struct kgen_checkpoint *checkpoint, json_t *config, struct kgen_text *text,
                  struct kgen_error *error)
 {
@@ -49,7 +66,8 @@ static int write(const struct kgen_checkpoint *checkpoint, json_t *config, struc
         if (json_object_set_new(config, "name", json_string(name)) != 0)
             return fail_memory(folder, error);
     }
-    if (set_tied(folder, config, error) != 0 || kgen_checkpoint_formats_write(checkpoint, config, error) != 0)
+    if (set_tied(folder, config, error) != 0 || set_norms(folder, config, error) != 0 ||
+        kgen_checkpoint_formats_write(checkpoint, config, error) != 0)
         return -1;
     char *written = json_dumps(config, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     kgen_text_puts(text, written != NULL ? written : "");

@@ -9,7 +9,7 @@
 static int compare_described(const void *a, const void *b)
 {
     const struct kgen_checkpoint_tensor *const *one = a, *const *other = b;
-    return strcmp((*one)->stored_name.data, (*other)->stored_name.data);
+    return strcmp((*one)->name, (*other)->name);
 }
 
 void kgen_checkpoint_folder_sort(struct kgen_checkpoint_folder *folder)
@@ -75,7 +75,7 @@ static int add_stack(struct kgen_checkpoint_folder *folder, const struct kgen_ch
                      struct kgen_checkpoint_tensor *stack, struct kgen_error *error)
 {
     const struct kgen_checkpoint_tensor **experts = folder->stacks + *pointer_count, *expert;
-    const char *stored = first->stored_name.data;
+    const char *stored = first->name;
     size_t count = 0;
     *stack = *first;
     stack->bytes = 0;
@@ -117,7 +117,7 @@ static int stack_all(struct kgen_checkpoint_folder *folder, struct kgen_checkpoi
     for (size_t i = 0; i < folder->count; i++) {
         const struct kgen_checkpoint_tensor *tensor = &folder->tensors[i];
         struct expert_name name;
-        if (!read_name(tensor->stored_name.data, &name)) {
+        if (!read_name(tensor->name, &name)) {
             tensors[(*count)++] = *tensor;
             continue;
         }
@@ -141,7 +141,7 @@ int kgen_checkpoint_folder_stack(struct kgen_checkpoint_folder *folder, struct k
     struct expert_name name;
     bool any = false;
     for (size_t i = 0; i < folder->count && !any; i++)
-        any = read_name(folder->tensors[i].stored_name.data, &name);
+        any = read_name(folder->tensors[i].name, &name);
     if (!any)
         return 0;
     struct kgen_checkpoint_tensor *tensors = calloc(folder->count, sizeof *tensors);

@@ -124,8 +124,7 @@ static void describe_plain(const struct stored *stored, struct kgen_checkpoint_t
                                                  .elements = tensor->elements,
                                                  .bytes = tensor->bytes,
                                                  .data = tensor->data};
-    if (strlen(tensor->name) < sizeof described->name)
-        snprintf(described->name, sizeof described->name, "%s", tensor->name);
+    kgen_checkpoint_folder_name(tensor->name, described->name);
     memcpy(described->shape, tensor->shape, sizeof described->shape);
     for (size_t i = 0; i < KGEN_COUNT_OF(plain_types); i++) {
         if (strcmp(plain_types[i].name, tensor->dtype->name) != 0)
@@ -357,7 +356,9 @@ static int describe_all(const struct describer *describer)
     for (size_t i = 0; i < folder->file_count; i++) {
         for (size_t j = 0; j < kgen_safetensors_count(folder->files[i]); j++) {
             const struct stored stored = {kgen_safetensors_at(folder->files[i], j), folder->files[i]};
-            if (is_part(describer, stored.tensor->name))
+            char name[KGEN_CHECKPOINT_NAME_MAX];
+            if (is_part(describer, stored.tensor->name) ||
+                !kgen_checkpoint_folder_name(stored.tensor->name, name))
                 continue;
             if (describe(describer, &stored, &folder->tensors[folder->count]) != 0)
                 return -1;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The weight formats of a checkpoint's matrices, as the config says them. */
+#include "gen/spec/spec.h"
 #include "runtime/model/checkpoint_internal.h"
 
 #include <stdlib.h>
@@ -15,7 +16,8 @@ static bool is_matrix(const struct kgen_gguf *gguf, struct kgen_checkpoint_tenso
         return false;
     *ending = '\0';
     const size_t length = strlen(tensor->name);
-    if (length > 4 && strcmp(tensor->name + length - 4, "norm") == 0)
+    if ((length > 4 && strcmp(tensor->name + length - 4, "norm") == 0) ||
+        (length > 7 && strcmp(tensor->name + length - 7, ".conv1d") == 0))
         return false;
     return strncmp(tensor->name, prefix, strlen(prefix)) != 0 ||
            strtoll(tensor->name + strlen(prefix), NULL, 10) < layers;
@@ -68,7 +70,10 @@ static int fail_memory(const struct kgen_checkpoint *checkpoint, struct kgen_err
 int kgen_checkpoint_formats_write(const struct kgen_checkpoint *checkpoint, json_t *config,
                                   struct kgen_error *error)
 {
-    const int64_t layers = json_integer_value(json_object_get(config, "num_hidden_layers"));
+    const json_t *count = json_object_get(config, "num_hidden_layers");
+    if (count == NULL) /* the config of a model of text and images */
+        count = json_object_get(json_object_get(config, KGEN_SPEC_TEXT_CONFIG), "num_hidden_layers");
+    const int64_t layers = json_integer_value(count);
     const struct kgen_matrix base = base_format(checkpoint, layers);
     if (base.format == NULL)
         return json_object_set_new(config, "overrides", json_pack("{s:b}", "*", 0)) == 0

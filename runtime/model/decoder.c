@@ -235,6 +235,5 @@ void kgen_decoder_query(const struct kgen_decoder *decoder, struct kgen_decoder_
 {
     *sizes = decoder->sizes;
     if (decoder->own != NULL && decoder->context > 0)
-        sizes->filled_caches =
-            (size_t)((double)sizes->caches * (double)decoder->own->filled / (double)decoder->context);
+        sizes->filled_caches = kgen_sequence_bytes(decoder->graph, decoder->own->filled);
 }

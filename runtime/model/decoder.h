@@ -42,7 +42,9 @@ void kgen_decoder_free(struct kgen_decoder *decoder);
  * hold the positions before it; an earlier position takes back what was there and behind it, so that position
  * 0 begins anew: nothing of before is read. Returns the logits, a float for each token of the vocabulary,
  * valid until the next step. Returns NULL with KGEN_ERROR_USAGE where the token or the position is out of
- * range, or a position is left out, or with the error of reading the checkpoint. */
+ * range, or a position is left out, or with the error of reading the checkpoint. Where the graph has
+ * recurrent states, those of linear attention, an earlier position than the next is refused, too, but for 0.
+ */
 const float *kgen_decoder_step(struct kgen_decoder *decoder, int64_t token, int64_t position,
                                struct kgen_error *error);
 
@@ -58,7 +60,7 @@ int64_t kgen_decoder_prompt_rows(const struct kgen_decoder *decoder);
 /* Runs the tokens of a sequence of the decoder's graph, count of them, after those that it holds. Returns the
  * logits after the last, valid until the next call. all is NULL, or receives the logits after each token,
  * count times kgen_decoder_vocabulary floats. Fails as kgen_decoder_prompt does, and with KGEN_ERROR_MEMORY;
- * the sequence then holds what it held. */
+ * the sequence then holds what it held, or nothing where it has recurrent states and some were run. */
 const float *kgen_decoder_sequence(struct kgen_decoder *decoder, struct kgen_sequence *sequence,
                                    const int32_t *tokens, size_t count, float *all, struct kgen_error *error);
 /* Runs one token of each of count sequences, 1 to kgen_decoder_sequences of them and no two the same, by

@@ -67,8 +67,14 @@ static const float *run(struct kgen_decoder *decoder, struct kgen_sequence *sequ
 {
     if (check(decoder, sequence, tokens, count, position, error) != 0)
         return NULL;
+    const int64_t held = sequence->filled;
+    if (kgen_sequence_truncate(sequence, position, error) != 0)
+        return NULL;
+    sequence->filled = held; /* until all is run */
     const size_t most = (size_t)kgen_decoder_prompt_rows(decoder);
     bind(decoder, sequence);
+    if (position == 0)
+        kgen_sequence_begin(sequence);
     for (size_t i = 0; i < count;) {
         const size_t rows = count - i < most ? count - i : most;
         float *of_rows = all != NULL ? all + i * (size_t)decoder->vocabulary : NULL;
@@ -79,8 +85,10 @@ static const float *run(struct kgen_decoder *decoder, struct kgen_sequence *sequ
                                                   .all = of_rows};
         const int result = rows == 1 ? run_one(decoder, tokens[i], at_hand.position, of_rows, error)
                                      : kgen_decoder_batch_run(decoder->batch, &at_hand, error);
-        if (result != 0)
+        if (result != 0) {
+            kgen_sequence_fail(sequence);
             return NULL;
+        }
         i += rows;
     }
     sequence->filled = position + (int64_t)count;
@@ -140,8 +148,15 @@ const float *kgen_decoder_batch(struct kgen_decoder *decoder, struct kgen_sequen
     struct kgen_decoder_batch *batch = decoder->sequence_batches[kgen_graph_buckets((int64_t)count) - 1];
     const struct kgen_decoder_rows rows = {
         .tokens = tokens, .count = (int64_t)count, .is_last = true, .sequences = sequences};
-    if (kgen_decoder_batch_run(batch, &rows, error) != 0)
+    for (size_t i = 0; i < count; i++) {
+        if (sequences[i]->filled == 0)
+            kgen_sequence_begin(sequences[i]);
+    }
+    if (kgen_decoder_batch_run(batch, &rows, error) != 0) {
+        for (size_t i = 0; i < count; i++)
+            kgen_sequence_fail(sequences[i]);
         return NULL;
+    }
     for (size_t i = 0; i < count; i++)
         sequences[i]->filled++;
     return kgen_decoder_batch_logits(batch);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* The bytes of a state with room for so many positions. Positions lie one after the other, in tiles, so that
- * they are also those of the first positions of a larger one. */
+ * they are also those of the first positions of a larger one. A recurrent state has one size. */
 static size_t state_bytes(const struct kgen_graph *graph, size_t state, int64_t positions)
 {
     struct kgen_problem problem = graph->nodes[graph->states[state].node].problem;
@@ -26,7 +26,8 @@ int64_t kgen_sequence_most(const struct kgen_graph *graph)
     int64_t most = 0;
     for (size_t i = 0; i < graph->state_count; i++) {
         const int64_t context = kgen_problem_get(&graph->nodes[graph->states[i].node].problem, "context");
-        most = i == 0 || context < most ? context : most;
+        if (!graph->states[i].is_recurrent)
+            most = most == 0 || context < most ? context : most;
     }
     return most;
 }
@@ -48,7 +49,8 @@ static int allocate_states(struct kgen_sequence *sequence, struct kgen_error *er
         return kgen_error_set(error, KGEN_ERROR_MEMORY, NULL, 0, 0, "no memory for the caches");
     for (size_t i = 0; i < graph->state_count; i++) {
         const struct kgen_problem *problem = &graph->nodes[graph->states[i].node].problem;
-        sequence->bytes[i] = state_bytes(graph, i, kgen_problem_get(problem, "context"));
+        const int64_t context = graph->states[i].is_recurrent ? 1 : kgen_problem_get(problem, "context");
+        sequence->bytes[i] = state_bytes(graph, i, context);
         sequence->states[i] =
             kgen_device_cpu()->allocate(KGEN_MEMORY_FILLED_SLOWLY, sequence->bytes[i], error);
         if (sequence->states[i] == NULL)
@@ -83,6 +85,43 @@ void kgen_sequence_free(struct kgen_sequence *sequence)
     free(sequence->states);
     free(sequence->bytes);
     free(sequence);
+}
+
+static bool is_recurrent(const struct kgen_graph *graph)
+{
+    for (size_t i = 0; i < graph->state_count; i++) {
+        if (graph->states[i].is_recurrent)
+            return true;
+    }
+    return false;
+}
+
+int kgen_sequence_truncate(struct kgen_sequence *sequence, int64_t positions, struct kgen_error *error)
+{
+    if (positions > 0 && positions < sequence->filled && is_recurrent(sequence->graph)) {
+        kgen_error_set(error, KGEN_ERROR_USAGE, NULL, 0, 0,
+                       "%lld of %lld positions are asked for, and the states of linear attention cannot go "
+                       "back",
+                       (long long)positions, (long long)sequence->filled);
+        kgen_error_hint(error, "begin at position 0, or copy the state where it is to be taken up again");
+        return -1;
+    }
+    sequence->filled = positions;
+    return 0;
+}
+
+void kgen_sequence_begin(struct kgen_sequence *sequence)
+{
+    for (size_t i = 0; i < sequence->graph->state_count; i++) {
+        if (sequence->graph->states[i].is_recurrent)
+            memset(sequence->states[i], 0, sequence->bytes[i]);
+    }
+}
+
+void kgen_sequence_fail(struct kgen_sequence *sequence)
+{
+    if (is_recurrent(sequence->graph))
+        sequence->filled = 0;
 }
 
 void kgen_sequence_copy(struct kgen_sequence *to, const struct kgen_sequence *from)

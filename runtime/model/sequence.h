@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The positions of one sequence: what the states of a graph, the caches of keys and values, hold of it. */
+/* The positions of one sequence: what the states of a graph hold of it, which are caches of keys and values,
+ * and recurrent states, of one size, which stand for all positions before. */
 #ifndef KGEN_SEQUENCE_H
 #define KGEN_SEQUENCE_H
 
@@ -11,10 +12,10 @@ struct kgen_sequence {
     void **states;   /* memory of each state of the graph; owned */
     size_t *bytes;   /* of each; owned */
     int64_t context; /* positions that there is room for */
-    int64_t filled;  /* positions from 0 on that are there; may be made less */
+    int64_t filled;  /* positions from 0 on that are there; kgen_sequence_truncate makes it less */
 };
 
-/* The positions that all states of a graph have room for; 0 where it has none. */
+/* The positions that all caches of a graph have room for; 0 where it has none. */
 int64_t kgen_sequence_most(const struct kgen_graph *graph);
 /* The bytes of all states with room for so many positions. */
 size_t kgen_sequence_bytes(const struct kgen_graph *graph, int64_t positions);
@@ -26,6 +27,15 @@ struct kgen_sequence *kgen_sequence_new(const struct kgen_graph *graph, int64_t 
                                         struct kgen_error *error);
 /* NULL is fine. */
 void kgen_sequence_free(struct kgen_sequence *sequence);
+
+/* Makes the sequence hold the first so many of its positions. Fails with KGEN_ERROR_USAGE where it has
+ * recurrent states, unless that is none of its positions, or all. */
+int kgen_sequence_truncate(struct kgen_sequence *sequence, int64_t positions, struct kgen_error *error);
+/* To be called before the first position is run: makes the recurrent states those of no position. */
+void kgen_sequence_begin(struct kgen_sequence *sequence);
+/* To be called where running positions failed: a sequence with recurrent states, of which some may have gone
+ * on, is then empty. */
+void kgen_sequence_fail(struct kgen_sequence *sequence);
 
 /* Makes `to`, of the same graph, hold the positions of `from`, which it has room for. */
 void kgen_sequence_copy(struct kgen_sequence *to, const struct kgen_sequence *from);

@@ -37,8 +37,8 @@ size_t kgen_team_threads(const struct kgen_team *team);
  * it as one part. A part belongs to no thread: each takes the next one that is left, so that a thread which
  * the system keeps waiting holds nobody up. */
 void kgen_team_run(struct kgen_team *team, kgen_team_job *job, void *context);
-/* The same, but each part is that of one thread and they run at once: for proofs. Where the system gave fewer threads
- * than the team was made for, there are so many parts. */
+/* The same, but each part is that of one thread and they run at once: for proofs. Where the system gave fewer
+ * threads than the team was made for, there are so many parts. */
 void kgen_team_run_together(struct kgen_team *team, kgen_team_job *job, void *context);
 /* The same as kgen_team_run with so many parts, KGEN_TEAM_PARTS_MAX at most. */
 void kgen_team_share(struct kgen_team *team, size_t parts, kgen_team_shared_job *job, void *context);

@@ -120,8 +120,8 @@ bool kgen_shard_has(uint64_t record_key, unsigned shard, unsigned shards);
 /* Tunes one problem, or takes its winner from the cache. Several processes may tune at one cache at once:
  * each candidate is tried by one of them, and only one process of a machine measures at a time
  * (measure_lock.h). A winner that was chosen in a noisy moment is timed again, unless the machine is as noisy
- * still or the options say to keep it. Returns 0 with a choice (check variant.tmpl), 1 when stopped by cancel or the time limit
- * (the choice is the best so far), -1 on an error. */
+ * still or the options say to keep it. Returns 0 with a choice (check variant.tmpl), 1 when stopped by cancel
+ * or the time limit (the choice is the best so far), -1 on an error. */
 int kgen_tune(struct kgen_tuner *tuner, const struct kgen_problem *problem, kgen_tune_progress *progress,
               void *context, struct kgen_choice *choice, struct kgen_error *error);
 

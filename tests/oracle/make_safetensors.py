@@ -12,6 +12,7 @@ hand: build/tests/test_mlx_models OUT/*.
 It needs python3 with numpy and mlx-lm (and "mlx[cpu]" where there is no GPU), and is not part of `make check`. All seeds are fixed.
 """
 import argparse
+import copy
 import importlib
 import json
 import pathlib
@@ -63,7 +64,13 @@ LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_fr
           "original_max_position_embeddings": 64}
 
 
-MODULES = {"mistral": "llama"}
+# Linear attention in the first of two layers.
+QWEN3_5 = {**TWO_LAYERS, "head_dim": 16, "full_attention_interval": 2, "linear_num_value_heads": 4, "linear_num_key_heads": 2,
+           "linear_key_head_dim": 12, "linear_value_head_dim": 8, "linear_conv_kernel_dim": 4, "attn_output_gate": True,
+           "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.25, "mrope_section": [1, 1, 0]}}
+
+
+MODULES = {"mistral": "llama", "qwen3_5_text": "qwen3_5"}
 
 
 def eight_bits(path, module):
@@ -94,41 +101,6 @@ def router_of_eight_bits(path, module):
 def experts_only(path, module):
     """The experts with the default, the others not quantised, as in gpt-oss."""
     return ".experts." in path and hasattr(module, "to_quantized")
-
-
-MODELS = [
-    # name, family, class, keys of the config, dtype of what is stored, bits, group_size, predicate, shards; a mode other than affine;
-    # whether the matrices of experts are stored apart, or "blocks": as gpt-oss has them
-    ("qwen2-bf16", "qwen2", "Qwen2ForCausalLM", {}, mx.bfloat16, 0, 0, None, 1),
-    ("qwen2-q4", "qwen2", "Qwen2ForCausalLM", {"hidden_size": 64, "intermediate_size": 64, "tie_word_embeddings": False}, mx.bfloat16, 4, 64,
-     None, 1),
-    ("qwen3-q3-mixed", "qwen3", "Qwen3ForCausalLM", {"head_dim": 32, "rope_theta": 1e6}, mx.float16, 3, 32, eight_bits, 1),
-    ("qwen3-f32-shards", "qwen3", "Qwen3ForCausalLM", {"head_dim": 16, "tie_word_embeddings": False}, mx.float32, 0, 0, None, 2),
-    ("llama-q6", "llama", "LlamaForCausalLM", {"rope_scaling": LLAMA3}, mx.float32, 6, 32, None, 1),
-    ("llama-f16", "llama", "LlamaForCausalLM", {"attention_bias": True, "mlp_bias": True}, mx.float16, 0, 0, None, 1),
-    ("qwen3-mxfp4-mixed", "qwen3", "Qwen3ForCausalLM", {"head_dim": 16}, mx.bfloat16, 4, 32, floating_modes, 1, "mxfp4"),
-    # A window in the first layer.
-    ("mistral-window", "mistral", "MistralForCausalLM", {**TWO_LAYERS, "layer_types": ["sliding_attention", "full_attention"],
-     "sliding_window": 8}, mx.bfloat16, 0, 0, None, 1),
-    ("gemma3", "gemma3_text", "Gemma3ForCausalLM", {**TWO_LAYERS, **GEMMA, "query_pre_attn_scalar": 24, "sliding_window": 8, "sliding_window_pattern": 2,
-     "rope_theta": 1e6, "rope_local_base_freq": 100.0, "rope_scaling": {"rope_type": "linear", "factor": 8.0}}, mx.bfloat16, 0, 0, None, 1),
-    # mlx-lm gives Gemma 2 no window.
-    ("gemma2", "gemma2", "Gemma2ForCausalLM", {**TWO_LAYERS, **GEMMA, "query_pre_attn_scalar": 16, "sliding_window": 64, "attn_logit_softcapping": 2.0,
-     "final_logit_softcapping": 3.0}, mx.bfloat16, 0, 0, None, 1),
-    ("phi3", "phi3", "Phi3ForCausalLM", {"head_dim": 16, "partial_rotary_factor": 0.75, "tie_word_embeddings": False}, mx.bfloat16, 0, 0, None, 1),
-    ("glm4", "glm4", "Glm4ForCausalLM", {**TWO_LAYERS, "head_dim": 16, "attention_bias": True, "partial_rotary_factor": 0.5,
-     "tie_word_embeddings": False}, mx.bfloat16, 0, 0, None, 1),
-    ("qwen3-moe-q4", "qwen3_moe", "Qwen3MoeForCausalLM", QWEN3_MOE, mx.float16, 4, 32, router_of_eight_bits, 1),
-    ("qwen3-moe-f16", "qwen3_moe", "Qwen3MoeForCausalLM", {**QWEN3_MOE, "norm_topk_prob": False}, mx.float16, 0, 0, None, 1),
-    ("mixtral-bf16", "mixtral", "MixtralForCausalLM", MIXTRAL, mx.bfloat16, 0, 0, None, 1, "affine", True),
-    ("gpt-oss-mxfp4", "gpt_oss", "GptOssForCausalLM", GPT_OSS, mx.bfloat16, 4, 32, experts_only, 1, "mxfp4"),
-    ("gemma4", "gemma4_text", "Gemma4ForCausalLM", GEMMA4, mx.bfloat16, 0, 0, None, 1),
-    ("gpt-oss-blocks", "gpt_oss", "GptOssForCausalLM", GPT_OSS, mx.bfloat16, 4, 32, experts_only, 1, "mxfp4", "blocks"),
-    ("deepseek-v3", "deepseek_v3", "DeepseekV3ForCausalLM", DEEPSEEK, mx.bfloat16, 0, 0, None, 1),
-    # Without q_lora_rank, and with experts in the only layer.
-    ("deepseek-v3-hf", "deepseek_v3", "DeepseekV3ForCausalLM", {**DEEPSEEK, "num_hidden_layers": 1, "q_lora_rank": None,
-     "rope_scaling": None, "first_k_dense_replace": 0, "n_routed_experts": 4, "n_group": 2, "rms_norm_eps": 1e-2}, mx.float16, 0, 0, None, 1, "affine", True),
-]
 
 
 def make_weights(model, norm):
@@ -188,6 +160,68 @@ def store_blocks(weights):
     return result
 
 
+NORMS = ("layernorm.weight", "model.norm.weight", "q_norm.weight", "k_norm.weight")
+
+
+def store_with_images(weights):
+    """As Hugging Face's library has a model of text and images: most norms less one, the taps of convolutions in the last dimension,
+    names with a prefix, and tensors of the other parts."""
+    result = {"model.visual.merger.norm.weight": mx.ones((4,), mx.bfloat16), "mtp.norm.weight": mx.ones((4,), mx.bfloat16)}
+    for name, weight in weights.items():
+        if name.endswith("conv1d.weight"):
+            weight = weight.moveaxis(1, 2)
+        if name.endswith(NORMS):
+            weight = weight - 1
+        result[name.replace("model.", "model.language_model.", 1)] = weight
+    return result
+
+
+def with_images(config):
+    """The config of such a model."""
+    outer = {"architectures", "model_type", "torch_dtype"}
+    text = {key: value for key, value in config.items() if key not in outer}
+    return {"architectures": config["architectures"], "model_type": "qwen3_5", "torch_dtype": config["torch_dtype"],
+            "text_config": {**text, "model_type": config["model_type"]}, "vision_config": {"model_type": "qwen3_5", "depth": 1}}
+
+
+MODELS = [
+    # name, family, class, keys of the config, dtype of what is stored, bits, group_size, predicate, shards; a mode other than affine;
+    # what makes of the weights those that are stored
+    ("qwen2-bf16", "qwen2", "Qwen2ForCausalLM", {}, mx.bfloat16, 0, 0, None, 1),
+    ("qwen2-q4", "qwen2", "Qwen2ForCausalLM", {"hidden_size": 64, "intermediate_size": 64, "tie_word_embeddings": False}, mx.bfloat16, 4, 64,
+     None, 1),
+    ("qwen3-q3-mixed", "qwen3", "Qwen3ForCausalLM", {"head_dim": 32, "rope_theta": 1e6}, mx.float16, 3, 32, eight_bits, 1),
+    ("qwen3-f32-shards", "qwen3", "Qwen3ForCausalLM", {"head_dim": 16, "tie_word_embeddings": False}, mx.float32, 0, 0, None, 2),
+    ("llama-q6", "llama", "LlamaForCausalLM", {"rope_scaling": LLAMA3}, mx.float32, 6, 32, None, 1),
+    ("llama-f16", "llama", "LlamaForCausalLM", {"attention_bias": True, "mlp_bias": True}, mx.float16, 0, 0, None, 1),
+    ("qwen3-mxfp4-mixed", "qwen3", "Qwen3ForCausalLM", {"head_dim": 16}, mx.bfloat16, 4, 32, floating_modes, 1, "mxfp4"),
+    # A window in the first layer.
+    ("mistral-window", "mistral", "MistralForCausalLM", {**TWO_LAYERS, "layer_types": ["sliding_attention", "full_attention"],
+     "sliding_window": 8}, mx.bfloat16, 0, 0, None, 1),
+    ("gemma3", "gemma3_text", "Gemma3ForCausalLM", {**TWO_LAYERS, **GEMMA, "query_pre_attn_scalar": 24, "sliding_window": 8, "sliding_window_pattern": 2,
+     "rope_theta": 1e6, "rope_local_base_freq": 100.0, "rope_scaling": {"rope_type": "linear", "factor": 8.0}}, mx.bfloat16, 0, 0, None, 1),
+    # mlx-lm gives Gemma 2 no window.
+    ("gemma2", "gemma2", "Gemma2ForCausalLM", {**TWO_LAYERS, **GEMMA, "query_pre_attn_scalar": 16, "sliding_window": 64, "attn_logit_softcapping": 2.0,
+     "final_logit_softcapping": 3.0}, mx.bfloat16, 0, 0, None, 1),
+    ("phi3", "phi3", "Phi3ForCausalLM", {"head_dim": 16, "partial_rotary_factor": 0.75, "tie_word_embeddings": False}, mx.bfloat16, 0, 0, None, 1),
+    ("glm4", "glm4", "Glm4ForCausalLM", {**TWO_LAYERS, "head_dim": 16, "attention_bias": True, "partial_rotary_factor": 0.5,
+     "tie_word_embeddings": False}, mx.bfloat16, 0, 0, None, 1),
+    ("qwen3-moe-q4", "qwen3_moe", "Qwen3MoeForCausalLM", QWEN3_MOE, mx.float16, 4, 32, router_of_eight_bits, 1),
+    ("qwen3-moe-f16", "qwen3_moe", "Qwen3MoeForCausalLM", {**QWEN3_MOE, "norm_topk_prob": False}, mx.float16, 0, 0, None, 1),
+    ("mixtral-bf16", "mixtral", "MixtralForCausalLM", MIXTRAL, mx.bfloat16, 0, 0, None, 1, "affine", store_apart),
+    ("gpt-oss-mxfp4", "gpt_oss", "GptOssForCausalLM", GPT_OSS, mx.bfloat16, 4, 32, experts_only, 1, "mxfp4"),
+    ("gemma4", "gemma4_text", "Gemma4ForCausalLM", GEMMA4, mx.bfloat16, 0, 0, None, 1),
+    ("gpt-oss-blocks", "gpt_oss", "GptOssForCausalLM", GPT_OSS, mx.bfloat16, 4, 32, experts_only, 1, "mxfp4", store_blocks),
+    ("deepseek-v3", "deepseek_v3", "DeepseekV3ForCausalLM", DEEPSEEK, mx.bfloat16, 0, 0, None, 1),
+    # Without q_lora_rank, and with experts in the only layer.
+    ("deepseek-v3-hf", "deepseek_v3", "DeepseekV3ForCausalLM", {**DEEPSEEK, "num_hidden_layers": 1, "q_lora_rank": None,
+     "rope_scaling": None, "first_k_dense_replace": 0, "n_routed_experts": 4, "n_group": 2, "rms_norm_eps": 1e-2}, mx.float16, 0, 0, None, 1, "affine", store_apart),
+    ("qwen3_5", "qwen3_5_text", "Qwen3_5ForCausalLM", QWEN3_5, mx.bfloat16, 0, 0, None, 1),
+    ("qwen3_5-hf", "qwen3_5_text", "Qwen3_5ForConditionalGeneration", QWEN3_5, mx.bfloat16, 0, 0, None, 1, "affine", store_with_images),
+]
+
+
+
 def save(folder, weights, shards):
     names = sorted(weights)
     if shards == 1:
@@ -210,15 +244,22 @@ def embed_in_float32():
 
 
 def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, group_size, predicate, shards, mode="affine",
-               apart=False):
+               stored=None):
     config = {"architectures": [architecture], "model_type": family, **SMALL, **keys, **(LARGE if large else {})}
     module = importlib.import_module(f"mlx_lm.models.{MODULES.get(family, family)}")
     mx.random.seed(seed)
-    model = module.Model(module.ModelArgs.from_dict(config))
+    if family == "qwen3_5_text":
+        model = module.TextModel(module.TextModelArgs.from_dict(copy.deepcopy(config)))
+    else:
+        model = module.Model(module.ModelArgs.from_dict(config))
     if family == "gemma3_text":
         model.sanitize({})  # without an lm_head
     make_weights(model, 0 if family in ("gemma2", "gemma3_text") else 1)
     model.set_dtype(dtype)
+    if stored == store_with_images:  # norms that are 1 and more, exactly
+        model.update(tree_map_with_path(lambda name, weight: 1 + mx.round(64 * (weight - 1)) / 64 if name.endswith(NORMS) else weight,
+                                        model.parameters()))
+        model.set_dtype(dtype)
     if bits:
         model, config = quantize_model(model, config, group_size, bits, mode=mode, quant_predicate=predicate)
         config["quantization_config"] = config["quantization"]
@@ -226,13 +267,12 @@ def make_model(out, large, seed, name, family, architecture, keys, dtype, bits, 
     weights = dict(tree_flatten(model.parameters()))
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
-    if apart == "blocks":
-        del config["quantization"]
-        config["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]}
-        save(folder, store_blocks(weights), shards)
-    else:
-        save(folder, store_apart(weights) if apart else weights, shards)
-    (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    save(folder, stored(weights) if stored else weights, shards)
+    written = with_images(config) if stored == store_with_images else config
+    if stored == store_blocks:
+        del written["quantization"]
+        written["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]}
+    (folder / "config.json").write_text(json.dumps(written, indent=1, sort_keys=True) + "\n")
     # The same weights, and all else in float32.
     model.set_dtype(mx.float32)
     tokens = [(7919 * i + 13) % config["vocab_size"] for i in range(POSITIONS)]

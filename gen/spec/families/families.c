@@ -2,7 +2,7 @@
 #include "gen/spec/families/family.h"
 
 /* A row for each family. */
-/* clang-format off: a row is a line */
+/* clang-format off: a row is a line. */
 #define FAMILIES(ROW)                                                                                        \
     ROW(llama)                                                                                               \
     ROW(mistral)                                                                                             \
@@ -17,7 +17,8 @@
     ROW(gpt_oss)                                                                                             \
     ROW(gemma4)                                                                                              \
     ROW(deepseek_v3)                                                                                         \
-    ROW(deepseek_v2)
+    ROW(deepseek_v2)                                                                                         \
+    ROW(qwen3_5)
 /* clang-format on */
 
 #define DECLARE(name) extern const struct kgen_family kgen_family_##name;

@@ -16,8 +16,8 @@
 #define KGEN_EXPERTS_MAX 65536
 #define KGEN_HEAD_DIM_MAX 8192
 
-/* Expressions are numbers and names of quantities with "*" between them: "heads*head_dim". Shapes are
- * expressions with "," between them.
+/* Expressions are numbers and names of quantities with "*" and "+" between them: "heads*head_dim". Shapes
+ * are expressions with "," between them.
  *
  * Besides the quantities that keys give there are these. first_layer is 1 in the first layer, else 0.
  * position_supported is 0 where the config asks for a position embedding that its op cannot do.
@@ -118,7 +118,7 @@ struct kgen_step_weight {
 /* What outlives a step, bound to a buffer of the step's op. */
 struct kgen_step_state {
     const char *buffer, *name;
-    const char *shape; /* of one position */
+    const char *shape; /* of one position; NULL: it has no positions, and is as large as the buffer */
 };
 
 /* A matrix of a product: the rows are the product of its shape, which is that of its output. Where all
@@ -129,7 +129,7 @@ struct kgen_step_matrix {
     const char *shape;
 };
 
-#define KGEN_STEP_MATRICES_MAX 3
+#define KGEN_STEP_MATRICES_MAX 4
 
 struct kgen_step {
     const char *op; /* may be one that does not exist yet: kgen_absent_ops says what to tell then */
