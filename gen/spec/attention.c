@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads what a config says of attention: the room and the dtype of the caches, and what the op cannot do. */
+#include "gen/ops/attention_cache.h"
 #include "gen/spec/reader.h"
 
 #include <math.h>
@@ -43,6 +44,23 @@ static int read_cache_dtype(const struct kgen_spec_reader *reader, json_t *confi
     if (reader->options->cache_dtype != KGEN_CONSTANT_NONE)
         *dtype = reader->options->cache_dtype;
     return 0;
+}
+
+/* kgen's own key, or no pages. */
+static int read_page_size(const struct kgen_spec_reader *reader, json_t *config,
+                          struct kgen_spec_model *model)
+{
+    struct kgen_json_path path = {NULL, "page_size", 0};
+    json_t *own = json_object_get(config, "page_size");
+    struct kgen_problem *attention = kgen_spec_prototype(model, "attention_decode", NULL);
+    if (own == NULL)
+        return 0;
+    if (kgen_spec_field(reader, &path, own, "the spec", kgen_spec_find_field("attention_decode", "page_size"),
+                        attention) != 0)
+        return -1;
+    return kgen_problem_get(attention, "page_size") % KGEN_ATTENTION_TILE == 0
+               ? 0
+               : kgen_spec_fail(reader, &path, "\"page_size\" must be a multiple of %d", KGEN_ATTENTION_TILE);
 }
 
 /* The kind of each layer, as newer configs list them. */
@@ -167,7 +185,7 @@ int kgen_spec_attention_read(struct kgen_spec_reader *reader, json_t *config, st
     bool fits = false;
     if (read_context(reader, config, &context) != 0 || read_cache_dtype(reader, config, &cache_dtype) != 0 ||
         check_heads(reader, model, context, &fits) != 0 || read_window(reader, config, model, context) != 0 ||
-        read_scores(reader, config, model) != 0)
+        read_scores(reader, config, model) != 0 || read_page_size(reader, config, model) != 0)
         return -1;
     return kgen_spec_add_quantity(reader, model, "context", "context", context) != 0 ||
                    kgen_spec_add_quantity(reader, model, "cache_dtype", "cache_dtype", cache_dtype) != 0
