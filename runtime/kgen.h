@@ -403,12 +403,8 @@ struct kgen_model_settings {
     /* NULL, or is told during kgen_model_open how much of the weights is loaded: done of count parts. */
     void (*progress)(void *context, size_t done, size_t count);
     void *progress_context;
-    /* The caches of all states are pages of so many positions, 16 to 256, a multiple of 16, which states take
-     * and give back; 0: each state has memory for all of its positions. */
-    int64_t page_size;
-    /* Pages for each kind of layer: those that see all positions, and those that see a window, of each
-     * window. 0: as many as `sequences` states of `context` positions need. */
-    int64_t pages;
+    int64_t page_size; /* of caches in pages, which states share: 16 to 256 positions by 16; 0: no pages */
+    int64_t pages;     /* for each window of layers; 0: enough for `sequences` states of `context` */
 };
 
 /* Sets every member to 0 or NULL. size is sizeof *settings. */
@@ -438,8 +434,7 @@ struct kgen_model_facts {
     int64_t tokens;            /* of the tokenizer; 0: there is none */
     int32_t bos, eos;          /* the tokens that begin and end a text */
     const char *chat_template; /* "chatml", "llama3", "gemma", "mistral" or "gpt-oss"; NULL: none of them */
-    int64_t page_size, pages;  /* as in the settings, with the default in place; 0: there are no pages */
-    int64_t pages_left;        /* free at this moment, of the kind of layer that has fewest */
+    int64_t page_size, pages, pages_left; /* left: free now, for the window that has fewest */
 };
 /* Fills the first size bytes of facts; size is sizeof *facts. */
 KGEN_API void kgen_model_query(const struct kgen_model *model, struct kgen_model_facts *facts, size_t size);
@@ -487,15 +482,14 @@ KGEN_API int64_t kgen_model_chat(const struct kgen_model *model, const struct kg
 /* ---- states ---- */
 
 /* Makes an empty state for context positions, at most those of the model; 0: as many. Its caches take
- * addresses for all positions of the model, and memory for those that are filled; of a model with pages it
- * takes pages as they are filled. The caller frees it. Returns NULL with KGEN_BAD_ARGUMENT or
- * KGEN_OUT_OF_MEMORY. */
+ * addresses for all positions of the model, and memory for those that are filled, or pages. The caller
+ * frees it. Returns NULL with KGEN_BAD_ARGUMENT or KGEN_OUT_OF_MEMORY. */
 KGEN_API struct kgen_model_state *kgen_model_state_new(struct kgen_model *model, int64_t context,
                                                        struct kgen_status *status);
 KGEN_API void kgen_model_state_free(struct kgen_model_state *state);
 /* Makes a state that holds what another one holds, and is no part of it afterwards: with the same tokens both
- * give the same logits. Of a model with pages both share them, and a step copies the page that it writes to
- * while the other has it, too. Returns NULL with KGEN_OUT_OF_MEMORY. */
+ * give the same logits. Pages are shared until one of them writes there. Returns NULL with
+ * KGEN_OUT_OF_MEMORY. */
 KGEN_API struct kgen_model_state *kgen_model_state_fork(const struct kgen_model_state *state,
                                                         struct kgen_status *status);
 
@@ -503,9 +497,8 @@ KGEN_API struct kgen_model_state *kgen_model_state_fork(const struct kgen_model_
 KGEN_API int64_t kgen_model_state_position(const struct kgen_model_state *state);
 KGEN_API int64_t kgen_model_state_context(const struct kgen_model_state *state);
 /* Forgets the tokens from a position on; 0: all of them. The next step begins there. The state has no logits
- * then, unless position is where it is. Pages behind it are given back. Returns 0, or -1 with
- * KGEN_BAD_ARGUMENT where the state does not hold so many, or where the model has pages and layers with
- * windows, which keep only what their windows show. */
+ * then, unless position is where it is. Returns 0, or -1 with KGEN_BAD_ARGUMENT where the state does not hold
+ * so many, or where layers with windows have given back the pages that a step there would see. */
 KGEN_API int kgen_model_state_truncate(struct kgen_model_state *state, int64_t position,
                                        struct kgen_status *status);
 
@@ -520,9 +513,8 @@ KGEN_API int kgen_model_state_truncate(struct kgen_model_state *state, int64_t p
  * kgen_model_state_restore and kgen_model_state_restore_file make a state hold that in place of what it
  * held. They return 0, or -1 with KGEN_BAD_ARGUMENT where it is not whole, of another version of the format,
  * of another model, or the state has no room for it; KGEN_IO_FAILED for the file, or KGEN_OUT_OF_MEMORY, also
- * where the model has fewer free pages than it needs, besides those that the state has. The state is then as
- * it was. Restore only what comes from where you trust: its bytes are checked against
- * damage, not against forgery. */
+ * of free pages, besides those that the state has. The state is then as it was. Restore only what comes from
+ * where you trust: its bytes are checked against damage, not against forgery. */
 KGEN_API size_t kgen_model_state_size(const struct kgen_model_state *state);
 KGEN_API int kgen_model_state_save(const struct kgen_model_state *state, void *memory, size_t size,
                                    struct kgen_status *status);

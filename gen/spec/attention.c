@@ -48,11 +48,10 @@ static int read_cache_dtype(const struct kgen_spec_reader *reader, json_t *confi
 
 /* kgen's own key, or no pages. */
 static int read_page_size(const struct kgen_spec_reader *reader, json_t *config,
-                          struct kgen_spec_model *model)
+                          struct kgen_problem *attention)
 {
     struct kgen_json_path path = {NULL, "page_size", 0};
     json_t *own = json_object_get(config, "page_size");
-    struct kgen_problem *attention = kgen_spec_prototype(model, "attention_decode", NULL);
     if (own == NULL)
         return 0;
     if (kgen_spec_field(reader, &path, own, "the spec", kgen_spec_find_field("attention_decode", "page_size"),
@@ -136,7 +135,7 @@ static int read_real_field(const struct kgen_spec_reader *reader, json_t *config
                                  kgen_spec_find_field("attention_decode", field), attention);
 }
 
-/* The factor and the cap of the scores, and whether there are sinks. */
+/* The factor and the cap of the scores, whether there are sinks, and the pages of the caches. */
 static int read_scores(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
 {
     static const char scalar[] = "query_pre_attn_scalar";
@@ -146,7 +145,8 @@ static int read_scores(const struct kgen_spec_reader *reader, json_t *config, st
     int64_t sinks = 0;
     const int found = kgen_spec_real(reader, NULL, config, scalar, &size);
     if (found < 0 || read_real_field(reader, config, "attn_logit_softcapping", "softcap", attention) != 0 ||
-        kgen_spec_evaluate(reader, model, -1, "sinks", &sinks) != 0)
+        kgen_spec_evaluate(reader, model, -1, "sinks", &sinks) != 0 ||
+        read_page_size(reader, config, attention) != 0)
         return -1;
     if (found > 0 && !(size >= 1e-6 && size <= 1e9))
         return kgen_spec_fail(reader, &path, "\"%s\" must be from 1e-6 to 1e9", scalar);
@@ -185,7 +185,7 @@ int kgen_spec_attention_read(struct kgen_spec_reader *reader, json_t *config, st
     bool fits = false;
     if (read_context(reader, config, &context) != 0 || read_cache_dtype(reader, config, &cache_dtype) != 0 ||
         check_heads(reader, model, context, &fits) != 0 || read_window(reader, config, model, context) != 0 ||
-        read_scores(reader, config, model) != 0 || read_page_size(reader, config, model) != 0)
+        read_scores(reader, config, model) != 0)
         return -1;
     return kgen_spec_add_quantity(reader, model, "context", "context", context) != 0 ||
                    kgen_spec_add_quantity(reader, model, "cache_dtype", "cache_dtype", cache_dtype) != 0
