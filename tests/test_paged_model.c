@@ -209,6 +209,29 @@ static void test_full_caches(void **state)
     kgen_model_close(plain);
 }
 
+/* A batch that has too few pages for one of its states leaves all of them, and their pages, as they are. */
+static void test_full_batch(void **state)
+{
+    static const int32_t tokens[2] = {3, 4};
+    char path[128];
+    struct kgen_status status = {0};
+    write_model(*state, path);
+    struct kgen_model *paged = open_pages(*state, path, 512, 2, "f16", 32, 3);
+    struct kgen_model_state *states[2] = {new_state(paged), new_state(paged)};
+    run(states[0], 1, 32);
+    run(states[1], 2, 32);
+    assert_int_equal(kgen_model_step_batch(states, tokens, 2, &status), -1);
+    assert_int_equal(status.code, KGEN_OUT_OF_MEMORY);
+    assert_int_equal(pages_left(paged), 1);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(kgen_model_state_position(states[i]), 32);
+    run(states[1], 2, 1);
+    assert_int_equal(pages_left(paged), 0);
+    kgen_model_state_free(states[0]);
+    kgen_model_state_free(states[1]);
+    kgen_model_close(paged);
+}
+
 /* Back to where windows still have what they show, and not to before. */
 static void test_truncate(void **state)
 {
@@ -356,6 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_logits_are_those_without_pages, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_full_caches, api_setup, api_teardown),
+        cmocka_unit_test_setup_teardown(test_full_batch, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_truncate, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_forks, api_setup, api_teardown),
         cmocka_unit_test_setup_teardown(test_saved_states, api_setup, api_teardown),
