@@ -404,6 +404,8 @@ struct kgen_model_settings {
     /* NULL, or is told during kgen_model_open how much of the weights is loaded: done of count parts. */
     void (*progress)(void *context, size_t done, size_t count);
     void *progress_context;
+    int64_t page_size; /* of caches in pages, which states share: 16 to 256 positions by 16; 0: no pages */
+    int64_t pages;     /* for each window of layers; 0: enough for `sequences` states of `context` */
 };
 
 /* Sets every member to 0 or NULL. size is sizeof *settings. */
@@ -433,6 +435,7 @@ struct kgen_model_facts {
     int64_t tokens;            /* of the tokenizer; 0: there is none */
     int32_t bos, eos;          /* the tokens that begin and end a text */
     const char *chat_template; /* "chatml", "llama3", "gemma", "mistral" or "gpt-oss"; NULL: none of them */
+    int64_t page_size, pages, pages_left; /* left: free now, for the window that has fewest */
 };
 /* Fills the first size bytes of facts; size is sizeof *facts. */
 KGEN_API void kgen_model_query(const struct kgen_model *model, struct kgen_model_facts *facts, size_t size);
@@ -480,13 +483,14 @@ KGEN_API int64_t kgen_model_chat(const struct kgen_model *model, const struct kg
 /* ---- states ---- */
 
 /* Makes an empty state for context positions, at most those of the model; 0: as many. Its caches take
- * addresses for all positions of the model, and memory for those that are filled. The caller frees it.
- * Returns NULL with KGEN_BAD_ARGUMENT or KGEN_OUT_OF_MEMORY. */
+ * addresses for all positions of the model, and memory for those that are filled, or pages. The caller
+ * frees it. Returns NULL with KGEN_BAD_ARGUMENT or KGEN_OUT_OF_MEMORY. */
 KGEN_API struct kgen_model_state *kgen_model_state_new(struct kgen_model *model, int64_t context,
                                                        struct kgen_status *status);
 KGEN_API void kgen_model_state_free(struct kgen_model_state *state);
 /* Makes a state that holds what another one holds, and is no part of it afterwards: with the same tokens both
- * give the same logits. Returns NULL with KGEN_OUT_OF_MEMORY. */
+ * give the same logits. Pages are shared until one of them writes there. Returns NULL with
+ * KGEN_OUT_OF_MEMORY. */
 KGEN_API struct kgen_model_state *kgen_model_state_fork(const struct kgen_model_state *state,
                                                         struct kgen_status *status);
 
@@ -495,8 +499,8 @@ KGEN_API int64_t kgen_model_state_position(const struct kgen_model_state *state)
 KGEN_API int64_t kgen_model_state_context(const struct kgen_model_state *state);
 /* Forgets the tokens from a position on; 0: all of them. The next step begins there. The state has no logits
  * then, unless position is where it is. Returns 0, or -1 with KGEN_BAD_ARGUMENT where the state does not hold
- * so many, or where the model has linear attention, whose states go back to nothing only: fork the state
- * where it is to be taken up again. */
+ * so many, where the model has linear attention, whose states go back to nothing only (fork the state where it
+ * is to be taken up again), or where layers with windows gave back the pages that a step there would see. */
 KGEN_API int kgen_model_state_truncate(struct kgen_model_state *state, int64_t position,
                                        struct kgen_status *status);
 
@@ -510,9 +514,9 @@ KGEN_API int kgen_model_state_truncate(struct kgen_model_state *state, int64_t p
  *
  * kgen_model_state_restore and kgen_model_state_restore_file make a state hold that in place of what it
  * held. They return 0, or -1 with KGEN_BAD_ARGUMENT where it is not whole, of another version of the format,
- * of another model, or the state has no room for it; KGEN_IO_FAILED for the file, or KGEN_OUT_OF_MEMORY. The
- * state is then as it was. Restore only what comes from where you trust: its bytes are checked against
- * damage, not against forgery. */
+ * of another model, or the state has no room for it; KGEN_IO_FAILED for the file, or KGEN_OUT_OF_MEMORY, also
+ * of free pages, besides those that the state has. The state is then as it was. Restore only what comes from
+ * where you trust: its bytes are checked against damage, not against forgery. */
 KGEN_API size_t kgen_model_state_size(const struct kgen_model_state *state);
 KGEN_API int kgen_model_state_save(const struct kgen_model_state *state, void *memory, size_t size,
                                    struct kgen_status *status);
@@ -528,8 +532,9 @@ KGEN_API int kgen_model_state_restore_file(struct kgen_model_state *state, const
 /* Runs count tokens after those that the state holds. Returns the logits after the last, a float for each
  * token of the vocabulary, which are the state's and valid until its next step, truncation, restoring or
  * freeing. Returns NULL with KGEN_BAD_ARGUMENT where there are no tokens, one is not of the vocabulary, or
- * the state has no room for them; KGEN_IO_FAILED or KGEN_BAD_SPEC where the checkpoint, of which each step
- * reads rows, cannot be read any more. The state then holds the tokens that it held. */
+ * the state has no room for them; KGEN_OUT_OF_MEMORY where the model has too few free pages; KGEN_IO_FAILED
+ * or KGEN_BAD_SPEC where the checkpoint, of which each step reads rows, cannot be read any more. The state
+ * then holds the tokens that it held. */
 KGEN_API const float *kgen_model_step(struct kgen_model_state *state, const int32_t *tokens, size_t count,
                                       struct kgen_status *status);
 /* The same, and logits receives those after each of the tokens: count rows of the vocabulary's size. Returns

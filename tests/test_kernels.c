@@ -161,6 +161,20 @@ static void add_attention(struct kgen_text *text)
                    "\"context\": %d, \"cache_dtype\": \"%s\", \"window\": 37, \"sinks\": true}",
                    shape[0], shape[1], shape[2], shape[3], dtype);
     }
+    /* Pages of one tile, of one that is no power of two, and of all positions. */
+    static const char *const pages[] = {
+        "\"page_size\": 16, \"cache_dtype\": \"f32\"",
+        "\"page_size\": 48, \"cache_dtype\": \"f16\", \"window\": 70, \"sinks\": true",
+        "\"page_size\": 32, \"cache_dtype\": \"bf16\", \"softcap\": 2",
+        "\"page_size\": 256, \"cache_dtype\": \"q8_0\", \"window\": 37",
+        "\"page_size\": 64, \"cache_dtype\": \"q8_0\", \"sinks\": true",
+        "\"page_size\": 80, \"cache_dtype\": \"q4_0\", \"window\": 70, \"softcap\": 2"};
+    for (size_t i = 0; i < KGEN_COUNT_OF(pages); i++) {
+        static const char shape[] = "\"heads\": 4, \"kv_heads\": 2, \"head_dim\": 64, \"context\": 300";
+        shapes_add(text, "{\"op\": \"attention_decode\", %s, %s}", shape, pages[i]);
+        if (i % 2 == 1)
+            shapes_add(text, "{\"op\": \"attention_prefill\", \"M\": 37, %s, %s}", shape, pages[i]);
+    }
 }
 
 static void add_others(struct kgen_text *text)

@@ -434,7 +434,7 @@ static bool change(struct kgen_problem *problem, size_t index)
         return false;
     value->integer = before > 128 ? before - 128 : before > 2 ? before - 2 : before + 1;
     if (kgen_problem_check(problem, NULL, 0, 0, NULL) != 0)
-        value->integer = 2 * before; /* of what must be a multiple */
+        value->integer = before > 0 ? 2 * before : 16; /* of what must be a multiple */
     return true;
 }
 

@@ -53,7 +53,7 @@ static void close_model(struct opened opened)
 static struct kgen_sequence *new_sequence(struct opened opened)
 {
     struct kgen_error error = {0};
-    struct kgen_sequence *sequence = kgen_sequence_new(opened.model->spec->graph, CONTEXT, &error);
+    struct kgen_sequence *sequence = kgen_sequence_new(opened.model->spec->graph, NULL, CONTEXT, &error);
     if (sequence == NULL)
         fail_msg("%s", error.message);
     return sequence;
@@ -165,7 +165,7 @@ static void test_copies(void **state)
     run(opened, part, tokens + 2, 3, found); /* the copy is no part of it */
     run(opened, copy, tokens + 6, TOKENS - 6, found);
     assert_near("copied", found, expected, 0);
-    kgen_sequence_read(part, memory, 6);
+    assert_int_equal(kgen_sequence_read(part, memory, 6, 0, NULL), 0);
     run(opened, part, tokens + 6, TOKENS - 6, found);
     assert_near("read", found, expected, 0);
     free(memory);

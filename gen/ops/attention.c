@@ -28,8 +28,10 @@ struct shape {
     int64_t room; /* positions of the tiles, the last of which may be larger than the context */
     int64_t rows; /* the most that a call may have */
     int64_t cache_dtype;
-    int64_t window;   /* at least 1: 0 of the problem is the context */
-    int64_t tile_row; /* elements of a tile for each of a row: positions, or bytes of blocks */
+    int64_t window;       /* at least 1: 0 of the problem is the context */
+    int64_t tile_row;     /* elements of a tile for each of a row: positions, or bytes of blocks */
+    int64_t page_size;    /* 0: none */
+    const int32_t *pages; /* of a call; NULL: none */
     bool sinks;
     double scale, softcap;
 };
@@ -49,17 +51,41 @@ static struct shape shape_of(const struct kgen_problem *problem)
                           .cache_dtype = kgen_problem_get(problem, "cache_dtype"),
                           .window = kgen_problem_get(problem, "window"),
                           .sinks = kgen_problem_get(problem, "sinks") != 0,
+                          .page_size = kgen_problem_get(problem, "page_size"),
                           .scale = kgen_problem_real(problem, "scale"),
                           .softcap = kgen_problem_real(problem, "softcap")};
     shape.group = shape.heads / shape.kv_heads;
     shape.row = shape.kv_heads * shape.head_dim;
-    shape.room = (shape.context + TILE - 1) / TILE * TILE;
+    const int64_t unit = shape.page_size > 0 ? shape.page_size : TILE;
+    shape.room = (shape.context + unit - 1) / unit * unit;
     shape.tile_row = shape.cache_dtype == KGEN_Q8_0 ? TILE + 1 : shape.cache_dtype == KGEN_Q4_0 ? 9 : TILE;
     if (!(shape.scale > 0))
         shape.scale = usual_scale(problem);
     if (shape.window == 0)
         shape.window = shape.context;
     return shape;
+}
+
+/* The same, of a call. */
+static struct shape shape_of_call(const struct kgen_problem *problem, const struct kgen_arguments *arguments)
+{
+    struct shape shape = shape_of(problem);
+    if (shape.page_size > 0)
+        shape.pages = arguments->buffers[shape.sinks ? SINKS + 1 : SINKS];
+    return shape;
+}
+
+int kgen_attention_output(const struct kgen_problem *problem, int first)
+{
+    return first + (kgen_problem_get(problem, "sinks") != 0) + (kgen_problem_get(problem, "page_size") != 0);
+}
+
+/* Where a position lies among those of the caches. */
+static int64_t place_of(const struct shape *shape, int64_t position)
+{
+    return shape->pages != NULL ? (int64_t)shape->pages[position / shape->page_size] * shape->page_size +
+                                      position % shape->page_size
+                                : position;
 }
 
 /* The first position that a query at a position sees. */
@@ -99,6 +125,10 @@ int kgen_attention_check(const struct kgen_problem *problem, const struct kgen_c
                                "%s: head_dim %lld is not a multiple of %d, as the blocks of %s caches need; "
                                "f16, bf16 and f32 caches take it",
                                problem->op->name, (long long)head_dim, BLOCK, kgen_constant_name(dtype));
+    const int64_t page_size = kgen_problem_get(problem, "page_size");
+    if (page_size % TILE != 0)
+        return kgen_check_fail(place, "%s: page_size %lld is not a multiple of %d", problem->op->name,
+                               (long long)page_size, TILE);
     return 0;
 }
 
@@ -258,14 +288,16 @@ static bool append(const struct shape *shape, const struct kgen_arguments *argum
         return false;
     memcpy(stored, arguments->buffers[b + K_CACHE - K], bytes);
     for (int64_t i = 0; i < rows * shape->kv_heads; i++)
-        kgen_attention_cache_store(&cache, stored, arguments->scalars[0] + i / shape->kv_heads,
+        kgen_attention_cache_store(&cache, stored,
+                                   place_of(shape, arguments->scalars[0] + i / shape->kv_heads),
                                    i % shape->kv_heads, from + i * shape->head_dim);
     for (int64_t i = 0; expected != NULL && i < elements; i++)
         expected[i] = kgen_dtype_value(stored, shape->cache_dtype, i);
-    for (int64_t j = 0; j < arguments->scalars[0] + rows; j++) {
+    for (int64_t j = first_seen(shape, arguments->scalars[0]); j < arguments->scalars[0] + rows; j++) {
         for (int64_t i = 0; i < shape->row; i++) {
             const int64_t kv = i / shape->head_dim, at = i % shape->head_dim;
-            values[cache_index(shape, b, j, kv, at)] = kgen_attention_cache_value(&cache, stored, j, kv, at);
+            values[cache_index(shape, b, j, kv, at)] =
+                kgen_attention_cache_value(&cache, stored, place_of(shape, j), kv, at);
         }
     }
     free(stored);
@@ -281,7 +313,7 @@ static int64_t rows_of(const struct kgen_problem *problem, const struct kgen_arg
 void kgen_attention_reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                               struct kgen_expected *expected, int y)
 {
-    const struct shape shape = shape_of(problem);
+    const struct shape shape = shape_of_call(problem, arguments);
     const int64_t position = arguments->scalars[0], rows = rows_of(problem, arguments);
     const int64_t width = shape.heads * shape.head_dim;
     const float *sinks = shape.sinks ? arguments->buffers[SINKS] : NULL;
@@ -314,15 +346,34 @@ void kgen_attention_reference(const struct kgen_problem *problem, const struct k
 
 /* ---- inputs ---- */
 
+/* Pages in any order. Those that hold no position that a row sees are none of the caches. */
+static void fill_pages(const struct shape *shape, struct kgen_random *random, int32_t *pages, int64_t seen,
+                       int64_t end)
+{
+    const int64_t count = shape->room / shape->page_size;
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t other = kgen_random_below(random, i + 1);
+        pages[i] = pages[other];
+        pages[other] = (int32_t)i;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        if ((i + 1) * shape->page_size <= seen || i * shape->page_size >= end)
+            pages[i] = -1;
+    }
+}
+
 /* Random numbers; where no position is filled, and where none of the rows sees one, the caches hold NaNs, of
  * which nothing may depend. */
 static void fill_at(const struct kgen_problem *problem, struct kgen_random *random,
                     struct kgen_arguments *arguments, int64_t position, int64_t rows)
 {
-    const struct shape shape = shape_of(problem);
+    const struct shape shape = shape_of_call(problem, arguments);
     const int64_t seen = first_seen(&shape, position);
     float *q = arguments->buffers[Q];
     arguments->scalars[0] = position;
+    if (shape.page_size > 0)
+        fill_pages(&shape, random, arguments->buffers[shape.sinks ? SINKS + 1 : SINKS], seen,
+                   position + rows);
     if (kgen_problem_has(problem, "M"))
         arguments->scalars[1] = rows;
     kgen_random_fill_normal(random, q, rows * shape.heads * shape.head_dim);
@@ -335,14 +386,12 @@ static void fill_at(const struct kgen_problem *problem, struct kgen_random *rand
         float row[KGEN_ATTENTION_HEAD_DIM_MAX];
         kgen_random_fill_normal(random, from, rows * shape.row);
         kgen_random_fill_normal(random, from + rows * shape.row, (shape.rows - rows) * shape.row);
-        for (int64_t i = 0; i < shape.room * shape.kv_heads; i++) {
-            const int64_t j = i / shape.kv_heads;
-            if (j >= seen && j < position) {
-                kgen_random_fill_normal(random, row, shape.head_dim);
-                kgen_attention_cache_store(&cache, elements, j, i % shape.kv_heads, row);
-            } else {
-                kgen_attention_cache_spoil(&cache, elements, j, i % shape.kv_heads);
-            }
+        for (int64_t i = 0; i < shape.room * shape.kv_heads; i++)
+            kgen_attention_cache_spoil(&cache, elements, i / shape.kv_heads, i % shape.kv_heads);
+        for (int64_t i = seen * shape.kv_heads; i < position * shape.kv_heads; i++) {
+            kgen_random_fill_normal(random, row, shape.head_dim);
+            kgen_attention_cache_store(&cache, elements, place_of(&shape, i / shape.kv_heads),
+                                       i % shape.kv_heads, row);
         }
     }
     if (shape.sinks)
@@ -412,7 +461,8 @@ static void set(const struct shape *shape, const struct kgen_arguments *argument
         memcpy((float *)arguments->buffers[b] + (position - first) * shape->row + kv * shape->head_dim, x,
                (size_t)shape->head_dim * sizeof *x);
     else
-        kgen_attention_cache_store(&cache, arguments->buffers[b + K_CACHE - K], position, kv, x);
+        kgen_attention_cache_store(&cache, arguments->buffers[b + K_CACHE - K], place_of(shape, position), kv,
+                                   x);
 }
 
 /* Makes the key of each position the first new one times a factor that grows by `slope` over the positions.
@@ -420,7 +470,7 @@ static void set(const struct shape *shape, const struct kgen_arguments *argument
 static void fill_alike(const struct kgen_problem *problem, struct kgen_random *random,
                        struct kgen_arguments *arguments, float slope)
 {
-    const struct shape shape = shape_of(problem);
+    const struct shape shape = shape_of_call(problem, arguments);
     fill_random(problem, random, arguments);
     const float *newest = arguments->buffers[K];
     const int64_t last = arguments->scalars[0] + rows_of(problem, arguments) - 1;
@@ -454,7 +504,7 @@ static void fill_equal(const struct kgen_problem *problem, struct kgen_random *r
 static void fill_extreme(const struct kgen_problem *problem, struct kgen_random *random,
                          struct kgen_arguments *arguments)
 {
-    const struct shape shape = shape_of(problem);
+    const struct shape shape = shape_of_call(problem, arguments);
     const bool half = shape.cache_dtype == KGEN_F16 || kgen_attention_cache_quantised(shape.cache_dtype);
     const float great = half ? 6e4f : 1e30f;
     float row[KGEN_ATTENTION_HEAD_DIM_MAX];

@@ -10,10 +10,12 @@ enum {
     KGEN_ATTENTION_HEAD_DIM_MAX = 576,
     KGEN_ATTENTION_CONTEXT_MAX = 1 << 20,
     KGEN_ATTENTION_PARTS_MAX = 64,
+    KGEN_ATTENTION_PAGE_MAX = 256,
     KGEN_ATTENTION_GENERATORS = 7
 };
 
-/* The buffers of both ops, in the order of their tables. The sinks are there where the field is not 0. */
+/* The buffers of both ops, in the order of their tables. The sinks are there where the field is not 0, and
+ * the pages, which follow them or stand in their place, where page_size is not. */
 enum {
     KGEN_ATTENTION_Q,
     KGEN_ATTENTION_K,
@@ -27,12 +29,23 @@ enum {
         "sinks", KGEN_INPUT, "f32", "heads", KGEN_RUN, "sinks", NULL                                         \
     }
 
+#define KGEN_ATTENTION_PAGES_BUFFER                                                                          \
+    {                                                                                                        \
+        "pages", KGEN_INPUT, "i32", "(context + page_size - 1) / page_size", KGEN_PREPARE | KGEN_RUN,        \
+            "page_size", NULL                                                                                \
+    }
+/* The index of an output that follows them, `first` where there is neither. */
+int kgen_attention_output(const struct kgen_problem *problem, int first);
+
 /* Positions lie in tiles of 16. In a tile, each head of keys has 16 positions side by side for each element,
  * and each head of values has its rows one after the other. For each element, q8_0 has 17 bytes and q4_0 has
- * 9, with the scales of the blocks: gen/ops/attention_cache.h. */
+ * 9, with the scales of the blocks: gen/ops/attention_cache.h. Caches with pages have whole ones. */
 #define KGEN_ATTENTION_TILE_SHAPE "16 + (cache_dtype == q8_0) - 7 * (cache_dtype == q4_0)"
-#define KGEN_ATTENTION_K_CACHE_SHAPE "(context + 15) / 16, kv_heads, head_dim, " KGEN_ATTENTION_TILE_SHAPE
-#define KGEN_ATTENTION_V_CACHE_SHAPE "(context + 15) / 16, kv_heads, " KGEN_ATTENTION_TILE_SHAPE ", head_dim"
+#define KGEN_ATTENTION_TILES                                                                                 \
+    "(context + 15) / 16 * (page_size == 0) + (context + page_size - 1) / page_size * page_size / 16"
+#define KGEN_ATTENTION_K_CACHE_SHAPE KGEN_ATTENTION_TILES ", kv_heads, head_dim, " KGEN_ATTENTION_TILE_SHAPE
+#define KGEN_ATTENTION_V_CACHE_SHAPE                                                                         \
+    KGEN_ATTENTION_TILES ", kv_heads, " KGEN_ATTENTION_TILE_SHAPE ", head_dim"
 
 /* The fields of both ops that say the shape and the caches; those of decode and prefill alone stand between
  * and after them. */
@@ -53,7 +66,7 @@ enum {
                             "of the caches: floats, or ggml's blocks of 32", false, false)
 extern const int kgen_attention_cache_dtypes[];
 
-/* The fields of both ops that say which positions count, and how much. They come last. */
+/* The fields of both ops that say which positions count, how much, and where they lie. They come last. */
 #define KGEN_ATTENTION_MASK_FIELDS                                                                           \
     {"window", NULL,  KGEN_FIELD_INTEGER,                                                                    \
      false,    0,     0,                                                                                     \
@@ -65,9 +78,15 @@ extern const int kgen_attention_cache_dtypes[];
          1e6,       NULL,  "scores s become softcap * tanh(s / softcap); 0: they do not",                    \
          "sc",      false, false,                                                                            \
          NULL},                                                                                              \
+        {"sinks", NULL,  KGEN_FIELD_BOOLEAN,                                                                 \
+         false,   0,     0,                                                                                  \
+         1,       NULL,  "each query head has a score of its own without a value",                           \
+         "sinks", false, false,                                                                              \
+         NULL},                                                                                              \
     {                                                                                                        \
-        "sinks", NULL, KGEN_FIELD_BOOLEAN, false, 0, 0, 1, NULL,                                             \
-            "each query head has a score of its own without a value", "sinks", false, false, NULL            \
+        "page_size", NULL, KGEN_FIELD_INTEGER, false, 0, 0, KGEN_ATTENTION_PAGE_MAX, NULL,                   \
+            "positions of a page of the caches, a multiple of 16; 0: the caches have no pages", "pg", false, \
+            false, NULL                                                                                      \
     }
 
 /* The positions that a row sees on average, of so many rows, the last that there is room for. */

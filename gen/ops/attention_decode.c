@@ -18,12 +18,13 @@ static const struct kgen_buffer buffers[] = {
     {"k_cache", KGEN_STATE, "cache_dtype", KGEN_ATTENTION_K_CACHE_SHAPE, KGEN_PREPARE | KGEN_RUN, NULL, NULL},
     {"v_cache", KGEN_STATE, "cache_dtype", KGEN_ATTENTION_V_CACHE_SHAPE, KGEN_PREPARE | KGEN_RUN, NULL, NULL},
     KGEN_ATTENTION_SINKS_BUFFER,
+    KGEN_ATTENTION_PAGES_BUFFER,
     {"workspace", KGEN_WORKSPACE, NULL, NULL, KGEN_RUN | KGEN_FINISH, NULL, NULL},
     {"scratch", KGEN_SCRATCH, NULL, NULL, KGEN_RUN, NULL, NULL},
     {"y", KGEN_OUTPUT, "f32", "heads, head_dim", KGEN_FINISH, NULL, NULL},
 };
 
-enum { Y = 7 }; /* without sinks */
+enum { Y = 7 }; /* without sinks and pages */
 
 static const struct kgen_scalar scalars[] = {
     {"position", 0, KGEN_ATTENTION_CONTEXT_MAX - 1, "context - 1", KGEN_PREPARE | KGEN_RUN | KGEN_FINISH,
@@ -40,7 +41,7 @@ static double operations(const struct kgen_problem *problem)
 static void reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                       struct kgen_expected *expected)
 {
-    kgen_attention_reference(problem, arguments, expected, Y + (kgen_problem_get(problem, "sinks") != 0));
+    kgen_attention_reference(problem, arguments, expected, kgen_attention_output(problem, Y));
 }
 
 static bool batched(const struct kgen_problem *problem, int64_t rows, struct kgen_problem *batch)
@@ -73,7 +74,10 @@ const struct kgen_op kgen_op_attention_decode = {
         "v_cache has 16 words in the place of 32.\n"
         "With window, j begins at position + 1 - window, and nothing depends on elements before. With\n"
         "softcap, a score s becomes softcap * tanh(s / softcap). With sinks, sinks[h] is one more score of\n"
-        "the softmax, whose value is 0.\n",
+        "the softmax, whose value is 0.\n"
+        "With page_size, the caches are pages of so many positions in any order: position j lies where\n"
+        "pages[j / page_size] * page_size + j % page_size does without. Pages with no position that counts\n"
+        "may have any number.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),
     .buffers = buffers,

@@ -22,11 +22,12 @@ static const struct kgen_buffer buffers[] = {
     {"k_cache", KGEN_STATE, "cache_dtype", KGEN_ATTENTION_K_CACHE_SHAPE, KGEN_PREPARE | KGEN_RUN, NULL, NULL},
     {"v_cache", KGEN_STATE, "cache_dtype", KGEN_ATTENTION_V_CACHE_SHAPE, KGEN_PREPARE | KGEN_RUN, NULL, NULL},
     KGEN_ATTENTION_SINKS_BUFFER,
+    KGEN_ATTENTION_PAGES_BUFFER,
     {"scratch", KGEN_SCRATCH, NULL, NULL, KGEN_RUN, NULL, NULL},
     {"y", KGEN_OUTPUT, "f32", "M, heads, head_dim", KGEN_RUN, NULL, NULL},
 };
 
-enum { Y = 6 }; /* without sinks */
+enum { Y = 6 }; /* without sinks and pages */
 
 static const struct kgen_scalar scalars[] = {
     {"position", 0, KGEN_ATTENTION_CONTEXT_MAX - 1, "context - M", KGEN_PREPARE | KGEN_RUN,
@@ -55,7 +56,7 @@ static double operations(const struct kgen_problem *problem)
 static void reference(const struct kgen_problem *problem, const struct kgen_arguments *arguments,
                       struct kgen_expected *expected)
 {
-    kgen_attention_reference(problem, arguments, expected, Y + (kgen_problem_get(problem, "sinks") != 0));
+    kgen_attention_reference(problem, arguments, expected, kgen_attention_output(problem, Y));
 }
 
 const struct kgen_op kgen_op_attention_prefill = {
@@ -73,7 +74,8 @@ const struct kgen_op kgen_op_attention_prefill = {
         "With window, j begins at position + i + 1 - window, and nothing depends on elements that no row\n"
         "sees. With softcap, a score s becomes softcap * tanh(s / softcap). With sinks, sinks[h] is one "
         "more\n"
-        "score of the softmax, whose value is 0.\n",
+        "score of the softmax, whose value is 0. With page_size, the caches are pages as those of\n"
+        "attention_decode.\n",
     .fields = fields,
     .field_count = KGEN_COUNT_OF(fields),
     .buffers = buffers,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads what a config says of attention: the room and the dtype of the caches, and what the op cannot do. */
+#include "gen/ops/attention_cache.h"
 #include "gen/spec/reader.h"
 
 #include <math.h>
@@ -54,6 +55,22 @@ static struct kgen_layer_flag *find_full_layers(struct kgen_spec_model *model)
             return &model->layer_flags[i];
     }
     return NULL;
+}
+
+/* kgen's own key, or no pages. */
+static int read_page_size(const struct kgen_spec_reader *reader, json_t *config,
+                          struct kgen_problem *attention)
+{
+    struct kgen_json_path path = {NULL, "page_size", 0};
+    json_t *own = json_object_get(config, "page_size");
+    if (own == NULL)
+        return 0;
+    if (kgen_spec_field(reader, &path, own, "the spec", kgen_spec_find_field("attention_decode", "page_size"),
+                        attention) != 0)
+        return -1;
+    return kgen_problem_get(attention, "page_size") % KGEN_ATTENTION_TILE == 0
+               ? 0
+               : kgen_spec_fail(reader, &path, "\"page_size\" must be a multiple of %d", KGEN_ATTENTION_TILE);
 }
 
 /* The kind of each layer, as newer configs list them. */
@@ -134,7 +151,7 @@ static int read_real_field(const struct kgen_spec_reader *reader, json_t *config
                                  kgen_spec_find_field("attention_decode", field), attention);
 }
 
-/* The factor and the cap of the scores, and whether there are sinks. */
+/* The factor and the cap of the scores, whether there are sinks, and the pages of the caches. */
 static int read_scores(const struct kgen_spec_reader *reader, json_t *config, struct kgen_spec_model *model)
 {
     static const char scalar[] = "query_pre_attn_scalar";
@@ -144,7 +161,8 @@ static int read_scores(const struct kgen_spec_reader *reader, json_t *config, st
     int64_t sinks = 0;
     const int found = kgen_spec_real(reader, NULL, config, scalar, &size);
     if (found < 0 || read_real_field(reader, config, "attn_logit_softcapping", "softcap", attention) != 0 ||
-        kgen_spec_evaluate(reader, model, -1, "sinks", &sinks) != 0)
+        kgen_spec_evaluate(reader, model, -1, "sinks", &sinks) != 0 ||
+        read_page_size(reader, config, attention) != 0)
         return -1;
     if (found > 0 && !(size >= 1e-6 && size <= 1e9))
         return kgen_spec_fail(reader, &path, "\"%s\" must be from 1e-6 to 1e9", scalar);

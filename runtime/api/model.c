@@ -56,6 +56,8 @@ static int write_config(const struct kgen_model *model, const struct kgen_model_
         (!model->separate || json_object_set_new(config, "fuse_products", json_false()) == 0) &&
         (options->sequences == 0 ||
          json_object_set_new(config, "sequences", json_integer(options->sequences)) == 0) &&
+        (options->page_size == 0 ||
+         json_object_set_new(config, "page_size", json_integer(options->page_size)) == 0) &&
         json_object_set_new(config, "prompt_rows", json_integer(prompt_rows)) == 0)
         written = json_dumps(config, JSON_INDENT(1));
     if (written != NULL)
@@ -102,6 +104,7 @@ static int load(struct kgen_model *model, const struct kgen_context *context,
                                              .plain = plain,
                                              .checkpoint = model->checkpoint,
                                              .threads = context->settings.threads,
+                                             .pages = options->pages,
                                              .in_place = model->in_place,
                                              .progress = options->progress,
                                              .progress_context = options->progress_context};

@@ -52,6 +52,8 @@ struct kgen_model_options {
     const struct kgen_text *config;
     int64_t prompt_rows; /* tokens of a prompt that run at once; 0: 512, or the context where that is less */
     int64_t sequences;   /* that run at once, 1 to 16; 0: 1 */
+    int64_t page_size;   /* positions of a page of the caches, a multiple of 16; 0: they have no pages */
+    int64_t pages;       /* for each kind of layer; 0: as many as these sequences need */
     enum kgen_model_weights weights;
     uint64_t available_memory; /* bytes; 0: what the system says */
     /* NULL, or is told of the nodes whose weights are loaded. */

@@ -6,6 +6,7 @@
 #include "runtime/model/tokenizer/vocabulary_gguf.h"
 
 #include "gen/ops/attention.h"
+#include "gen/ops/attention_cache.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -58,12 +59,20 @@ static int check_settings(const struct kgen_model_settings *settings, struct kge
         int64_t value, most;
     } numbers[] = {{"context", settings->context, KGEN_ATTENTION_CONTEXT_MAX},
                    {"prompt_rows", settings->prompt_rows, KGEN_SPEC_PROMPT_ROWS_MAX},
-                   {"sequences", settings->sequences, KGEN_GRAPH_SEQUENCES_MAX}};
+                   {"sequences", settings->sequences, KGEN_GRAPH_SEQUENCES_MAX},
+                   {"page_size", settings->page_size, KGEN_ATTENTION_PAGE_MAX},
+                   {"pages", settings->pages, KGEN_PAGES_MAX}};
     for (size_t i = 0; i < KGEN_COUNT_OF(numbers); i++) {
         if (numbers[i].value < 0 || numbers[i].value > numbers[i].most)
             return kgen_status_set(status, KGEN_BAD_ARGUMENT, "settings: %s must be 0 to %lld, not %lld",
                                    numbers[i].name, (long long)numbers[i].most, (long long)numbers[i].value);
     }
+    if (settings->page_size % KGEN_ATTENTION_TILE != 0)
+        return kgen_status_set(status, KGEN_BAD_ARGUMENT, "settings: page_size %lld is not a multiple of %d",
+                               (long long)settings->page_size, KGEN_ATTENTION_TILE);
+    if (settings->pages > 0 && settings->page_size == 0)
+        return kgen_status_set(status, KGEN_BAD_ARGUMENT,
+                               "settings: pages says how many there are, and page_size that there are none");
     if (settings->tokenizer != NULL && settings->no_tokenizer)
         return kgen_status_set(status, KGEN_BAD_ARGUMENT,
                                "settings: tokenizer names one, and no_tokenizer wants none");
@@ -178,6 +187,8 @@ struct kgen_model *kgen_model_open(struct kgen_context *context, const char *pat
                                                .context = read.context,
                                                .prompt_rows = read.prompt_rows,
                                                .sequences = read.sequences,
+                                               .page_size = read.page_size,
+                                               .pages = read.pages,
                                                .progress = read.progress,
                                                .progress_context = read.progress_context};
     struct kgen_model *model = kgen_model_of_checkpoint(context, path, &options, status);
@@ -216,6 +227,9 @@ void kgen_model_query(const struct kgen_model *model, struct kgen_model_facts *f
         .bos = tokenizer != NULL ? kgen_tokenizer_bos(tokenizer) : -1,
         .eos = tokenizer != NULL ? kgen_tokenizer_eos(tokenizer) : -1,
         .chat_template = tokenizer != NULL ? kgen_chat_kind(tokenizer) : NULL,
+        .page_size = kgen_decoder_page_size(model->decoder),
+        .pages = kgen_decoder_pages(model->decoder),
+        .pages_left = kgen_decoder_pages_left(model->decoder),
     };
     memcpy(facts, &all, size < sizeof all ? size : sizeof all);
 }

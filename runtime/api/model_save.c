@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define MAGIC "kgenstat"
-#define VERSION 1
+#define VERSION 2
 
 /* No file is larger. */
 #define FILE_MAX ((size_t)1 << 40)
@@ -18,8 +18,9 @@ struct header {
     uint32_t version, has_logits;
     uint64_t identity; /* of the model */
     int64_t positions;
-    uint64_t bytes; /* of all */
-    uint64_t hash;  /* of what follows */
+    int64_t earliest; /* the least position above 0 to which the state can go back */
+    uint64_t bytes;   /* of all */
+    uint64_t hash;    /* of what follows */
 };
 
 static size_t logits_bytes(const struct kgen_model_state *state, bool has_logits)
@@ -47,6 +48,7 @@ int kgen_model_state_save(const struct kgen_model_state *state, void *memory, si
                             .has_logits = state->has_logits,
                             .identity = state->model->identity,
                             .positions = state->sequence->filled,
+                            .earliest = kgen_sequence_earliest(state->sequence),
                             .bytes = bytes};
     if (size < bytes)
         return kgen_status_set(status, KGEN_BAD_ARGUMENT, "the state has %zu bytes; there is room for %zu",
@@ -72,7 +74,8 @@ static const char *find_fault(const struct kgen_model_state *state, const struct
         return "the saved state is of another model, or of another dtype of its caches";
     if (header->positions < 0 || header->positions > state->sequence->context)
         return "the saved state has more tokens than this one has room for";
-    if (header->bytes != size || size != size_of(state, header->has_logits == 1, header->positions))
+    if (header->earliest < 0 || header->earliest > header->positions || header->bytes != size ||
+        size != size_of(state, header->has_logits == 1, header->positions))
         return "the saved state is not whole";
     if (header->hash != kgen_hash(0, from + sizeof *header, size - sizeof *header))
         return "the saved state is damaged";
@@ -91,10 +94,13 @@ int kgen_model_state_restore(struct kgen_model_state *state, const void *memory,
     if (fault != NULL)
         return kgen_status_set(status, KGEN_BAD_ARGUMENT, "%s", fault);
     const size_t of_logits = logits_bytes(state, header.has_logits == 1);
+    struct kgen_error error = {0};
+    if (kgen_sequence_read(state->sequence, from + sizeof header + of_logits, header.positions,
+                           header.earliest, &error) != 0)
+        return kgen_status_from(status, &error);
     state->has_logits = header.has_logits == 1;
     if (of_logits > 0)
         memcpy(state->logits, from + sizeof header, of_logits);
-    kgen_sequence_read(state->sequence, from + sizeof header + of_logits, header.positions);
     return 0;
 }
 

@@ -30,7 +30,7 @@ struct kgen_model_state *kgen_model_state_new(struct kgen_model *model, int64_t 
     }
     state->model = kgen_model_use(model);
     state->logits = malloc(logits_bytes(model));
-    state->sequence = kgen_sequence_new(model->spec->graph, context > 0 ? context : most, &error);
+    state->sequence = kgen_decoder_sequence_new(model->decoder, context > 0 ? context : most, &error);
     if (state->logits != NULL && state->sequence != NULL)
         return state;
     kgen_status_set(status, KGEN_OUT_OF_MEMORY, "no memory for a state of %lld positions",
@@ -78,11 +78,11 @@ int kgen_model_state_truncate(struct kgen_model_state *state, int64_t position, 
         return kgen_status_set(status, KGEN_BAD_ARGUMENT,
                                "a state of %lld tokens cannot be truncated to %lld",
                                (long long)state->sequence->filled, (long long)position);
-    const bool shorter = position != state->sequence->filled;
     struct kgen_error error = {0};
-    if (kgen_sequence_truncate(state->sequence, position, &error) != 0)
+    const bool is_other = position != state->sequence->filled;
+    if (is_other && kgen_sequence_truncate(state->sequence, position, &error) != 0)
         return kgen_status_from(status, &error);
-    state->has_logits = state->has_logits && !shorter;
+    state->has_logits = state->has_logits && !is_other;
     return 0;
 }
 

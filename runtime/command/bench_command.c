@@ -115,7 +115,7 @@ static int open_sequences(struct bench *bench, struct kgen_error *error)
     const struct kgen_model *model = bench->opened.model;
     for (size_t i = 0; i < bench->sequence_count; i++) {
         bench->sequences[i] =
-            kgen_sequence_new(model->spec->graph, kgen_decoder_context(model->decoder), error);
+            kgen_decoder_sequence_new(model->decoder, kgen_decoder_context(model->decoder), error);
         if (bench->sequences[i] == NULL)
             return -1;
     }
@@ -169,7 +169,8 @@ static int fill(const struct bench *bench, const struct bench_test *test, struct
 {
     const int64_t rows = kgen_decoder_prompt_rows(bench->opened.model->decoder),
                   piece = rows > 64 ? rows : 64;
-    bench->sequences[0]->filled = 0;
+    if (kgen_sequence_truncate(bench->sequences[0], 0, error) != 0)
+        return -1;
     for (int64_t i = 0; i < test->depth && !kgen_interrupted; i += piece) {
         const int64_t end = i + piece < test->depth ? i + piece : test->depth;
         kgen_opened_model_show(&bench->opened, "%s: filling the caches, %lld of %lld positions", test->name,

@@ -11,6 +11,7 @@ void kgen_decoder_free(struct kgen_decoder *decoder)
     kgen_decoder_batches_free(decoder);
     kgen_decoder_weights_free(decoder);
     kgen_sequence_free(decoder->own);
+    kgen_paged_caches_free(decoder->caches);
     decoder->device->deallocate(KGEN_MEMORY_SMALL, decoder->activations, (size_t)decoder->arena.bytes);
     for (size_t i = 0; decoder->calls != NULL && i < decoder->graph->node_count; i++) {
         decoder->device->deallocate(KGEN_MEMORY_SMALL, decoder->calls[i].workspace, 0);
@@ -22,6 +23,7 @@ void kgen_decoder_free(struct kgen_decoder *decoder)
     free(decoder->jobs);
     free(decoder->busy);
     free(decoder->state_buffers);
+    free(decoder->page_buffers);
     free(decoder);
 }
 
@@ -78,19 +80,23 @@ static int find_states(struct kgen_decoder *decoder, size_t index, struct kgen_e
                                   graph->nodes[index].name, graph->nodes[index].problem.op->name,
                                   graph->states[i].buffer);
         decoder->state_buffers[i] = buffer;
+        decoder->page_buffers[i] = kgen_buffers_find(&buffers, "pages");
         call->first_state = call->state_count == 0 ? i : call->first_state;
         call->state_count = i + 1 - call->first_state;
     }
     return 0;
 }
 
-void kgen_decoder_bind(const struct kgen_decoder *decoder, size_t node, const int *places,
-                       const struct kgen_sequence *sequence, struct kgen_arguments *arguments)
+void kgen_decoder_bind(const struct kgen_decoder *decoder, size_t node, const struct kgen_sequence *sequence,
+                       struct kgen_arguments *arguments)
 {
     const struct kgen_decoder_call *call = &decoder->calls[node];
     for (size_t i = call->first_state; i < call->first_state + call->state_count; i++) {
-        if (decoder->graph->states[i].node == node && places[i] >= 0)
-            arguments->buffers[places[i]] = sequence->states[i];
+        if (decoder->graph->states[i].node != node)
+            continue;
+        arguments->buffers[decoder->state_buffers[i]] = sequence->states[i];
+        if (decoder->page_buffers[i] >= 0)
+            arguments->buffers[decoder->page_buffers[i]] = kgen_sequence_table(sequence, i);
     }
 }
 
@@ -157,10 +163,14 @@ static int open_decoder(struct kgen_decoder *decoder, const struct kgen_decoder_
         return -1;
     decoder->calls = calloc(graph->node_count + 1, sizeof *decoder->calls);
     decoder->state_buffers = calloc(graph->state_count + 1, sizeof *decoder->state_buffers);
+    decoder->page_buffers = calloc(graph->state_count + 1, sizeof *decoder->page_buffers);
     decoder->activations = decoder->device->allocate(
         KGEN_MEMORY_SMALL, (size_t)(decoder->arena.bytes > 0 ? decoder->arena.bytes : 1), error);
-    if (decoder->calls == NULL || decoder->state_buffers == NULL || decoder->activations == NULL)
+    if (decoder->calls == NULL || decoder->state_buffers == NULL || decoder->page_buffers == NULL ||
+        decoder->activations == NULL)
         return fail_memory(error);
+    if (kgen_paged_caches_new(graph, parts->pages, &decoder->caches, error) != 0)
+        return -1;
     decoder->context = kgen_sequence_most(graph);
     decoder->sizes.caches = kgen_sequence_bytes(graph, decoder->context);
     decoder->sizes.activations = (size_t)decoder->arena.bytes;
@@ -219,6 +229,32 @@ int kgen_decoder_run(const struct kgen_decoder *decoder, struct kgen_decoder_cal
     kgen_kernel_run_team(call->kernel, &call->arguments,
                          call->kernel->problem.threads > 1 ? decoder->team : NULL);
     return 0;
+}
+
+struct kgen_sequence *kgen_decoder_sequence_new(const struct kgen_decoder *decoder, int64_t context,
+                                                struct kgen_error *error)
+{
+    return kgen_sequence_new(decoder->graph, decoder->caches, context, error);
+}
+
+int64_t kgen_decoder_page_size(const struct kgen_decoder *decoder)
+{
+    return decoder->caches != NULL ? decoder->caches->page_size : 0;
+}
+
+int64_t kgen_decoder_pages(const struct kgen_decoder *decoder)
+{
+    return decoder->caches != NULL ? kgen_pages_count(decoder->caches->group[0].pages) : 0;
+}
+
+int64_t kgen_decoder_pages_left(const struct kgen_decoder *decoder)
+{
+    int64_t least = decoder->caches != NULL ? INT64_MAX : 0;
+    for (size_t i = 0; decoder->caches != NULL && i < decoder->caches->group_count; i++) {
+        const int64_t left = kgen_pages_left(decoder->caches->group[i].pages);
+        least = left < least ? left : least;
+    }
+    return least;
 }
 
 int64_t kgen_decoder_vocabulary(const struct kgen_decoder *decoder)

@@ -20,7 +20,8 @@ struct kgen_decoder_parts {
     const bool *plain;
     /* From it a step reads the row of its token. NULL: weights are random, for measurements. */
     const struct kgen_checkpoint *checkpoint;
-    int threads; /* that the kernels were tuned for */
+    int threads;   /* that the kernels were tuned for */
+    int64_t pages; /* of caches with pages, as kgen_paged_caches_new takes them */
     /* Use weights where they lie in the checkpoint, if they lie there as the kernels read them. */
     bool in_place;
     /* NULL, or is told after each node how many of the nodes are loaded. */
@@ -71,6 +72,16 @@ const float *kgen_decoder_batch(struct kgen_decoder *decoder, struct kgen_sequen
                                 const int32_t *tokens, size_t count, struct kgen_error *error);
 /* The greatest number of sequences that run at once, that of the graph; 1: one by one. */
 int64_t kgen_decoder_sequences(const struct kgen_decoder *decoder);
+
+/* Makes an empty sequence for 1 to kgen_decoder_context positions, which the decoder must outlive. Returns
+ * NULL with KGEN_ERROR_MEMORY. */
+struct kgen_sequence *kgen_decoder_sequence_new(const struct kgen_decoder *decoder, int64_t context,
+                                                struct kgen_error *error);
+/* The positions of a page of the caches, 0: they have no pages; the pages that there are for each kind of
+ * layer, and those of them that are free, of the kind that has fewest. */
+int64_t kgen_decoder_page_size(const struct kgen_decoder *decoder);
+int64_t kgen_decoder_pages(const struct kgen_decoder *decoder);
+int64_t kgen_decoder_pages_left(const struct kgen_decoder *decoder);
 
 /* The number of tokens of the vocabulary, and the number of positions that the caches have room for. */
 int64_t kgen_decoder_vocabulary(const struct kgen_decoder *decoder);

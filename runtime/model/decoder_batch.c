@@ -50,6 +50,7 @@ struct kgen_decoder_batch {
     size_t gathered_bytes, workspace_bytes, scratch_bytes;
     struct batch_call *calls; /* of each node */
     int *state_buffers;       /* of each state, in the calls for several rows; -1: not there */
+    int *page_buffers;        /* of its table of pages; -1: none */
     struct kgen_decoder_rows at_hand;
     uint64_t runs; /* made, that at hand included */
 };
@@ -191,8 +192,10 @@ static int make_batched(struct kgen_decoder_batch *batch, size_t index, struct k
     for (size_t i = 0; i < op->scalar_count; i++)
         call->arguments.scalars[i] = kgen_scalar_typical(&call->kernel->problem, &op->scalars[i]);
     for (size_t i = 0; i < batch->decoder->graph->state_count; i++) {
-        if (batch->decoder->graph->states[i].node == index)
-            batch->state_buffers[i] = kgen_buffers_find(&buffers, batch->decoder->graph->states[i].buffer);
+        if (batch->decoder->graph->states[i].node != index)
+            continue;
+        batch->state_buffers[i] = kgen_buffers_find(&buffers, batch->decoder->graph->states[i].buffer);
+        batch->page_buffers[i] = kgen_buffers_find(&buffers, "pages");
     }
     bind_weights(one, &buffers, &call->arguments);
     bind_tensors(batch, node, &buffers, call);
@@ -288,6 +291,7 @@ static int make_batch(struct kgen_decoder *decoder, const struct kgen_decoder_pa
     batch->bucket = bucket;
     batch->calls = calloc(graph->node_count + 1, sizeof *batch->calls);
     batch->state_buffers = calloc(graph->state_count + 1, sizeof *batch->state_buffers);
+    batch->page_buffers = calloc(graph->state_count + 1, sizeof *batch->page_buffers);
     batch->activation_bytes = (size_t)(decoder->arena.row_bytes * rows);
     batch->activations = allocate(batch, of_rows, batch->activation_bytes, error);
     if (bucket != KGEN_GRAPH_NONE) {
@@ -296,10 +300,11 @@ static int make_batch(struct kgen_decoder *decoder, const struct kgen_decoder_pa
         if (batch->results == NULL)
             return -1;
     }
-    if (batch->calls == NULL || batch->state_buffers == NULL || batch->activations == NULL)
+    if (batch->calls == NULL || batch->state_buffers == NULL || batch->page_buffers == NULL ||
+        batch->activations == NULL)
         return fail_memory(error);
     for (size_t i = 0; i < graph->state_count; i++)
-        batch->state_buffers[i] = -1;
+        batch->state_buffers[i] = batch->page_buffers[i] = -1;
     for (size_t i = 0; i < graph->node_count; i++) {
         if (make_call(batch, parts, i, error) != 0)
             return -1;
@@ -337,6 +342,7 @@ static void free_batch(struct kgen_decoder_batch *batch)
     device->deallocate(of_rows, batch->scratch, batch->scratch_bytes);
     free(batch->calls);
     free(batch->state_buffers);
+    free(batch->page_buffers);
     free(batch);
 }
 
@@ -351,9 +357,11 @@ void kgen_decoder_batch_bind(struct kgen_decoder *decoder, const struct kgen_seq
 {
     struct kgen_decoder_batch *batch = decoder->batch;
     for (size_t i = 0; batch != NULL && i < decoder->graph->state_count; i++) {
+        void **buffers = batch->calls[decoder->graph->states[i].node].arguments.buffers;
         if (batch->state_buffers[i] >= 0)
-            batch->calls[decoder->graph->states[i].node].arguments.buffers[batch->state_buffers[i]] =
-                sequence->states[i];
+            buffers[batch->state_buffers[i]] = sequence->states[i];
+        if (batch->page_buffers[i] >= 0)
+            buffers[batch->page_buffers[i]] = kgen_sequence_table(sequence, i);
     }
 }
 
@@ -454,8 +462,7 @@ static void set_row(const struct kgen_decoder_batch *batch, size_t index, int64_
     if (position >= 0)
         arguments->scalars[position] = position_of(batch, row);
     if (batch->at_hand.sequences != NULL)
-        kgen_decoder_bind(batch->decoder, index, batch->decoder->state_buffers, batch->at_hand.sequences[row],
-                          arguments);
+        kgen_decoder_bind(batch->decoder, index, batch->at_hand.sequences[row], arguments);
 }
 
 struct rows_job {

@@ -62,8 +62,10 @@ struct kgen_decoder {
     struct kgen_decoder_batch *batch; /* for several rows of a prompt at once; NULL: none */
     /* For a token of each of several sequences at once, by buckets; NULL: none. */
     struct kgen_decoder_batch *sequence_batches[KGEN_GRAPH_BUCKETS_MAX];
-    int *state_buffers;        /* of each state of the graph, in the call of its node */
-    struct kgen_sequence *own; /* NULL: not needed yet */
+    int *state_buffers;               /* of each state of the graph, in the call of its node */
+    int *page_buffers;                /* of its table of pages; -1: none */
+    struct kgen_paged_caches *caches; /* NULL: there are no pages */
+    struct kgen_sequence *own;        /* NULL: not needed yet */
     struct kgen_decoder_weights *weights;
     size_t weight_count, weight_capacity;
     struct kgen_slabs slabs; /* of the weights */
@@ -122,10 +124,9 @@ int kgen_decoder_batch_run(struct kgen_decoder_batch *batch, const struct kgen_d
 int64_t kgen_decoder_batch_rows(const struct kgen_decoder_batch *batch);
 const float *kgen_decoder_batch_logits(const struct kgen_decoder_batch *batch);
 
-/* Points the states of a node at those of a sequence. places has the buffer of each state of the graph in
- * arguments, -1 where it is not there. */
-void kgen_decoder_bind(const struct kgen_decoder *decoder, size_t node, const int *places,
-                       const struct kgen_sequence *sequence, struct kgen_arguments *arguments);
+/* Points the states of a node, and the tables of their pages, at those of a sequence. */
+void kgen_decoder_bind(const struct kgen_decoder *decoder, size_t node, const struct kgen_sequence *sequence,
+                       struct kgen_arguments *arguments);
 /* Runs the call of a node once. */
 int kgen_decoder_run(const struct kgen_decoder *decoder, struct kgen_decoder_call *call, int64_t token,
                      int64_t position, struct kgen_error *error);

@@ -37,6 +37,9 @@ static void find_streams(const struct kgen_decoder_call *call, struct kgen_decod
                 (struct kgen_decoder_stream){i, buffer->bytes / call->range, 0};
             continue;
         }
+        /* Pages lie apart. */
+        if (is_state && kgen_problem_has(problem, "page_size") && kgen_problem_get(problem, "page_size") > 0)
+            continue;
         const int64_t context = is_state ? kgen_problem_get(problem, "context") : 1;
         job->streams[job->stream_count++] = (struct kgen_decoder_stream){
             i, is_state ? 0 : buffer->range_bytes, is_state ? buffer->bytes / (size_t)context : 0};

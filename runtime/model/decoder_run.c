@@ -47,7 +47,7 @@ static int check(const struct kgen_decoder *decoder, const struct kgen_sequence 
 static void bind(struct kgen_decoder *decoder, const struct kgen_sequence *sequence)
 {
     for (size_t i = 0; i < decoder->graph->node_count; i++)
-        kgen_decoder_bind(decoder, i, decoder->state_buffers, sequence, &decoder->calls[i].arguments);
+        kgen_decoder_bind(decoder, i, sequence, &decoder->calls[i].arguments);
     kgen_decoder_batch_bind(decoder, sequence);
 }
 
@@ -61,20 +61,13 @@ static int run_one(struct kgen_decoder *decoder, int32_t token, int64_t position
     return 0;
 }
 
-/* Runs tokens from a position on, which the sequence holds or comes next. */
-static const float *run(struct kgen_decoder *decoder, struct kgen_sequence *sequence, const int32_t *tokens,
-                        size_t count, int64_t position, float *all, struct kgen_error *error)
+/* Runs tokens after those that the sequence holds. */
+static int run_rows(struct kgen_decoder *decoder, struct kgen_sequence *sequence, const int32_t *tokens,
+                    size_t count, float *all, struct kgen_error *error)
 {
-    if (check(decoder, sequence, tokens, count, position, error) != 0)
-        return NULL;
-    const int64_t held = sequence->filled;
-    if (kgen_sequence_truncate(sequence, position, error) != 0)
-        return NULL;
-    sequence->filled = held; /* until all is run */
     const size_t most = (size_t)kgen_decoder_prompt_rows(decoder);
+    const int64_t position = sequence->filled;
     bind(decoder, sequence);
-    if (position == 0)
-        kgen_sequence_begin(sequence);
     for (size_t i = 0; i < count;) {
         const size_t rows = count - i < most ? count - i : most;
         float *of_rows = all != NULL ? all + i * (size_t)decoder->vocabulary : NULL;
@@ -83,16 +76,28 @@ static const float *run(struct kgen_decoder *decoder, struct kgen_sequence *sequ
                                                   .position = position + (int64_t)i,
                                                   .is_last = i + rows == count,
                                                   .all = of_rows};
+        if (kgen_sequence_reserve(sequence, at_hand.position, at_hand.count, error) != 0)
+            return -1;
         const int result = rows == 1 ? run_one(decoder, tokens[i], at_hand.position, of_rows, error)
                                      : kgen_decoder_batch_run(decoder->batch, &at_hand, error);
-        if (result != 0) {
-            kgen_sequence_fail(sequence);
-            return NULL;
-        }
+        if (result != 0)
+            return -1;
         i += rows;
     }
-    sequence->filled = position + (int64_t)count;
-    return decoder->logits;
+    return 0;
+}
+
+/* Runs tokens from a position on, which the sequence holds or comes next. */
+static const float *run(struct kgen_decoder *decoder, struct kgen_sequence *sequence, const int32_t *tokens,
+                        size_t count, int64_t position, float *all, struct kgen_error *error)
+{
+    if (check(decoder, sequence, tokens, count, position, error) != 0 ||
+        (position < sequence->filled && kgen_sequence_truncate(sequence, position, error) != 0) ||
+        kgen_sequence_begin(sequence, (int64_t)count, kgen_decoder_prompt_rows(decoder), error) != 0)
+        return NULL;
+    const int result = run_rows(decoder, sequence, tokens, count, all, error);
+    kgen_sequence_end(sequence, result == 0 ? (int64_t)count : -1);
+    return result == 0 ? decoder->logits : NULL;
 }
 
 const float *kgen_decoder_sequence(struct kgen_decoder *decoder, struct kgen_sequence *sequence,
@@ -105,7 +110,7 @@ const float *kgen_decoder_prompt(struct kgen_decoder *decoder, const int32_t *to
                                  int64_t position, struct kgen_error *error)
 {
     if (decoder->own == NULL)
-        decoder->own = kgen_sequence_new(decoder->graph, decoder->context, error);
+        decoder->own = kgen_decoder_sequence_new(decoder, decoder->context, error);
     return decoder->own != NULL ? run(decoder, decoder->own, tokens, count, position, NULL, error) : NULL;
 }
 
@@ -148,18 +153,14 @@ const float *kgen_decoder_batch(struct kgen_decoder *decoder, struct kgen_sequen
     struct kgen_decoder_batch *batch = decoder->sequence_batches[kgen_graph_buckets((int64_t)count) - 1];
     const struct kgen_decoder_rows rows = {
         .tokens = tokens, .count = (int64_t)count, .is_last = true, .sequences = sequences};
-    for (size_t i = 0; i < count; i++) {
-        if (sequences[i]->filled == 0)
-            kgen_sequence_begin(sequences[i]);
-    }
-    if (kgen_decoder_batch_run(batch, &rows, error) != 0) {
-        for (size_t i = 0; i < count; i++)
-            kgen_sequence_fail(sequences[i]);
-        return NULL;
-    }
+    bool has_room = true;
+    for (size_t i = 0; has_room && i < count; i++)
+        has_room = kgen_sequence_begin(sequences[i], 1, 1, error) == 0 &&
+                   kgen_sequence_reserve(sequences[i], sequences[i]->filled, 1, error) == 0;
+    const bool done = has_room && kgen_decoder_batch_run(batch, &rows, error) == 0;
     for (size_t i = 0; i < count; i++)
-        sequences[i]->filled++;
-    return kgen_decoder_batch_logits(batch);
+        kgen_sequence_end(sequences[i], done ? 1 : has_room ? -1 : 0);
+    return done ? kgen_decoder_batch_logits(batch) : NULL;
 }
 
 int64_t kgen_decoder_sequences(const struct kgen_decoder *decoder)
