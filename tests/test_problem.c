@@ -67,6 +67,16 @@ static struct kgen_problem rope_proportional(void)
     return problem;
 }
 
+static struct kgen_problem with_values(const struct kgen_op *op, const char *const *names,
+                                       const int64_t *values, size_t count)
+{
+    struct kgen_problem problem;
+    kgen_problem_init(&problem, op);
+    for (size_t i = 0; i < count; i++)
+        kgen_problem_set(&problem, names[i], values[i]);
+    return problem;
+}
+
 /* A valid problem of each op. */
 static struct kgen_problem sample(const struct kgen_op *op)
 {
@@ -74,10 +84,7 @@ static struct kgen_problem sample(const struct kgen_op *op)
     if (op == kgen_op_find("qmm")) {
         static const char *const names[] = {"M", "N", "K", "bits", "group_size"};
         static const int64_t values[] = {512, 4096, 12288, 4, 64};
-        kgen_problem_init(&problem, op);
-        for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
-            kgen_problem_set(&problem, names[i], values[i]);
-        return problem;
+        return with_values(op, names, values, KGEN_COUNT_OF(names));
     }
     if (op == kgen_op_find("gather_qmv") || op == kgen_op_find("gather_qmm") ||
         op == kgen_op_find("weighted_sum") || op == kgen_op_find("gather_add") ||
@@ -87,28 +94,19 @@ static struct kgen_problem sample(const struct kgen_op *op)
             "experts", "experts_per_token", "N",     "K",         "bits",    "group_size", "rows", "size",
             "M",       "channels",          "heads", "key_heads", "key_dim", "value_dim"};
         static const int64_t values[] = {128, 8, 768, 2048, 4, 64, 8, 4096, 512, 10240, 64, 16, 128, 128};
-        kgen_problem_init(&problem, op);
-        for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
-            kgen_problem_set(&problem, names[i], values[i]);
-        return problem;
+        return with_values(op, names, values, KGEN_COUNT_OF(names));
     }
     if (op == kgen_op_find("router")) {
         static const char *const names[] = {"experts", "experts_per_token", "rows",
                                             "groups",  "groups_per_token",  "scoring"};
         static const int64_t values[] = {128, 8, 8, 4, 2, KGEN_SIGMOID};
-        kgen_problem_init(&problem, op);
-        for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
-            kgen_problem_set(&problem, names[i], values[i]);
-        return problem;
+        return with_values(op, names, values, KGEN_COUNT_OF(names));
     }
     if (op == kgen_op_find("mla_decode") || op == kgen_op_find("split")) {
         static const char *const names[] = {"heads", "kv_lora_rank", "qk_rope_head_dim", "context", "rows",
                                             "first", "second"};
         static const int64_t values[] = {128, 512, 64, 4096, 128, 128, 64};
-        kgen_problem_init(&problem, op);
-        for (size_t i = 0; i < KGEN_COUNT_OF(names); i++)
-            kgen_problem_set(&problem, names[i], values[i]);
-        return problem;
+        return with_values(op, names, values, KGEN_COUNT_OF(names));
     }
     if (op == kgen_op_find("rope")) {
         problem = rope_llama3();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes the config.json of a model from the metadata of a GGUF file. */
+#include "runtime/model/checkpoint_config.h"
 #include "gen/ops/rope.h"
 #include "runtime/model/checkpoint_folder.h"
 #include "runtime/model/package.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 
 /* Architectures, by "general.architecture", which is also what their keys begin with. */
-static const struct architecture {
+static const struct kgen_architecture {
     const char *name, *config, *rope_pairing;
     const char *experts; /* NULL, or the config of files with experts */
 } architectures[] = {
@@ -27,17 +28,17 @@ static const struct architecture {
     {"deepseek2", "DeepseekV3ForCausalLM", "interleaved", "DeepseekV3ForCausalLM"},
 };
 
-static bool is_gemma(const struct architecture *architecture)
+static bool is_gemma(const struct kgen_architecture *architecture)
 {
     return strncmp(architecture->name, "gemma", strlen("gemma")) == 0;
 }
 
-static bool is_glm4(const struct architecture *architecture)
+static bool is_glm4(const struct kgen_architecture *architecture)
 {
     return strcmp(architecture->name, "glm4") == 0;
 }
 
-static bool is_deepseek(const struct architecture *architecture)
+static bool is_deepseek(const struct kgen_architecture *architecture)
 {
     return strcmp(architecture->name, "deepseek2") == 0;
 }
@@ -123,19 +124,7 @@ static const struct {
     {"rope.scaling.yarn_ext_factor", 1},
 };
 
-#define KEY_MAX 64
-
-struct maker {
-    const struct kgen_checkpoint *checkpoint;
-    const struct kgen_gguf *gguf;
-    const struct architecture *architecture;
-    json_t *config;
-    struct kgen_error *error;
-};
-
-static int fail(const struct maker *maker, const char *format, ...) KGEN_PRINTF(2, 3);
-
-static int fail(const struct maker *maker, const char *format, ...)
+int kgen_config_fail(const struct kgen_config_maker *maker, const char *format, ...)
 {
     char message[sizeof maker->error->message];
     va_list arguments;
@@ -145,8 +134,7 @@ static int fail(const struct maker *maker, const char *format, ...)
     return kgen_error_set(maker->error, KGEN_ERROR_SPEC, kgen_gguf_source(maker->gguf), 0, 0, "%s", message);
 }
 
-/* Takes value. */
-static int set(const struct maker *maker, const char *key, json_t *value)
+int kgen_config_set(const struct kgen_config_maker *maker, const char *key, json_t *value)
 {
     if (value != NULL && json_object_set_new(maker->config, key, value) == 0)
         return 0;
@@ -154,18 +142,19 @@ static int set(const struct maker *maker, const char *key, json_t *value)
                           "out of memory");
 }
 
-static const char *key_of(const struct maker *maker, const char *key, char full[KEY_MAX])
+const char *kgen_config_key(const struct kgen_config_maker *maker, const char *key,
+                            char full[KGEN_CONFIG_KEY_MAX])
 {
-    snprintf(full, KEY_MAX, "%s.%s", maker->architecture->name, key);
+    snprintf(full, KGEN_CONFIG_KEY_MAX, "%s.%s", maker->name, key);
     return full;
 }
 
 /* ---- numbers ---- */
 
-static int read_integer(const struct maker *maker, const char *key, int64_t *value)
+int kgen_config_integer(const struct kgen_config_maker *maker, const char *key, int64_t *value)
 {
-    char full[KEY_MAX];
-    return kgen_gguf_integer(maker->gguf, key_of(maker, key, full), value, maker->error);
+    char full[KGEN_CONFIG_KEY_MAX];
+    return kgen_gguf_integer(maker->gguf, kgen_config_key(maker, key, full), value, maker->error);
 }
 
 /* The double of the shortest decimal that reads as this float: 1e-05 where 1e-05f was written. */
@@ -181,61 +170,61 @@ static double widen(float value)
     return (double)value;
 }
 
-static int read_real(const struct maker *maker, const char *key, double *real)
+int kgen_config_real(const struct kgen_config_maker *maker, const char *key, double *real)
 {
-    char full[KEY_MAX];
-    const int found = kgen_gguf_real(maker->gguf, key_of(maker, key, full), real, maker->error);
+    char full[KGEN_CONFIG_KEY_MAX];
+    const int found = kgen_gguf_real(maker->gguf, kgen_config_key(maker, key, full), real, maker->error);
     if (found == 1 && !isfinite(*real))
-        return fail(maker, "\"%s\" is not a finite number", full);
+        return kgen_config_fail(maker, "\"%s\" is not a finite number", full);
     if (found == 1 && kgen_gguf_find(maker->gguf, full)->type == KGEN_GGUF_F32)
         *real = widen((float)*real);
     return found;
 }
 
-static int read_numbers(const struct maker *maker)
+static int read_numbers(const struct kgen_config_maker *maker)
 {
     for (size_t i = 0; i < KGEN_COUNT_OF(integers); i++) {
-        char full[KEY_MAX];
+        char full[KGEN_CONFIG_KEY_MAX];
         int64_t value;
-        const int found = read_integer(maker, integers[i].key, &value);
+        const int found = kgen_config_integer(maker, integers[i].key, &value);
         if (found < 0)
             return -1;
         if (found == 0 && integers[i].required)
-            return fail(maker, "the metadata lack \"%s\"", key_of(maker, integers[i].key, full));
-        if (found == 1 && set(maker, integers[i].config, json_integer(value)) != 0)
+            return kgen_config_fail(maker, "the metadata lack \"%s\"",
+                                    kgen_config_key(maker, integers[i].key, full));
+        if (found == 1 && kgen_config_set(maker, integers[i].config, json_integer(value)) != 0)
             return -1;
     }
     for (size_t i = 0; i < KGEN_COUNT_OF(reals); i++) {
         double value;
-        const int found = read_real(maker, reals[i].key, &value);
-        if (found < 0 || (found == 1 && set(maker, reals[i].config, json_real(value)) != 0))
+        const int found = kgen_config_real(maker, reals[i].key, &value);
+        if (found < 0 || (found == 1 && kgen_config_set(maker, reals[i].config, json_real(value)) != 0))
             return -1;
     }
     return 0;
 }
 
-static bool is_own(const struct maker *maker, const char *key)
+static bool is_own(const struct kgen_config_maker *maker, const char *key)
 {
     for (size_t i = 0; i < KGEN_COUNT_OF(own_keys); i++) {
-        if (strcmp(own_keys[i].architecture, maker->architecture->name) == 0 &&
-            strcmp(own_keys[i].key, key) == 0)
+        if (strcmp(own_keys[i].architecture, maker->name) == 0 && strcmp(own_keys[i].key, key) == 0)
             return true;
     }
     return false;
 }
 
-static int read_own(const struct maker *maker)
+static int read_own(const struct kgen_config_maker *maker)
 {
     for (size_t i = 0; i < KGEN_COUNT_OF(own_keys); i++) {
         int64_t integer = 0;
         double real = 0;
-        if (strcmp(own_keys[i].architecture, maker->architecture->name) != 0)
+        if (strcmp(own_keys[i].architecture, maker->name) != 0)
             continue;
-        const int found = own_keys[i].integer ? read_integer(maker, own_keys[i].key, &integer)
-                                              : read_real(maker, own_keys[i].key, &real);
-        if (found < 0 ||
-            (found == 1 && set(maker, own_keys[i].config,
-                               own_keys[i].integer ? json_integer(integer) : json_real(real)) != 0))
+        const int found = own_keys[i].integer ? kgen_config_integer(maker, own_keys[i].key, &integer)
+                                              : kgen_config_real(maker, own_keys[i].key, &real);
+        if (found < 0 || (found == 1 && kgen_config_set(maker, own_keys[i].config,
+                                                        own_keys[i].integer ? json_integer(integer)
+                                                                            : json_real(real)) != 0))
             return -1;
     }
     return 0;
@@ -243,221 +232,90 @@ static int read_own(const struct maker *maker)
 
 /* The number of experts, and what follows from the architecture. The files do not say that weights of experts
  * are normalised, which they are in both families. */
-static int read_experts(const struct maker *maker)
+static int read_experts(const struct kgen_config_maker *maker)
 {
     int64_t experts = 0;
-    char full[KEY_MAX];
-    if (read_integer(maker, "expert_count", &experts) < 0)
+    char full[KGEN_CONFIG_KEY_MAX];
+    if (kgen_config_integer(maker, "expert_count", &experts) < 0)
         return -1;
     if (experts != 0 && maker->architecture->experts == NULL)
-        return fail(maker, "\"%s\" is %lld, which is not supported", key_of(maker, "expert_count", full),
-                    (long long)experts);
+        return kgen_config_fail(maker, "\"%s\" is %lld, which is not supported",
+                                kgen_config_key(maker, "expert_count", full), (long long)experts);
     const char *config = experts != 0 ? maker->architecture->experts : maker->architecture->config;
-    if (set(maker, "architectures", json_pack("[s]", config)) != 0)
+    if (kgen_config_set(maker, "architectures", json_pack("[s]", config)) != 0)
         return -1;
     if (experts == 0)
         return 0;
-    return set(maker, "num_experts", json_integer(experts)) != 0 ||
-                   set(maker, "num_local_experts", json_integer(experts)) != 0 ||
-                   set(maker, "norm_topk_prob", json_true()) != 0
+    return kgen_config_set(maker, "num_experts", json_integer(experts)) != 0 ||
+                   kgen_config_set(maker, "num_local_experts", json_integer(experts)) != 0 ||
+                   kgen_config_set(maker, "norm_topk_prob", json_true()) != 0
                ? -1
                : 0;
 }
 
-static int check_neutral(const struct maker *maker)
+static int check_neutral(const struct kgen_config_maker *maker)
 {
     for (size_t i = 0; i < KGEN_COUNT_OF(neutral_keys); i++) {
-        char full[KEY_MAX];
+        char full[KGEN_CONFIG_KEY_MAX];
         double value = neutral_keys[i].neutral;
         if (is_own(maker, neutral_keys[i].key))
             continue;
         const struct kgen_gguf_value *found =
-            kgen_gguf_find(maker->gguf, key_of(maker, neutral_keys[i].key, full));
+            kgen_gguf_find(maker->gguf, kgen_config_key(maker, neutral_keys[i].key, full));
         if (found != NULL && found->type == KGEN_GGUF_BOOL)
             value = (double)kgen_gguf_integer_at(found, 0);
-        else if (read_real(maker, neutral_keys[i].key, &value) < 0)
+        else if (kgen_config_real(maker, neutral_keys[i].key, &value) < 0)
             return -1;
         if (value < neutral_keys[i].neutral || value > neutral_keys[i].neutral)
-            return fail(maker, "\"%s\" is %g, which is not supported", full, value);
+            return kgen_config_fail(maker, "\"%s\" is %g, which is not supported", full, value);
     }
     return 0;
 }
 
 /* ---- rope ---- */
 
-static int64_t integer_of(const struct maker *maker, const char *key)
+int64_t kgen_config_value(const struct kgen_config_maker *maker, const char *key)
 {
     return json_integer_value(json_object_get(maker->config, key));
 }
 
 /* head_dim, and what rotates and what values have of it. */
-static int read_head(const struct maker *maker)
+static int read_head(const struct kgen_config_maker *maker)
 {
-    const int64_t heads = integer_of(maker, "num_attention_heads"), hidden = integer_of(maker, "hidden_size");
+    const int64_t heads = kgen_config_value(maker, "num_attention_heads"),
+                  hidden = kgen_config_value(maker, "hidden_size");
     if (heads < 1 || hidden < 1)
-        return fail(maker, "the metadata say %lld attention heads and an embedding of %lld", (long long)heads,
-                    (long long)hidden);
+        return kgen_config_fail(maker, "the metadata say %lld attention heads and an embedding of %lld",
+                                (long long)heads, (long long)hidden);
     int64_t head_dim = hidden / heads;
     if (json_object_get(maker->config, "head_dim") != NULL)
-        head_dim = integer_of(maker, "head_dim");
+        head_dim = kgen_config_value(maker, "head_dim");
     else if (hidden % heads != 0)
-        return fail(maker, "an embedding of %lld is not a multiple of %lld attention heads",
-                    (long long)hidden, (long long)heads);
-    else if (set(maker, "head_dim", json_integer(head_dim)) != 0)
+        return kgen_config_fail(maker, "an embedding of %lld is not a multiple of %lld attention heads",
+                                (long long)hidden, (long long)heads);
+    else if (kgen_config_set(maker, "head_dim", json_integer(head_dim)) != 0)
         return -1;
     int64_t rotary = head_dim, values = head_dim;
-    if (read_integer(maker, "rope.dimension_count", &rotary) < 0 ||
-        read_integer(maker, "attention.value_length", &values) < 0)
+    if (kgen_config_integer(maker, "rope.dimension_count", &rotary) < 0 ||
+        kgen_config_integer(maker, "attention.value_length", &values) < 0)
         return -1;
     if (values != head_dim)
-        return fail(maker, "heads have values of %lld elements and keys of %lld, which is not supported",
-                    (long long)values, (long long)head_dim);
+        return kgen_config_fail(maker,
+                                "heads have values of %lld elements and keys of %lld, which is not supported",
+                                (long long)values, (long long)head_dim);
     if (rotary == head_dim && !is_glm4(maker->architecture)) /* whose config has another standard */
         return 0;
     const double part = (double)rotary / (double)head_dim;
     if (rotary < 1 || rotary > head_dim || (int64_t)((double)head_dim * part) != rotary)
-        return fail(maker, "\"%s.rope.dimension_count\" is %lld of a head of %lld, which is not supported",
-                    maker->architecture->name, (long long)rotary, (long long)head_dim);
-    return set(maker, "partial_rotary_factor", json_real(part));
-}
-
-/* The files do not say whether the limits are whole; those of gpt-oss are not. */
-static int read_yarn(const struct maker *maker)
-{
-    char full[KEY_MAX];
-    double factor = 1, fast = 32, slow = 1;
-    int64_t context = 0;
-    const int has_factor = read_real(maker, "rope.scaling.factor", &factor);
-    const int has_context = read_integer(maker, "rope.scaling.original_context_length", &context);
-    if (has_factor < 0 || has_context < 0 || read_real(maker, "rope.scaling.yarn_beta_fast", &fast) < 0 ||
-        read_real(maker, "rope.scaling.yarn_beta_slow", &slow) < 0)
-        return -1;
-    if (has_factor == 0 || has_context == 0)
-        return fail(maker, "the metadata lack \"%s\", which yarn needs",
-                    key_of(maker,
-                           has_factor == 0 ? "rope.scaling.factor" : "rope.scaling.original_context_length",
-                           full));
-    const bool truncate = strcmp(maker->architecture->name, "gpt-oss") != 0;
-    return set(maker, "rope_scaling",
-               json_pack("{s:s, s:f, s:I, s:f, s:f, s:b}", "rope_type", "yarn", "factor", factor,
-                         "original_max_position_embeddings", (json_int_t)context, "beta_fast", fast,
-                         "beta_slow", slow, "truncate", truncate));
-}
-
-static int read_scaling(const struct maker *maker)
-{
-    char full[KEY_MAX], shown[40];
-    struct kgen_gguf_text type = {"none", 4};
-    double factor = 1;
-    const int found =
-        kgen_gguf_string(maker->gguf, key_of(maker, "rope.scaling.type", full), &type, maker->error);
-    if (found < 0)
-        return -1;
-    if (is_deepseek(maker->architecture) && kgen_gguf_text_is(type, "yarn"))
-        return 0; /* kgen_checkpoint_deepseek_config reads it */
-    if (kgen_gguf_text_is(type, "yarn"))
-        return read_yarn(maker);
-    const bool linear = kgen_gguf_text_is(type, "linear");
-    if (!linear && !kgen_gguf_text_is(type, "none")) {
-        fail(maker, "\"%s\" is \"%s\", which is not supported", full,
-             kgen_gguf_show(type, shown, sizeof shown));
-        kgen_error_hint(maker->error, "none, linear and yarn are");
-        return -1;
-    }
-    if (found == 1 && !linear)
-        return 0;
-    /* Older files have the factor under a name of its own, and no type. */
-    if ((linear && read_real(maker, "rope.scaling.factor", &factor) < 0) ||
-        (!linear && read_real(maker, "rope.scale_linear", &factor) < 0))
-        return -1;
-    if (factor <= 1 && factor >= 1)
-        return 0;
-    return set(maker, "rope_scaling", json_pack("{s:s, s:f}", "rope_type", "linear", "factor", factor));
-}
-
-/* The factors of rope_freqs.weight, by which the frequencies are divided: none at all, or those of Llama 3's
- * scaling, whose files say them in no other way. The factor of the slowest pair is that of the scaling. Its
- * other numbers are the same for all models of that family. */
-enum { LLAMA3_CONTEXT = 8192, ROPE_PAIRS_MAX = 4096 };
-
-static void set_llama3(const struct maker *maker, int64_t pairs, double theta, double factor, int64_t context,
-                       struct kgen_problem *rope)
-{
-    kgen_problem_init(rope, kgen_op_find("rope"));
-    kgen_problem_set(rope, "head_dim", integer_of(maker, "head_dim"));
-    kgen_problem_set(rope, "rotary_dim", 2 * pairs);
-    kgen_problem_set_real(rope, "theta", theta);
-    kgen_problem_set(rope, "scaling", KGEN_LLAMA3);
-    kgen_problem_set_real(rope, "factor", factor);
-    kgen_problem_set_real(rope, "low_freq_factor", 1);
-    kgen_problem_set_real(rope, "high_freq_factor", 4);
-    kgen_problem_set(rope, "original_max_position_embeddings", context);
-}
-
-/* Whether each factor is that of the scaling. The files have them in f32, computed in f32. */
-static int check_factors(const struct maker *maker, const float *factors, const struct kgen_problem *rope)
-{
-    struct kgen_problem unscaled = *rope;
-    kgen_problem_set(&unscaled, "scaling", KGEN_UNSCALED);
-    for (int64_t i = 0; i < kgen_problem_get(rope, "rotary_dim") / 2; i++) {
-        const double wanted = kgen_rope_frequency(&unscaled, i) / kgen_rope_frequency(rope, i);
-        if (fabs((double)factors[i] - wanted) <= 1e-4 * wanted)
-            continue;
-        fail(maker,
-             "rope_freqs.weight has the factor %g for pair %lld, and Llama 3's scaling by %g, from %lld "
-             "positions, has %g",
-             (double)factors[i], (long long)i, kgen_problem_real(rope, "factor"),
-             (long long)kgen_problem_get(rope, "original_max_position_embeddings"), wanted);
-        kgen_error_hint(maker->error, "other factors of the frequencies of rope are not supported");
-        return -1;
-    }
-    return 0;
-}
-
-static int read_factors(const struct maker *maker)
-{
-    const struct kgen_gguf_tensor *tensor = kgen_gguf_find_tensor(maker->gguf, "rope_freqs.weight");
-    float factors[ROPE_PAIRS_MAX];
-    int64_t context = LLAMA3_CONTEXT, pairs = integer_of(maker, "head_dim");
-    double theta = 10000, factor = 1;
-    if (tensor == NULL)
-        return 0;
-    if (read_integer(maker, "rope.dimension_count", &pairs) < 0)
-        return -1;
-    pairs /= 2;
-    if (tensor->type->number != KGEN_GGUF_TENSOR_F32)
-        return fail(maker, "rope_freqs.weight is %s; only F32 is supported", tensor->type->name);
-    if (tensor->rank != 1 || tensor->dims[0] != pairs || pairs > ROPE_PAIRS_MAX)
-        return fail(maker,
-                    "rope_freqs.weight has %u dimensions, the first of %lld, and rope turns %lld pairs",
-                    tensor->rank, (long long)tensor->dims[0], (long long)pairs);
-    if (json_object_get(maker->config, "rope_scaling") != NULL)
-        return fail(maker, "the file has rope_freqs.weight besides linear scaling of rope, which is not "
-                           "supported");
-    memcpy(factors, tensor->data, (size_t)pairs * sizeof *factors);
-    if (read_real(maker, "rope.freq_base", &theta) < 0 ||
-        read_integer(maker, "rope.scaling.original_context_length", &context) < 0)
-        return -1;
-    bool ones = true;
-    for (int64_t i = 0; i < pairs; i++) {
-        ones = ones && factors[i] >= 1 && factors[i] <= 1;
-        factor = fmax(factor, (double)factors[i]);
-    }
-    if (ones)
-        return 0;
-    struct kgen_problem rope;
-    set_llama3(maker, pairs, theta, factor, context, &rope);
-    if (check_factors(maker, factors, &rope) != 0)
-        return -1;
-    return set(maker, "rope_scaling",
-               json_pack("{s:s, s:f, s:f, s:f, s:I}", "rope_type", "llama3", "factor", factor,
-                         "low_freq_factor", 1.0, "high_freq_factor", 4.0, "original_max_position_embeddings",
-                         (json_int_t)context));
+        return kgen_config_fail(
+            maker, "\"%s.rope.dimension_count\" is %lld of a head of %lld, which is not supported",
+            maker->name, (long long)rotary, (long long)head_dim);
+    return kgen_config_set(maker, "partial_rotary_factor", json_real(part));
 }
 
 /* ---- tensors ---- */
 
-static int read_vocabulary(const struct maker *maker)
+static int read_vocabulary(const struct kgen_config_maker *maker)
 {
     struct kgen_checkpoint_tensor embedding;
     const struct kgen_gguf_value *tokens = NULL;
@@ -469,12 +327,13 @@ static int read_vocabulary(const struct maker *maker)
     if (kgen_checkpoint_find(maker->checkpoint, "model.embed_tokens.weight", &embedding) &&
         embedding.rank == 2) {
         if (size > embedding.shape[0])
-            return fail(maker, "there are %lld tokens and embeddings of %lld", (long long)size,
-                        (long long)embedding.shape[0]);
+            return kgen_config_fail(maker, "there are %lld tokens and embeddings of %lld", (long long)size,
+                                    (long long)embedding.shape[0]);
         size = embedding.shape[0];
     }
     if (size == 0)
-        return fail(maker, "the file has neither token_embd.weight nor \"tokenizer.ggml.tokens\"");
+        return kgen_config_fail(maker,
+                                "the file has neither token_embd.weight nor \"tokenizer.ggml.tokens\"");
     struct kgen_checkpoint_tensor head;
     const bool tied = !kgen_checkpoint_find(maker->checkpoint, "lm_head.weight", &head);
     const bool biased =
@@ -482,9 +341,9 @@ static int read_vocabulary(const struct maker *maker)
                              is_glm4(maker->architecture) ? "model.layers.0.self_attn.q_proj.bias"
                                                           : "model.layers.0.self_attn.o_proj.bias",
                              &head);
-    return set(maker, "vocab_size", json_integer(size)) != 0 ||
-                   set(maker, "tie_word_embeddings", json_boolean(tied)) != 0 ||
-                   set(maker, "attention_bias", json_boolean(biased)) != 0
+    return kgen_config_set(maker, "vocab_size", json_integer(size)) != 0 ||
+                   kgen_config_set(maker, "tie_word_embeddings", json_boolean(tied)) != 0 ||
+                   kgen_config_set(maker, "attention_bias", json_boolean(biased)) != 0
                ? -1
                : 0;
 }
@@ -493,20 +352,21 @@ static int read_vocabulary(const struct maker *maker)
 
 /* What the files of Gemma do not say: the weights of norms are whole, and the scale of scores is that of
  * head_dim but in the models of 27 billion parameters, which their layers tell. */
-static int set_gemma(const struct maker *maker)
+static int set_gemma(const struct kgen_config_maker *maker)
 {
     if (!is_gemma(maker->architecture))
         return 0;
-    const bool second = strcmp(maker->architecture->name, "gemma2") == 0;
-    const bool large = integer_of(maker, "num_hidden_layers") == (second ? 46 : 62);
-    const int64_t hidden = integer_of(maker, "hidden_size"), heads = integer_of(maker, "num_attention_heads");
-    const int64_t scalar = large ? hidden / heads : integer_of(maker, "head_dim");
-    return set(maker, "norm_weights_less_one", json_false()) != 0
+    const bool second = strcmp(maker->name, "gemma2") == 0;
+    const bool large = kgen_config_value(maker, "num_hidden_layers") == (second ? 46 : 62);
+    const int64_t hidden = kgen_config_value(maker, "hidden_size"),
+                  heads = kgen_config_value(maker, "num_attention_heads");
+    const int64_t scalar = large ? hidden / heads : kgen_config_value(maker, "head_dim");
+    return kgen_config_set(maker, "norm_weights_less_one", json_false()) != 0
                ? -1
-               : set(maker, "query_pre_attn_scalar", json_integer(scalar));
+               : kgen_config_set(maker, "query_pre_attn_scalar", json_integer(scalar));
 }
 
-static int find_architecture(struct maker *maker)
+static int find_architecture(struct kgen_config_maker *maker)
 {
     struct kgen_gguf_text name;
     char shown[60];
@@ -514,14 +374,16 @@ static int find_architecture(struct maker *maker)
     if (found < 0)
         return -1;
     if (found == 0)
-        return fail(maker, "the metadata lack \"general.architecture\"");
+        return kgen_config_fail(maker, "the metadata lack \"general.architecture\"");
     for (size_t i = 0; i < KGEN_COUNT_OF(architectures); i++) {
         if (kgen_gguf_text_is(name, architectures[i].name)) {
             maker->architecture = &architectures[i];
+            maker->name = architectures[i].name;
             return 0;
         }
     }
-    fail(maker, "the architecture \"%s\" is not supported", kgen_gguf_show(name, shown, sizeof shown));
+    kgen_config_fail(maker, "the architecture \"%s\" is not supported",
+                     kgen_gguf_show(name, shown, sizeof shown));
     kgen_error_hint(maker->error,
                     "llama, qwen2, qwen3, qwen3moe, gemma2, gemma3, phi3, glm4, gpt-oss and deepseek2 are");
     return -1;
@@ -539,7 +401,7 @@ void kgen_checkpoint_spec_name(const char *file, char name[KGEN_CHECKPOINT_SPEC_
 }
 
 /* That of the file. */
-static int set_name(const struct maker *maker)
+static int set_name(const struct kgen_config_maker *maker)
 {
     const char *source = kgen_gguf_source(maker->gguf), *slash = strrchr(source, '/');
     char file[KGEN_CHECKPOINT_SPEC_NAME_MAX], name[KGEN_CHECKPOINT_SPEC_NAME_MAX];
@@ -548,20 +410,21 @@ static int set_name(const struct maker *maker)
     if (dot != NULL && strcmp(dot, ".gguf") == 0)
         *dot = '\0';
     kgen_checkpoint_spec_name(file, name);
-    return set(maker, "name", json_string(name));
+    return kgen_config_set(maker, "name", json_string(name));
 }
 
-static int check_version(const struct maker *maker)
+static int check_version(const struct kgen_config_maker *maker)
 {
     int64_t version = 2;
     if (kgen_gguf_integer(maker->gguf, "general.quantization_version", &version, maker->error) < 0)
         return -1;
-    return version == 2 ? 0
-                        : fail(maker, "\"general.quantization_version\" is %lld; only 2 is supported",
-                               (long long)version);
+    return version == 2
+               ? 0
+               : kgen_config_fail(maker, "\"general.quantization_version\" is %lld; only 2 is supported",
+                                  (long long)version);
 }
 
-static int make(struct maker *maker)
+static int make(struct kgen_config_maker *maker)
 {
     if (find_architecture(maker) != 0 || set_name(maker) != 0 || check_version(maker) != 0 ||
         read_numbers(maker) != 0 || read_experts(maker) != 0 || check_neutral(maker) != 0 ||
@@ -569,12 +432,11 @@ static int make(struct maker *maker)
         (is_deepseek(maker->architecture)
              ? kgen_checkpoint_deepseek_config(maker->checkpoint, maker->config, maker->error)
              : read_head(maker)) != 0 ||
-        set_gemma(maker) != 0 || read_scaling(maker) != 0 || read_factors(maker) != 0 ||
-        read_vocabulary(maker) != 0)
+        set_gemma(maker) != 0 || kgen_config_rope(maker) != 0 || read_vocabulary(maker) != 0)
         return -1;
-    return set(maker, "rope_pairing", json_string(maker->architecture->rope_pairing)) != 0 ||
-                   set(maker, "torch_dtype", json_string("float16")) != 0 ||
-                   set(maker, "scale_dtype", json_string("f16")) != 0
+    return kgen_config_set(maker, "rope_pairing", json_string(maker->architecture->rope_pairing)) != 0 ||
+                   kgen_config_set(maker, "torch_dtype", json_string("float16")) != 0 ||
+                   kgen_config_set(maker, "scale_dtype", json_string("f16")) != 0
                ? -1
                : kgen_checkpoint_formats_write(maker->checkpoint, maker->config, maker->error);
 }
@@ -599,10 +461,10 @@ int kgen_checkpoint_config(const struct kgen_checkpoint *checkpoint, struct kgen
     if (checkpoint->package != NULL)
         return config_of_package(checkpoint, config, error);
     struct kgen_error ignored = {0};
-    struct maker maker = {.checkpoint = checkpoint,
-                          .gguf = checkpoint->gguf,
-                          .config = json_object(),
-                          .error = error != NULL ? error : &ignored};
+    struct kgen_config_maker maker = {.checkpoint = checkpoint,
+                                      .gguf = checkpoint->gguf,
+                                      .config = json_object(),
+                                      .error = error != NULL ? error : &ignored};
     kgen_text_clear(config);
     int result = maker.config == NULL ? -1 : make(&maker);
     if (result == 0) {
