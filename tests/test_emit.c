@@ -217,6 +217,18 @@ static void write_packing(const struct fixture *fixture, const struct kgen_probl
                      (long long)described->row_bytes(&matrix) / word_bytes, word_bytes);
 }
 
+/* Whether a buffer is the first output of floats: that has memory of its own in the driver. */
+static bool is_first_output(const struct kgen_problem *problem, const struct kgen_problem_buffer *buffer)
+{
+    struct kgen_buffers buffers;
+    kgen_problem_buffers(problem, &buffers);
+    for (size_t i = 0; i < buffers.count; i++) {
+        if (buffers.items[i].role == KGEN_OUTPUT && buffers.items[i].dtype == KGEN_F32)
+            return strcmp(buffers.items[i].name, buffer->name) == 0;
+    }
+    return false;
+}
+
 /* Declares a buffer under the name that it has among the parameters. */
 static void write_buffer(const struct fixture *fixture, const struct kgen_problem *problem,
                          const struct kgen_problem_buffer *buffer, size_t offset, const char *function,
@@ -233,8 +245,7 @@ static void write_buffer(const struct fixture *fixture, const struct kgen_proble
                          buffer->name, offset);
     else if (buffer->role == KGEN_OUTPUT || buffer->role == KGEN_UPDATED)
         kgen_text_printf(text, "        %s *%s = (void *)%s;\n", kgen_dtype_c_type(buffer->dtype),
-                         buffer->name,
-                         buffer->role == KGEN_OUTPUT && buffer->dtype == KGEN_F32 ? "output" : "updated");
+                         buffer->name, is_first_output(problem, buffer) ? "output" : "updated");
     else if (buffer->tile_rows > 1)
         kgen_text_printf(text, "        const void *%s = packed[%d];\n", buffer->name, buffer->array);
     else
@@ -403,10 +414,14 @@ static size_t compare_outputs(const struct fixture *fixture, const char *what, s
         float *before[KGEN_BUFFERS_MAX] = {NULL};
         for (size_t b = 0; b < buffers.count; b++) {
             const size_t count = buffers.items[b].bytes / sizeof(float);
-            if (buffers.items[b].role != KGEN_OUTPUT && buffers.items[b].role != KGEN_UPDATED)
+            const bool is_compared =
+                buffers.items[b].role == KGEN_OUTPUT || buffers.items[b].role == KGEN_UPDATED;
+            if (!is_compared && buffers.items[b].role != KGEN_STATE)
                 continue;
-            expected.values[b] = calloc(2 * count, sizeof(double));
-            expected.bounds[b] = expected.values[b] + count;
+            expected.values[b] = calloc(2 * buffers.items[b].bytes, sizeof(double));
+            expected.bounds[b] = expected.values[b] + buffers.items[b].bytes;
+            if (!is_compared)
+                continue;
             arguments.buffers[b] = before[b] = calloc(count, sizeof(float));
             assert_non_null(expected.values[b]);
             assert_non_null(before[b]);
@@ -418,8 +433,10 @@ static size_t compare_outputs(const struct fixture *fixture, const char *what, s
             if (expected.values[b] == NULL)
                 continue;
             const size_t count = buffers.items[b].bytes / sizeof(float);
-            compare_file(fixture, what, &buffers.items[b], i, expected.values[b], expected.bounds[b]);
-            *(buffers.items[b].role == KGEN_UPDATED ? residuals : &elements) += count;
+            if (before[b] != NULL) {
+                compare_file(fixture, what, &buffers.items[b], i, expected.values[b], expected.bounds[b]);
+                *(buffers.items[b].role == KGEN_UPDATED ? residuals : &elements) += count;
+            }
             free(expected.values[b]);
             free(before[b]);
         }

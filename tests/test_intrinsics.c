@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEED = 11, THREADS = 2, MAX_KERNELS = 400, MAX_TEMPLATES = 64 };
+enum { SEED = 11, THREADS = 2, MAX_KERNELS = 400, MAX_TEMPLATES = 128 };
 
 static const char *const compilers[] = {"gcc", "clang"};
 enum { COMPILERS = KGEN_COUNT_OF(compilers) };
@@ -116,6 +116,8 @@ static void add_blocks(struct kgen_text *text)
                  kgen_constant_name(format->scale_dtype));
         shapes_add(text, "{\"op\": \"qmv\", \"N\": 37, %s}", fields);
         shapes_add(text, "{\"op\": \"dequantize\", \"N\": 3, %s}", fields);
+        shapes_add(text, "{\"op\": \"qmm\", \"M\": 9, \"N\": 37, %s}", fields);
+        shapes_add(text, "{\"op\": \"qmm\", \"M\": 5, \"N\": 20, %s, \"activation_dtype\": \"i8\"}", fields);
         formats++;
     }
     assert_true(formats > 0);
@@ -173,6 +175,9 @@ static const char others[] =
     "{\"op\": \"gather_add\", \"experts\": 5, \"experts_per_token\": 3, \"size\": 77},\n"
     "{\"op\": \"scale_rows\", \"rows\": 3, \"size\": 77, \"experts\": 5},\n"
     "{\"op\": \"rms_norm\", \"rows\": 3, \"size\": 77, \"unweighted\": true},\n"
+    "{\"op\": \"mla_decode\", \"heads\": 19, \"head_parts\": 2, \"kv_lora_rank\": 72, \"qk_rope_head_dim\": "
+    "24, "
+    "\"context\": 90, \"cache_dtype\": \"bf16\"},\n"
     "{\"op\": \"causal_conv1d\", \"channels\": 77}, {\"op\": \"causal_conv1d\", \"channels\": 20, "
     "\"kernel_size\": 3},\n"
     "{\"op\": \"gated_delta\", \"heads\": 6, \"key_heads\": 2, \"key_dim\": 24, \"value_dim\": 131},\n"
@@ -246,7 +251,9 @@ static void choose_kernels(struct suite *suite, size_t entry)
 static bool is_beyond(const struct suite *suite, const char *tmpl, const char *param, int64_t value)
 {
     return suite->isa == KGEN_ISA_AVX2 && value == 8 &&
-           ((strcmp(tmpl, "qmm_tiles") == 0 && strcmp(param, "rows_at_once") == 0) ||
+           (((strcmp(tmpl, "qmm_tiles") == 0 || strcmp(tmpl, "qmm_blocks") == 0) &&
+             strcmp(param, "rows_at_once") == 0) ||
+            (strcmp(tmpl, "mla_decode") == 0 && strcmp(param, "heads_at_once") == 0) ||
             (strcmp(tmpl, "gated_delta") == 0 && strcmp(param, "unroll") == 0));
 }
 

@@ -18,8 +18,9 @@ static bool is_written(const struct kgen_problem_buffer *buffer)
 }
 
 /* Appends the declaration of a buffer, under the name that it has among the parameters, and of a second one
- * for what the generic functions write. */
-static void declare_buffer(const struct kgen_problem_buffer *buffer, const char *name, struct kgen_text *text)
+ * for what the generic functions write. experts is 0 where the problem has none. */
+static void declare_buffer(const struct kgen_problem_buffer *buffer, int64_t experts, const char *name,
+                           struct kgen_text *text)
 {
     const char *type = kgen_dtype_c_type(buffer->dtype);
     switch (buffer->role) {
@@ -39,9 +40,14 @@ static void declare_buffer(const struct kgen_problem_buffer *buffer, const char 
     default:
         kgen_text_printf(text, "    %s *%s = new_values(%zu);\n", type != NULL ? type : "void", buffer->name,
                          buffer->bytes);
-        if (buffer->dtype == KGEN_I32) /* they count something */
-            kgen_text_printf(text, "    for (int32_t i = 0; i < %zu; i++)\n        %s[i] = i;\n",
+        if (buffer->dtype ==
+            KGEN_I32) /* they are numbers of experts, or of pages, which are as many as they */
+            kgen_text_printf(text, "    for (int32_t i = 0; i < %zu; i++)\n        %s[i] = i",
                              buffer->bytes / sizeof(int32_t), buffer->name);
+        if (buffer->dtype == KGEN_I32 && experts > 0)
+            kgen_text_printf(text, " %% %lld", (long long)experts);
+        if (buffer->dtype == KGEN_I32)
+            kgen_text_puts(text, ";\n");
     }
 }
 
@@ -66,7 +72,7 @@ static void declare_buffers(const struct kgen_problem *problem, const struct kge
             kgen_text_printf(text, "    %s *%s = new_buffer(%zu);\n", type != NULL ? type : "void",
                              buffer->name, buffer->bytes);
         else
-            declare_buffer(buffer, name, text);
+            declare_buffer(buffer, kgen_problem_get(problem, "experts"), name, text);
     }
     const int64_t rows = kgen_problem_get(problem, "N");
     if (quantises)
