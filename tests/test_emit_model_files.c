@@ -226,7 +226,10 @@ static void test_package(void **state)
     kgen_test_expect("model.kgen --isa generic --effort estimate --context 32 --prompt-rows 4 "
                      "--emit model -o packed -q",
                      0, NULL, NULL);
-    assert_int_equal(system("make -s -C packed/example CFLAGS=-O1 build/generate > make.log 2>&1"), 0);
+    assert_int_equal(
+        system("env -u MAKEFLAGS -u BUILD make -s -C packed/example CFLAGS=-O1 build/generate > make.log "
+               "2>&1"),
+        0);
     assert_int_equal(system("packed/example/build/generate model.kgen 6 1 2 3 4 5 > found"), 0);
     assert_int_equal(system("packed/example/build/generate model.gguf 6 1 > none 2> why"), 256);
     assert_int_equal(system("grep -q 'does not have the weights\\|is no package' why"), 0);
